@@ -1,0 +1,125 @@
+"""Service areas of rows: everywhere, a radius in metres, or a polygon."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from engine.errors import InvalidColumnError
+from engine.inputs import Column, as_list
+from geo.areas import check_areas
+from geo.polygons import PolygonTable, polygon_table
+
+__all__ = ["EVERYWHERE", "POLYGON", "RADIUS", "AreaColumns", "area_columns"]
+
+EVERYWHERE = 0
+RADIUS = 1
+POLYGON = 2
+MAX_RADIUS_M = 20_100_000.0  # beyond half a meridian: the whole earth
+
+
+class AreaColumns(NamedTuple):
+    """
+    The areas of n rows.
+
+    Attributes
+    ----------
+    kind
+        uint8[n]: `EVERYWHERE`, `RADIUS` or `POLYGON`.
+    radius_m
+        float64[n], 0 where there is none.
+    polygon
+        int64[n]: a row of ``polygons``, -1 where there is none.
+    polygons
+        The distinct polygons.
+    """
+
+    kind: NDArray[np.uint8]
+    radius_m: NDArray[np.float64]
+    polygon: NDArray[np.int64]
+    polygons: PolygonTable
+
+    def take(self, rows: NDArray[np.int64]) -> AreaColumns:
+        """Return the areas of these rows, with only the polygons that they use."""
+        polygon = self.polygon[rows]
+        used, number = np.unique(polygon[polygon >= 0], return_inverse=True)
+        renumbered = polygon.copy()
+        renumbered[polygon >= 0] = number
+        return AreaColumns(self.kind[rows], self.radius_m[rows], renumbered, _take_polygons(self.polygons, used))
+
+    def followed_by(self, other: AreaColumns) -> AreaColumns:
+        """Return these areas and then the other's."""
+        shifted = np.where(other.polygon < 0, -1, other.polygon + self.polygons.boxes.shape[0])
+        mine, its = self.polygons, other.polygons
+        polygons = PolygonTable(
+            np.concatenate([mine.boxes, its.boxes]),
+            np.concatenate([mine.starts, its.starts[1:] + mine.starts[-1]]),
+            np.concatenate([mine.edges, its.edges]),
+        )
+        return AreaColumns(
+            np.concatenate([self.kind, other.kind]),
+            np.concatenate([self.radius_m, other.radius_m]),
+            np.concatenate([self.polygon, shifted]),
+            polygons,
+        )
+
+
+def _take_polygons(table: PolygonTable, numbers: NDArray[np.int64]) -> PolygonTable:
+    sizes = table.starts[numbers + 1] - table.starts[numbers]
+    starts = np.zeros(numbers.size + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    edges = np.repeat(table.starts[numbers] - starts[:-1], sizes) + np.arange(starts[-1])
+    return PolygonTable(table.boxes[numbers], starts, table.edges[edges])
+
+
+def area_columns(areas: Column | None, n: int) -> AreaColumns:
+    """
+    Return the areas of n rows: polygons in lng/lat, radii in metres, None for everywhere.
+
+    Raises
+    ------
+    InvalidColumnError, GeoError
+        For the first bad element, with its position.
+    """
+    kind = np.zeros(n, np.uint8)
+    radius_m = np.zeros(n)
+    polygon = np.full(n, -1, np.int64)
+    if areas is None:
+        return AreaColumns(kind, radius_m, polygon, polygon_table([]))
+    items = _objects(areas)
+    if items.size != n:
+        raise InvalidColumnError("areas", f"must have {n} elements, one for every row, got {items.size}")
+    is_shape = shapely.is_geometry(items)
+    is_radius = ~is_shape & np.array([item is not None for item in items], np.bool_)
+    kind[is_shape] = POLYGON
+    kind[is_radius] = RADIUS
+    radius_m[is_radius] = _radii(items, np.flatnonzero(is_radius))
+    positions = np.flatnonzero(is_shape)
+    _, first, number = np.unique([id(item) for item in items[is_shape]], return_index=True, return_inverse=True)
+    distinct = check_areas(items[positions[first]], positions=positions[first])
+    polygon[positions] = number
+    return AreaColumns(kind, radius_m, polygon, polygon_table(distinct))
+
+
+def _objects(areas: Column) -> NDArray[np.object_]:
+    if isinstance(areas, pa.Array | pa.ChunkedArray):
+        areas = as_list(areas)
+    items = np.empty(len(areas), object)
+    items[:] = areas if isinstance(areas, list) else list(areas)
+    return items
+
+
+def _radii(items: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[np.float64]:
+    radii = np.empty(positions.size)
+    for i, position in enumerate(positions):
+        item = items[position]
+        number = isinstance(item, int | float | np.number) and not isinstance(item, bool)
+        if not number or not 0.0 <= item <= MAX_RADIUS_M:
+            expected = f"must be a polygon, a radius from 0 to {MAX_RADIUS_M:.0f} m, or None, got {item!r:.60}"
+            raise InvalidColumnError("areas", expected, position=int(position), value=item)
+        radii[i] = item
+    return radii

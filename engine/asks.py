@@ -1,0 +1,195 @@
+"""Check what is asked and turn it into arrays for the kernels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.inputs import as_degrees, as_list, as_offers, as_whole
+from engine.kernels.matching import NO_LEAD, Asks, Hours
+from geo.metric import ecef
+from geo.places import check_latlng
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from engine.vocabulary import Vocabulary
+
+__all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks"]
+
+CHECKS = ("open", "serves", "capacity")
+NAT = np.iinfo(np.int64).min
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """
+    What may be asked beside place and offer: the keyword arguments of `Engine.nearest_many`.
+
+    Attributes
+    ----------
+    at
+        When it is wanted; None leaves hours and lead times out.
+    asked_at
+        When it is asked, for lead times; None leaves them out.
+    quantity
+        Units needed, at least 1.
+    max_distance_m
+        The farthest told distance, inclusive; None for no limit.
+    unknown_hours
+        ``"refuse"`` or ``"allow"`` points whose hours are unknown at the time.
+    features
+        What a point must have, all of it.
+    require
+        Which of ``open``, ``serves`` and ``capacity`` count.
+    """
+
+    at: Any = None
+    asked_at: Any = None
+    quantity: Any = 1
+    max_distance_m: float | None = None
+    unknown_hours: str = "refuse"
+    features: Iterable[str] = ()
+    require: Sequence[str] = CHECKS
+
+    def __post_init__(self) -> None:
+        if self.unknown_hours not in {"refuse", "allow"}:
+            expected = f'must be "refuse" or "allow", got {self.unknown_hours!r:.40}'
+            raise InvalidQueryError("unknown_hours", expected, value=self.unknown_hours)
+        if isinstance(self.require, str) or not set(self.require) <= set(CHECKS):
+            expected = f"must be some of {', '.join(CHECKS)}, got {self.require!r:.60}"
+            raise InvalidQueryError("require", expected, value=self.require)
+        _check_limit(self.max_distance_m)
+
+
+def _check_limit(limit: object) -> None:
+    if limit is None:
+        return
+    number = isinstance(limit, int | float | np.number) and not isinstance(limit, bool)
+    if not number or not 0.0 <= float(limit) < np.inf:  # type: ignore[arg-type]
+        expected = f"must be a finite distance of at least 0 m, or None, got {limit!r:.40}"
+        raise InvalidQueryError("max_distance_m", expected, value=limit)
+
+
+def parse_asks(
+    vocabulary: Vocabulary, lat: ArrayLike, lng: ArrayLike, offer: Any, question: Question
+) -> tuple[Asks, Hours]:
+    """
+    Return q questions as arrays, with the hours that they need.
+
+    Raises
+    ------
+    EngineError, GeoError
+        For the first bad element, with argument and position.
+    """
+    lats, lngs = check_latlng(as_degrees(lat), as_degrees(lng))
+    q = lats.size
+    at_us = as_instants_us(question.at, "at", q)
+    asked_us = as_instants_us(question.asked_at, "asked_at", q)
+    lonely = (asked_us != NAT) & (at_us == NAT)
+    if lonely.any():
+        position = None if _is_one(question.asked_at) else int(np.argmax(lonely))
+        raise InvalidQueryError("asked_at", "needs at, the time for which it is asked", position=position)
+    wait_us = np.where((at_us == NAT) | (asked_us == NAT), NO_LEAD, at_us - asked_us)
+    instant, hours = _hours(vocabulary, at_us, wanted="open" in question.require)
+    limit = question.max_distance_m
+    asks = Asks(
+        lat=lats,
+        lng=lngs,
+        xyz=ecef(lats, lngs),
+        offer=offer_codes(vocabulary, offer, q),
+        instant=instant,
+        wait_us=wait_us,
+        quantity=_quantities(question.quantity, q),
+        enough_features=vocabulary.enough_features(question.features),
+        limit_m=np.inf if limit is None else float(limit),
+        allow_unknown=question.unknown_hours == "allow",
+        ask_open="open" in question.require,
+        ask_area="serves" in question.require,
+        ask_units="capacity" in question.require,
+    )
+    return asks, hours
+
+
+def _is_one(value: Any) -> bool:
+    return value is None or isinstance(value, dt.datetime | np.datetime64) or np.ndim(value) == 0
+
+
+def offer_codes(vocabulary: Vocabulary, offer: Any, q: int) -> NDArray[np.int64]:
+    """Return the code of each query's offer (one for all, or q), -1 where nobody has it."""
+    codes, offers = as_offers(
+        [offer] if isinstance(offer, str) else offer, "offer", None if isinstance(offer, str) else q
+    )
+    known = np.array([vocabulary.find_offer(name) for name in offers], np.int64)
+    return np.full(q, known[0], np.int64) if isinstance(offer, str) else known[codes] if q else codes
+
+
+def _quantities(quantity: Any, q: int) -> NDArray[np.int64]:
+    one = isinstance(quantity, int | float | str | np.number | None)
+    items = as_whole(
+        [quantity] if one else quantity, "quantity", 1 if one else q, missing=None, minimum=1, error=InvalidQueryError
+    )
+    return np.full(q, items[0], np.int64) if one else items
+
+
+def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) -> tuple[NDArray[np.int64], Hours]:
+    timed = at_us != NAT if wanted else np.zeros(at_us.size, np.bool_)
+    instant = np.full(at_us.size, -1, np.int64)
+    # Queries of one second share their place in the table.
+    seconds, number = np.unique(at_us[timed] // 1_000_000, return_inverse=True)
+    instant[timed] = number
+    table = vocabulary.book.table_at(seconds)
+    return instant, Hours(
+        table.tz_of_schedule, table.day_slot, table.minute, table.bitmap_of, table.open_bits, table.unknown_bits
+    )
+
+
+def as_instants_us(values: Any, argument: str, q: int) -> NDArray[np.int64]:
+    """
+    Return instants (one for all, or q) as microseconds since 1970 in UTC, `NAT` where there is none.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is a time without a zone, or no time; a datetime64 counts as UTC.
+    """
+    if values is None:
+        return np.full(q, NAT, np.int64)
+    if isinstance(values, dt.datetime | np.datetime64) or not hasattr(values, "__len__"):
+        return np.full(q, _microseconds(values, argument, None), np.int64)
+    if isinstance(values, pa.Array | pa.ChunkedArray) and pa.types.is_timestamp(values.type):
+        values = _arrow_instants(values, argument)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        instants = values.astype("datetime64[us]").astype(np.int64)
+    else:
+        items = as_list(values)
+        instants = np.array([_microseconds(item, argument, i) for i, item in enumerate(items)], np.int64)
+    if instants.size != q:
+        raise InvalidColumnError(argument, f"must be one, or {q}, one for every query, got {instants.size}")
+    return instants
+
+
+def _arrow_instants(values: Any, argument: str) -> NDArray[np.datetime64]:
+    if values.type.tz is None:
+        raise InvalidQueryError(argument, "must have a time zone, got a column of timestamps without one")
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return array.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+
+
+def _microseconds(value: Any, argument: str, position: int | None) -> int:
+    if value is None:
+        return NAT
+    if isinstance(value, np.datetime64):
+        return int(value.astype("datetime64[us]").astype(np.int64))
+    if not isinstance(value, dt.datetime) or value.utcoffset() is None:
+        expected = f"must be a datetime with a time zone, got {value!r:.60}"
+        raise InvalidQueryError(argument, expected, position=position, value=value)
+    return (value - _EPOCH) // _MICROSECOND

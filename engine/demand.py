@@ -1,0 +1,89 @@
+"""Demand as columns: where people are, and how many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidQueryError
+from geo.places import check_latlng
+
+__all__ = ["Demand", "demand_columns"]
+
+_COLUMNS = ("lat", "lng", "weight")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """
+    Checked demand of n places.
+
+    Attributes
+    ----------
+    lat, lng
+        Degrees, WGS 84, shape (n,).
+    weight
+        People, orders or whatever is counted there, shape (n,), finite, at least 0.
+    """
+
+    lat: NDArray[np.float64]
+    lng: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def demand_columns(demand: Any) -> Demand:
+    """
+    Return checked columns of a demand.
+
+    Parameters
+    ----------
+    demand
+        A dict of columns, a data frame or an Arrow table with ``lat``, ``lng`` and ``weight``.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a column is missing, of another length, or a weight is negative or no finite number.
+    InvalidLatLngError
+        If a place is none.
+    """
+    lat, lng, weight = (_column(demand, name) for name in _COLUMNS)
+    lats, lngs = check_latlng(lat, lng, "demand.lat", "demand.lng")
+    if weight.shape != lats.shape:
+        raise InvalidQueryError(
+            argument="demand.weight", expected=f"must be as many as demand.lat ({lats.size}), got {weight.size}"
+        )
+    return Demand(lats, lngs, _checked_weights(weight))
+
+
+def _column(demand: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.atleast_1d(np.asarray(demand[name]))
+    except KeyError:
+        columns = list(demand.column_names if hasattr(demand, "column_names") else demand)
+        text = f"must have the columns lat, lng and weight, got {columns!r:.120}"
+        raise InvalidQueryError(argument="demand", expected=text, value=columns) from None
+
+
+def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
+    if weight.size and weight.dtype.kind not in "fiu":
+        position = next((i for i, value in enumerate(weight.tolist()) if not _is_number(value)), 0)
+        value = weight.tolist()[position]
+        raise InvalidQueryError(
+            argument="demand.weight", expected=f"must be a number, got {value!r:.60}", position=position, value=value
+        )
+    weights = np.ascontiguousarray(weight, np.float64)
+    good = (weights >= 0) & np.isfinite(weights)
+    if not good.all():
+        position = int(np.argmin(good))
+        value = float(weights[position])
+        text = f"must be a finite number of at least 0, got {value!r}"
+        raise InvalidQueryError(argument="demand.weight", expected=text, position=position, value=value)
+    return weights
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,327 @@
+"""The public face of the index: who can serve this place, at this time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine import queries
+from engine.answers import Answer, Explanation, Match, Matches, Pairs, Refusals
+from engine.arrays import from_arrays, to_arrays
+from engine.asks import Question
+from engine.columns import parse_columns
+from engine.errors import InvalidColumnError
+from engine.explaining import check_point, explain
+from engine.holidays import HolidayFile
+from engine.hours import ScheduleBook
+from engine.inputs import Column
+from engine.snapshots import Snapshot, apply_changes, first_snapshot
+from engine.vocabulary import Vocabulary
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """
+    An index of points and their offers, in memory; made by `from_columns`, changed by `apply`.
+
+    Readers never wait: every answer comes from one immutable version, and names it. Row numbers belong
+    to that version only.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, snapshot: Snapshot) -> None:
+        self._vocabulary = vocabulary
+        self._snapshot = snapshot
+        self._writing = threading.Lock()
+
+    @classmethod
+    def from_columns(
+        cls,
+        point_ids: Column,
+        offers: Column,
+        lat: Column,
+        lng: Column,
+        areas: Column | None = None,
+        hours: Column | None = None,
+        timezone: str | Column | None = None,
+        country: str | Column | None = None,
+        capacity: Column | None = None,
+        lead_s: Column | None = None,
+        features: Column | None = None,
+        paused: Column | None = None,
+        suspended: Column | None = None,
+        visibility: Column | None = None,
+        *,
+        extra_days: HolidayFile | None = None,
+    ) -> Self:
+        """
+        Build the index from columns, one row for every offer of every point, numbered as they come.
+
+        Columns are lists, NumPy or Arrow; a missing value is None or an Arrow null (NaN raises).
+
+        Parameters
+        ----------
+        point_ids
+            n strings, repeated where a point has several offers.
+        offers
+            n of ``sector/mode`` in ``[a-z0-9_]``; norms are not asked.
+        lat, lng
+            n degrees, WGS 84; one place for all rows of a point.
+        areas
+            n of: shapely polygon or multipolygon in lng/lat, radius in metres, or None for everywhere.
+        hours
+            n OSM opening_hours expressions, or None where they are unknown; always open is ``24/7``.
+        timezone
+            One IANA name, or n; required where hours are given.
+        country
+            One ISO 3166 code, or n; required where hours name public holidays.
+        capacity
+            n of units left, or None for no limit.
+        lead_s
+            n of seconds between asking and the earliest time served.
+        features
+            n sets of strings, or None.
+        paused, suspended
+            n booleans.
+        visibility
+            n of ``public``, ``unlisted`` or ``internal``; only public ones are ever matched.
+        extra_days
+            Holidays that an operator adds before the packages know them.
+
+        Raises
+        ------
+        ValueError
+            A subclass that names the argument and the position of the first bad element.
+
+        Examples
+        --------
+        >>> engine = Engine.from_columns(["a", "b"], ["retail/pickup"] * 2, [31.2, 31.3], [121.5, 121.5])
+        >>> engine.nearest(31.21, 121.5, "retail/pickup").matches[0].point_id
+        'a'
+        """
+        given = {
+            "point_ids": point_ids,
+            "offers": offers,
+            "lat": lat,
+            "lng": lng,
+            "areas": areas,
+            "hours": hours,
+            "timezone": timezone,
+            "country": country,
+            "capacity": capacity,
+            "lead_s": lead_s,
+            "features": features,
+            "paused": paused,
+            "suspended": suspended,
+            "visibility": visibility,
+        }
+        vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days))
+        return cls(vocabulary, first_snapshot(parse_columns(vocabulary, given)))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the engine that `to_arrays` wrote."""
+        return cls(*from_arrays(arrays))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return this version as named arrays; rows are numbered anew where some were removed."""
+        return to_arrays(self._vocabulary, self._snapshot)
+
+    @property
+    def version(self) -> int:
+        """The number of the current version: 1, and one more with every `apply`."""
+        return self._snapshot.number
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the current version numbers, removed ones too."""
+        return self._snapshot.n_rows
+
+    @property
+    def offers(self) -> list[str]:
+        """The offers that points have had, as `row_offers` numbers them."""
+        return self._vocabulary.offers()
+
+    def nearest(self, lat: float, lng: float, offer: str, k: int = 1, **ask: Any) -> Answer:
+        """
+        Return the k nearest points that can serve one place; ``ask`` as of `nearest_many`.
+
+        An offer that nobody has matches nothing.
+
+        Raises
+        ------
+        ValueError
+            A subclass that names the argument.
+        """
+        found = self.nearest_many([lat], [lng], [offer], k=k, threads=1, **ask)
+        names = found.point_ids()[0]
+        pairs = zip(names, found.distance_m[0].tolist(), strict=True)
+        return Answer([Match(name, offer, metres) for name, metres in pairs if name is not None], found.version)
+
+    def nearest_many(
+        self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, k: int = 1, threads: int | None = None, **ask: Any
+    ) -> Matches:
+        """
+        Return the k nearest rows that can serve each of q places, by distance, then point id.
+
+        Parameters
+        ----------
+        lat, lng
+            q degrees, WGS 84.
+        offer
+            One ``sector/mode``, or q; one that nobody has matches nothing.
+        k
+            At least 1.
+        threads
+            How many threads share the queries; None takes one for every processor.
+        **ask
+            ``at``, ``asked_at``, ``quantity`` (one or q of each), ``max_distance_m``, ``unknown_hours``,
+            ``features`` and ``require``, as `engine.asks.Question` says.
+
+        Raises
+        ------
+        ValueError
+            A subclass that names the argument and the position of the first bad element.
+        """
+        question, snapshot = _question(ask), self._snapshot
+        return queries.nearest_many(
+            self._vocabulary, snapshot, lat, lng, offer, k=k, threads=threads, question=question
+        )
+
+    def nearest_in_turn(
+        self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, *, units: NDArray[np.int64], **ask: Any
+    ) -> Matches:
+        """
+        Serve q places one after the other: the first come is the first served.
+
+        Parameters
+        ----------
+        lat, lng, offer, **ask
+            As of `nearest_many`, in the order in which they come.
+        units
+            int64[n_rows] as `units` gives; each match takes its quantity off, in place. The index itself
+            is not changed.
+
+        Returns
+        -------
+        Matches
+            With ``code``: why nobody served a query, judged at its turn.
+        """
+        question, snapshot = _question(ask), self._snapshot
+        return queries.in_turn(self._vocabulary, snapshot, lat, lng, offer, units=units, question=question)
+
+    def refusals_many(
+        self,
+        lat: ArrayLike,
+        lng: ArrayLike,
+        offer: str | Column,
+        *,
+        units: NDArray[np.int64] | None = None,
+        threads: int | None = None,
+        **ask: Any,
+    ) -> Refusals:
+        """Return for each of q places the nearest row that has the offer, and why it cannot serve (or that it can)."""
+        question, snapshot, words = _question(ask), self._snapshot, self._vocabulary
+        return queries.refusals_many(words, snapshot, lat, lng, offer, units=units, threads=threads, question=question)
+
+    def nearest_point_many(self, lat: ArrayLike, lng: ArrayLike, *, threads: int | None = None) -> Matches:
+        """Return the nearest public row of any offer for each of q places; nothing else is asked."""
+        return queries.nearest_of_any(self._vocabulary, self._snapshot, lat, lng, threads=threads)
+
+    def serving_many(self, lat: ArrayLike, lng: ArrayLike, offer: str | Column) -> Pairs:
+        """
+        Return every pair of a place and a public row with the offer whose service area contains it.
+
+        Nothing else is asked: hours, capacity, pauses and suspensions are left out.
+        """
+        return queries.serving_many(self._vocabulary, self._snapshot, lat, lng, offer)
+
+    def explain(self, lat: float, lng: float, offer: str, point: str | None = None, **ask: Any) -> Explanation:
+        """
+        Return the match of one place, and why the points nearer than it were passed over.
+
+        Parameters
+        ----------
+        lat, lng, offer, **ask
+            As of `nearest`.
+        point
+            The id of a point that asks "why not me?".
+
+        Raises
+        ------
+        UnknownPointError
+            If there is no such point.
+        """
+        check_point(point)
+        question, snapshot = _question(ask), self._snapshot
+        return explain(self._vocabulary, snapshot, lat, lng, offer, point=point, question=question)
+
+    def apply(self, changes: Mapping[str, Any]) -> int:
+        """
+        Change the index as one: all of it or, on an error, nothing.
+
+        Parameters
+        ----------
+        changes
+            ``remove``: point ids; then ``upsert``: columns as of `from_columns`, which replace all offers
+            of their points; then ``capacity``: (point ids, offers, units left or None).
+
+        Returns
+        -------
+        int
+            The new version.
+        """
+        with self._writing:
+            self._snapshot = apply_changes(self._vocabulary, self._snapshot, dict(changes))
+            return self._snapshot.number
+
+    def upsert(self, point: Mapping[str, Any]) -> int:
+        """
+        Enter one point or replace all its offers: `from_columns`' names, ``offers`` a list.
+
+        ``point_ids``, ``lat``, ``lng`` and every other value are the point's own, or one for each offer where
+        they are lists.
+        """
+        if isinstance(point.get("offers"), str) or not isinstance(point.get("offers"), Sequence):
+            raise InvalidColumnError("offers", "must be a list of the point's offers", value=point.get("offers"))
+        n = len(point["offers"])
+        each = {name: value if isinstance(value, list) else [value] * n for name, value in point.items()}
+        return self.apply({"upsert": each})
+
+    def remove(self, point_id: str) -> int:
+        """Remove one point with all its offers; return the new version."""
+        return self.apply({"remove": [point_id]})
+
+    def set_capacity(self, point_id: str, offer: str, units: int | None) -> int:
+        """Set the units left of one offer (None: no limit); return the new version."""
+        return self.apply({"capacity": ([point_id], [offer], [units])})
+
+    def units(self) -> NDArray[np.int64]:
+        """Return a copy of the units left by row, -1 where there is no limit."""
+        return self._snapshot.units.copy()
+
+    def point_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
+        """Return the point ids of rows of the current version, None where a row is negative."""
+        return self._snapshot.point_ids(np.asarray(rows, np.int64)).to_pylist()
+
+    def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (lat, lng) in degrees by row of the current version."""
+        return self._snapshot.column("lat"), self._snapshot.column("lng")
+
+    def row_offers(self) -> NDArray[np.int64]:
+        """Return each row's offer of the current version, as its place in `offers`."""
+        return self._snapshot.column("offer")
+
+
+def _question(ask: dict[str, Any]) -> Question:
+    unknown = sorted(set(ask) - set(Question.__dataclass_fields__))
+    if unknown:
+        expected = (
+            f"got an unexpected argument {unknown[0]!r}; expected some of {', '.join(Question.__dataclass_fields__)}"
+        )
+        raise TypeError(expected)
+    return Question(**ask)

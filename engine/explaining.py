@@ -1,0 +1,116 @@
+"""Say why nearer points were passed over, and answer "why not me?"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.answers import REASONS, Explanation, Match, Refusal
+from engine.asks import Question, parse_asks
+from engine.columns import VISIBILITIES
+from engine.errors import InvalidQueryError, UnknownPointError
+from engine.kernels import matching as kernels
+from engine.kernels.matching import Asks, Hours
+from engine.queries import empty_best
+from geo.metric import ecef, told_distances_m
+
+if TYPE_CHECKING:
+    from engine.parts import IndexPart
+    from engine.snapshots import Snapshot
+    from engine.vocabulary import Vocabulary
+
+__all__ = ["explain"]
+
+MAX_NEARER = 20
+
+
+def explain(
+    vocabulary: Vocabulary,
+    snapshot: Snapshot,
+    lat: float,
+    lng: float,
+    offer: str,
+    *,
+    point: str | None,
+    question: Question,
+) -> Explanation:
+    """Return the match of one place and the reasons of the public points before it."""
+    asks, hours = parse_asks(vocabulary, [lat], [lng], offer, question)
+    if not isinstance(offer, str):
+        raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
+    best = empty_best(1, 1)
+    kernels.nearest(snapshot.searched, hours, asks, 0, 1, best)
+    row = int(best.row[0, 0])
+    match = None
+    if row >= 0:
+        match = Match(_name(snapshot, row), offer, float(told_distances_m(best.chord_sq)[0, 0]))
+    before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
+    names = [snapshot.point_ids(rows) for rows in before]
+    nearer, n_more = _first_points(pa.concat_arrays(names), np.concatenate(before), row)
+    refused = [_refusal(vocabulary, snapshot, name, offer, asks, hours) for name in nearer]
+    about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, hours)
+    return Explanation(match, refused, n_more, about, snapshot.number)
+
+
+def _name(snapshot: Snapshot, row: int) -> str:
+    return snapshot.point_ids(np.array([row]))[0].as_py()
+
+
+def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> list[NDArray[np.int64]]:
+    """Return the living public rows before a match, or all, nearest first: a few plain passes over the positions."""
+    found = []
+    for part in (snapshot.base.part, snapshot.delta.part):
+        off = part.xyz - asks.xyz[0]
+        squares = off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2]
+        before = (squares < chord_sq) | ((squares == chord_sq) & (part.rank <= rank))
+        places = np.flatnonzero(before & ~snapshot.dead[part.row])
+        found.append((squares[places], part.rank[places], part.row[places]))
+    squares, ranks, rows = (np.concatenate(column) for column in zip(*found, strict=True))
+    return [rows[np.lexsort((ranks, squares))]]
+
+
+def _first_points(names: pa.Array[Any], rows: NDArray[np.int64], match_row: int) -> tuple[list[str], int]:
+    # Points, not rows: each once, where its first row stands; the matched point is not among them.
+    encoded = names.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    points = list(range(len(encoded.dictionary)))
+    if match_row >= 0 and (rows == match_row).any():
+        points.remove(int(codes[np.flatnonzero(rows == match_row)[0]]))
+    first = [encoded.dictionary[code].as_py() for code in points[:MAX_NEARER]]
+    return first, len(points) - len(first)
+
+
+def _refusal(vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, asks: Asks, hours: Hours) -> Refusal:
+    names = pa.array([name], pa.large_string())
+    rows = snapshot.rows_of(names, "point")
+    offered = int(snapshot.row_of_offers(names, np.array([vocabulary.find_offer(offer)]))[0])
+    part = snapshot.base if rows[0] < snapshot.base.columns.n_rows else snapshot.delta
+    distance_m = _distance_m(part, int(rows[0]), asks)
+    if offered < 0:
+        return Refusal(name, offer, distance_m, "no_offer", _visibility(part, int(rows[0])))
+    visibility = _visibility(part, offered)
+    if visibility != "public":
+        return Refusal(name, offer, distance_m, "no_offer", visibility)
+    out = np.empty(1, np.uint8)
+    places = part.place_of_row[[offered - part.first_row]]
+    kernels.refusals(part.part, places, snapshot.units, hours, asks, out)
+    return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility)
+
+
+def _visibility(part: IndexPart, row: int) -> str:
+    return VISIBILITIES[int(part.columns.visibility[row - part.first_row])]
+
+
+def _distance_m(part: IndexPart, row: int, asks: Asks) -> float:
+    at = row - part.first_row
+    off = ecef(part.columns.lat[[at]], part.columns.lng[[at]])[0] - asks.xyz[0]
+    return float(told_distances_m(np.array([off[0] * off[0] + off[1] * off[1] + off[2] * off[2]]))[0])
+
+
+def check_point(point: Any) -> None:
+    """Refuse a point that is no text."""
+    if point is not None and not isinstance(point, str):
+        raise UnknownPointError("point", f"must be a point id, got {point!r:.40}", value=point)

@@ -1,0 +1,44 @@
+"""The H3 index: one tree of cells for each offer, over rows sorted by offer and cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels import forest as kernels
+from engine.kernels.forest import Forest
+
+__all__ = ["Forest", "build_forest"]
+
+
+def _nodes(room: int) -> Forest:
+    start, stop, first_child, n_children = np.empty((4, room), np.int64)
+    return Forest(np.empty((room, 3)), np.empty(room), start, stop, first_child, n_children)
+
+
+def build_forest(xyz: NDArray[np.float64], key: NDArray[np.uint64], tree_start: NDArray[np.int64]) -> Forest:
+    """
+    Return the trees over sorted rows; root i is node i.
+
+    Parameters
+    ----------
+    xyz
+        float64[n, 3], earth-centred metres, sorted by tree, then cell.
+    key
+        uint64[n], the rows' cells at resolution 15 (ancestry: parents are its leading digits).
+    tree_start
+        int64[t + 1], where each tree's rows start; no tree is empty.
+    """
+    n_trees = tree_start.size - 1
+    room = n_trees + kernels.MAX_CHILDREN + max(64, key.size // 4)
+    forest, depth = _nodes(room), np.empty(room, np.int64)
+    n_done = n_nodes = 0
+    while True:
+        n_done, n_nodes = kernels.build(xyz, key, tree_start, forest, depth, n_done, n_nodes)
+        if n_done == n_nodes:
+            return Forest._make(np.ascontiguousarray(column[:n_nodes]) for column in forest)
+        grown = _nodes(2 * forest.radius.size)
+        for old, new in zip(forest, grown, strict=True):
+            new[:n_nodes] = old[:n_nodes]
+        forest = grown
+        depth = np.concatenate([depth[:n_nodes], np.empty(forest.radius.size - n_nodes, np.int64)])

@@ -1,0 +1,277 @@
+"""
+One ``opening_hours`` expression and what it says of a day, minute by minute.
+
+The parser and evaluator is ``opening_hours`` (opening-hours-rs), asked without a country: its public holidays are
+never used. A day's hours depend on the selectors of that day and of the day before, whose hours may reach past
+midnight, so on each day ``PH`` is written as the weekday names of those two days that are holidays:
+``Mo-Fr,PH 10:00-12:00`` is read as ``Mo-Fr,Sa 10:00-12:00`` on the Saturday of a holiday and on the Sunday after.
+
+Decided here, where the specification or the evaluator leave it open:
+
+- ``PH Mo-Fr`` (with a space) means holidays that fall on a weekday, as the specification says; the evaluator reads
+  it as "or".
+- ``SH`` (school holidays) never matches, since no one publishes them by place.
+- Sunrise, sunset, dawn and dusk depend on a place, which hours do not have: such an expression is unknown throughout.
+- Hours without an end (``10:00+``), comments and fallback rules mean what the evaluator says; it takes an open end
+  for midnight.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import opening_hours as evaluator
+
+from engine.errors import InvalidHoursError
+from engine.holidays import HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
+from engine.local_time import MINUTES_A_DAY
+
+__all__ = ["ALL_DAY", "EPOCH", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
+
+DayBits: TypeAlias = tuple[int, int]
+"""Minutes of a day that are open, and unknown, as integers whose bit m is minute m."""
+
+EPOCH = dt.date(1970, 1, 1)
+ALL_DAY = (1 << MINUTES_A_DAY) - 1
+_ALL_UNKNOWN: DayBits = (0, ALL_DAY)
+_MAX_CHARS = 4096
+_MAX_UNKNOWN_HOLIDAYS = 4
+_NEVER = "SH"
+_ARGUMENT = "hours"
+_shared: dict[DayBits, DayBits] = {}  # cities have few distinct days, so each is kept once
+
+_WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+_OFFSET = r"(?: [+-]\d+ days?)?"
+_DAY = r"(?i:Mo|Tu|We|Th|Fr|Sa|Su)"
+_ITEM = rf"(?:PH{_OFFSET}|SH|{_DAY}(?:-{_DAY}|\[[^\]]*\]{_OFFSET})?)"
+_DAY_SELECTOR = re.compile(rf"{_ITEM}(?:[, ]{_ITEM})*")
+_HOLIDAY_ITEM = re.compile(r"PH(?: ([+-]\d+) days?)?")
+_ITEMS = re.compile(_ITEM)
+_QUOTED = re.compile(r'("[^"]*")')
+_SUN = re.compile(r"sunrise|sunset|dawn|dusk", re.IGNORECASE)
+_TIME = r"\d{1,2}:\d{2}"
+_SCHOOL = re.compile(r"\bSH")
+_OPEN_END = re.compile(rf"(?:{_TIME}|sunrise|sunset|dawn|dusk|\))\+", re.IGNORECASE)
+_WEEKLY = re.compile(rf"(?:24/7|{_TIME}|{_DAY}|SH|(?i:off|closed|open|unknown)|\|\||[-+,; ])*")
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def parse_hours(expression: str) -> evaluator.OpeningHours | None:
+    """Return the evaluator's form of an expression, None where it is none (or longer than 4096 characters)."""
+    if len(expression) > _MAX_CHARS:
+        return None
+    try:
+        return evaluator.OpeningHours(expression, auto_country=False, auto_timezone=False)
+    except (evaluator.ParserError, UnicodeEncodeError):  # type: ignore[attr-defined]  # not in its stubs
+        return None
+
+
+def hours_traits(expression: str) -> frozenset[str]:
+    """
+    Return what an expression asks for beside weekday, date and time.
+
+    Returns
+    -------
+    frozenset[str]
+        Of ``public_holidays`` (a country is needed), ``school_holidays`` (never matches), ``sun`` (unknown
+        throughout), ``open_end`` (the end is not told) and ``weekly`` (but for public holidays, every week is the
+        same).
+
+    Raises
+    ------
+    InvalidHoursError
+        If the expression does not parse.
+    """
+    return HourExpression(expression).traits
+
+
+class HourExpression:
+    """
+    One distinct expression, ready to be asked for days.
+
+    Parameters
+    ----------
+    text
+        The expression.
+    position
+        The row that an error names.
+
+    Raises
+    ------
+    InvalidHoursError
+        If it does not parse.
+
+    Attributes
+    ----------
+    text
+        The expression as it came.
+    base_text
+        The same for days on which no public holiday matters: ``PH`` never matches.
+    weekly
+        Whether ``base_text`` says the same every week.
+    holiday_shifts
+        How many days before a day, and before the day before it, a holiday decides it; empty without ``PH``.
+    """
+
+    def __init__(self, text: object, *, position: int | None = None) -> None:
+        if not isinstance(text, str) or parse_hours(text) is None:
+            message = f"must be an opening_hours expression, got {text!r:.120}"
+            raise InvalidHoursError(_ARGUMENT, message, position=position, value=text)
+        self.text = text
+        quoted = _QUOTED.split(text)
+        plain = "".join(quoted[::2])
+        self._parts = [part for i, piece in enumerate(quoted) for part in ([piece] if i % 2 else _selectors(piece))]
+        selectors = [part for part in self._parts if isinstance(part, _HolidaySelector)]
+        self.holiday_shifts = tuple(sorted({back + shift for s in selectors for shift in s.shifts for back in (0, 1)}))
+        self.sun = _SUN.search(plain) is not None
+        self.base_text = self.text_on(0, frozenset())
+        self.weekly = _WEEKLY.fullmatch("".join(_QUOTED.split(self.base_text)[::2])) is not None
+        self._plain = plain
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What `hours_traits` tells."""
+        facts = {
+            "public_holidays": bool(self.holiday_shifts),
+            "school_holidays": _SCHOOL.search(self._plain) is not None,
+            "open_end": _OPEN_END.search(self._plain) is not None,
+            "sun": self.sun,
+            "weekly": self.weekly and not self.sun,
+        }
+        return frozenset(name for name, present in facts.items() if present)
+
+    def text_on(self, day: int, holidays: frozenset[int]) -> str:
+        """Return the expression for a day (since 1970), given which of the days it asks about are holidays."""
+        return "".join(part if isinstance(part, str) else part.text_on(day, holidays) for part in self._parts)
+
+    def bits(self, first_day: int, n_days: int, states: Sequence[tuple[int, ...]] = ()) -> list[DayBits]:
+        """
+        Return the minutes of some days in a row.
+
+        Parameters
+        ----------
+        first_day, n_days
+            The first as days since 1970.
+        states
+            For each day the holiday state of each day ``day - holiday_shifts``; empty where no day is a holiday.
+            Where a state is unknown, the minutes on which all answers agree are known.
+        """
+        if self.sun:
+            return [_ALL_UNKNOWN] * n_days
+        bits = _bits(self.base_text, first_day, n_days, weekly=self.weekly)
+        for i, day_states in enumerate(states):
+            if any(day_states):
+                bits[i] = self._holiday_bits(first_day + i, day_states)
+        return bits
+
+    def _holiday_bits(self, day: int, states: tuple[int, ...]) -> DayBits:
+        asked = [(day - shift, state) for shift, state in zip(self.holiday_shifts, states, strict=True)]
+        known = {one for one, state in asked if state == HOLIDAY}
+        unknown = [one for one, state in asked if state == UNKNOWN_HOLIDAY]
+        if len(unknown) > _MAX_UNKNOWN_HOLIDAYS:
+            return _ALL_UNKNOWN
+        answers = []
+        for chosen in itertools.product((False, True), repeat=len(unknown)):
+            holidays = known | set(itertools.compress(unknown, chosen))
+            answers += _bits(self.text_on(day, frozenset(holidays)), day, 1, weekly=self.weekly)
+        return _agreed(answers)
+
+
+def holiday_states(
+    calendar: HolidayCalendar, shifts: Iterable[int], first_day: int, n_days: int
+) -> list[tuple[int, ...]]:
+    """Return what `HourExpression.bits` asks of a country's calendar, for its ``holiday_shifts``."""
+    days = [EPOCH + dt.timedelta(first_day + i) for i in range(n_days)]
+    return [tuple(calendar.state(day - dt.timedelta(shift)) for shift in shifts) for day in days]
+
+
+class _HolidaySelector:
+    """A day selector that says ``PH``, such as ``Mo-Fr,PH -1 day`` or ``PH Mo-Fr``."""
+
+    def __init__(self, text: str) -> None:
+        groups = [_ITEMS.findall(group) for group in _split_groups(text)]
+        holiday = [[item for item in group if item.startswith("PH")] for group in groups]
+        weekdays = [[item for item in group if not item.startswith(("PH", _NEVER))] for group in groups]
+        self.shifts = tuple(_shift(item) for group in holiday for item in group)
+        self._weekdays = ",".join(itertools.chain(*weekdays))
+        self._both = len(groups) > 1
+
+    def text_on(self, day: int, holidays: frozenset[int]) -> str:
+        names = [
+            _WEEKDAYS[(one + 3) % 7]  # 1970-01-01 was a Thursday
+            for one in (day - 1, day)
+            if any(one - shift in holidays for shift in self.shifts) and self._allows(one)
+        ]
+        kept = [] if self._both or not self._weekdays else [self._weekdays]
+        return ",".join(kept + names) or _NEVER
+
+    def _allows(self, day: int) -> bool:
+        return not self._both or bool(_bits(f"{self._weekdays} 00:00-24:00", day, 1, weekly=False)[0][0])
+
+
+def _selectors(text: str) -> list[str | _HolidaySelector]:
+    """Split text without comments into plain text and the day selectors that say ``PH``."""
+    parts: list[str | _HolidaySelector] = []
+    end = 0
+    for match in _DAY_SELECTOR.finditer(text):
+        if "PH" in match.group():
+            parts += [text[end : match.start()], _HolidaySelector(match.group())]
+            end = match.end()
+    return [*parts, text[end:]]
+
+
+def _split_groups(text: str) -> list[str]:
+    """Split a day selector at its space, if it has one that is not before an offset of days."""
+    return re.split(r" (?=[A-Za-z]{2}(?:[^a-z]|$))", text)
+
+
+def _shift(item: str) -> int:
+    match = _HOLIDAY_ITEM.fullmatch(item)
+    return int(match[1] or 0) if match else 0
+
+
+def _agreed(answers: Iterable[DayBits]) -> DayBits:
+    """Return what all answers say: minutes on which they differ, or that one calls unknown, are unknown."""
+    always_open, ever_open, unknown = ALL_DAY, 0, 0
+    for open_bits, unknown_bits in answers:
+        always_open &= open_bits
+        ever_open |= open_bits
+        unknown |= unknown_bits
+    unknown |= ever_open & ~always_open
+    return always_open & ~unknown, unknown
+
+
+def _bits(text: str, first_day: int, n_days: int, *, weekly: bool) -> list[DayBits]:
+    if not weekly:
+        return _evaluate(text, first_day, n_days)
+    week = _week_bits(text)
+    return [week[(day + 3) % 7] for day in range(first_day, first_day + n_days)]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _week_bits(text: str) -> tuple[DayBits, ...]:
+    monday = 4
+    return tuple(_evaluate(text, monday, 7))
+
+
+def _evaluate(text: str, first_day: int, n_days: int) -> list[DayBits]:
+    hours = parse_hours(text)
+    if hours is None:  # a holiday that cannot be written as a weekday here
+        return [_ALL_UNKNOWN] * n_days
+    start = dt.datetime.combine(EPOCH, dt.time()) + dt.timedelta(first_day)
+    spans = {evaluator.State.OPEN: 0, evaluator.State.UNKNOWN: 0}
+    for begin, end, state, _ in hours.intervals(start, start + dt.timedelta(n_days)):
+        if state in spans:
+            low, high = ((moment - start) // dt.timedelta(minutes=1) for moment in (begin, end))
+            spans[state] |= (1 << high) - (1 << low)
+    days = []
+    for _ in range(n_days):
+        bits = (spans[evaluator.State.OPEN] & ALL_DAY, spans[evaluator.State.UNKNOWN] & ALL_DAY)
+        days.append(_shared.setdefault(bits, bits))
+        spans = {state: span >> MINUTES_A_DAY for state, span in spans.items()}
+    return days

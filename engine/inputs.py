@@ -1,0 +1,188 @@
+"""Turn lists, NumPy and Arrow columns into arrays, or say which element is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.errors import EngineError, InvalidColumnError, InvalidOfferError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Column", "as_degrees", "as_flags", "as_list", "as_offers", "as_text", "as_whole"]
+
+Column = Any
+"""A list, a NumPy array, an Arrow array or chunked array, or a pandas series."""
+
+_OFFER_PATTERN = r"^[a-z0-9_]+/[a-z0-9_]+$"
+
+
+def _is_arrow(values: Column) -> bool:
+    return isinstance(values, pa.Array | pa.ChunkedArray)
+
+
+def _combined(values: Column) -> Any:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return values
+
+
+def as_list(values: Column) -> list[Any]:
+    """Return a column as a list of Python objects, missing ones as None."""
+    if _is_arrow(values):
+        return _combined(values).to_pylist()
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _check_length(size: int, n: int | None, argument: str) -> None:
+    if n is not None and size != n:
+        raise InvalidColumnError(argument, f"must have {n} elements, one for every row, got {size}")
+
+
+def as_text(values: Column, argument: str, n: int | None = None) -> Any:
+    """Return a column of text without missing elements as an Arrow large_string array."""
+    if _is_arrow(values):
+        array = _combined(values)
+    else:
+        items = as_list(values)
+        for position, item in enumerate(items):
+            if not isinstance(item, str):
+                raise InvalidColumnError(argument, f"must be text, got {item!r:.60}", position=position, value=item)
+        array = pa.array(_encodable(items, argument), pa.large_string())
+    if not (
+        pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
+    ):
+        raise InvalidColumnError(argument, f"must be text, got a column of {array.type}")
+    if array.null_count:
+        position = pc.index(array.is_null(), True).as_py()
+        raise InvalidColumnError(argument, "must be text, got nothing", position=position)
+    _check_length(len(array), n, argument)
+    return array.cast(pa.large_string())
+
+
+def _encodable(items: list[str], argument: str) -> list[str]:
+    try:
+        "".join(items).encode()
+    except UnicodeEncodeError:
+        for position, item in enumerate(items):
+            if any("\ud800" <= character <= "\udfff" for character in item):
+                expected = "must be text without lone surrogates"
+                raise InvalidColumnError(argument, expected, position=position, value=item) from None
+    return items
+
+
+def as_offers(values: Column, argument: str = "offers", n: int | None = None) -> tuple[NDArray[np.int64], list[str]]:
+    """
+    Return a column of ``sector/mode`` as codes and the distinct offers they stand for.
+
+    Raises
+    ------
+    InvalidOfferError
+        If one is not of that form; names the first position.
+    """
+    encoded: Any = pc.dictionary_encode(as_text(values, argument, n))
+    distinct = encoded.dictionary
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    good = pc.match_substring_regex(distinct, _OFFER_PATTERN).to_numpy(zero_copy_only=False)
+    if not good.all():
+        position = int(np.argmax(~good[codes]))
+        value = distinct[int(codes[position])].as_py()
+        expected = f'must be "sector/mode" in [a-z0-9_], got {value!r:.60}'
+        raise InvalidOfferError(argument, expected, position=position, value=value)
+    return codes, distinct.to_pylist()
+
+
+def as_degrees(values: Column) -> Column:
+    """Return a column of numbers for `geo.places.check_latlng`: Arrow's turned to NumPy, the rest as it is."""
+    if not _is_arrow(values):
+        return values
+    array = _combined(values)
+    return array.to_pylist() if array.null_count else array.to_numpy()
+
+
+def as_whole(
+    values: Column | None,
+    argument: str,
+    n: int,
+    *,
+    missing: int | None,
+    minimum: int,
+    error: type[EngineError] = InvalidColumnError,
+) -> NDArray[np.int64]:
+    """
+    Return a column of whole numbers as int64[n], missing ones filled in.
+
+    Parameters
+    ----------
+    values
+        n numbers, or None where the whole column is missing.
+    argument, n
+        For the checks.
+    missing
+        What stands for a missing element; None where none may be missing.
+    minimum
+        The smallest number allowed.
+    error
+        The class raised for a bad element.
+    """
+    if values is None and missing is not None:
+        return np.full(n, missing, np.int64)
+    if _is_arrow(values) and pa.types.is_integer(_combined(values).type):
+        array = _combined(values)
+        gone = array.is_null().to_numpy(zero_copy_only=False)
+        whole = array.fill_null(0).cast(pa.int64()).to_numpy().copy()
+    elif isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        whole, gone = values.astype(np.int64), np.zeros(values.size, np.bool_)
+    else:
+        whole, gone = _whole_items(as_list(values), argument, error)
+    _check_length(whole.size, n, argument)
+    bad = (gone & (missing is None)) | (~gone & (whole < minimum))
+    if bad.any():
+        position = int(np.argmax(bad))
+        came = "nothing" if gone[position] else int(whole[position])
+        raise error(
+            argument, f"must be a whole number of at least {minimum}, got {came}", position=position, value=came
+        )
+    if missing is not None:
+        whole[gone] = missing
+    return whole
+
+
+def _whole_items(
+    items: Sequence[Any], argument: str, error: type[EngineError]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    whole = np.zeros(len(items), np.int64)
+    gone = np.zeros(len(items), np.bool_)
+    for position, item in enumerate(items):
+        if item is None:
+            gone[position] = True
+        elif isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer) or not -(2**62) < item < 2**62:
+            raise error(argument, f"must be a whole number, got {item!r:.60}", position=position, value=item)
+        else:
+            whole[position] = item
+    return whole, gone
+
+
+def as_flags(values: Column | None, argument: str, n: int) -> NDArray[np.bool_]:
+    """Return a column of booleans as bool[n]; a missing column or element is false."""
+    if values is None:
+        return np.zeros(n, np.bool_)
+    if isinstance(values, np.ndarray) and values.dtype == np.bool_:
+        flags = values.astype(np.bool_)
+    else:
+        items = as_list(values)
+        for position, item in enumerate(items):
+            if item is not None and not isinstance(item, bool | np.bool_):
+                raise InvalidColumnError(
+                    argument, f"must be true or false, got {item!r:.60}", position=position, value=item
+                )
+        flags = np.array([bool(item) for item in items], np.bool_)
+    _check_length(flags.size, n, argument)
+    return flags

@@ -1,0 +1,112 @@
+"""Local days and minutes of many instants in many time zones, right to the second where clocks change."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import zoneinfo
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidQueryError, InvalidTimezoneError
+
+__all__ = ["FIRST_S", "LAST_S", "MINUTES_A_DAY", "check_instants", "check_timezone", "local_minutes"]
+
+MINUTES_A_DAY = 1440
+_DAY_S = 86_400
+FIRST_S = 0
+LAST_S = int(dt.datetime(9999, 1, 1, tzinfo=dt.UTC).timestamp()) - 1
+_INSTANT_ARGUMENT, _ZONE_ARGUMENT = "at", "timezone"
+
+
+def check_timezone(name: object, *, position: int | None = None) -> str:
+    """
+    Return an IANA time zone's name, or raise `InvalidTimezoneError` naming ``timezone``.
+
+    Names that mean the machine's own zone (``localtime``) are none.
+    """
+    if isinstance(name, str) and name in _names():
+        return name
+    message = f"must be an IANA time zone such as Asia/Shanghai, got {name!r:.60}"
+    raise InvalidTimezoneError(_ZONE_ARGUMENT, message, position=position, value=name)
+
+
+def check_instants(at_s: NDArray[np.int64]) -> None:
+    """Raise `InvalidQueryError` where an instant lies outside the years 1970 to 9998."""
+    good = (at_s >= FIRST_S) & (at_s <= LAST_S)
+    if good.all():
+        return
+    position = int(np.argmin(good))
+    value = int(at_s[position])
+    message = f"must lie in the years 1970 to 9998, got {value} seconds since 1970"
+    raise InvalidQueryError(_INSTANT_ARGUMENT, message, position=position, value=value)
+
+
+def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """
+    Return the day since 1970-01-01 and the minute of it that a clock on the wall shows, by zone and instant.
+
+    Parameters
+    ----------
+    at_s
+        Shape (q,), UTC seconds since 1970, checked by `check_instants`.
+    zones
+        z names, checked by `check_timezone`.
+
+    Returns
+    -------
+    tuple
+        Days and minutes, each int32 of shape (z, q).
+
+    Notes
+    -----
+    A zone is asked twice for each UTC day that occurs: its offset at the first second and after the last. Where
+    they differ the change is found by bisection, so an instant costs a table look-up. No zone has changed twice in
+    one UTC day since 1970.
+    """
+    days = np.empty((len(zones), at_s.size), np.int32)
+    minutes = np.empty_like(days)
+    if at_s.size == 0:
+        return days, minutes
+    utc_day = at_s // _DAY_S
+    first = int(utc_day.min())
+    seen = np.zeros(int(utc_day.max()) - first + 1, np.bool_)
+    seen[utc_day - first] = True
+    occurring = (np.flatnonzero(seen) + first).tolist()
+    rank = (np.cumsum(seen) - 1)[utc_day - first]
+    for row, zone in enumerate(zones):
+        offsets = np.array([_day_offsets(zone, day) for day in occurring], np.int64)
+        before, change_s, after = offsets.T
+        wall_s = at_s + np.where(at_s < change_s[rank], before[rank], after[rank])
+        days[row] = wall_s // _DAY_S
+        minutes[row] = wall_s % _DAY_S // 60
+    return days, minutes
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones()) - {"localtime"}
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _day_offsets(zone: str, day: int) -> tuple[int, int, int]:
+    """Return a UTC day's first offset in seconds, the second from which another holds, and that one."""
+    tz = zoneinfo.ZoneInfo(zone)
+    low, high = day * _DAY_S, (day + 1) * _DAY_S
+    before, after = _offset(tz, low), _offset(tz, high)
+    if before == after:
+        return before, high, after
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(tz, middle) == before:
+            low = middle
+        else:
+            high = middle
+    return before, high, after
+
+
+def _offset(tz: zoneinfo.ZoneInfo, at_s: int) -> int:
+    offset = dt.datetime.fromtimestamp(at_s, tz).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())

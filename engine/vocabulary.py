@@ -1,0 +1,85 @@
+"""What rows refer to by number and versions share: offers, sets of features, schedules. Append-only."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.hours import ScheduleBook
+from engine.inputs import Column, as_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Vocabulary"]
+
+
+class Vocabulary:
+    """
+    Numbers for offers, feature sets and schedules, the same in every version of an index.
+
+    Attributes
+    ----------
+    book
+        The schedules.
+    """
+
+    def __init__(self, book: ScheduleBook | None = None) -> None:
+        self.book = book or ScheduleBook()
+        self._lock = threading.Lock()
+        self._offers: dict[str, int] = {}
+        self._feature_sets: dict[frozenset[str], int] = {frozenset(): 0}
+
+    def offer_codes(self, offers: Iterable[str]) -> NDArray[np.int64]:
+        """Return the codes of offers, new ones entered."""
+        with self._lock:
+            return np.array([self._offers.setdefault(offer, len(self._offers)) for offer in offers], np.int64)
+
+    def find_offer(self, offer: str) -> int:
+        """Return the code of an offer, -1 if nobody ever had it."""
+        return self._offers.get(offer, -1)
+
+    def offers(self) -> list[str]:
+        """Return all offers by code."""
+        return list(self._offers)
+
+    def feature_codes(self, features: Column | None, n: int) -> NDArray[np.int32]:
+        """Return the code of each row's set of features, new sets entered."""
+        if features is None:
+            return np.zeros(n, np.int32)
+        items = as_list(features)
+        if len(items) != n:
+            raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {len(items)}")
+        codes = np.empty(n, np.int32)
+        with self._lock:
+            for position, item in enumerate(items):
+                key = _feature_set(item, position)
+                codes[position] = self._feature_sets.setdefault(key, len(self._feature_sets))
+        return codes
+
+    def feature_sets(self) -> list[frozenset[str]]:
+        """Return all sets of features by code."""
+        return list(self._feature_sets)
+
+    def enough_features(self, required: Iterable[str]) -> NDArray[np.bool_]:
+        """Return for each set of features whether it holds all that are required."""
+        wanted = frozenset([required] if isinstance(required, str) else required)
+        if isinstance(required, str) or not all(isinstance(feature, str) for feature in wanted):
+            raise InvalidQueryError("features", f"must be a set of strings, got {required!r:.60}", value=required)
+        if not wanted:
+            return np.ones(len(self._feature_sets), np.bool_)
+        return np.array([wanted <= held for held in list(self._feature_sets)], np.bool_)
+
+
+def _feature_set(item: object, position: int) -> frozenset[str]:
+    if item is None:
+        return frozenset()
+    if isinstance(item, set | frozenset | list | tuple | np.ndarray):
+        features = frozenset(item)
+        if all(isinstance(feature, str) and feature for feature in features):
+            return features
+    raise InvalidColumnError("features", f"must be a set of strings, got {item!r:.60}", position=position, value=item)

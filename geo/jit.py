@@ -1,0 +1,104 @@
+"""The only module that talks to the compiler: how kernels are made, and H3's C functions for them."""
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import h3.api.numpy_int as h3
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["H3_COMPILED", "cell_to_latlng_rad", "h3_kernel", "kernel", "latlng_rad_to_cell"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_H3_SYMBOLS = ("latLngToCell", "cellToLatLng")
+
+
+def _set_cache_folder() -> None:
+    # Numba looks at a kernel's own file only: a kernel that calls a changed one would be
+    # served stale. One folder for each state of all kernels ends that, and an upgrade's too.
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    digest = hashlib.blake2b(digest_size=8)
+    packages = Path(__file__).resolve().parent.parent
+    for source in sorted([Path(__file__).resolve(), *packages.glob("*/kernels/*.py")]):
+        digest.update(source.read_bytes())
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    numba.config.CACHE_DIR = str(root / "linli" / "kernels" / digest.hexdigest())
+
+
+def _register_h3() -> bool:
+    """Give the compiler H3's C functions from h3's own wheel; tell whether it has them."""
+    if numba.config.DISABLE_JIT:
+        return False
+    import h3._cy.latlng as extension
+    import llvmlite.binding as llvm
+
+    library = ctypes.CDLL(extension.__file__)
+    for name in _H3_SYMBOLS:
+        function = getattr(library, name, None)
+        if function is None:  # the Windows wheel exports nothing
+            return False
+        llvm.add_symbol(f"linli_{name}", ctypes.cast(function, ctypes.c_void_p).value)
+    return True
+
+
+_set_cache_folder()
+H3_COMPILED = _register_h3()
+
+
+def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """
+    Compile a function of arrays and scalars: lazily, without the GIL, with exact floats, cached.
+
+    With ``NUMBA_DISABLE_JIT=1`` the function stays as it is.
+    """
+    compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy")(function)
+    return compiled
+
+
+def h3_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile a kernel that calls H3, or leave it a plain loop where H3's C functions are not exported."""
+    return kernel(function) if H3_COMPILED else function
+
+
+if H3_COMPILED:
+    _types = numba.types
+    _latlng_to_cell_c = _types.ExternalFunction(
+        "linli_latLngToCell",
+        _types.uint32(_types.CPointer(_types.float64), _types.int32, _types.CPointer(_types.uint64)),
+    )
+    _cell_to_latlng_c = _types.ExternalFunction(
+        "linli_cellToLatLng", _types.uint32(_types.uint64, _types.CPointer(_types.float64))
+    )
+
+    @kernel
+    def latlng_rad_to_cell(latlng_rad: NDArray[np.float64], resolution: int, out: NDArray[np.uint64]) -> int:
+        """Write the cell of one position, shape (2,) in radians, to ``out[0]``; return H3's error code."""
+        code: int = _latlng_to_cell_c(latlng_rad.ctypes, np.int32(resolution), out.ctypes)
+        return code
+
+    @kernel
+    def cell_to_latlng_rad(cell: np.uint64, out: NDArray[np.float64]) -> int:
+        """Write the centre of a cell in radians to ``out[:2]``; return H3's error code."""
+        code: int = _cell_to_latlng_c(cell, out.ctypes)
+        return code
+
+else:
+
+    def latlng_rad_to_cell(latlng_rad: NDArray[np.float64], resolution: int, out: NDArray[np.uint64]) -> int:
+        """Write the cell of one position, shape (2,) in radians, to ``out[0]``; return H3's error code."""
+        lat, lng = np.degrees(latlng_rad)
+        out[0] = h3.latlng_to_cell(float(lat), float(lng), int(resolution))
+        return 0
+
+    def cell_to_latlng_rad(cell: np.uint64, out: NDArray[np.float64]) -> int:
+        """Write the centre of a cell in radians to ``out[:2]``; return H3's error code."""
+        out[:2] = np.radians(h3.cell_to_latlng(int(cell)))
+        return 0

@@ -1,0 +1,69 @@
+"""Check latitudes and longitudes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geo.errors import InvalidLatLngError
+
+__all__ = ["check_latlng"]
+
+
+def check_latlng(
+    lat: ArrayLike, lng: ArrayLike, lat_name: str = "lat", lng_name: str = "lng"
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Return two contiguous float64 arrays of finite degrees within range.
+
+    Parameters
+    ----------
+    lat, lng
+        Degrees, n of each (one value counts as n = 1); numbers only, neither text nor booleans.
+    lat_name, lng_name
+        How the caller calls them, for the error.
+
+    Raises
+    ------
+    InvalidLatLngError
+        If a value is not a finite number, latitude is outside [-90, 90] or longitude outside [-180, 180],
+        or the lengths differ.
+    """
+    lats = _degrees(lat, lat_name)
+    lngs = _degrees(lng, lng_name)
+    if lats.shape != lngs.shape:
+        raise InvalidLatLngError(lng_name, f"must be as many as {lat_name} ({lats.size}), got {lngs.size}")
+    _check_range(lats, lat_name, 90.0, lngs)
+    _check_range(lngs, lng_name, 180.0, None)
+    return lats, lngs
+
+
+def _degrees(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.atleast_1d(np.asarray(values))
+    if array.size == 0:
+        return np.empty(0)
+    if array.ndim != 1:
+        raise InvalidLatLngError(name, f"must have one dimension, got {array.ndim}")
+    if array.dtype.kind not in "fiu":
+        position = next((i for i, value in enumerate(array.tolist()) if not _is_number(value)), 0)
+        value = array.tolist()[position]
+        raise InvalidLatLngError(
+            name, f"must be a number in degrees, got {value!r:.60}", position=position, value=value
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_range(values: NDArray[np.float64], name: str, limit: float, lngs: NDArray[np.float64] | None) -> None:
+    good = np.abs(values) <= limit  # False for NaN
+    if good.all():
+        return
+    position = int(np.argmin(good))
+    value = float(values[position])
+    text = f"must be in [{-limit:g}, {limit:g}], got {value!r}"
+    if lngs is not None and abs(value) <= 180.0 and abs(lngs[position]) <= 90.0:
+        text += "; swapped with lng?"
+    raise InvalidLatLngError(name, text, position=position, value=value)
