@@ -12,8 +12,11 @@ Decided here, where the specification or the evaluator leave it open:
   it as "or".
 - ``SH`` (school holidays) never matches, since no one publishes them by place.
 - Sunrise, sunset, dawn and dusk depend on a place, which hours do not have: such an expression is unknown throughout.
-- Hours without an end (``10:00+``), comments and fallback rules mean what the evaluator says; it takes an open end
-  for midnight.
+- A day that is ``off`` ends what reaches into it from the day before, but not what its own replaced hours would have
+  reached into the next (``20:00-02:00; PH off`` is open after midnight behind a holiday): so has the evaluator it.
+- Hours without an end (``10:00+``), comments and fallback rules mean what the evaluator says: an open end is
+  midnight, a comment without a state (``"on request"``) is open, a fallback serves days without any other hours.
+  `hours_traits` names the first two, so that who reads hours from elsewhere can take them for unknown.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ ALL_DAY = (1 << MINUTES_A_DAY) - 1
 _ALL_UNKNOWN: DayBits = (0, ALL_DAY)
 _MAX_CHARS = 4096
 _MAX_UNKNOWN_HOLIDAYS = 4
+_ONE_DAY = dt.timedelta(1)
+_CLOSED, _OPEN = evaluator.State.CLOSED, evaluator.State.OPEN
 _NEVER = "SH"
 _ARGUMENT = "hours"
 _shared: dict[DayBits, DayBits] = {}  # cities have few distinct days, so each is kept once
@@ -56,6 +61,7 @@ _QUOTED = re.compile(r'("[^"]*")')
 _SUN = re.compile(r"sunrise|sunset|dawn|dusk", re.IGNORECASE)
 _TIME = r"\d{1,2}:\d{2}"
 _SCHOOL = re.compile(r"\bSH")
+_STATE_END = re.compile(r"(?:open|off|closed|unknown) *$", re.IGNORECASE)
 _OPEN_END = re.compile(rf"(?:{_TIME}|sunrise|sunset|dawn|dusk|\))\+", re.IGNORECASE)
 _WEEKLY = re.compile(rf"(?:24/7|{_TIME}|{_DAY}|SH|(?i:off|closed|open|unknown)|\|\||[-+,; ])*")
 
@@ -79,8 +85,8 @@ def hours_traits(expression: str) -> frozenset[str]:
     -------
     frozenset[str]
         Of ``public_holidays`` (a country is needed), ``school_holidays`` (never matches), ``sun`` (unknown
-        throughout), ``open_end`` (the end is not told) and ``weekly`` (but for public holidays, every week is the
-        same).
+        throughout), ``open_end`` (the end is not told), ``comment`` (words alone, without a state, decide) and
+        ``weekly`` (but for public holidays, every week is the same).
 
     Raises
     ------
@@ -113,7 +119,7 @@ class HourExpression:
     base_text
         The same for days on which no public holiday matters: ``PH`` never matches.
     weekly
-        Whether ``base_text`` says the same every week.
+        Whether ``base_text`` says the same every week (unknown throughout, where it asks for the sun).
     holiday_shifts
         How many days before a day, and before the day before it, a holiday decides it; empty without ``PH``.
     """
@@ -130,7 +136,7 @@ class HourExpression:
         self.holiday_shifts = tuple(sorted({back + shift for s in selectors for shift in s.shifts for back in (0, 1)}))
         self.sun = _SUN.search(plain) is not None
         self.base_text = self.text_on(0, frozenset())
-        self.weekly = _WEEKLY.fullmatch("".join(_QUOTED.split(self.base_text)[::2])) is not None
+        self.weekly = self.sun or _WEEKLY.fullmatch("".join(_QUOTED.split(self.base_text)[::2])) is not None
         self._plain = plain
 
     @property
@@ -139,6 +145,7 @@ class HourExpression:
         facts = {
             "public_holidays": bool(self.holiday_shifts),
             "school_holidays": _SCHOOL.search(self._plain) is not None,
+            "comment": any(not _STATE_END.search(before) for before in _QUOTED.split(self.text)[:-1:2]),
             "open_end": _OPEN_END.search(self._plain) is not None,
             "sun": self.sun,
             "weekly": self.weekly and not self.sun,
@@ -264,14 +271,20 @@ def _evaluate(text: str, first_day: int, n_days: int) -> list[DayBits]:
     if hours is None:  # a holiday that cannot be written as a weekday here
         return [_ALL_UNKNOWN] * n_days
     start = dt.datetime.combine(EPOCH, dt.time()) + dt.timedelta(first_day)
-    spans = {evaluator.State.OPEN: 0, evaluator.State.UNKNOWN: 0}
-    for begin, end, state, _ in hours.intervals(start, start + dt.timedelta(n_days)):
-        if state in spans:
-            low, high = ((moment - start) // dt.timedelta(minutes=1) for moment in (begin, end))
-            spans[state] |= (1 << high) - (1 << low)
-    days = []
-    for _ in range(n_days):
-        bits = (spans[evaluator.State.OPEN] & ALL_DAY, spans[evaluator.State.UNKNOWN] & ALL_DAY)
-        days.append(_shared.setdefault(bits, bits))
-        spans = {state: span >> MINUTES_A_DAY for state, span in spans.items()}
-    return days
+    return [_day_bits(hours, start + dt.timedelta(day)) for day in range(n_days)]
+
+
+def _day_bits(hours: evaluator.OpeningHours, midnight: dt.datetime) -> DayBits:
+    # One day at a time: over several days the evaluator skips some, such as the Tuesday of `Mo-Fr 08:00-10:00 || unknown`.
+    open_minutes = unknown_minutes = 0
+    for begin, end, state, _ in hours.intervals(midnight, midnight + _ONE_DAY):
+        if state == _CLOSED:
+            continue
+        high = end.hour * 60 + end.minute or MINUTES_A_DAY
+        span = (1 << high) - (1 << (begin.hour * 60 + begin.minute))
+        if state == _OPEN:
+            open_minutes |= span
+        else:
+            unknown_minutes |= span
+    bits = (open_minutes, unknown_minutes)
+    return _shared.setdefault(bits, bits)

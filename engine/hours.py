@@ -25,7 +25,7 @@ from engine.hour_blocks import ScheduleDays
 from engine.hour_expressions import EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.kernels.hours import CLOSED
 from engine.local_time import check_instants, check_timezone, local_minutes
-from engine.text_codes import TextColumn, distinct_rows, encode_texts
+from engine.text_codes import TextColumn, distinct_rows, encode_texts, first_rows
 
 __all__ = ["HourSpan", "HourTable", "ScheduleBook", "ScheduleKey", "hours_traits", "intervals", "is_valid_hours"]
 
@@ -127,15 +127,18 @@ class ScheduleBook:
         hour, hour_texts = encode_texts(hours, None, _HOURS, InvalidHoursError)
         zone, zone_texts = encode_texts(timezones, hour.size, _TIMEZONE, InvalidTimezoneError)
         country, country_texts = encode_texts(countries, hour.size, _COUNTRY, InvalidTimezoneError)
-        parsed = [self._parse(text, hour, code) for code, text in enumerate(hour_texts)]
-        for code, name in enumerate(zone_texts):
-            check_timezone(name, position=int(np.argmax(zone == code)))
+        parsed = [
+            self._expressions.get(text) or HourExpression(text, position=row)
+            for text, row in zip(hour_texts, first_rows(hour, len(hour_texts)), strict=True)
+        ]
+        for name, row in zip(zone_texts, first_rows(zone, len(zone_texts)), strict=True):
+            check_timezone(name, position=row)
         _check_given(hour >= 0, zone, _TIMEZONE, "must be given where hours are, got none")
         says_holiday = np.array([bool(one.holiday_shifts) for one in parsed] + [False])[hour]
         _check_given(says_holiday, country, _COUNTRY, "must be given where hours say PH, got none")
         country = np.where(says_holiday, country, -1)
-        for code in np.unique(country[says_holiday]).tolist():
-            check_country(country_texts[code], position=int(np.argmax(country == code)))
+        for row in distinct_rows(country)[1]:
+            check_country(country_texts[country[row]], position=row)
         triple = (hour * (len(zone_texts) + 1) + zone + 1) * (len(country_texts) + 1) + country + 1
         kind, rows = distinct_rows(np.where(hour < 0, -1, triple))
         named_country = [*country_texts, None]
@@ -165,10 +168,6 @@ class ScheduleBook:
             bitmap_of = self._days.gather(day)[:, : tz_of_schedule.size]
             open_bits, unknown_bits = self._days.bitmaps.arrays()
         return HourTable(tz_of_schedule, day, minute, bitmap_of, open_bits, unknown_bits)
-
-    def _parse(self, text: str, codes: NDArray[np.int64], code: int) -> HourExpression:
-        known = self._expressions.get(text)
-        return HourExpression(text, position=int(np.argmax(codes == code))) if known is None else known
 
     def _intern(self, keys: list[ScheduleKey], parsed: list[HourExpression]) -> NDArray[np.int32]:
         """Return the ids of distinct keys, and -1 behind them."""

@@ -14,7 +14,7 @@ from engine.errors import EngineError, InvalidColumnError, InvalidOfferError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Column", "as_degrees", "as_flags", "as_list", "as_offers", "as_text", "as_whole"]
+__all__ = ["Column", "as_degrees", "as_flags", "as_list", "as_offers", "as_text", "as_whole", "distinct_lists"]
 
 Column = Any
 """A list, a NumPy array, an Arrow array or chunked array, or a pandas series."""
@@ -39,6 +39,23 @@ def as_list(values: Column) -> list[Any]:
     if _is_arrow(values):
         return _combined(values).to_pylist()
     return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def distinct_lists(values: Column) -> tuple[list[Any], NDArray[np.int64]]:
+    """
+    Return the distinct elements of a column of lists, and each element's number among them.
+
+    Arrow lists of strings are told apart without a Python object a row; in other columns each element
+    counts as distinct.
+    """
+    if not _is_arrow(values) or not pa.types.is_list(values.type) or not pa.types.is_string(values.type.value_type):
+        items = as_list(values)
+        return items, np.arange(len(items))
+    joined: Any = pc.dictionary_encode(pc.binary_join(_combined(values), "\x00"), null_encoding="encode")
+    texts = joined.dictionary.to_pylist()
+    return [
+        None if text is None else text.split("\x00") if text else [] for text in texts
+    ], joined.indices.to_numpy().astype(np.int64)
 
 
 def _check_length(size: int, n: int | None, argument: str) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import EngineError, InvalidColumnError
 
-__all__ = ["TextColumn", "distinct_rows", "encode_texts"]
+__all__ = ["TextColumn", "distinct_rows", "encode_texts", "first_rows"]
 
 TextColumn: TypeAlias = (
     "Sequence[str | None] | NDArray[np.object_] | NDArray[np.str_] | pa.Array[Any] | pa.ChunkedArray[Any]"
@@ -55,13 +55,18 @@ def encode_texts(
     return codes, [str(text) for text in encoded.dictionary.to_pylist()]
 
 
+def first_rows(codes: NDArray[np.int64], n_codes: int) -> list[int]:
+    """Return the first row of each code, 0 for one that does not occur; what is below zero is passed over."""
+    first = np.zeros(n_codes + 1, np.int64)
+    first[codes[::-1]] = np.arange(codes.size - 1, -1, -1)
+    return first[:-1].tolist()
+
+
 def distinct_rows(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
     """Return the values' numbers by first appearance (-1 for what is below zero) and the first row of each number."""
     encoded = pa.array(values, mask=values < 0).dictionary_encode()
     numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    first = np.empty(len(encoded.dictionary) + 1, np.int64)
-    first[numbers[::-1]] = np.arange(numbers.size - 1, -1, -1)
-    return numbers, first[:-1].tolist()
+    return numbers, first_rows(numbers, len(encoded.dictionary))
 
 
 def _arrow(values: TextColumn, argument: str, error: type[EngineError]) -> pa.Array[Any]:

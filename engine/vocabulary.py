@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.hours import ScheduleBook
-from engine.inputs import Column, as_list
+from engine.inputs import Column, distinct_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,15 +51,13 @@ class Vocabulary:
         """Return the code of each row's set of features, new sets entered."""
         if features is None:
             return np.zeros(n, np.int32)
-        items = as_list(features)
-        if len(items) != n:
-            raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {len(items)}")
-        codes = np.empty(n, np.int32)
+        items, number = distinct_lists(features)
+        if number.size != n:
+            raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {number.size}")
+        sets = [_feature_set(item, int(np.argmax(number == i))) for i, item in enumerate(items)]
         with self._lock:
-            for position, item in enumerate(items):
-                key = _feature_set(item, position)
-                codes[position] = self._feature_sets.setdefault(key, len(self._feature_sets))
-        return codes
+            codes = [self._feature_sets.setdefault(key, len(self._feature_sets)) for key in sets]
+        return np.array(codes, np.int32)[number] if n else np.zeros(0, np.int32)
 
     def feature_sets(self) -> list[frozenset[str]]:
         """Return all sets of features by code."""

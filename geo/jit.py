@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["H3_COMPILED", "cell_to_latlng_rad", "h3_kernel", "kernel", "latlng_rad_to_cell"]
+__all__ = ["H3_COMPILED", "cell_to_latlng_rad", "h3_kernel", "inlined_kernel", "kernel", "latlng_rad_to_cell"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -63,9 +63,32 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return compiled
 
 
+def inlined_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """
+    Compile a kernel into its callers.
+
+    For one that takes tuples of arrays in an inner loop: a call would count every array of them up and down.
+    """
+    compiled: Callable[_P, _R] = numba.njit(nogil=True, fastmath=False, error_model="numpy", inline="always")(function)
+    return compiled
+
+
 def h3_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile a kernel that calls H3, or leave it a plain loop where H3's C functions are not exported."""
     return kernel(function) if H3_COMPILED else function
+
+
+def plain_latlng_rad_to_cell(latlng_rad: NDArray[np.float64], resolution: int, out: NDArray[np.uint64]) -> int:
+    """Write the cell of one position, shape (2,) in radians, to ``out[0]``; return 0."""
+    lat, lng = np.degrees(latlng_rad)
+    out[0] = h3.latlng_to_cell(float(lat), float(lng), int(resolution))
+    return 0
+
+
+def plain_cell_to_latlng_rad(cell: np.uint64, out: NDArray[np.float64]) -> int:
+    """Write the centre of a cell in radians to ``out[:2]``; return 0."""
+    out[:2] = np.radians(h3.cell_to_latlng(int(cell)))
+    return 0
 
 
 if H3_COMPILED:
@@ -81,24 +104,13 @@ if H3_COMPILED:
     @kernel
     def latlng_rad_to_cell(latlng_rad: NDArray[np.float64], resolution: int, out: NDArray[np.uint64]) -> int:
         """Write the cell of one position, shape (2,) in radians, to ``out[0]``; return H3's error code."""
-        code: int = _latlng_to_cell_c(latlng_rad.ctypes, np.int32(resolution), out.ctypes)
-        return code
+        return _latlng_to_cell_c(latlng_rad.ctypes, np.int32(resolution), out.ctypes)
 
     @kernel
     def cell_to_latlng_rad(cell: np.uint64, out: NDArray[np.float64]) -> int:
         """Write the centre of a cell in radians to ``out[:2]``; return H3's error code."""
-        code: int = _cell_to_latlng_c(cell, out.ctypes)
-        return code
+        return _cell_to_latlng_c(cell, out.ctypes)
 
 else:
-
-    def latlng_rad_to_cell(latlng_rad: NDArray[np.float64], resolution: int, out: NDArray[np.uint64]) -> int:
-        """Write the cell of one position, shape (2,) in radians, to ``out[0]``; return H3's error code."""
-        lat, lng = np.degrees(latlng_rad)
-        out[0] = h3.latlng_to_cell(float(lat), float(lng), int(resolution))
-        return 0
-
-    def cell_to_latlng_rad(cell: np.uint64, out: NDArray[np.float64]) -> int:
-        """Write the centre of a cell in radians to ``out[:2]``; return H3's error code."""
-        out[:2] = np.radians(h3.cell_to_latlng(int(cell)))
-        return 0
+    latlng_rad_to_cell = plain_latlng_rad_to_cell
+    cell_to_latlng_rad = plain_cell_to_latlng_rad

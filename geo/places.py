@@ -39,7 +39,8 @@ def check_latlng(
 
 
 def _degrees(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = np.atleast_1d(np.asarray(values))
+    mixed = isinstance(values, list | tuple) and not all(_is_number(value) for value in values)
+    array = np.atleast_1d(np.asarray(values, dtype=object if mixed else None))  # NumPy would count True as 1.0
     if array.size == 0:
         return np.empty(0)
     if array.ndim != 1:
@@ -54,7 +55,7 @@ def _degrees(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _check_range(values: NDArray[np.float64], name: str, limit: float, lngs: NDArray[np.float64] | None) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.forest import MAX_CHILDREN, Forest
 from engine.kernels.hours import hour_state
-from geo.jit import kernel
+from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import max_chord_sq, told_distance_m
 from geo.kernels.polygons import covers
 
@@ -135,7 +135,7 @@ class Asks(NamedTuple):
     ask_units: bool
 
 
-@kernel
+@inlined_kernel
 def area_contains(part: Part, i: int, lat: float, lng: float, chord_sq: float) -> bool:
     """Tell whether the area of a row in index order contains a place at a squared chord from the row."""
     if part.area_kind[i] == _RADIUS:
@@ -150,7 +150,7 @@ def area_contains(part: Part, i: int, lat: float, lng: float, chord_sq: float) -
     return True
 
 
-@kernel
+@inlined_kernel
 def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, query: int) -> int:
     if asks.ask_open and asks.instant[query] >= 0:
         state = hour_state(
@@ -173,7 +173,7 @@ def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, query: int) -> i
     return MATCHED
 
 
-@kernel
+@inlined_kernel
 def refusal(part: Part, i: int, units: NDArray[np.int64], hours: Hours, asks: Asks, query: int, chord_sq: float) -> int:
     """Return the first reason why a row in index order cannot serve a query, `MATCHED` if it can."""
     if part.flags[i] & _PAUSED_BIT:
@@ -196,16 +196,18 @@ def refusal(part: Part, i: int, units: NDArray[np.int64], hours: Hours, asks: As
 
 
 @kernel
-def _chord_sq(xyz: NDArray[np.float64], i: int, to: NDArray[np.float64], query: int) -> float:
-    dx = xyz[i, 0] - to[query, 0]
-    dy = xyz[i, 1] - to[query, 1]
-    dz = xyz[i, 2] - to[query, 2]
+def _chord_sq(xyz: NDArray[np.float64], i: int, x: float, y: float, z: float) -> float:
+    dx = xyz[i, 0] - x
+    dy = xyz[i, 1] - y
+    dz = xyz[i, 2] - z
     return dx * dx + dy * dy + dz * dz
 
 
 @kernel
-def _least_chord_sq(forest: Forest, node: int, to: NDArray[np.float64], query: int) -> float:
-    gap = math.sqrt(_chord_sq(forest.center, node, to, query)) - forest.radius[node]
+def _least_chord_sq(
+    center: NDArray[np.float64], radius: NDArray[np.float64], node: int, x: float, y: float, z: float
+) -> float:
+    gap = math.sqrt(_chord_sq(center, node, x, y, z)) - radius[node]
     return gap * gap if gap > 0.0 else 0.0
 
 
@@ -226,7 +228,7 @@ class Best(NamedTuple):
     place: NDArray[np.int64]
 
 
-@kernel
+@inlined_kernel
 def _insert(best: Best, query: int, chord_sq: float, rank: int, row: int, place: int) -> None:
     at = best.chord_sq.shape[1] - 1
     while at > 0:
@@ -245,23 +247,6 @@ def _insert(best: Best, query: int, chord_sq: float, rank: int, row: int, place:
 
 
 @kernel
-def _scan(
-    part: Part, node: int, version: Version, hours: Hours, asks: Asks, query: int, checked: bool, best: Best
-) -> None:
-    last = best.chord_sq.shape[1] - 1
-    for i in range(part.forest.start[node], part.forest.stop[node]):
-        chord_sq = _chord_sq(part.xyz, i, asks.xyz, query)
-        worst = best.chord_sq[query, last]
-        if chord_sq > worst or (chord_sq == worst and part.rank[i] >= best.rank[query, last]):
-            continue
-        if version.dead[part.row[i]]:
-            continue
-        if checked and refusal(part, i, version.units, hours, asks, query, chord_sq) != MATCHED:
-            continue
-        _insert(best, query, chord_sq, part.rank[i], part.row[i], i)
-
-
-@kernel
 def _search_tree(
     part: Part,
     root: int,
@@ -275,23 +260,33 @@ def _search_tree(
     least: NDArray[np.float64],
 ) -> None:
     # Depth first, the nearest child first; a node whose ball lies beyond the k-th best falls away.
-    forest = part.forest
-    last = best.chord_sq.shape[1] - 1
+    # The arrays of the loop are named outside it: to hand whole tuples on costs a count for each array.
+    center, radius = part.forest.center, part.forest.radius
+    start, stop = part.forest.start, part.forest.stop
+    first_child, n_children = part.forest.first_child, part.forest.n_children
+    xyz, row, rank, dead = part.xyz, part.row, part.rank, version.dead
+    best_chord_sq, best_rank = best.chord_sq, best.rank
+    x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
+    last = best_chord_sq.shape[1] - 1
     limit = max_chord_sq(asks.limit_m) if checked else math.inf
     stack[0] = root
-    least[0] = _least_chord_sq(forest, root, asks.xyz, query)
+    least[0] = _least_chord_sq(center, radius, root, x, y, z)
     top = 1
     while top > 0:
         top -= 1
         node = stack[top]
-        if least[top] > best.chord_sq[query, last] or least[top] > limit:
+        if least[top] > best_chord_sq[query, last] or least[top] > limit:
             continue
-        if forest.n_children[node] == 0:
-            _scan(part, node, version, hours, asks, query, checked, best)
-            continue
+        for i in range(start[node], stop[node] if n_children[node] == 0 else start[node]):
+            chord_sq = _chord_sq(xyz, i, x, y, z)
+            worst = best_chord_sq[query, last]
+            if chord_sq > worst or (chord_sq == worst and rank[i] >= best_rank[query, last]) or dead[row[i]]:
+                continue
+            if not checked or refusal(part, i, version.units, hours, asks, query, chord_sq) == MATCHED:
+                _insert(best, query, chord_sq, rank[i], row[i], i)
         bottom = top
-        for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
-            bound = _least_chord_sq(forest, child, asks.xyz, query)
+        for child in range(first_child[node], first_child[node] + n_children[node]):
+            bound = _least_chord_sq(center, radius, child, x, y, z)
             at = top
             while at > bottom and least[at - 1] < bound:
                 stack[at] = stack[at - 1]
@@ -441,5 +436,5 @@ def refusals(
 ) -> None:
     """Write to ``out[i]`` why the row at ``places[i]`` of the index order cannot serve query 0."""
     for i in range(places.shape[0]):
-        chord_sq = _chord_sq(part.xyz, places[i], asks.xyz, 0)
+        chord_sq = _chord_sq(part.xyz, places[i], asks.xyz[0, 0], asks.xyz[0, 1], asks.xyz[0, 2])
         out[i] = refusal(part, places[i], units, hours, asks, 0, chord_sq)

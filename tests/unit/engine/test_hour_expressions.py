@@ -1,0 +1,190 @@
+import datetime as dt
+
+import opening_hours
+import pytest
+
+from engine.errors import InvalidHoursError
+from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
+from engine.hour_expressions import ALL_DAY, EPOCH, HourExpression, holiday_states, hours_traits
+
+SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
+
+
+def span(*hours: tuple[int, int]) -> int:
+    return sum((1 << (60 * end)) - (1 << (60 * start)) for start, end in hours)
+
+
+def bits_with_holidays(
+    text: str, day: int, holidays: set[int], unknown: frozenset[int] = frozenset()
+) -> tuple[int, int]:
+    expression = HourExpression(text)
+    states = tuple(
+        HOLIDAY if day - shift in holidays else UNKNOWN_HOLIDAY if day - shift in unknown else NO_HOLIDAY
+        for shift in expression.holiday_shifts
+    )
+    return expression.bits(day, 1, [states])[0]
+
+
+def open_with_holidays(text: str, day: int, holidays: set[int]) -> int:
+    open_minutes, unknown_minutes = bits_with_holidays(text, day, holidays)
+    assert unknown_minutes == 0
+    return open_minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "holiday", "after"),  # open hours of a Saturday: as it is, as a holiday, after one
+    [
+        ("Mo-Sa 09:00-18:00; PH off", [(9, 18)], [], [(9, 18)]),
+        ("PH 10:00-14:00", [], [(10, 14)], []),
+        ("Mo-Fr,PH 10:00-12:00", [], [(10, 12)], []),
+        ("PH,Mo-Fr 10:00-12:00", [], [(10, 12)], []),
+        ("Sa,PH 10:00-12:00", [(10, 12)], [(10, 12)], [(10, 12)]),
+        ("PH Mo-Fr 10:00-12:00", [], [], []),  # holidays that are weekdays
+        ("PH Sa,Su 10:00-12:00", [], [(10, 12)], []),
+        ("Sa PH 10:00-12:00", [], [(10, 12)], []),
+        ("sa PH 10:00-12:00", [], [(10, 12)], []),
+        ("PH Sa[1] 10:00-12:00", [], [(10, 12)], []),  # 4 July is the first Saturday
+        ("PH Sa[2] 10:00-12:00", [], [], []),
+        ("PH,SH 10:00-12:00", [], [(10, 12)], []),
+        ("SH,PH off; SH 10:00-12:00", [], [], []),
+        ("PH +1 day 10:00-12:00", [], [], [(10, 12)]),
+        ("PH -1 day,PH 10:00-12:00", [], [(10, 12)], []),
+        ("PH +1 day Fr-Su 10:00-12:00", [], [], [(10, 12)]),
+        ("PH +1 day Mo 10:00-12:00", [], [], []),
+        ("Su[-1],PH 10:00-12:00", [], [(10, 12)], []),
+        ("Fr[1] +1 day,PH 10:00-12:00", [(10, 12)], [(10, 12)], [(10, 12)]),
+        ("Jul PH 10:00-12:00", [], [(10, 12)], []),
+        ("Aug: PH 10:00-12:00", [], [], []),
+        ("2026 Jul 04 PH off; 08:00-09:00", [(8, 9)], [(8, 9)], [(8, 9)]),
+        ("08:00-09:00; 2026 Jul 04 PH off", [(8, 9)], [], [(8, 9)]),
+        ("08:00-09:00, PH 11:00-12:00", [(8, 9)], [(8, 9), (11, 12)], [(8, 9)]),
+        ("08:00-09:00; PHoff", [(8, 9)], [], [(8, 9)]),
+        ('08:00-09:00 open "not on PH, Sa PH"', [(8, 9)], [(8, 9)], [(8, 9)]),
+        ('08:00-09:00 open "PH"; PH off "PH"', [(8, 9)], [], [(8, 9)]),
+        ("PH 20:00-26:00", [], [(20, 24)], [(0, 2)]),  # past midnight out of a holiday
+        ("Fr-Sa 20:00-02:00; PH off", [(0, 2), (20, 24)], [], [(0, 2), (20, 24)]),  # and into one, and behind it
+    ],
+)
+def test_public_holidays__are_read_as_the_day_they_fall_on(
+    text: str, plain: list[tuple[int, int]], holiday: list[tuple[int, int]], after: list[tuple[int, int]]
+) -> None:
+    assert open_with_holidays(text, SATURDAY, set()) == span(*plain)
+    assert open_with_holidays(text, SATURDAY, {SATURDAY}) == span(*holiday)
+    assert open_with_holidays(text, SATURDAY, {SATURDAY - 1}) == span(*after)
+
+
+def test_public_holidays__on_two_days_in_a_row_reach_both() -> None:
+    assert open_with_holidays("PH 20:00-26:00", SATURDAY, {SATURDAY - 1, SATURDAY}) == span((0, 2), (20, 24))
+    assert open_with_holidays("PH -1 day 10:00-12:00", SATURDAY, {SATURDAY + 1}) == span((10, 12))
+    assert open_with_holidays("PH +2 days 10:00-12:00", SATURDAY, {SATURDAY - 2}) == span((10, 12))
+
+
+@pytest.mark.parametrize("country", ["FI", "KR", "DE", "BR"])
+def test_public_holidays__equal_the_evaluators_own_where_both_know_the_same(country: str) -> None:
+    calendar = HolidayCalendar(country)
+    texts = [
+        "Mo-Fr 09:00-18:00; PH off",
+        "PH 10:00-14:00",
+        "Mo-Sa,PH 10:00-12:00",
+        "22:00-02:00; PH off",
+        "PH 20:00-26:00; Su off",
+        "PH -1 day 10:00-12:00",
+        "08:00-10:00; PH +1 day 10:00-12:00",
+        "Mo-Fr 08:00-10:00 || PH 12:00-13:00 || unknown",
+    ]
+    marks = opening_hours.OpeningHours("PH", country=country, auto_country=False, auto_timezone=False)
+    compared = 0
+    for offset in range(3 * 365):
+        day = dt.date(2024, 1, 1) + dt.timedelta(offset)
+        near = [day + dt.timedelta(shift) for shift in range(-3, 4)]
+        noons = [dt.datetime.combine(one, dt.time(12)) for one in near]
+        if [marks.is_open(noon) for noon in noons] != [calendar.state(one) == HOLIDAY for one in near]:
+            continue
+        if not any(calendar.state(one) for one in near):
+            continue
+        for text in texts:
+            compared += 1
+            assert own_bits(text, calendar, day) == evaluator_bits(text, country, day), (text, day)
+    assert compared > 300
+
+
+def own_bits(text: str, calendar: HolidayCalendar, day: dt.date) -> tuple[int, int]:
+    expression, number = HourExpression(text), (day - EPOCH).days
+    return expression.bits(number, 1, holiday_states(calendar, expression.holiday_shifts, number, 1))[0]
+
+
+def evaluator_bits(text: str, country: str, day: dt.date) -> tuple[int, int]:
+    start = dt.datetime.combine(day, dt.time())
+    hours = opening_hours.OpeningHours(text, country=country, auto_country=False, auto_timezone=False)
+    sums = {opening_hours.State.OPEN: 0, opening_hours.State.UNKNOWN: 0, opening_hours.State.CLOSED: 0}
+    for begin, end, state, _ in hours.intervals(start, start + dt.timedelta(1)):
+        low, high = ((moment - start) // dt.timedelta(minutes=1) for moment in (begin, end))
+        sums[state] |= (1 << high) - (1 << low)
+    return sums[opening_hours.State.OPEN], sums[opening_hours.State.UNKNOWN]
+
+
+def test_unknown_holidays__leave_known_what_both_answers_say() -> None:
+    day = SATURDAY
+    here = frozenset({day})
+    assert bits_with_holidays("Sa 09:00-18:00; PH 12:00-20:00", day, set(), here) == (
+        span((12, 18)),
+        span((9, 12), (18, 20)),
+    )
+    assert bits_with_holidays("Sa 09:00-18:00; PH off", day, set(), frozenset({day - 1})) == (span((9, 18)), 0)
+    assert bits_with_holidays("PH 22:00-26:00", day, set(), frozenset({day - 1, day})) == (0, span((0, 2), (22, 24)))
+
+
+def test_unknown_holidays__of_many_days_leave_the_whole_day_unknown() -> None:
+    text = "08:00-09:00; PH,PH -1 day,PH +1 day,PH +4 days off"
+    days = frozenset(range(SATURDAY - 9, SATURDAY + 9))
+    assert bits_with_holidays(text, SATURDAY, set(), days) == (0, ALL_DAY)
+
+
+def test_days__are_whole_where_the_evaluator_skips_some() -> None:
+    expression = HourExpression("Mo-Fr 08:00-10:00 || unknown")
+    monday = SATURDAY + 2
+    assert [open_bits for open_bits, _ in expression.bits(monday, 7)] == [span((8, 10))] * 5 + [0, 0]
+    assert [unknown for _, unknown in expression.bits(monday, 7)] == [0] * 5 + [ALL_DAY] * 2
+
+
+@pytest.mark.parametrize("text", ["sunrise-sunset", "Mo 08:00-Dusk; Su off", "(dawn+01:00)-20:00; PH off"])
+def test_sun__is_unknown_throughout(text: str) -> None:
+    expression = HourExpression(text)
+    states = [(HOLIDAY,) * len(expression.holiday_shifts)] * 3
+    assert expression.bits(SATURDAY, 3, states) == [(0, ALL_DAY)] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "traits"),
+    [
+        ("24/7", {"weekly"}),
+        ("Mo-Fr 9:00-18:00, Sa 10:00-12:00; PH off", {"weekly", "public_holidays"}),
+        ('Mo 10:00-12:00 open "Jan PH SH sunset 20:00+"', {"weekly"}),
+        ("Mo-Fr 08:00-10:00 || unknown", {"weekly"}),
+        ("SH Mo 10:00-12:00", {"weekly", "school_holidays"}),
+        ("Mo 17:00+", {"weekly", "open_end"}),
+        ('"on request"', {"weekly", "comment"}),
+        ('Mo open "x"; Tu 10:00-12:00 "maybe"', {"weekly", "comment"}),
+        ("Mo 10:00-12:00; Jan 01 off", set()),
+        ("Mo[1] 10:00-12:00", set()),
+        ("week 1-10 Mo 10:00-12:00", set()),
+        ("easter off; 2026 PH,SH sunset+", {"sun", "public_holidays", "school_holidays", "open_end"}),
+    ],
+)
+def test_traits__tell_what_an_expression_asks_for(text: str, traits: set[str]) -> None:
+    assert hours_traits(text) == traits
+
+
+def test_school_holidays__never_match() -> None:
+    assert HourExpression("SH 10:00-12:00").bits(SATURDAY, 60) == [(0, 0)] * 60
+
+
+def test_open_end__is_midnight_as_the_evaluator_says() -> None:
+    assert HourExpression("Sa 17:00+").bits(SATURDAY, 2) == [(span((17, 24)), 0), (0, 0)]
+
+
+@pytest.mark.parametrize("text", ["", " ", "open hours", "Mo-Fr 25:61", "\ud800", None, 7, "Mo; " * 2000 + "Mo"])
+def test_expression__that_does_not_parse_is_refused(text: str) -> None:
+    with pytest.raises(InvalidHoursError, match=r"^hours\[3\] must be an opening_hours expression, got") as caught:
+        HourExpression(text, position=3)
+    assert (caught.value.argument, caught.value.position, caught.value.value) == ("hours", 3, text)

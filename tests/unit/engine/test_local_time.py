@@ -1,0 +1,70 @@
+import datetime as dt
+import importlib.resources
+import struct
+import zoneinfo
+
+import numpy as np
+import pytest
+
+from engine.errors import InvalidQueryError, InvalidTimezoneError
+from engine.local_time import LAST_S, check_instants, check_timezone, local_minutes
+from tests.scale import scaled
+
+DAY_S = 86_400
+ZONES = sorted(zoneinfo.available_timezones() - {"localtime"})
+
+
+def brute_local(at_s: int, zone: str) -> tuple[int, int]:
+    wall = dt.datetime.fromtimestamp(at_s, zoneinfo.ZoneInfo(zone)).replace(tzinfo=None)
+    since = wall - dt.datetime.combine(dt.date(1970, 1, 1), dt.time())
+    return since.days, since.seconds // 60
+
+
+def changes_s(zone: str) -> list[int]:
+    """Return the instants since 1970 at which a zone changes, read from its file (RFC 9636)."""
+    data = importlib.resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes()
+    is_ut, is_std, n_leap, n_times, n_types, n_chars = struct.unpack(">6l", data[20:44])
+    second = 44 + n_times * 5 + n_types * 6 + n_chars + n_leap * 8 + is_std + is_ut
+    (n_times,) = struct.unpack(">l", data[second + 32 : second + 36])
+    times = struct.unpack(f">{n_times}q", data[second + 44 : second + 44 + 8 * n_times])
+    return [time for time in times if time >= DAY_S]
+
+
+def test_local_minutes__are_right_to_the_second_at_every_change_of_every_zone() -> None:
+    for zone in ZONES[:: 1 if scaled(10) == 10 else 7]:
+        changes = np.array(changes_s(zone), np.int64)
+        at = np.sort(np.concatenate([changes + shift for shift in (-DAY_S, -1, 0, 1, DAY_S)]))
+        day, minute = local_minutes(at, [zone])
+        expected = [brute_local(one, zone) for one in at.tolist()]
+        assert list(zip(day[0].tolist(), minute[0].tolist(), strict=True)) == expected, zone
+
+
+def test_local_minutes__follow_summer_time_beyond_the_zone_file() -> None:
+    summer, winter = (int(dt.datetime(9998, month, 1, tzinfo=dt.UTC).timestamp()) for month in (7, 1))
+    _, minute = local_minutes(np.array([winter, summer, LAST_S]), ["Europe/Berlin", "America/New_York"])
+    assert minute.tolist() == [[60, 120, 59], [1140, 1200, 1139]]
+
+
+def test_local_minutes__know_days_before_1970_west_of_greenwich() -> None:
+    day, minute = local_minutes(np.array([0]), ["America/New_York", "UTC"])
+    assert (day.tolist(), minute.tolist()) == ([[-1], [0]], [[1140], [0]])
+
+
+def test_local_minutes__of_no_instants_or_zones_are_empty() -> None:
+    assert local_minutes(np.empty(0, np.int64), ["UTC"])[0].shape == (1, 0)
+    assert local_minutes(np.array([5]), [])[0].shape == (0, 1)
+
+
+@pytest.mark.parametrize("at_s", [-1, LAST_S + 1, -(2**63)])
+def test_instants__outside_1970_to_9998_are_refused(at_s: int) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^at\[1\] must lie in the years 1970 to 9998") as caught:
+        check_instants(np.array([0, at_s, at_s]))
+    assert (caught.value.argument, caught.value.position, caught.value.value) == ("at", 1, at_s)
+
+
+# The last three mean the machine's own zone, a folder, and a way out of it.
+@pytest.mark.parametrize("name", ["", "Mars/Base", "europe/berlin", None, 8, "localtime", "Europe", "../UTC"])
+def test_timezone__must_be_an_iana_name(name: object) -> None:
+    with pytest.raises(InvalidTimezoneError) as caught:
+        check_timezone(name, position=4)
+    assert (caught.value.argument, caught.value.position) == ("timezone", 4)
