@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
 from engine.kernels.matching import NO_LEAD, Asks, Hours
+from engine.local_time import check_instants
 from geo.metric import ecef
 from geo.places import check_latlng
 
@@ -143,6 +144,7 @@ def _quantities(quantity: Any, q: int) -> NDArray[np.int64]:
 def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) -> tuple[NDArray[np.int64], Hours]:
     timed = at_us != NAT if wanted else np.zeros(at_us.size, np.bool_)
     instant = np.full(at_us.size, -1, np.int64)
+    check_instants(np.where(timed, at_us // 1_000_000, 0))
     # Queries of one second share their place in the table.
     seconds, number = np.unique(at_us[timed] // 1_000_000, return_inverse=True)
     instant[timed] = number

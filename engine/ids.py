@@ -64,7 +64,8 @@ class IdTable(NamedTuple):
     def from_arena(cls, arena: NDArray[np.uint8], offsets: NDArray[np.int64], order: NDArray[np.int64]) -> IdTable:
         """Return the table of distinct strings in an arena, with its hash made anew."""
         slots = np.full(1 << max(3, (2 * offsets.size).bit_length()), -1, np.int64)
-        kernels.fill_slots(arena, offsets, slots)
+        with np.errstate(over="ignore"):  # the hash wraps round, of which an interpreted kernel would warn
+            kernels.fill_slots(arena, offsets, slots)
         return cls(arena, offsets, slots, order)
 
     @property
@@ -76,7 +77,8 @@ class IdTable(NamedTuple):
         """Return the number of each string, -1 where it is not among them."""
         wanted, offsets = _arena(_as_arrow(strings))
         out = np.empty(offsets.size - 1, np.int64)
-        kernels.find(self.arena, self.offsets, self.slots, wanted, offsets, out)
+        with np.errstate(over="ignore"):
+            kernels.find(self.arena, self.offsets, self.slots, wanted, offsets, out)
         return out
 
     def ranks(self, other: IdTable) -> NDArray[np.int64]:

@@ -196,7 +196,11 @@ def area_from_wkt(
 
 
 def area_from_wkb(
-    value: bytes, *, limits: AreaLimits = _DEFAULT_LIMITS, argument: str = "areas", position: int | None = None
+    value: bytes | bytearray | memoryview,
+    *,
+    limits: AreaLimits = _DEFAULT_LIMITS,
+    argument: str = "areas",
+    position: int | None = None,
 ) -> Area:
     """
     Return the service area that well-known binary draws, longitude before latitude.

@@ -406,6 +406,10 @@ def test_nearest__refuses_an_unknown_keyword():
 def test_nearest_many__names_the_position_of_a_bad_element():
     with pytest.raises(ValueError, match=r"quantity\[1\]"):
         built().nearest_many([31.2] * 2, [121.5] * 2, "retail/pickup", quantity=[1, 0])
+    with pytest.raises(ValueError, match=r"at\[2\]"):
+        built().nearest_many(
+            [31.2] * 3, [121.5] * 3, "retail/pickup", at=np.array(["2026-01-01", "NaT", "9999-01-01"], "M8[s]")
+        )
     with pytest.raises(ValueError, match=r"at\[1\]"):
         built().nearest_many([31.2] * 2, [121.5] * 2, "retail/pickup", at=[AT, "now"])
 

@@ -1,0 +1,65 @@
+"""Containing districts against asking each district about each place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from geo.districts import containing_district
+from geo.errors import InvalidLatLngError, UnsupportedGeometryError
+from tests.scale import scaled
+
+WEST, EAST = shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)
+
+
+def brute_containing(districts: list[Any], lat: np.ndarray, lng: np.ndarray) -> list[int]:
+    places = [shapely.Point(x, y) for x, y in zip(lng, lat, strict=True)]
+    return [next((i for i, d in enumerate(districts) if d.covers(place)), -1) for place in places]
+
+
+def test_containing_district__equals_brute_force() -> None:
+    rng = np.random.default_rng(7)
+    centers = shapely.points(rng.uniform(0, 4, 40), rng.uniform(0, 4, 40))
+    districts = [*shapely.buffer(centers, 0.4), shapely.union_all(centers[:9].tolist()).buffer(0.2)]
+    districts[3] = districts[3].difference(shapely.buffer(centers[3], 0.1))  # a hole
+    lat, lng = rng.uniform(-0.5, 4.5, (2, scaled(5_000)))
+    found = containing_district(districts, lat, lng)
+    assert found.dtype == np.int64
+    assert found.tolist() == brute_containing(districts, lat, lng)
+    assert -1 in found
+    assert np.unique(found).size > 20
+
+
+def test_containing_district__counts_the_boundary_and_takes_the_first() -> None:
+    lat, lng = [0.5, 0.5, 0.5, 1.0, 0.0], [0.0, 1.0, 2.0, 1.5, 2.0000001]
+    assert containing_district([WEST, EAST], lat, lng).tolist() == [0, 0, 1, 1, -1]
+    assert containing_district([EAST, WEST], lat, lng).tolist() == [1, 0, 0, 0, -1]
+
+
+def test_containing_district__takes_overlapping_districts_by_their_order() -> None:
+    whole = shapely.box(0, 0, 2, 1)
+    assert containing_district([whole, EAST], [0.5], [1.5]).tolist() == [0]
+    assert containing_district([EAST, whole], [0.5, 0.5], [1.5, 0.5]).tolist() == [0, 1]
+
+
+def test_containing_district__takes_a_holes_ring_but_not_the_hole() -> None:
+    ring = WEST.difference(shapely.box(0.25, 0.25, 0.75, 0.75))
+    assert containing_district([ring], [0.5, 0.5], [0.25, 0.5]).tolist() == [0, -1]
+
+
+def test_containing_district__answers_for_nothing() -> None:
+    assert containing_district([], [0.5, 0.5], [0.5, 0.5]).tolist() == [-1, -1]
+    assert containing_district([WEST], [], []).shape == (0,)
+    assert containing_district(np.array([WEST, EAST], dtype=object), 0.5, 1.5).tolist() == [1]
+
+
+def test_containing_district__refuses_other_shapes_and_places() -> None:
+    with pytest.raises(UnsupportedGeometryError, match=r"^districts\[1\] must be a Polygon or MultiPolygon, got Point"):
+        containing_district([WEST, shapely.Point(0, 0)], [0.5], [0.5])
+    with pytest.raises(UnsupportedGeometryError, match=r"^districts\[0\].*got NoneType"):
+        containing_district([None], [0.5], [0.5])
+    with pytest.raises(InvalidLatLngError, match=r"^lat\[1\]"):
+        containing_district([WEST], [0.5, 91.0], [0.5, 0.5])
