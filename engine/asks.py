@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
-from engine.kernels.matching import NO_LEAD, Asks, Hours
+from engine.kernels.state import NO_LEAD, Asks, Hours
 from engine.local_time import check_instants
 from geo.metric import ecef
 from geo.places import check_latlng

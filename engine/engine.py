@@ -103,22 +103,7 @@ class Engine:
         >>> engine.nearest(31.21, 121.5, "retail/pickup").matches[0].point_id
         'a'
         """
-        given = {
-            "point_ids": point_ids,
-            "offers": offers,
-            "lat": lat,
-            "lng": lng,
-            "areas": areas,
-            "hours": hours,
-            "timezone": timezone,
-            "country": country,
-            "capacity": capacity,
-            "lead_s": lead_s,
-            "features": features,
-            "paused": paused,
-            "suspended": suspended,
-            "visibility": visibility,
-        }
+        given = {name: value for name, value in locals().items() if name not in {"cls", "extra_days"}}
         vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days))
         return cls(vocabulary, first_snapshot(parse_columns(vocabulary, given)))
 
@@ -150,12 +135,7 @@ class Engine:
         """
         Return the k nearest points that can serve one place; ``ask`` as of `nearest_many`.
 
-        An offer that nobody has matches nothing.
-
-        Raises
-        ------
-        ValueError
-            A subclass that names the argument.
+        An offer that nobody has matches nothing; a bad argument raises as there.
         """
         found = self.nearest_many([lat], [lng], [offer], k=k, threads=1, **ask)
         names = found.point_ids()[0]
@@ -206,10 +186,7 @@ class Engine:
             int64[n_rows] as `units` gives; each match takes its quantity off, in place. The index itself
             is not changed.
 
-        Returns
-        -------
-        Matches
-            With ``code``: why nobody served a query, judged at its turn.
+        The answer has ``code``: why nobody served a query, judged at its turn.
         """
         question, snapshot = _question(ask), self._snapshot
         return queries.in_turn(self._vocabulary, snapshot, lat, lng, offer, units=units, question=question)
@@ -244,17 +221,8 @@ class Engine:
         """
         Return the match of one place, and why the points nearer than it were passed over.
 
-        Parameters
-        ----------
-        lat, lng, offer, **ask
-            As of `nearest`.
-        point
-            The id of a point that asks "why not me?".
-
-        Raises
-        ------
-        UnknownPointError
-            If there is no such point.
+        Arguments as of `nearest`, and ``point``: the id of a point that asks "why not me?"; it raises
+        `UnknownPointError` if there is none.
         """
         check_point(point)
         question, snapshot = _question(ask), self._snapshot
@@ -283,8 +251,7 @@ class Engine:
         """
         Enter one point or replace all its offers: `from_columns`' names, ``offers`` a list.
 
-        ``point_ids``, ``lat``, ``lng`` and every other value are the point's own, or one for each offer where
-        they are lists.
+        Every other value is the point's own, or one for each offer where it is a list.
         """
         if isinstance(point.get("offers"), str) or not isinstance(point.get("offers"), Sequence):
             raise InvalidColumnError("offers", "must be a list of the point's offers", value=point.get("offers"))

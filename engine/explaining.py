@@ -13,7 +13,8 @@ from engine.asks import Question, parse_asks
 from engine.columns import VISIBILITIES
 from engine.errors import InvalidQueryError, UnknownPointError
 from engine.kernels import matching as kernels
-from engine.kernels.matching import Asks, Hours
+from engine.kernels.feasibility import refusals
+from engine.kernels.state import Asks, Hours
 from engine.queries import empty_best
 from geo.metric import ecef, told_distances_m
 
@@ -96,7 +97,7 @@ def _refusal(vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, 
         return Refusal(name, offer, distance_m, "no_offer", visibility)
     out = np.empty(1, np.uint8)
     places = part.place_of_row[[offered - part.first_row]]
-    kernels.refusals(part.part, places, snapshot.units, hours, asks, out)
+    refusals(part.part, places, snapshot.units, hours, asks, out)
     return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.columns import PUBLIC, Columns
 from engine.forest import build_forest
-from engine.kernels.matching import Part, Polygons
+from engine.kernels.state import Part, Polygons
 from engine.serving import ServingTable, build_serving
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef

@@ -15,7 +15,7 @@ from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
-from engine.kernels.matching import Best
+from engine.kernels.state import Best
 from engine.serving import serving_rows
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef, told_distances_m

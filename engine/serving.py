@@ -14,7 +14,7 @@ from geo.covers import Cover, CoverWriter
 
 if TYPE_CHECKING:
     from engine.areas import AreaColumns
-    from engine.kernels.matching import Part
+    from engine.kernels.state import Part
 
 __all__ = ["ServingTable", "build_serving", "serving_rows"]
 

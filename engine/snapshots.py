@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.columns import Columns, parse_columns
 from engine.errors import InvalidColumnError, UnknownPointError
 from engine.inputs import as_list, as_offers, as_text, as_whole
-from engine.kernels.matching import Version
+from engine.kernels.state import Version
 from engine.parts import IndexPart, build_part
 from engine.vocabulary import Vocabulary
 

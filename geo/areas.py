@@ -142,12 +142,10 @@ def _suspects(shapes: NDArray[np.object_], limits: AreaLimits) -> NDArray[np.boo
 def _off_globe(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Mark shapes with an empty part, a vertex at a pole or off the globe, or a part wider than 180 degrees."""
     parts, owner = shapely.get_parts(shapes, return_index=True)
-    west, south, east, north = shapely.bounds(parts).T  # NaN for an empty part; a NaN vertex may be left out
+    west, south, east, north = shapely.bounds(parts).T  # NaN for an empty part; a NaN vertex is left out, and invalid
     inside = (west >= -180.0) & (east <= 180.0) & (south > -90.0) & (north < 90.0) & (east - west <= 180.0)
     marked = shapely.is_empty(shapes)
     marked[owner[~inside]] = True
-    coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
-    marked[owner[~np.isfinite(coordinates).all(axis=1)]] = True
     return marked
 
 

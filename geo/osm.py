@@ -42,9 +42,9 @@ class MapObject:
         Degrees: a node's own place; a closed way's or a multipolygon's centroid where that lies inside, else a
         place inside; the middle of an open way along its length. None where the file does not tell.
     gap
-        Why there is no place: ``location_invalid`` (node), ``nodes_missing`` (way cut by the edge of the
-        extract, or empty), ``parts_missing`` (multipolygon that cannot be put together), ``not_an_area``
-        (relation of another type). None where there is one.
+        Why there is no place, else None: ``location_invalid`` (node), ``nodes_missing`` (way that is empty, cut
+        by the edge of the extract, or before its nodes in a file that is not sorted), ``parts_missing``
+        (multipolygon that cannot be put together), ``not_an_area`` (relation of another type).
     """
 
     kind: Literal["n", "w", "r"]
@@ -235,7 +235,10 @@ def _processor(path: str | Path) -> Iterator[Any]:
             raise MapFileError(str(file), "must hold one version of each object, is a history file", value=file)
         yield processor
     except RuntimeError as error:
-        raise MapFileError(str(file), f"cannot be read as OSM data, or is broken off: {error}", value=file) from error
+        reason = f"cannot be read as OSM data, or is broken off: {error}"
+        if "out of order" in str(error):
+            reason = f"must be sorted by type and id, as `osmium sort` does it: {error}"
+        raise MapFileError(str(file), reason, value=file) from error
 
 
 def _node(node: osmium.osm.Node) -> MapObject:

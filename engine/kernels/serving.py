@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.matching import Part, area_contains
+from engine.kernels.feasibility import area_contains
+from engine.kernels.state import Part
 from geo.jit import kernel
 from geo.kernels.cells import parent
 

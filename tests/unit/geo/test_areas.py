@@ -114,6 +114,15 @@ BAD: list[tuple[int, Any, type[GeoError], str]] = [
     (40, polygon([[x, 85] for x in (0, 90, 180, 270, 360, 0)]), UnsupportedGeometryError, "round a pole"),
     (40, polygon(box(-180, 80, 180, 90)), UnsupportedGeometryError, "round a pole"),  # a cap
     (40, multipolygon([box(0, 80, 180, 90)], [box(-180, 80, 0, 90)]), UnsupportedGeometryError, "round a pole"),
+    (
+        40,  # the same, in parts that meet at the pole alone
+        multipolygon(
+            [[[0, 90], [10, 80], [170, 80], [180, 90], [0, 90]]],
+            [[[0, 90], [-180, 90], [-170, 80], [-10, 80], [0, 90]]],
+        ),
+        UnsupportedGeometryError,
+        "round a pole",
+    ),
     (42, polygon(UNIT, box(2, 2, 3, 3)), InvalidGeometryError, "outside shell at lng 2"),
     (42, polygon(UNIT, UNIT), InvalidGeometryError, "holes outside its shell or on it"),  # equal to the shell
     (42, polygon(UNIT, box(0.5, 0.5, 2, 0.7)), InvalidGeometryError, "lng 1"),  # partly outside
@@ -231,8 +240,19 @@ def test_area__names_what_is_wrong_and_where(
     assert (caught.value.argument, caught.value.position) == ("zones", 7)
 
 
+def drawn(value: Any) -> Any:
+    """The shape of a bad GeoJSON as shapely makes it, None where shapely cannot."""
+    try:
+        with np.errstate(invalid="ignore"):
+            return shapely.geometry.shape(value)
+    except (TypeError, ValueError, AttributeError, OverflowError, IndexError, shapely.errors.ShapelyError):
+        return None
+
+
+# All bad inputs that can be a shape, save for what closes a ring or leaves out a fourth number on the way.
 SHAPES = [
-    value if read is check_area else shapely.from_wkt(value) for _, read, value, *_ in BAD_FORMS if read is check_area
+    *(value for _, read, value, *_ in BAD_FORMS if read is check_area),
+    *(shape for row, value, *_ in BAD if row in range(34, 43) and (shape := drawn(value)) is not None),
 ]
 
 
@@ -251,6 +271,12 @@ def test_check_areas__names_the_first_bad_one_by_the_callers_position() -> None:
     shapes = [shapely.box(0, 0, 1, 1), bow_tie, shapely.Point(0, 0), shapely.Polygon(circle(3_000))]
     with pytest.raises(InvalidGeometryError, match=r"^areas\[40\]"):
         check_areas(shapes, positions=[10, 40, 41, 42])
+
+
+@pytest.mark.parametrize("empty", [shapely.Polygon(), shapely.MultiPolygon()])
+def test_check_areas__refuses_empty_shapes_where_any_area_will_do(empty: shapely.Geometry) -> None:
+    with pytest.raises(InvalidGeometryError, match="an empty one"):
+        check_areas([empty], limits=AreaLimits(min_area_m2=0.0))
 
 
 def test_check_areas__equals_check_area_of_each() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from numpy.typing import NDArray
 
 from geo.datums import DATUMS, convert_datum, mainland_china
 from geo.errors import InvalidDatumError, InvalidLatLngError
@@ -56,7 +57,7 @@ INSIDE = {
 }
 
 
-def random_inside(n: int) -> tuple[np.ndarray, np.ndarray]:
+def random_inside(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places at least 0.02 degrees (2 km) inside the boundary, and near the meridian where the offset is steep."""
     rng = np.random.default_rng(20_260)
     core = shapely.buffer(mainland_china(), -0.02)
@@ -72,11 +73,29 @@ def random_inside(n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_convert_datum__returns_from_a_round_trip(source: str, target: str) -> None:
     lat, lng = random_inside(scaled(100_000))
     there = convert_datum(lat, lng, source, target)
-    back = convert_datum(*there, target, source)
+    back = convert_datum(there[0], there[1], target, source)
     assert np.abs(back[0] - lat).max() < 1e-9
     assert np.abs(back[1] - lng).max() < 1e-9
     assert np.abs(there[0] - lat).max() < 0.02
     assert (np.hypot(there[0] - lat, there[1] - lng) > 1e-5).mean() > 0.999
+
+
+def random_outside(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places beyond 0.03 degrees (2 km or more) outside the boundary, most of them close to it."""
+    rng = np.random.default_rng(20_261)
+    ring = shapely.get_coordinates(mainland_china())
+    lat, lng = (ring[rng.integers(0, len(ring), 20 * n)] + rng.normal(0.0, 0.05, (20 * n, 2))).T[::-1]
+    kept = np.flatnonzero(~shapely.contains_xy(shapely.buffer(mainland_china(), 0.03), lng, lat))[:n]
+    assert kept.size == n
+    return lat[kept], lng[kept]
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_convert_datum__changes_nothing_beyond_the_strip(source: str, target: str) -> None:
+    lat, lng = random_outside(scaled(20_000))
+    found = convert_datum(lat, lng, source, target)
+    assert found[0].tobytes() == lat.tobytes()
+    assert found[1].tobytes() == lng.tobytes()
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
@@ -84,7 +103,8 @@ def test_convert_datum__of_a_chain_equals_one_step(source: str, target: str) -> 
     lat, lng = random_inside(1_000)
     over = next(datum for datum in DATUMS if datum not in (source, target))
     direct = convert_datum(lat, lng, source, target)
-    chained = convert_datum(*convert_datum(lat, lng, source, over), over, target)
+    halfway = convert_datum(lat, lng, source, over)
+    chained = convert_datum(halfway[0], halfway[1], over, target)
     assert np.allclose(direct, chained, rtol=0.0, atol=1e-9)
 
 
@@ -126,13 +146,20 @@ def test_convert_datum__gives_floats_for_numbers(lat: Any, lng: Any) -> None:
 @pytest.mark.parametrize("datum", DATUMS)
 @pytest.mark.parametrize(
     ("lat", "lng"),
-    [([], []), ([31.2], [121.5]), ((31, 32), (121, 122)), (np.float32([31.25]), np.float32([121.5])), ([31.2], 121.5)],
+    [
+        ([], []),
+        ([31.2], [121.5]),
+        ((31, 32), (121, 122)),
+        (np.array([31.25], np.float32), np.array([121.5], np.float32)),
+        ([31.2], 121.5),
+    ],
 )
 def test_convert_datum__gives_float64_arrays_for_arrays(lat: Any, lng: Any, datum: str) -> None:
     converted = convert_datum(lat, lng, "wgs84", datum)
     for values in converted:
         assert isinstance(values, np.ndarray)
-        assert (values.dtype, values.shape) == (np.float64, (len(lat),))
+        assert values.dtype == np.float64
+        assert values.shape == (len(lat),)
 
 
 @pytest.mark.parametrize("target", DATUMS)

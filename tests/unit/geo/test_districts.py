@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from numpy.typing import NDArray
 
 from geo.districts import containing_district
 from geo.errors import InvalidLatLngError, UnsupportedGeometryError
@@ -15,16 +16,16 @@ from tests.scale import scaled
 WEST, EAST = shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)
 
 
-def brute_containing(districts: list[Any], lat: np.ndarray, lng: np.ndarray) -> list[int]:
+def brute_containing(districts: list[Any], lat: NDArray[np.float64], lng: NDArray[np.float64]) -> list[int]:
     places = [shapely.Point(x, y) for x, y in zip(lng, lat, strict=True)]
     return [next((i for i, d in enumerate(districts) if d.covers(place)), -1) for place in places]
 
 
 def test_containing_district__equals_brute_force() -> None:
     rng = np.random.default_rng(7)
-    centers = shapely.points(rng.uniform(0, 4, 40), rng.uniform(0, 4, 40))
-    districts = [*shapely.buffer(centers, 0.4), shapely.union_all(centers[:9].tolist()).buffer(0.2)]
-    districts[3] = districts[3].difference(shapely.buffer(centers[3], 0.1))  # a hole
+    centers = [shapely.Point(x, y) for x, y in rng.uniform(0, 4, (40, 2))]
+    districts: list[Any] = [*(center.buffer(0.4) for center in centers), shapely.union_all(centers[:9]).buffer(0.2)]
+    districts[3] = districts[3].difference(centers[3].buffer(0.1))  # a hole
     lat, lng = rng.uniform(-0.5, 4.5, (2, scaled(5_000)))
     found = containing_district(districts, lat, lng)
     assert found.dtype == np.int64

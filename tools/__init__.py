@@ -1,0 +1,1 @@
+"""What the workshop needs beside linters and test runners; no part of the wheel."""
