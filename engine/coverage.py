@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from geo.districts import containing_district
 from numpy.typing import NDArray
 
-from engine.demand import Demand, demand_columns
+from engine.demand import Demand, demand_columns, is_number
 from engine.errors import InvalidQueryError
 from engine.kernels import coverage as kernels
 from geo.cells import ancestor_cells
+from geo.districts import containing_district
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -212,7 +212,7 @@ def _checked_bands(bands_m: Sequence[float]) -> dict[float, float]:
     """Return the limits by the bands as they were given."""
     bands: dict[float, float] = {}
     for position, band in enumerate(bands_m):
-        number = isinstance(band, int | float | np.number) and not isinstance(band, bool)
+        number = is_number(band)
         if not number or not math.isfinite(band) or band < 0:
             text = f"must be a finite distance of at least 0 in metres, got {band!r:.40}"
             raise InvalidQueryError(argument="bands_m", expected=text, position=position, value=band)
@@ -240,11 +240,17 @@ def _labels(districts: Any, demand: Demand) -> NDArray[np.object_]:
     if hasattr(districts, "to_crs"):
         frame = districts if districts.crs is None else districts.to_crs(4326)
         column = next((name for name in _LABEL_COLUMNS if name in frame.columns), None)
-        names = np.asarray(frame.index if column is None else frame[column], object)
+        names = [*(frame.index if column is None else frame[column]), None]  # index -1 is the last
         found = containing_district(frame.geometry.to_numpy(), demand.lat, demand.lng)
-        return np.where(found >= 0, np.append(names, None)[found], None)
-    labels = np.asarray(districts, object)
+        return _objects(names)[found]
+    labels = _objects(list(districts))
     if labels.shape != demand.lat.shape:
         text = f"must be a GeoDataFrame or one label for each of {demand.lat.size} demand rows, got {labels.size}"
         raise InvalidQueryError(argument="districts", expected=text)
     return labels
+
+
+def _objects(values: list[Hashable]) -> NDArray[np.object_]:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.errors import InvalidQueryError
 from geo.places import check_latlng
 
-__all__ = ["Demand", "demand_columns"]
+__all__ = ["Demand", "demand_columns", "is_number"]
 
 _COLUMNS = ("lat", "lng", "weight")
 
@@ -70,7 +70,7 @@ def _column(demand: Any, name: str) -> NDArray[Any]:
 
 def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
     if weight.size and weight.dtype.kind not in "fiu":
-        position = next((i for i, value in enumerate(weight.tolist()) if not _is_number(value)), 0)
+        position = next((i for i, value in enumerate(weight.tolist()) if not is_number(value)), 0)
         value = weight.tolist()[position]
         raise InvalidQueryError(
             argument="demand.weight", expected=f"must be a number, got {value!r:.60}", position=position, value=value
@@ -85,5 +85,6 @@ def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
     return weights
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number: neither text nor a boolean."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

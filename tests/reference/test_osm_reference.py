@@ -108,5 +108,5 @@ def test_import__reads_chinese_names_and_places() -> None:
     assert report.timezone_origin == {"place": table.num_rows}
     assert set(table["timezone"].to_pylist()) == {"Asia/Shanghai"}
     assert set(table["country"].to_pylist()) == {"CN"}
-    assert "小吊梨汤" in set(table["name_zh"].to_pylist())
+    assert "兰州拉面" in set(table["name_zh"].to_pylist())
     assert "肯德基" in {name for name in table["name"].to_pylist() if name}

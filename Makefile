@@ -1,0 +1,67 @@
+# The workshop. `make` alone lists the targets; each does its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup system check format test test-full bench demo wheel lock clean readme kernels
+
+PY := .venv/bin/python
+STAMP := .venv/.installed
+CODE := engine geo service fixtures benchmarks tools tests
+export PYTHONHASHSEED ?= 0
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
+
+setup: $(STAMP) ## Lay out .venv from requirements.lock (seconds when nothing changed)
+
+$(STAMP): requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh
+	@touch $@
+
+system: ## Install browser, fonts, strace and prlimit, where this machine lets us
+	@tools/system.sh
+
+check: $(STAMP) ## Format, lint, types, import contracts, and our own lints
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	$(PY) -m tools.lints
+
+format: $(STAMP) ## Write what `check` asks for, as far as a tool can
+	.venv/bin/ruff format $(CODE)
+	.venv/bin/ruff check --fix $(CODE)
+
+kernels: $(STAMP)
+	@$(PY) -c "import engine; engine.warm_up()"
+
+test: $(STAMP) system kernels ## All tests compiled, then the unit tests interpreted, with their coverage
+	.venv/bin/pytest
+	NUMBA_DISABLE_JIT=1 .venv/bin/coverage run -m pytest -p no:cacheprovider -q $(or $(UNIT),tests/unit)
+	.venv/bin/coverage report
+
+test-full: export LINLI_TEST_FULL := 1
+test-full: test ## The same with every count whole (`make test` runs a tenth)
+
+bench: $(STAMP) kernels ## Run one benchmark: make bench NAME=nearest [ARGS="--rows 1000000"]
+	$(PY) -m benchmarks $(or $(NAME),--help) $(ARGS)
+
+readme: $(STAMP) kernels ## Measure README's table anew and write it there
+	mkdir -p build docs/benchmarks
+	$(PY) -m benchmarks nearest --json --rows 1000000 --queries 1000000 > build/nearest.json
+	mv build/nearest.json docs/benchmarks/nearest.json
+	$(PY) -m benchmarks.readme
+
+demo: $(STAMP) ## A day of orders in a real piece of a city, and its map (demo.html)
+	.venv/bin/linli demo $(ARGS)
+
+wheel: $(STAMP) ## Build the wheel into dist/
+	$(PY) -m hatchling build -t wheel
+
+lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
+	.venv/bin/uv pip compile pyproject.toml --group dev --group bench --universal --python-version 3.11 \
+	    --fork-strategy fewest --only-binary :all: --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --quiet --output-file requirements.lock $(ARGS)
+
+clean: ## Remove what the targets made, .venv too
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .import_linter_cache

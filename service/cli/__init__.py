@@ -1,0 +1,50 @@
+"""The command ``linli``: what it is made of. Each command is a module that registers itself and imports late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from service.cli import coverage, doctor, import_points
+
+__all__ = ["app", "main"]
+
+
+class _Group(TyperGroup):
+    """Tells a user's error in one line and ends with exit code 1; only a fault of linli shows a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            if not _is_told(error):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _is_told(error: ValueError) -> bool:
+    from engine.errors import EngineError  # it imports the compiler, and errors are rare
+    from geo.errors import GeoError
+    from service.errors import ServiceError
+
+    return isinstance(error, ServiceError | EngineError | GeoError)
+
+
+app = typer.Typer(
+    name="linli",
+    help="Which nearby place can really serve this need, here, at this time.",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (import_points, coverage, doctor):
+    _command.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

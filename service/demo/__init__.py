@@ -1,0 +1,1 @@
+"""The demonstration: from a street map to matched orders, in one command."""

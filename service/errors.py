@@ -1,0 +1,35 @@
+"""What can go wrong with a job of the service; one class a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["BadFileError", "ServiceError"]
+
+
+class ServiceError(ValueError):
+    """Base of all errors of ``service``: its text is fit for the person who ran the command."""
+
+
+class BadFileError(ServiceError):
+    """
+    A file, or one row of it, that cannot be used.
+
+    Attributes
+    ----------
+    file
+        The file as the caller named it.
+    row
+        Where the fault stands in the file, as a person finds it there; None where it is the whole file.
+    reason
+        What was expected and what came.
+    """
+
+    def __init__(self, file: Path | str, row: int | None, reason: str) -> None:
+        self.file = file
+        self.row = row
+        self.reason = reason
+        super().__init__(f"{file}: {reason}" if row is None else f"{file}, row {row}: {reason}")

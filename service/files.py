@@ -1,0 +1,93 @@
+"""Write files whole or not at all, and tell their format by the suffix."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.errors import BadFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["atomic_path", "format_of", "write_text"]
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """
+    Give a temporary path beside ``path``; when the block ends well, it becomes ``path``.
+
+    If the block raises, or the process dies in it, whatever ``path`` was is untouched. The content is on the
+    disk before the name changes (fsync of the file, then of its folder). The temporary name keeps the suffix,
+    for writers that go by it.
+
+    Raises
+    ------
+    BadFileError
+        If the folder is not there or cannot be written, or ``path`` is a folder.
+    """
+    target = Path(os.path.realpath(path))  # the file itself, where the path is a link to it
+    if target.exists() and not target.is_file():
+        raise BadFileError(target, None, "must be a file to write, is a folder or a device")
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.tmp{target.suffix}")
+    try:
+        _create(temporary, like=target)
+    except OSError as error:
+        raise BadFileError(target, None, f"cannot be written: {error.strerror or error}") from error
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _sync(target.parent)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def format_of(path: str | os.PathLike[str], formats: Mapping[str, str]) -> str:
+    """
+    Return the format that the longest fitting suffix stands for, in any case of letters.
+
+    Parameters
+    ----------
+    path
+        File to read or write.
+    formats
+        Format by suffix, ``{".csv": "csv", ...}``.
+
+    Raises
+    ------
+    BadFileError
+        If no suffix fits.
+    """
+    name = Path(path).name.lower()
+    for suffix in sorted(formats, key=len, reverse=True):
+        if name.endswith(suffix):
+            return formats[suffix]
+    raise BadFileError(Path(path), None, f"must end in one of {', '.join(sorted(formats))}")
+
+
+def _create(temporary: Path, *, like: Path) -> None:
+    """Create an empty file with the permissions of the one it will replace, else with a new file's."""
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    if like.exists():
+        temporary.chmod(like.stat().st_mode & 0o777)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

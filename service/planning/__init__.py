@@ -1,0 +1,1 @@
+"""What planners ask: who is served, how far, and where nobody is."""

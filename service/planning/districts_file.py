@@ -1,0 +1,52 @@
+"""Read district borders from a map file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyogrio.errors
+
+from service.errors import BadFileError
+
+__all__ = ["read_districts"]
+
+_NAMES = ("district", "name")
+
+
+def read_districts(path: Path, *, name_column: str | None = None) -> Any:
+    """
+    Return a GeoDataFrame in WGS 84 with the columns ``district`` (text) and ``geometry``.
+
+    Parameters
+    ----------
+    path
+        GeoJSON, GeoPackage or what else GDAL reads; without a coordinate system it is lng/lat.
+    name_column
+        Column that names a district; without it ``district``, else ``name``.
+
+    Raises
+    ------
+    BadFileError
+        If the file cannot be read, has no such column, or a row is no polygon or has no name.
+    """
+    try:
+        frame = gpd.read_file(path)
+    except (OSError, ValueError, pyogrio.errors.DataSourceError) as error:
+        raise BadFileError(path, None, f"cannot be read as a map: {error}") from error
+    columns = [name for name in frame.columns if name != "geometry"]
+    wanted = [name_column] if name_column else list(_NAMES)
+    found = next((name for name in wanted if name in columns), None)
+    if found is None:
+        raise BadFileError(path, None, f"lacks the column {' or '.join(wanted)}; it has {', '.join(columns) or 'none'}")
+    if "geometry" not in frame.columns:
+        raise BadFileError(path, None, "has no geometry")
+    for row, (name, shape) in enumerate(zip(frame[found], frame.geometry, strict=True), 1):
+        if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"} or shape.is_empty:
+            kind = "nothing" if shape is None else f"a {shape.geom_type}"
+            raise BadFileError(path, row, f"must be a polygon or multipolygon, got {kind}")
+        if name is None or name != name:
+            raise BadFileError(path, row, f"{found} must name the district, is empty")
+    named = gpd.GeoDataFrame({"district": frame[found].astype(str)}, geometry=frame.geometry.array, crs=frame.crs)
+    return named if named.crs is None else named.to_crs(4326)

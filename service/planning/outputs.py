@@ -1,0 +1,54 @@
+"""Write a coverage report by district or by cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geo.cells import cell_to_text
+from service.files import atomic_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from engine import CoverageReport
+
+__all__ = ["coverage_table", "summary", "write_coverage"]
+
+
+def coverage_table(report: CoverageReport, by: str) -> pd.DataFrame:
+    """Return a row for each ``district`` or ``cell`` (H3 text), the key in the first column."""
+    frame = report.to_frame()
+    table = frame[frame["level"] == by].drop(columns="level").reset_index(drop=True)
+    if by == "cell":
+        table["label"] = [cell_to_text(cell) for cell in table["label"]]
+    else:
+        table["label"] = [None if label is None else str(label) for label in table["label"]]
+    return table.rename(columns={"label": by})
+
+
+def write_coverage(report: CoverageReport, path: Path, *, by: str) -> None:
+    """Write `coverage_table` as CSV or Parquet, by the suffix; the file is whole or not there."""
+    table = coverage_table(report, by)
+    with atomic_path(path) as temporary:
+        if path.suffix.lower() == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False)
+
+
+def summary(report: CoverageReport) -> dict[str, object]:
+    """Return the figures of the whole as plain values for JSON."""
+    return {
+        "total": report.total,
+        "unserved": report.unserved,
+        "within": {f"{band:g}": weight for band, weight in report.within.items()},
+        "mean_m": report.mean_m,
+        "median_m": report.median_m,
+        "p95_m": report.p95_m,
+        "worst_m": report.worst_m,
+        "n_districts": len(report.by_district),
+        "n_cells": len(report.by_cell),
+        "version": report.version,
+    }

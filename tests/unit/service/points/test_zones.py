@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.points.zones import country_of_zone, zones_of
+
+PLACES = [
+    pytest.param(60.17, 24.94, "Europe/Helsinki", "FI", id="Helsinki"),
+    pytest.param(39.99, 116.31, "Asia/Shanghai", "CN", id="Beijing"),
+    pytest.param(22.30, 114.17, "Asia/Hong_Kong", "HK", id="Hong Kong"),
+    pytest.param(25.03, 121.56, "Asia/Taipei", "TW", id="Taipei"),
+    pytest.param(37.57, 126.98, "Asia/Seoul", "KR", id="Seoul"),
+    pytest.param(43.74, 7.42, "Europe/Monaco", "MC", id="Monaco"),
+    pytest.param(51.52, -0.09, "Europe/London", "GB", id="London"),
+    pytest.param(-30.03, -51.22, "America/Sao_Paulo", "BR", id="Porto Alegre"),
+]
+
+
+@pytest.mark.parametrize(("lat", "lng", "zone", "country"), PLACES)
+def test_zones_of__finds_zone_and_country(lat: float, lng: float, zone: str, country: str) -> None:
+    assert zones_of(np.array([lat]), np.array([lng])) == [zone]
+    assert country_of_zone(zone) == country
+
+
+def test_zones_of__tells_nothing_on_the_high_seas() -> None:
+    assert zones_of(np.array([0.0, 0.0, 60.17]), np.array([-140.0, 180.0, 24.94])) == [None, None, "Europe/Helsinki"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+9", "Asia/Nowhere"])
+def test_country_of_zone__tells_nothing_for_a_zone_of_no_country(zone: str) -> None:
+    assert country_of_zone(zone) is None
