@@ -43,7 +43,8 @@ def explain(
     if not isinstance(offer, str):
         raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
     best = empty_best(1, 1)
-    kernels.nearest(snapshot.searched, hours, asks, 0, 1, best)
+    for part in (snapshot.searched.delta, snapshot.searched.base):
+        kernels.nearest(part, snapshot.searched, hours, asks, 0, 1, best)
     row = int(best.row[0, 0])
     match = None
     if row >= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
-from engine.kernels.state import Best
+from engine.kernels.state import Asks, Best, Hours, Part, Version
 from engine.serving import serving_rows
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef, told_distances_m
@@ -86,8 +87,14 @@ def nearest_many(
     q = asks.offer.size
     best = empty_best(q, max(1, min(int(k), snapshot.n_rows)))
     searched = snapshot.searched
-    _in_threads(lambda start, stop: kernels.nearest(searched, hours, asks, start, stop, best), q, threads)
+    for part in (searched.delta, searched.base):
+        if part.row.size:
+            _in_threads(partial(_nearest, part, searched, hours, asks, best), q, threads)
     return _matches(snapshot, best, int(k))
+
+
+def _nearest(part: Part, searched: Version, hours: Hours, asks: Asks, best: Best, start: int, stop: int) -> None:
+    kernels.nearest(part, searched, hours, asks, start, stop, best)
 
 
 def refusals_many(

@@ -6,8 +6,7 @@ What a tag means is not known here; places, streets and buildings come out as th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +17,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from geo.errors import MapFileError
+from geo.mapfiles import open_osm
 
-__all__ = ["OSM_SUFFIXES", "Buildings", "MapObject", "Streets", "read_buildings", "read_objects", "read_streets"]
+__all__ = ["Buildings", "MapObject", "Streets", "read_buildings", "read_objects", "read_streets"]
 
-OSM_SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.gz", ".osm.bz2")
 _WGS84_A_M = 6_378_137.0
 _WGS84_E2 = 0.006_694_379_990_141_317
 
@@ -138,7 +136,7 @@ def read_objects(path: str | Path, keys: Sequence[str]) -> list[MapObject]:
     relations: dict[int, dict[str, str]] = {}
     places: dict[int, tuple[float, float]] = {}
     to_wkb = osmium.geom.WKBFactory().create_multipolygon
-    with _processor(path) as processor:
+    with open_osm(path) as processor:
         for item in processor.with_areas(wanted).with_filter(wanted):
             if item.is_node():
                 found.append(_node(item))
@@ -163,7 +161,7 @@ def read_streets(path: str | Path) -> Streets:
     """
     ways: list[tuple[int, str, str | None]] = []
     runs: list[list[tuple[float, float]]] = []
-    with _processor(path) as processor:
+    with open_osm(path) as processor:
         for way in processor.with_locations().with_filter(osmium.filter.KeyFilter("highway")):
             if not way.is_way() or way.tags.get("area") == "yes":
                 continue
@@ -195,7 +193,7 @@ def read_buildings(path: str | Path) -> Buildings:
     to_wkb = osmium.geom.WKBFactory().create_multipolygon
     shapes: dict[tuple[str, int], tuple[str, str | None, str]] = {}
     n_tagged = 0
-    with _processor(path) as processor:
+    with open_osm(path) as processor:
         for item in processor.with_areas(wanted).with_filter(wanted):
             if item.is_node() or item.tags["building"] == "no":
                 continue
@@ -218,27 +216,6 @@ def read_buildings(path: str | Path) -> Buildings:
         levels=np.array([_levels(shapes[key][1]) for key in order], np.float64),
         n_without_area=n_tagged - len(shapes),
     )
-
-
-@contextmanager
-def _processor(path: str | Path) -> Iterator[Any]:
-    """Give a processor of the file; what osmium finds wrong with it is told as a `MapFileError`."""
-    file = Path(path)
-    if not file.is_file():
-        reason = "must be a file, is a folder" if file.is_dir() else "must exist, there is no such file"
-        raise MapFileError(str(file), reason, value=file)
-    if not file.name.lower().endswith(OSM_SUFFIXES):
-        raise MapFileError(str(file), f"must end in one of {', '.join(OSM_SUFFIXES)}", value=file)
-    try:
-        processor = osmium.FileProcessor(str(file))
-        if processor.header.has_multiple_object_versions:
-            raise MapFileError(str(file), "must hold one version of each object, is a history file", value=file)
-        yield processor
-    except RuntimeError as error:
-        reason = f"cannot be read as OSM data, or is broken off: {error}"
-        if "out of order" in str(error):
-            reason = f"must be sorted by type and id, as `osmium sort` does it: {error}"
-        raise MapFileError(str(file), reason, value=file) from error
 
 
 def _node(node: osmium.osm.Node) -> MapObject:

@@ -40,7 +40,7 @@ def _insert(best: Best, query: int, chord_sq: float, rank: int, row: int, place:
     best.place[query, at] = place
 
 
-@kernel
+@inlined_kernel
 def _search_tree(
     part: Part,
     root: int,
@@ -111,18 +111,18 @@ def _search_part(
 
 # Axes: q queries, k neighbours.
 @kernel
-def nearest(version: Version, hours: Hours, asks: Asks, start: int, stop: int, best: Best) -> None:
+def nearest(part: Part, version: Version, hours: Hours, asks: Asks, start: int, stop: int, best: Best) -> None:
     """
-    Find the k nearest rows that can serve queries ``start`` to ``stop``.
+    Find the k nearest rows of one part that can serve queries ``start`` to ``stop``, and are nearer than the best.
 
     Parameters
     ----------
-    version, hours, asks
-        What is searched and asked.
+    part, version, hours, asks
+        What is searched and asked; the part is one of the version's.
     start, stop
         The queries of this call, so that threads share the arrays.
     best
-        Comes filled with inf, the largest integer, -1 and -1.
+        Filled with inf, the largest integer, -1 and -1 before the first part.
 
     Notes
     -----
@@ -131,8 +131,10 @@ def nearest(version: Version, hours: Hours, asks: Asks, start: int, stop: int, b
     stack = np.empty(STACK, np.int64)
     least = np.empty(STACK)
     for query in range(start, stop):
-        _search_part(version.delta, version, hours, asks, query, True, best, stack, least)
-        _search_part(version.base, version, hours, asks, query, True, best, stack, least)
+        offer = asks.offer[query]
+        if 0 <= offer < part.root_of_offer.shape[0] and part.root_of_offer[offer] >= 0:
+            root = part.root_of_offer[offer]
+            _search_tree(part, root, version, hours, asks, query, True, best, stack, least)
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from service.cli import coverage, doctor, import_points
+from service.cli import coverage, demo, doctor, import_points, match
 
 __all__ = ["app", "main"]
 
@@ -41,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (import_points, coverage, doctor):
+for _command in (demo, import_points, match, coverage, doctor):
     _command.register(app)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.norms import Norms, load_norms
-from geo.osm import OSM_SUFFIXES
+from geo.mapfiles import OSM_SUFFIXES
 from service.errors import BadFileError
 from service.files import atomic_path, format_of
 from service.points.checks import check_points

@@ -5,39 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser
 
 from service.maps import render_map
+from tests.browser.visit import Visit
 from tests.unit.service.maps.pages import small_page
-
-
-class Visit:
-    """An open page with everything it complained about or asked for."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.route("**/*", self._refuse)
-
-    def _refuse(self, route: Route) -> None:
-        if route.request.url.startswith(("file:", "data:")):
-            route.continue_()
-        else:
-            self.requests.append(route.request.url)
-            route.abort()
-
-    def view(self) -> list[float]:
-        box = self.page.locator("#map").get_attribute("viewBox")
-        assert box is not None
-        return [float(part) for part in box.split()]
-
-    def drawn(self, selector: str) -> int:
-        return int(
-            self.page.locator(selector).evaluate_all("all => all.filter(one => one.getClientRects().length).length")
-        )
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,9 @@ found = {finding.name: finding.state for finding in check_up(today=dt.date(2026,
 assert found["kernel cache"] == "broken", found
 assert found["norms"] == "ok", found
 """
-    env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache")}
+    # Without a cache every kernel would be compiled anew, which takes long and is not what is tested.
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache"), "NUMBA_DISABLE_JIT": "1"}
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | cache
     run = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300, check=False
     )

@@ -28,9 +28,8 @@ def test_import_points__gives_the_extract_as_a_points_file(tmp_path: Path) -> No
     held = read_points(out, strict=True)
     assert held.table.num_rows == report.n_rows == sum(report.rows_by_offer.values())
     assert len(set(held.table["point_id"].to_pylist())) == report.n_points == sum(report.points_by_kind.values())
-    assert (
-        report.points_by_hours["known"] == held.table.filter(held.table["hours"].is_valid())["point_id"].unique().len()
-    )
+    known = held.table.filter(held.table["hours"].is_valid())["point_id"]
+    assert report.points_by_hours["known"] == len(set(known.to_pylist()))
     assert told == [(str(helsinki_path()), 0), ("writing", 1)]
 
 
@@ -38,8 +37,8 @@ def test_import_points__lets_the_norms_radius_stand_in_and_counts_it() -> None:
     table, report = import_table([helsinki_path()])
     norms = load_norms()
     assert report.default_areas == report.rows_by_offer
-    for offer, radius_m in zip(table["offer"].to_pylist(), table["radius_m"].to_pylist(), strict=True):
-        assert radius_m == norms.offer(offer).radius_m
+    for row in table.select(["offer", "radius_m"]).to_pylist():
+        assert row["radius_m"] == norms.offer(row["offer"]).radius_m
 
 
 def test_import_points__is_the_same_each_time(tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_import_points__writes_the_report_as_json_or_text(tmp_path: Path) -> Non
         "malformed hours, taken for unknown: 8",
         "'Seasonal, only summer time'",
         "row 3: lat must be in [-90, 90], got 91.0",
-        "time zone from: place",
+        "time zone from: nowhere 1, place 1127",
     ):
         assert words in text
 

@@ -11,7 +11,7 @@ PLACES = [
     pytest.param(22.30, 114.17, "Asia/Hong_Kong", "HK", id="Hong Kong"),
     pytest.param(25.03, 121.56, "Asia/Taipei", "TW", id="Taipei"),
     pytest.param(37.57, 126.98, "Asia/Seoul", "KR", id="Seoul"),
-    pytest.param(43.74, 7.42, "Europe/Monaco", "MC", id="Monaco"),
+    pytest.param(43.73, 7.42, "Europe/Monaco", "MC", id="Monaco"),
     pytest.param(51.52, -0.09, "Europe/London", "GB", id="London"),
     pytest.param(-30.03, -51.22, "America/Sao_Paulo", "BR", id="Porto Alegre"),
 ]

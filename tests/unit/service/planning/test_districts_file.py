@@ -1,0 +1,51 @@
+"""District files."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+import shapely
+
+from service.errors import BadFileError
+from service.planning.districts_file import read_districts
+
+SQUARE = shapely.box(121.0, 31.0, 121.1, 31.1)
+
+
+def _frame(**columns: list[object]) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame({"adcode": [1], **columns}, geometry=[SQUARE], crs=4326)
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".gpkg"])
+def test_read_districts__reads_maps_in_any_crs(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"d{suffix}"
+    frame = _frame(name=["静安区"])
+    (frame if suffix == ".geojson" else frame.to_crs(32651)).to_file(path)
+    districts = read_districts(path)
+    assert districts["district"].tolist() == ["静安区"]
+    assert districts.geometry.iloc[0].symmetric_difference(SQUARE).area < 1e-9
+
+
+def test_read_districts__takes_the_column_that_is_named(tmp_path: Path) -> None:
+    _frame(name=["静安区"]).to_file(tmp_path / "d.geojson")
+    assert read_districts(tmp_path / "d.geojson", name_column="adcode")["district"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (_frame(title=["x"]), "lacks the column district or name; it has adcode, title"),
+        (gpd.GeoDataFrame({"name": ["p"]}, geometry=[shapely.Point(1, 2)], crs=4326), "row 1: must be a polygon"),
+        (_frame(name=[None]), "row 1: name must name the district, is empty"),
+    ],
+)
+def test_read_districts__refuses_what_is_no_district(tmp_path: Path, frame: gpd.GeoDataFrame, message: str) -> None:
+    frame.to_file(tmp_path / "d.geojson")
+    with pytest.raises(BadFileError, match=message):
+        read_districts(tmp_path / "d.geojson")
+
+
+def test_read_districts__refuses_what_is_no_map(tmp_path: Path) -> None:
+    (tmp_path / "d.geojson").write_text("{}")
+    with pytest.raises(BadFileError, match="cannot be read as a map"):
+        read_districts(tmp_path / "d.geojson")

@@ -1,0 +1,46 @@
+"""The coverage report as a page."""
+
+import re
+
+from engine import CoverageReport, Engine, coverage
+from service.maps import MapPoint, render_map
+from service.planning import page as pages
+from service.planning.page import CoveragePage, coverage_page
+
+POINTS = (MapPoint(60.0, 25.0, "x", "Station", ("community/parcel",)),)
+
+
+def _report(**demand: list[float]) -> CoverageReport:
+    engine = Engine.from_columns(["a"], ["community/parcel"], [60.0], [25.0])
+    return coverage(engine, demand, "community/parcel", (300, 1000), ["north", "south"][: len(demand["lat"])])
+
+
+def _page(report: CoverageReport, points: tuple[MapPoint, ...] = POINTS) -> str:
+    told = CoveragePage(offer="community/parcel", question="At any time.", points=points)
+    return render_map(coverage_page(report, told))
+
+
+def test_page__tells_the_figures_of_the_report() -> None:
+    html = _page(_report(lat=[60.001, 60.02], lng=[25.0, 25.0], weight=[1_200.0, 400.0]))
+    text = re.sub(r"<[^>]+>|\s+", " ", html)
+    assert "75.0 %" in text  # 1 200 of 1 600 within 300 m
+    assert "2 228 m" in text  # the other 400: where 95 of 100 are reached
+    assert "north" in text
+    assert "south" in text
+
+
+def test_page__of_nothing_served_says_so() -> None:
+    engine = Engine.from_columns(["a"], ["retail/pickup"], [60.0], [25.0])
+    report = coverage(engine, {"lat": [60.0], "lng": [25.0], "weight": [5.0]}, "community/parcel")
+    assert "people nothing serves, of 5" in _page(report)
+
+
+def test_page__of_no_demand_can_be_drawn() -> None:
+    assert "Coverage of community/parcel" in _page(_report(lat=[], lng=[], weight=[]), ())
+
+
+def test_page__leaves_out_too_many_points_and_says_so() -> None:
+    many = tuple(MapPoint(60.0, 25.0, "x", str(i)) for i in range(pages.MAX_POINTS + 1))
+    html = _page(_report(lat=[60.001], lng=[25.0], weight=[1.0]), many)
+    assert "too many to draw" in html
+    assert len(html) < 200_000

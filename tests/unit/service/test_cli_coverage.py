@@ -1,0 +1,168 @@
+"""`linli coverage` as people run it."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import geopandas as gpd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from typer.testing import CliRunner, Result
+
+from geo.cells import ancestor_cells, cell_to_text
+from service.cli import app
+
+POINTS = """point_id,offer,lat,lng,hours,timezone
+north,community/parcel,60.01,25.0,Mo-Fr 09:00-17:00,Europe/Helsinki
+south,community/parcel,60.0,25.0,24/7,Europe/Helsinki
+other,retail/pickup,60.0,25.01,24/7,Europe/Helsinki
+"""
+DEMAND = """lat,lng,weight,ward
+60.0101,25.0,100,N
+60.0001,25.0,300,S
+60.03,25.0,50,N
+60.0,25.0,0,S
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "points.csv").write_text(POINTS)
+    (tmp_path / "demand.csv").write_text(DEMAND)
+    halves = [shapely.box(24, 60.005, 26, 61), shapely.box(24, 59, 26, 60.005)]
+    frame = gpd.GeoDataFrame({"name": ["North", "South"]}, geometry=halves, crs=4326)
+    frame.to_file(tmp_path / "wards.geojson")
+    return tmp_path
+
+
+def run(folder: Path, *options: str, out: str = "out.csv") -> Result:
+    fixed = ["--points", "points.csv", "--demand", "demand.csv", "--offer", "community/parcel", "--out", out]
+    files = ("points.csv", "demand.csv", "wards.geojson", "out.csv", "out.parquet", "map.html")
+    paths = [str(folder / word) if word in files else word for word in (*fixed, *options)]
+    return CliRunner().invoke(app, ["coverage", *paths])
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "out.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_coverage__writes_a_row_for_each_cell(folder: Path) -> None:
+    result = run(folder)
+    assert result.exit_code == 0, result.output
+    cells = ancestor_cells([60.0101, 60.0001, 60.03], [25.0] * 3, 9)
+    assert {row["cell"] for row in rows(folder)} == {cell_to_text(cell) for cell in cells.tolist()}
+    assert sum(float(row["total"]) for row in rows(folder)) == 450.0
+
+
+def test_coverage__prints_figures_as_json(folder: Path) -> None:
+    told = json.loads(run(folder, "--bands", "20,500", "--json").stdout)
+    assert told["total"] == 450.0
+    assert told["within"] == {"20": 400.0, "500": 400.0}
+    assert told["median_m"] == pytest.approx(11.1, abs=0.1)
+    assert told["worst_m"] == pytest.approx(2228, abs=1)
+    assert told["n_bad_rows"] == 0
+
+
+def test_coverage__by_district_of_a_map(folder: Path) -> None:
+    assert run(folder, "--districts", "wards.geojson").exit_code == 0
+    assert {row["district"]: row["total"] for row in rows(folder)} == {"North": "150.0", "South": "300.0"}
+
+
+def test_coverage__by_district_of_a_demand_column_as_parquet(folder: Path) -> None:
+    assert run(folder, "--district-column", "ward", out="out.parquet").exit_code == 0
+    table = pq.read_table(folder / "out.parquet").to_pylist()
+    assert {row["district"]: row["within_300_m"] for row in table} == {"N": 100.0, "S": 300.0}
+
+
+def test_coverage__at_night_only_what_is_open_counts(folder: Path) -> None:
+    told = json.loads(run(folder, "--at", "2026-11-24T22:00+02:00", "--json").stdout)
+    assert told["p95_m"] > 3000
+    assert json.loads(run(folder, "--at", "2026-11-24T12:00+02:00", "--json").stdout)["p95_m"] < 2500
+
+
+def test_coverage__max_distance_leaves_people_unserved(folder: Path) -> None:
+    assert json.loads(run(folder, "--max-distance", "1000", "--json").stdout)["unserved"] == 50.0
+
+
+def test_coverage__report_is_a_page_with_the_districts(folder: Path) -> None:
+    assert run(folder, "--districts", "wards.geojson", "--report", "map.html").exit_code == 0
+    html = (folder / "map.html").read_text(encoding="utf-8")
+    assert html.count("data-hex=") == 6  # three cells in two layers
+    assert "North" in html
+    assert "24/7" in html
+
+
+def test_coverage__names_bad_rows_and_goes_on(folder: Path) -> None:
+    with (folder / "demand.csv").open("a") as file:
+        file.write("99,25,1,N\n60,25,-1,N\n")
+    result = run(folder, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["total"] == 450.0
+    assert "demand.csv, row 6: lat must be" in result.stderr
+    assert "demand.csv, row 7: weight must be" in result.stderr
+    assert (folder / "out.csv").exists()
+
+
+def test_coverage__strict_stops_at_the_first_bad_row_and_writes_nothing(folder: Path) -> None:
+    with (folder / "demand.csv").open("a") as file:
+        file.write("99,25,1,N\n")
+    (folder / "out.csv").write_text("old")
+    result = run(folder, "--strict", "--report", "map.html")
+    assert result.exit_code == 1
+    assert "demand.csv, row 6" in result.stderr
+    assert (folder / "out.csv").read_text() == "old"
+    assert not (folder / "map.html").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--at", "2026-11-24T12:00"),  # no offset
+        ("--at", "noon"),
+        ("--bands", "300,x"),
+        ("--bands", "300,-1"),
+        ("--bands", "nan"),
+        ("--bands", ""),
+        ("--by", "ward"),
+        ("--by", "district"),  # nothing tells the districts
+        ("--datum", "mercator"),
+        ("--cell-resolution", "16"),
+    ],
+)
+def test_coverage__bad_usage_is_exit_code_2(folder: Path, options: tuple[str, ...]) -> None:
+    assert run(folder, *options).exit_code == 2
+    assert not (folder / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--district-column", "nowhere"), "lacks the column nowhere"),
+        (("--districts", "points.csv"), "points.csv"),
+    ],
+)
+def test_coverage__a_failed_job_is_exit_code_1(folder: Path, options: tuple[str, ...], message: str) -> None:
+    result = run(folder, *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (folder / "out.csv").exists()
+
+
+def test_coverage__another_suffix_is_refused_before_any_work(folder: Path) -> None:
+    assert run(folder, out="out.xlsx").exit_code == 2
+
+
+def test_coverage__leaves_no_temporary_files(folder: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    run(folder, "--report", "map.html")
+    assert {path.name for path in folder.iterdir()} == before | {"out.csv", "map.html"}
+
+
+def test_coverage__unserved_demand_is_told_as_such(folder: Path) -> None:
+    result = run(folder, "--offer", "laundry/pickup")
+    assert result.exit_code == 0
+    assert "unserved 450" in result.stdout
+    assert all(math.isclose(float(row["unserved"]), float(row["total"])) for row in rows(folder))
