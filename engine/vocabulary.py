@@ -54,7 +54,8 @@ class Vocabulary:
         items, number = distinct_lists(features)
         if number.size != n:
             raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {number.size}")
-        sets = [_feature_set(item, int(np.argmax(number == i))) for i, item in enumerate(items)]
+        first = np.unique(number, return_index=True)[1].tolist()
+        sets = [_feature_set(item, position) for item, position in zip(items, first, strict=True)]
         with self._lock:
             codes = [self._feature_sets.setdefault(key, len(self._feature_sets)) for key in sets]
         return np.array(codes, np.int32)[number] if n else np.zeros(0, np.int32)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
@@ -71,10 +72,6 @@ def _filled(table: pa.Table, name: str, value: str | None) -> Any:
     return column.fill_null(value)
 
 
-def _features(table: pa.Table) -> list[frozenset[str] | None] | None:
+def _features(table: pa.Table) -> Any:
     column = _column(table, "features")
-    if column is None:
-        return None
-    sets: dict[str | None, frozenset[str] | None] = {None: None}
-    sets |= {text: frozenset(text.split(";")) for text in column.unique().to_pylist() if text is not None}
-    return [sets[text] for text in column.to_pylist()]
+    return None if column is None else pc.split_pattern(column, ";")
