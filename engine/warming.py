@@ -6,6 +6,7 @@ import datetime as dt
 
 import shapely
 
+from engine.coverage import coverage
 from engine.engine import Engine
 
 __all__ = ["warm_up"]
@@ -27,3 +28,4 @@ def warm_up() -> None:
     engine.nearest_point_many([0.0], [0.0])
     engine.serving_many([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], offers)
     engine.explain(0.0, 0.0, "a/b", point="y", at=now)
+    coverage(engine, {"lat": [0.0], "lng": [0.0], "weight": [1.0]}, "a/b")
