@@ -99,7 +99,9 @@ def area_columns(areas: Column | None, n: int) -> AreaColumns:
     kind[is_radius] = RADIUS
     radius_m[is_radius] = _radii(items, np.flatnonzero(is_radius))
     positions = np.flatnonzero(is_shape)
-    _, first, number = np.unique([id(item) for item in items[is_shape]], return_index=True, return_inverse=True)
+    seen: dict[int, int] = {}
+    number = np.array([seen.setdefault(id(item), len(seen)) for item in items[is_shape]], np.int64)
+    first = np.unique(number, return_index=True)[1]
     distinct = check_areas(items[positions[first]], positions=positions[first])
     polygon[positions] = number
     return AreaColumns(kind, radius_m, polygon, polygon_table(distinct))
@@ -108,6 +110,8 @@ def area_columns(areas: Column | None, n: int) -> AreaColumns:
 def _objects(areas: Column) -> NDArray[np.object_]:
     if isinstance(areas, pa.Array | pa.ChunkedArray):
         areas = as_list(areas)
+    if not hasattr(areas, "__len__"):
+        raise InvalidColumnError("areas", f"must be a column, one area for every row, got {areas!r:.60}", value=areas)
     items = np.empty(len(areas), object)
     items[:] = areas if isinstance(areas, list) else list(areas)
     return items

@@ -18,7 +18,7 @@ from geo.metric import ecef
 from geo.places import check_latlng
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
     from engine.vocabulary import Vocabulary
 
@@ -59,15 +59,16 @@ class Question:
     max_distance_m: float | None = None
     unknown_hours: str = "refuse"
     features: Iterable[str] = ()
-    require: Sequence[str] = CHECKS
+    require: Collection[str] = CHECKS
 
     def __post_init__(self) -> None:
         if self.unknown_hours not in {"refuse", "allow"}:
             expected = f'must be "refuse" or "allow", got {self.unknown_hours!r:.40}'
             raise InvalidQueryError("unknown_hours", expected, value=self.unknown_hours)
-        if isinstance(self.require, str) or not set(self.require) <= set(CHECKS):
+        if not isinstance(self.require, list | tuple | set | frozenset) or not set(self.require) <= set(CHECKS):
             expected = f"must be some of {', '.join(CHECKS)}, got {self.require!r:.60}"
             raise InvalidQueryError("require", expected, value=self.require)
+        object.__setattr__(self, "require", frozenset(self.require))
         _check_limit(self.max_distance_m)
 
 
@@ -134,9 +135,14 @@ def offer_codes(vocabulary: Vocabulary, offer: Any, q: int) -> NDArray[np.int64]
 
 
 def _quantities(quantity: Any, q: int) -> NDArray[np.int64]:
-    one = isinstance(quantity, int | float | str | np.number | None)
+    one = np.ndim(quantity) == 0
     items = as_whole(
-        [quantity] if one else quantity, "quantity", 1 if one else q, missing=None, minimum=1, error=InvalidQueryError
+        [quantity.item() if isinstance(quantity, np.ndarray) else quantity] if one else quantity,
+        "quantity",
+        1 if one else q,
+        missing=None,
+        minimum=1,
+        error=InvalidQueryError,
     )
     return np.full(q, items[0], np.int64) if one else items
 
@@ -150,8 +156,20 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
     instant[timed] = number
     table = vocabulary.book.table_at(seconds)
     return instant, Hours(
-        table.tz_of_schedule, table.day_slot, table.minute, table.bitmap_of, table.open_bits, table.unknown_bits
+        tz_of_schedule=_read_only(table.tz_of_schedule),
+        day_slot=_read_only(table.day_slot),
+        minute=_read_only(table.minute),
+        bitmap_of=_read_only(table.bitmap_of),
+        open_bits=_read_only(table.open_bits),
+        unknown_bits=_read_only(table.unknown_bits),
     )
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    # The book shares some of its arrays and makes others: one layout, or kernels compile again.
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def as_instants_us(values: Any, argument: str, q: int) -> NDArray[np.int64]:
@@ -187,7 +205,7 @@ def _arrow_instants(values: Any, argument: str) -> NDArray[np.datetime64]:
 
 
 def _microseconds(value: Any, argument: str, position: int | None) -> int:
-    if value is None:
+    if value is None or value != value:
         return NAT
     if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[us]").astype(np.int64))

@@ -18,9 +18,26 @@ from geo.places import check_latlng
 
 __all__ = ["PAUSED", "PUBLIC", "SUSPENDED", "UNLIMITED", "VISIBILITIES", "Columns", "parse_columns"]
 
+REQUIRED = ("point_ids", "offers", "lat", "lng")
+OPTIONAL = (
+    "areas",
+    "hours",
+    "timezone",
+    "country",
+    "capacity",
+    "lead_s",
+    "features",
+    "paused",
+    "suspended",
+    "visibility",
+)
+NAMES = REQUIRED + OPTIONAL
+"""What `Engine.from_columns` takes, by name."""
+
 VISIBILITIES = ("public", "unlisted", "internal")
 PUBLIC = 0
 UNLIMITED = -1
+MAX_LEAD_S = 10 * 366 * 86_400
 PAUSED = 1
 SUSPENDED = 2
 
@@ -107,15 +124,16 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
     EngineError, GeoError
         For the first bad element, with argument and position.
     """
+    _check_names(given)
     texts = as_text(given["point_ids"], "point_ids")
     n = len(texts)
     ids, point = IdTable.from_strings(texts)
     offer, offers = as_offers(given["offers"], "offers", n)
-    lat, lng = check_latlng(as_degrees(given["lat"]), as_degrees(given["lng"]))
+    lat, lng = (degrees.copy() for degrees in check_latlng(as_degrees(given["lat"]), as_degrees(given["lng"])))
     if lat.size != n:
         raise InvalidColumnError("lat", f"must have {n} elements, one for every row, got {lat.size}")
     areas = area_columns(given.get("areas"), n)
-    lead_s = as_whole(given.get("lead_s"), "lead_s", n, missing=0, minimum=0)
+    lead_s = as_whole(given.get("lead_s"), "lead_s", n, missing=0, minimum=0, maximum=MAX_LEAD_S)
     units = as_whole(given.get("capacity"), "capacity", n, missing=UNLIMITED, minimum=0)
     flags = PAUSED * as_flags(given.get("paused"), "paused", n) + SUSPENDED * as_flags(
         given.get("suspended"), "suspended", n
@@ -138,6 +156,15 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
         units=units,
         areas=areas,
     )
+
+
+def _check_names(given: dict[str, Column]) -> None:
+    for name in REQUIRED:
+        if name not in given:
+            raise InvalidColumnError(name, f"must be given: columns are {', '.join(NAMES)}")
+    for name in given:
+        if name not in NAMES:
+            raise InvalidColumnError(name, f"must be one of the columns {', '.join(NAMES)}")
 
 
 def _schedule(vocabulary: Vocabulary, given: dict[str, Column], n: int) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -137,7 +137,8 @@ class Engine:
 
         An offer that nobody has matches nothing; a bad argument raises as there.
         """
-        found = self.nearest_many([lat], [lng], [offer], k=k, threads=1, **ask)
+        most = min(k, max(1, self.n_rows)) if type(k) is int else k  # no room for more than there are
+        found = self.nearest_many([lat], [lng], [offer], k=most, threads=1, **ask)
         names = found.point_ids()[0]
         pairs = zip(names, found.distance_m[0].tolist(), strict=True)
         return Answer([Match(name, offer, metres) for name, metres in pairs if name is not None], found.version)
@@ -253,9 +254,10 @@ class Engine:
 
         Every other value is the point's own, or one for each offer where it is a list.
         """
-        if isinstance(point.get("offers"), str) or not isinstance(point.get("offers"), Sequence):
-            raise InvalidColumnError("offers", "must be a list of the point's offers", value=point.get("offers"))
-        n = len(point["offers"])
+        offers = point.get("offers")
+        if not isinstance(offers, list) or not offers:
+            raise InvalidColumnError("offers", "must be a list of the point's offers, not empty", value=offers)
+        n = len(offers)
         each = {name: value if isinstance(value, list) else [value] * n for name, value in point.items()}
         return self.apply({"upsert": each})
 
@@ -273,7 +275,7 @@ class Engine:
 
     def point_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
         """Return the point ids of rows of the current version, None where a row is negative."""
-        return self._snapshot.point_ids(np.asarray(rows, np.int64)).to_pylist()
+        return self._snapshot.point_ids(np.asarray(rows, np.int64).ravel()).to_pylist()
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (lat, lng) in degrees by row of the current version."""

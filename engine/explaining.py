@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.answers import REASONS, Explanation, Match, Refusal
 from engine.asks import Question, parse_asks
 from engine.columns import VISIBILITIES
 from engine.errors import InvalidQueryError, UnknownPointError
+from engine.inputs import as_text
 from engine.kernels import matching as kernels
 from engine.kernels.feasibility import refusals
 from engine.kernels.state import Asks, Hours
@@ -50,8 +50,7 @@ def explain(
     if row >= 0:
         match = Match(_name(snapshot, row), offer, float(told_distances_m(best.chord_sq)[0, 0]))
     before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
-    names = [snapshot.point_ids(rows) for rows in before]
-    nearer, n_more = _first_points(pa.concat_arrays(names), np.concatenate(before), row)
+    nearer, n_more = _first_points(snapshot, before, row)
     refused = [_refusal(vocabulary, snapshot, name, offer, asks, hours) for name in nearer]
     about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, hours)
     return Explanation(match, refused, n_more, about, snapshot.number)
@@ -61,8 +60,8 @@ def _name(snapshot: Snapshot, row: int) -> str:
     return snapshot.point_ids(np.array([row]))[0].as_py()
 
 
-def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> list[NDArray[np.int64]]:
-    """Return the living public rows before a match, or all, nearest first: a few plain passes over the positions."""
+def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:
+    """Return the living public rows up to a match, or all, nearest first: a few plain passes over the positions."""
     found = []
     for part in (snapshot.base.part, snapshot.delta.part):
         off = part.xyz - asks.xyz[0]
@@ -71,22 +70,23 @@ def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> 
         places = np.flatnonzero(before & ~snapshot.dead[part.row])
         found.append((squares[places], part.rank[places], part.row[places]))
     squares, ranks, rows = (np.concatenate(column) for column in zip(*found, strict=True))
-    return [rows[np.lexsort((ranks, squares))]]
+    return rows[np.lexsort((ranks, squares))]
 
 
-def _first_points(names: pa.Array[Any], rows: NDArray[np.int64], match_row: int) -> tuple[list[str], int]:
+def _first_points(snapshot: Snapshot, rows: NDArray[np.int64], match_row: int) -> tuple[list[str], int]:
     # Points, not rows: each once, where its first row stands; the matched point is not among them.
-    encoded = names.dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    points = list(range(len(encoded.dictionary)))
-    if match_row >= 0 and (rows == match_row).any():
-        points.remove(int(codes[np.flatnonzero(rows == match_row)[0]]))
-    first = [encoded.dictionary[code].as_py() for code in points[:MAX_NEARER]]
-    return first, len(points) - len(first)
+    n_base = snapshot.base.columns.n_rows
+    point = snapshot.column("point")
+    point[n_base:] += snapshot.base.columns.ids.size
+    first = rows[np.sort(np.unique(point[rows], return_index=True)[1])]
+    if match_row >= 0:
+        first = first[point[first] != point[match_row]]
+    names: list[Any] = snapshot.point_ids(first[:MAX_NEARER]).to_pylist()
+    return names, first.size - len(names)
 
 
 def _refusal(vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, asks: Asks, hours: Hours) -> Refusal:
-    names = pa.array([name], pa.large_string())
+    names = as_text([name], "point")
     rows = snapshot.rows_of(names, "point")
     offered = int(snapshot.row_of_offers(names, np.array([vocabulary.find_offer(offer)]))[0])
     part = snapshot.base if rows[0] < snapshot.base.columns.n_rows else snapshot.delta

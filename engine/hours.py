@@ -79,10 +79,16 @@ class ScheduleBook:
     ----------
     extra_days
         An operator's added holidays.
+
+    Attributes
+    ----------
+    extra_days
+        The same.
     """
 
     def __init__(self, *, extra_days: HolidayFile | None = None) -> None:
         self._lock = threading.Lock()
+        self.extra_days = extra_days
         self._days = ScheduleDays(functools.cache(lambda country: HolidayCalendar(country, extra_days=extra_days)))
         self._expressions: dict[str, HourExpression] = {}
         self._ids: dict[ScheduleKey, int] = {}

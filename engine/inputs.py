@@ -19,6 +19,7 @@ __all__ = ["Column", "as_degrees", "as_flags", "as_list", "as_offers", "as_text"
 Column = Any
 """A list, a NumPy array, an Arrow array or chunked array, or a pandas series."""
 
+MAX_WHOLE = 2**62
 _OFFER_PATTERN = r"^[a-z0-9_]+/[a-z0-9_]+$"
 
 
@@ -51,7 +52,12 @@ def distinct_lists(values: Column) -> tuple[list[Any], NDArray[np.int64]]:
     if not _is_arrow(values) or not pa.types.is_list(values.type) or not pa.types.is_string(values.type.value_type):
         items = as_list(values)
         return items, np.arange(len(items))
-    joined: Any = pc.dictionary_encode(pc.binary_join(_combined(values), "\x00"), null_encoding="encode")
+    lists = _combined(values)
+    parts = lists.flatten()
+    if parts.null_count or pc.any(pc.match_substring_regex(parts, r"^$|\x00")).as_py():
+        items = lists.to_pylist()
+        return items, np.arange(len(items))
+    joined: Any = pc.dictionary_encode(pc.binary_join(lists, "\x00"), null_encoding="encode")
     texts = joined.dictionary.to_pylist()
     return [
         None if text is None else text.split("\x00") if text else [] for text in texts
@@ -65,6 +71,8 @@ def _check_length(size: int, n: int | None, argument: str) -> None:
 
 def as_text(values: Column, argument: str, n: int | None = None) -> Any:
     """Return a column of text without missing elements as an Arrow large_string array."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise InvalidColumnError(argument, f"must be a column of text, got {values!r:.60}", value=values)
     if _is_arrow(values):
         array = _combined(values)
     else:
@@ -121,7 +129,8 @@ def as_degrees(values: Column) -> Column:
     if not _is_arrow(values):
         return values
     array = _combined(values)
-    return array.to_pylist() if array.null_count else array.to_numpy()
+    plain = array.null_count == 0 and (pa.types.is_floating(array.type) or pa.types.is_integer(array.type))
+    return array.to_numpy() if plain else array.to_pylist()
 
 
 def as_whole(
@@ -131,6 +140,7 @@ def as_whole(
     *,
     missing: int | None,
     minimum: int,
+    maximum: int = MAX_WHOLE,
     error: type[EngineError] = InvalidColumnError,
 ) -> NDArray[np.int64]:
     """
@@ -144,8 +154,8 @@ def as_whole(
         For the checks.
     missing
         What stands for a missing element; None where none may be missing.
-    minimum
-        The smallest number allowed.
+    minimum, maximum
+        The smallest and the largest number allowed.
     error
         The class raised for a bad element.
     """
@@ -154,19 +164,18 @@ def as_whole(
     if _is_arrow(values) and pa.types.is_integer(_combined(values).type):
         array = _combined(values)
         gone = array.is_null().to_numpy(zero_copy_only=False)
-        whole = array.fill_null(0).cast(pa.int64()).to_numpy().copy()
+        whole = np.minimum(array.fill_null(0).to_numpy(), MAX_WHOLE + 1).astype(np.int64)
     elif isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        whole, gone = values.astype(np.int64), np.zeros(values.size, np.bool_)
+        whole, gone = np.minimum(values, MAX_WHOLE + 1).astype(np.int64), np.zeros(values.size, np.bool_)
     else:
         whole, gone = _whole_items(as_list(values), argument, error)
     _check_length(whole.size, n, argument)
-    bad = (gone & (missing is None)) | (~gone & (whole < minimum))
+    bad = (gone & (missing is None)) | (~gone & ((whole < minimum) | (whole > maximum)))
     if bad.any():
         position = int(np.argmax(bad))
         came = "nothing" if gone[position] else int(whole[position])
-        raise error(
-            argument, f"must be a whole number of at least {minimum}, got {came}", position=position, value=came
-        )
+        limits = f"of at least {minimum}" if maximum == MAX_WHOLE else f"from {minimum} to {maximum}"
+        raise error(argument, f"must be a whole number {limits}, got {came}", position=position, value=came)
     if missing is not None:
         whole[gone] = missing
     return whole
@@ -180,7 +189,7 @@ def _whole_items(
     for position, item in enumerate(items):
         if item is None:
             gone[position] = True
-        elif isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer) or not -(2**62) < item < 2**62:
+        elif isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer) or abs(int(item)) > MAX_WHOLE:
             raise error(argument, f"must be a whole number, got {item!r:.60}", position=position, value=item)
         else:
             whole[position] = item

@@ -153,10 +153,25 @@ def nearest_of_any(
     asks, hours = parse_asks(vocabulary, lat, lng, _NO_OFFER, Question())
     best = empty_best(asks.offer.size, 1)
     searched = snapshot.searched
-    _in_threads(
-        lambda start, stop: kernels.nearest_of_any(searched, asks, hours, start, stop, best), asks.offer.size, threads
-    )
+    names = vocabulary.offers()
+    offers = np.array(sorted(range(len(names)), key=lambda code: names[code].encode()), np.int64)
+    for part in (searched.delta, searched.base):
+        run = partial(_nearest_of_any, part, searched, hours, asks, offers, best)
+        _in_threads(run, asks.offer.size, threads)
     return _matches(snapshot, best, 1)
+
+
+def _nearest_of_any(
+    part: Part,
+    searched: Version,
+    hours: Hours,
+    asks: Asks,
+    offers: NDArray[np.int64],
+    best: Best,
+    start: int,
+    stop: int,
+) -> None:
+    kernels.nearest_of_any(part, searched, hours, asks, start, stop, offers, best)
 
 
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:

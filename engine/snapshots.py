@@ -151,12 +151,27 @@ def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str,
         names = as_text(changes["remove"], "remove")
         after = _with_rows(after, after.rows_of(names, "remove"), None)
     if changes.get("upsert") is not None:
-        columns = parse_columns(vocabulary, changes["upsert"])
+        columns = parse_columns(vocabulary, _columns_of(changes["upsert"]))
         replaced = [part.rows_of(_known(part, columns)) for part in (after.base, after.delta)]
         after = _with_rows(after, np.concatenate(replaced), columns)
     if changes.get("capacity") is not None:
-        after = _with_capacity(vocabulary, after, *changes["capacity"])
+        after = _with_capacity(vocabulary, after, *_capacity_of(changes["capacity"]))
     return after
+
+
+def _columns_of(given: Any) -> dict[str, Any]:
+    names = given.column_names if isinstance(given, pa.Table) else given
+    try:
+        return {name: given[name] for name in names}
+    except (TypeError, KeyError, IndexError) as error:
+        raise InvalidColumnError("upsert", "must be columns by name, as of Engine.from_columns") from error
+
+
+def _capacity_of(given: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        raise InvalidColumnError("capacity", "must be (point ids, offers, units)")
+    point_ids, offers, units = given
+    return point_ids, offers, units
 
 
 def _known(part: IndexPart, columns: Columns) -> NDArray[np.int64]:

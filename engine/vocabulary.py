@@ -66,8 +66,9 @@ class Vocabulary:
 
     def enough_features(self, required: Iterable[str]) -> NDArray[np.bool_]:
         """Return for each set of features whether it holds all that are required."""
-        wanted = frozenset([required] if isinstance(required, str) else required)
-        if isinstance(required, str) or not all(isinstance(feature, str) for feature in wanted):
+        given = isinstance(required, list | tuple | set | frozenset)
+        wanted = frozenset(required) if given else frozenset()
+        if not given or not all(isinstance(feature, str) for feature in wanted):
             raise InvalidQueryError("features", f"must be a set of strings, got {required!r:.60}", value=required)
         if not wanted:
             return np.ones(len(self._feature_sets), np.bool_)

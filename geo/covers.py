@@ -71,7 +71,8 @@ class CoverWriter:
     def circle(self, center: NDArray[np.float64], radius_m: float) -> Cover:
         """Return a cover of all places within a told distance of an earth-centred position, shape (3,)."""
         chord = math.sqrt(max_chord_sq(radius_m))
-        return self._cover(_NO_POLYGONS, -1, center, chord, _finest_for(2.0 * radius_m))
+        # A circle is asked cheaply, so its boundary cells may be few and large.
+        return self._cover(_NO_POLYGONS, -1, center, chord, _finest_for(0.5 * radius_m))
 
     def _cover(self, table: PolygonTable, i: int, center: NDArray[np.float64], chord: float, finest: int) -> Cover:
         start, stop = (0, 0) if i < 0 else (int(table.starts[i]), int(table.starts[i + 1]))

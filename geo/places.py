@@ -51,7 +51,8 @@ def _degrees(values: ArrayLike, name: str) -> NDArray[np.float64]:
         raise InvalidLatLngError(
             name, f"must be a number in degrees, got {value!r:.60}", position=position, value=value
         )
-    return np.ascontiguousarray(array, dtype=np.float64)
+    degrees = np.ascontiguousarray(array, dtype=np.float64)
+    return degrees if degrees.flags.writeable else degrees.copy()  # one layout, or kernels compile again
 
 
 def _is_number(value: object) -> bool:

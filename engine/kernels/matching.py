@@ -24,7 +24,9 @@ def _least_chord_sq(
 
 @inlined_kernel
 def _insert(best: Best, query: int, chord_sq: float, rank: int, row: int, place: int) -> None:
-    at = best.chord_sq.shape[1] - 1
+    # Start behind the last that is filled: rooms beyond it are empty, and may be many.
+    at = np.searchsorted(best.chord_sq[query], math.inf)
+    at = min(at, best.chord_sq.shape[1] - 1)
     while at > 0:
         before = best.chord_sq[query, at - 1]
         if before < chord_sq or (before == chord_sq and best.rank[query, at - 1] < rank):
@@ -208,14 +210,18 @@ def in_turn(version: Version, hours: Hours, asks: Asks, best: Best, refused: Bes
 
 
 @kernel
-def nearest_of_any(version: Version, asks: Asks, hours: Hours, start: int, stop: int, best: Best) -> None:
-    """Find for queries ``start`` to ``stop`` the nearest row of any offer, nothing else asked; as `nearest`, k = 1."""
+def nearest_of_any(
+    part: Part, version: Version, hours: Hours, asks: Asks, start: int, stop: int, offers: NDArray[np.int64], best: Best
+) -> None:
+    """
+    Find for queries ``start`` to ``stop`` the nearest row of any offer, nothing else asked; as `nearest`, k = 1.
+
+    ``offers`` holds all codes in the order in which the rows of one point are to be preferred.
+    """
     stack = np.empty(STACK, np.int64)
     least = np.empty(STACK)
     for query in range(start, stop):
-        for root in version.delta.root_of_offer:
-            if root >= 0:
-                _search_tree(version.delta, root, version, hours, asks, query, False, best, stack, least)
-        for root in version.base.root_of_offer:
-            if root >= 0:
-                _search_tree(version.base, root, version, hours, asks, query, False, best, stack, least)
+        for offer in offers:
+            if offer < part.root_of_offer.shape[0] and part.root_of_offer[offer] >= 0:
+                root = part.root_of_offer[offer]
+                _search_tree(part, root, version, hours, asks, query, False, best, stack, least)

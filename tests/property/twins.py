@@ -84,7 +84,7 @@ def same_order(found, wanted, chord_of):
     assert len(found) == len(wanted), (found, wanted)
     for mine, (chord, number) in zip(found, wanted, strict=True):
         if mine != number:
-            assert abs(math.sqrt(chord_of(mine)) - math.sqrt(chord)) < 1e-6, (found, wanted)
+            assert 0 < abs(math.sqrt(chord_of(mine)) - math.sqrt(chord)) < 1e-6, (found, wanted)
 
 
 def rows_of(columns):

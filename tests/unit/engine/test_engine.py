@@ -10,6 +10,8 @@ import shapely
 
 import engine as package
 from engine import Engine
+from engine.holidays import parse_holiday_file
+from engine.kernels import matching
 from geo.errors import InvalidLatLngError
 
 AT = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -429,3 +431,102 @@ def test_places__at_the_poles_and_the_antimeridian_are_answered():
 def test_from_arrays__refuses_what_to_arrays_never_gave():
     with pytest.raises(ValueError, match="to_arrays"):
         Engine.from_arrays({"words": np.zeros(3, np.uint8)})
+
+
+def test_from_columns__keeps_nothing_of_the_callers_arrays():
+    lat, lng = np.array([31.0, 32.0]), np.array([121.0, 121.0])
+    engine = Engine.from_columns(["a", "b"], ["x/y"] * 2, lat, lng)
+    lat[:] = lng[:] = 0.0
+    assert engine.positions()[0].tolist() == [31.0, 32.0]
+    arrays = engine.to_arrays()
+    again = Engine.from_arrays(arrays)
+    arrays["lat"][:] = 0.0
+    assert again.positions()[0].tolist() == [31.0, 32.0]
+
+
+def test_to_arrays__keeps_an_operators_days():
+    extra = parse_holiday_file("date,kind\n2026-11-24,day_off\n")
+    engine = built(hours=["Mo-Su 00:00-24:00; PH off"] * 3, timezone="Asia/Shanghai", country="CN", extra_days=extra)
+    for other in (engine, Engine.from_arrays(engine.to_arrays())):
+        assert names(other.nearest(31.2, 121.5, "retail/pickup", at=AT)) == []
+        assert names(other.nearest(31.2, 121.5, "retail/pickup", at=AT + dt.timedelta(days=1))) == ["a"]
+
+
+BAD_CHANGES = [
+    ({"upsert": {**BASE, "area": [5.0] * 3}}, "area"),  # else it would serve everywhere
+    ({"upsert": {"point_ids": ["a"], "offers": ["x/y"], "lat": [1.0]}}, "lng"),
+    ({"upsert": 5}, "upsert"),
+    ({"remove": "ab"}, "remove"),  # not "a" and "b"
+    ({"remove": ["nobody"]}, "remove"),
+    ({"capacity": (["a"], ["retail/pickup"])}, "capacity"),
+    ({"capacity": (["a"], ["retail/pickup"], [-1])}, "capacity.units"),
+    ({"delete": ["a"]}, "changes"),
+]
+
+
+@pytest.mark.parametrize(("changes", "argument"), BAD_CHANGES)
+def test_apply__names_what_is_wrong_and_changes_nothing(changes, argument):
+    engine = built()
+    with pytest.raises(ValueError, match=r".+") as caught:
+        engine.apply(changes)
+    assert caught.value.argument == argument
+    assert engine.version == 1
+
+
+def test_upsert__takes_an_arrow_table():
+    engine = built()
+    engine.apply(
+        {"upsert": pa.table({"point_ids": ["d"], "offers": ["retail/pickup"], "lat": [31.2], "lng": [121.501]})}
+    )
+    assert names(engine.nearest(31.2, 121.501, "retail/pickup")) == ["d"]
+    with pytest.raises(ValueError, match="offers must be a list"):
+        engine.upsert({"point_ids": "d", "offers": [], "lat": 1.0, "lng": 1.0})
+
+
+def test_lead__is_at_most_ten_years():
+    with pytest.raises(ValueError, match=r"lead_s\[1\] must be a whole number from 0 to"):
+        built(lead_s=[0, 10**13, 0])
+
+
+def test_features__in_arrow_are_checked_as_in_lists():
+    for bad in ([None, ["lift", None], None], [None, [""], None]):
+        with pytest.raises(ValueError, match=r"features\[1\]"):
+            built(features=pa.array(bad, pa.list_(pa.string())))
+
+
+def test_nearest_point__prefers_the_smaller_offer_of_one_point():
+    for offers in (["z/z", "a/a"], ["a/a", "z/z"]):
+        engine = Engine.from_columns(["p"] * 2, offers, [31.0] * 2, [121.0] * 2)
+        assert engine.offers[engine.row_offers()[engine.nearest_point_many([31.0], [121.0]).row[0, 0]]] == "a/a"
+
+
+def test_in_turn__works_without_queries_and_refuses_other_units():
+    engine = built()
+    assert engine.nearest_in_turn([], [], "retail/pickup", units=engine.units()).row.shape == (0, 1)
+    for units in (np.zeros(2, np.int64), np.zeros(3), [0, 0, 0]):
+        with pytest.raises(ValueError, match="units must be a contiguous int64 array of 3"):
+            engine.nearest_in_turn([31.2], [121.5], "retail/pickup", units=units)
+
+
+def test_from_arrays__refuses_codes_that_refer_to_nothing():
+    arrays = built().to_arrays()
+    for name, value in {"feature_set": 9, "schedule": 5, "offer": 3, "point": 7}.items():
+        bad = {**arrays, name: np.full_like(arrays[name], value)}
+        with pytest.raises(ValueError, match=f"{name} refers to what is not there"):
+            Engine.from_arrays(bad)
+    with pytest.raises(ValueError, match="unequal length"):
+        Engine.from_arrays({**arrays, "lat": arrays["lat"][:2]})
+
+
+@pytest.mark.skipif(not hasattr(matching.nearest, "signatures"), reason="kernels are interpreted")
+def test_warm_up__leaves_nothing_to_compile():
+    package.warm_up()
+    before = {name: len(getattr(matching, name).signatures) for name in ("nearest", "nearest_refused", "in_turn")}
+    frozen = np.array([31.2, 31.3])
+    frozen.flags.writeable = False
+    engine = built(hours=["24/7", None, "Mo 10:00-12:00"], timezone="UTC")
+    engine.nearest(31.2, 121.5, "retail/pickup")
+    engine.nearest_many(frozen, pa.array([121.5, 121.5]), "retail/pickup", at=[AT, AT + dt.timedelta(days=40)])
+    engine.refusals_many(frozen, frozen, "retail/pickup", at=AT)
+    engine.nearest_in_turn(frozen, frozen, "retail/pickup", units=engine.units())
+    assert {name: len(getattr(matching, name).signatures) for name in before} == before
