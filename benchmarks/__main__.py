@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.frame import Report
 
-NAMES = ("nearest",)
+NAMES = ("nearest", "closed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

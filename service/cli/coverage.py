@@ -51,6 +51,9 @@ def coverage_command(
     country: Annotated[str | None, typer.Option(help="ISO 3166 country of points that do not tell theirs.")] = None,
     unknown_hours: Annotated[bool, typer.Option("--unknown-hours", help="Count unknown hours as open.")] = False,
     max_distance: Annotated[float | None, typer.Option(min=0, help="Metres beyond which nothing serves.")] = None,
+    any_area: Annotated[
+        bool, typer.Option("--any-area", help="Leave service areas out: who lives near, whomever a point serves.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="HTML map to write; it stands alone.")] = None,
     counts: Annotated[str, typer.Option(help="What the weight counts, for the words of the map.")] = "people",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
@@ -77,6 +80,7 @@ def coverage_command(
         "at": _instant(at),
         "unknown_hours": "allow" if unknown_hours else "refuse",
         "max_distance_m": max_distance,
+        "any_area": any_area,
         "datum": datum.value,
         "page": report,
         "counts": counts,

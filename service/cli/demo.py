@@ -110,6 +110,6 @@ def _tell_next(files: dict[str, Path]) -> None:
     typer.echo("The same from files:")
     typer.echo(f"  linli match --points {points} --orders {orders} --consume --out {points.parent / 'answers.csv'}")
     typer.echo(
-        f"  linli coverage --points {points} --demand {demand} --offer community/parcel "
+        f"  linli coverage --points {points} --demand {demand} --offer community/parcel --any-area "
         f"--out {points.parent / 'coverage.csv'} --report {points.parent / 'coverage.html'}"
     )

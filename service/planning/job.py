@@ -44,6 +44,8 @@ class CoverageRequest:
         Map file of districts; without it the demand's ``district_column`` names them.
     by
         ``district`` or ``cell``.
+    any_area
+        Whether service areas are left out: who lives near, whomever a point serves.
     page
         Where the map page goes, None for none.
     counts
@@ -65,6 +67,7 @@ class CoverageRequest:
     at: dt.datetime | None = None
     unknown_hours: str = "refuse"
     max_distance_m: float | None = None
+    any_area: bool = False
     datum: str = "wgs84"
     page: Path | None = None
     counts: str = "people"
@@ -73,7 +76,8 @@ class CoverageRequest:
     @property
     def ask(self) -> dict[str, Any]:
         """What is asked of each place."""
-        return {"at": self.at, "unknown_hours": self.unknown_hours, "max_distance_m": self.max_distance_m}
+        ask = {"at": self.at, "unknown_hours": self.unknown_hours, "max_distance_m": self.max_distance_m}
+        return ask | {"require": ("open", "capacity")} if self.any_area else ask
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,8 @@ def _question(request: CoverageRequest) -> str:
     when = "At any time" if request.at is None else f"At {request.at.isoformat(sep=' ', timespec='minutes')}"
     unknown = ", unknown hours counted as open" if request.unknown_hours == "allow" else ""
     limit = "" if request.max_distance_m is None else f", not further than {request.max_distance_m:g} m"
-    return f"{when}{unknown if request.at else ''}{limit}."
+    areas = ", service areas left out" if request.any_area else ""
+    return f"{when}{unknown if request.at else ''}{limit}{areas}."
 
 
 def _points(table: pa.Table, offer: str) -> tuple[MapPoint, ...]:

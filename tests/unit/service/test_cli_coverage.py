@@ -87,6 +87,13 @@ def test_coverage__max_distance_leaves_people_unserved(folder: Path) -> None:
     assert json.loads(run(folder, "--max-distance", "1000", "--json").stdout)["unserved"] == 50.0
 
 
+def test_coverage__any_area_asks_who_lives_near_whomever_a_point_serves(folder: Path) -> None:
+    small = POINTS.replace("timezone\n", "timezone,radius_m\n").replace("Helsinki\n", "Helsinki,5\n")
+    (folder / "points.csv").write_text(small)
+    assert json.loads(run(folder, "--json").stdout)["unserved"] == 450.0
+    assert json.loads(run(folder, "--any-area", "--json").stdout)["unserved"] == 0.0
+
+
 def test_coverage__report_is_a_page_with_the_districts(folder: Path) -> None:
     assert run(folder, "--districts", "wards.geojson", "--report", "map.html").exit_code == 0
     html = (folder / "map.html").read_text(encoding="utf-8")
