@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from geo.errors import ArgumentError
+
 __all__ = [
     "EngineError",
     "InvalidColumnError",
@@ -14,26 +16,8 @@ __all__ = [
 ]
 
 
-class EngineError(ValueError):
-    """
-    Base of all errors of ``engine``: a bad argument, named with its position.
-
-    Attributes
-    ----------
-    argument
-        Name of the argument as the caller wrote it.
-    position
-        Index of the first offending element, None where the argument is one value.
-    value
-        What came.
-    """
-
-    def __init__(self, argument: str, expected: str, *, position: int | None = None, value: object = None) -> None:
-        self.argument = argument
-        self.position = position
-        self.value = value
-        where = argument if position is None else f"{argument}[{position}]"
-        super().__init__(f"{where} {expected}")
+class EngineError(ArgumentError):
+    """Base of all errors of ``engine``: as `geo.errors.ArgumentError`, it names argument, position and value."""
 
 
 class InvalidColumnError(EngineError):

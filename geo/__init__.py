@@ -19,7 +19,7 @@ from geo.cells import (
     cells_union,
     latlng_to_cell_many,
 )
-from geo.covers import Cover, cover_area, cover_circle, flat_fill_cells
+from geo.covers import Cover, cover_area, cover_circle, fill_area
 from geo.datums import DATUMS, convert_datum
 from geo.errors import GeoError
 from geo.metric import EARTH_RADIUS_M, distance_m
@@ -49,6 +49,6 @@ __all__ = [
     "cover_area",
     "cover_circle",
     "distance_m",
-    "flat_fill_cells",
+    "fill_area",
     "latlng_to_cell_many",
 ]

@@ -20,7 +20,7 @@ from geo.polygons import PolygonTable, polygon_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Cover", "CoverWriter", "cover_area", "cover_circle", "flat_fill_cells"]
+__all__ = ["Cover", "CoverWriter", "cover_area", "cover_circle", "fill_area"]
 
 MAX_CELLS = 20_000
 _CELLS_ACROSS = 24  # the finest cells' reach is about this share of an area's extent
@@ -121,12 +121,35 @@ def cover_area(area: shapely.Geometry, *, resolution: int | None = None, max_cel
     return CoverWriter(max_cells).polygon(table, 0, finest)
 
 
-def flat_fill_cells(area: shapely.Geometry, resolution: int) -> int:
-    """Return about how many cells of one resolution fill an area, from its size alone."""
-    box = shapely.bounds(area)
-    squash = math.cos(math.radians((box[1] + box[3]) / 2.0))
-    km2 = shapely.area(area) * 111.32 * 110.6 * squash
-    return math.ceil(km2 / h3.average_hexagon_area(check_resolution(resolution), "km^2"))
+def fill_area(area: shapely.Geometry, resolution: int, *, max_cells: int = MAX_CELLS) -> NDArray[np.uint64]:
+    """
+    Return all cells of one resolution whose outline meets an area, ascending: for drawing, not for membership.
+
+    Parameters
+    ----------
+    area
+        Valid, in lng/lat degrees.
+    resolution
+        0 to 15.
+    max_cells
+        The most cells that a fill may have.
+
+    Raises
+    ------
+    GeometryTooLargeError
+        If the area's size says that more would be needed; nothing is filled then.
+    InvalidResolutionError
+        If the resolution is none.
+    """
+    resolution = check_resolution(resolution)
+    _, south, _, north = shapely.bounds(area)
+    km2 = shapely.area(area) * 111.32 * 110.6 * math.cos(math.radians((south + north) / 2.0))
+    estimate = math.ceil(km2 / h3.average_hexagon_area(resolution, "km^2"))
+    if estimate > max_cells:
+        expected = f"must fill at most {max_cells} cells, got about {estimate} at resolution {resolution}"
+        raise GeometryTooLargeError("area", expected)
+    cells = h3.h3shape_to_cells_experimental(h3.geo_to_h3shape(area), resolution, contain="overlap")
+    return np.sort(np.array(cells, np.uint64))
 
 
 def _boundary_cells(table: PolygonTable, resolution: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "AntimeridianError",
+    "ArgumentError",
     "EmptyGeometryError",
     "GeoError",
     "GeometryTooLargeError",
@@ -17,9 +18,9 @@ __all__ = [
 ]
 
 
-class GeoError(ValueError):
+class ArgumentError(ValueError):
     """
-    Base of all errors of ``geo``: a bad argument, named with its position.
+    A bad argument, named with its position.
 
     Attributes
     ----------
@@ -37,6 +38,10 @@ class GeoError(ValueError):
         self.value = value
         where = argument if position is None else f"{argument}[{position}]"
         super().__init__(f"{where} {expected}")
+
+
+class GeoError(ArgumentError):
+    """Base of all errors of ``geo``."""
 
 
 class InvalidLatLngError(GeoError):

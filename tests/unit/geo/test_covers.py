@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.cells import ancestor_cells, parents
-from geo.covers import CoverWriter, cover_area, cover_circle, flat_fill_cells
+from geo.cells import ancestor_cells, latlng_to_cell_many, parents
+from geo.covers import CoverWriter, cover_area, cover_circle, fill_area
 from geo.errors import GeometryTooLargeError
 from geo.metric import distance_m
 from geo.polygons import area_covers, polygon_table
@@ -76,10 +76,13 @@ def test_cover_circle__holds_each_place_within_and_interior_cells_nothing_else(r
     assert within[inner].all()
 
 
-def test_cover__of_one_degree_fits_and_a_flat_fill_is_told_from_its_size():  # row 41
-    degree = shapely.box(10, 10, 11, 11)
+def test_cover__of_one_degree_fits_and_a_flat_fill_is_refused_by_its_size():  # row 41
+    degree, country = shapely.box(10, 10, 11, 11), shapely.box(80, 25, 120, 45)
     assert cover_area(degree).cells.size < 20_000
-    assert flat_fill_cells(degree, 10) == pytest.approx(800_000, rel=0.1)
+    assert cover_area(country).cells.size < 20_000
+    for area, resolution in ((degree, 10), (country, 9)):
+        with pytest.raises(GeometryTooLargeError, match="at most 20000 cells, got about"):
+            fill_area(area, resolution)
     with pytest.raises(GeometryTooLargeError, match="20000 cells"):
         cover_area(degree, resolution=13)
 
@@ -110,3 +113,13 @@ def test_area_covers__boundary_and_holes_rings_included():
     }
     for (lng, lat), inside in places.items():
         assert area_covers(area, [lat], [lng])[0] == inside
+
+
+def test_fill_area__meets_every_place_of_the_area_and_small_ones_too():
+    courtyard = shapely.box(24.94, 60.17, 24.9402, 60.1701)  # holds no centre of a cell
+    cells = fill_area(courtyard, 9)
+    assert 1 <= cells.size <= 2
+    rng = np.random.default_rng(15)
+    area = shapely.box(24.9, 60.1, 25.0, 60.2)
+    places = rng.uniform(60.1, 60.2, 2000), rng.uniform(24.9, 25.0, 2000)
+    assert np.isin(latlng_to_cell_many(*places, 8), fill_area(area, 8)).all()
