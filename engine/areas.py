@@ -43,6 +43,22 @@ class AreaColumns(NamedTuple):
     polygon: NDArray[np.int64]
     polygons: PolygonTable
 
+    def reach_m(self, lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float64]:
+        """
+        Return for rows at these places, float64[n] each, a chord in metres beyond which their areas hold no place.
+
+        A polygon lies in its box, and no corner of a box is farther than the way along a meridian (a degree
+        is under 111.7 km) and then a parallel (under 111.4 km times the largest cosine of latitude there).
+        """
+        reach = np.where(self.kind == RADIUS, self.radius_m * (1.0 + 1e-9) + 1e-3, np.inf)
+        held = self.polygon >= 0
+        west, south, east, north = self.polygons.boxes[self.polygon[held]].T
+        d_lat = np.maximum(np.abs(north - lat[held]), np.abs(lat[held] - south))
+        d_lng = np.maximum(np.abs(east - lng[held]), np.abs(lng[held] - west))
+        nearest_equator = np.where((south <= 0.0) & (north >= 0.0), 0.0, np.minimum(np.abs(south), np.abs(north)))
+        reach[held] = 111_700.0 * d_lat + 111_400.0 * np.cos(np.radians(nearest_equator)) * d_lng + 1.0
+        return reach
+
     def take(self, rows: NDArray[np.int64]) -> AreaColumns:
         """Return the areas of these rows, with only the polygons that they use."""
         polygon = self.polygon[rows]

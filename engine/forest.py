@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine.kernels import forest as kernels
 from engine.kernels.forest import Forest
 
-__all__ = ["Forest", "build_forest"]
+__all__ = ["Forest", "build_forest", "largest_in_nodes"]
 
 
 def _nodes(room: int) -> Forest:
@@ -42,3 +42,10 @@ def build_forest(xyz: NDArray[np.float64], key: NDArray[np.uint64], tree_start: 
             new[:n_nodes] = old[:n_nodes]
         forest = grown
         depth = np.concatenate([depth[:n_nodes], np.empty(forest.radius.size - n_nodes, np.int64)])
+
+
+def largest_in_nodes(of_row: NDArray[np.float64], forest: Forest) -> NDArray[np.float64]:
+    """Return the largest value among each node's rows; ``of_row`` is float64[n] in index order, not negative."""
+    out = np.empty(forest.radius.size)
+    kernels.spread(np.ascontiguousarray(of_row), forest, out)
+    return out

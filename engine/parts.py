@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns import PUBLIC, Columns
-from engine.forest import build_forest
+from engine.forest import build_forest, largest_in_nodes
 from engine.kernels.state import Part, Polygons
 from engine.serving import ServingTable, build_serving
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
@@ -100,9 +100,11 @@ def build_part(columns: Columns, *, first_row: int = 0, base: IndexPart | None =
     root_of_offer = np.full(int(columns.offer.max(initial=-1)) + 1, -1, np.int64)
     root_of_offer[offers] = np.arange(offers.size)
     areas = columns.areas
+    forest = build_forest(xyz, np.ascontiguousarray(key[order]), np.append(tree_start, rows.size).astype(np.int64))
     part = Part(
-        forest=build_forest(xyz, np.ascontiguousarray(key[order]), np.append(tree_start, rows.size).astype(np.int64)),
+        forest=forest,
         root_of_offer=root_of_offer,
+        reach_sq=largest_in_nodes(areas.reach_m(columns.lat, columns.lng)[rows], forest) ** 2,
         xyz=xyz,
         row=rows + first_row,
         rank=_ranks(columns, base)[rows],

@@ -122,3 +122,17 @@ def build(
                     child_start = i
         n_done += 1
     return n_done, n_nodes
+
+
+# Axes: n rows, m nodes.
+@kernel
+def spread(of_row: NDArray[np.float64], forest: Forest, out: NDArray[np.float64]) -> None:
+    """Write to ``out``, shape (m,), the largest value of each node's rows; ``of_row`` in index order, shape (n,)."""
+    for node in range(out.shape[0] - 1, -1, -1):  # children stand behind their parents
+        largest = 0.0
+        if forest.n_children[node] == 0:
+            for i in range(forest.start[node], forest.stop[node]):
+                largest = max(largest, of_row[i])
+        for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
+            largest = max(largest, out[child])
+        out[node] = largest

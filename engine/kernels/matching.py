@@ -55,11 +55,13 @@ def _search_tree(
     stack: NDArray[np.int64],
     least: NDArray[np.float64],
 ) -> None:
-    # Depth first, the nearest child first; a node whose ball lies beyond the k-th best falls away.
+    # Depth first, the nearest child first; a node whose ball lies beyond the k-th best, or farther than
+    # any area of its rows goes, falls away.
     # The arrays of the loop are named outside it: to hand whole tuples on costs a count for each array.
     center, radius = part.forest.center, part.forest.radius
     start, stop = part.forest.start, part.forest.stop
     first_child, n_children = part.forest.first_child, part.forest.n_children
+    reach_sq, ask_area = part.reach_sq, checked and asks.ask_area
     xyz, row, rank, dead = part.xyz, part.row, part.rank, version.dead
     best_chord_sq, best_rank = best.chord_sq, best.rank
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
@@ -72,6 +74,8 @@ def _search_tree(
         top -= 1
         node = stack[top]
         if least[top] > best_chord_sq[query, last] or least[top] > limit:
+            continue
+        if ask_area and least[top] > reach_sq[node]:
             continue
         for i in range(start[node], stop[node] if n_children[node] == 0 else start[node]):
             chord_sq = chord_sq_to(xyz, i, x, y, z)

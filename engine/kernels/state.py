@@ -26,6 +26,8 @@ class Part(NamedTuple):
     ----------
     forest, root_of_offer
         The trees, and int64[o]: each offer's root, -1 where no row has it.
+    reach_sq
+        float64[m]: no area of a node's rows goes farther from its row than this squared chord.
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
@@ -38,6 +40,7 @@ class Part(NamedTuple):
 
     forest: Forest
     root_of_offer: NDArray[np.int64]
+    reach_sq: NDArray[np.float64]
     xyz: NDArray[np.float64]
     row: NDArray[np.int64]
     rank: NDArray[np.int64]
