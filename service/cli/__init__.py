@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Any
 
 import typer
@@ -47,4 +49,6 @@ for _command in (demo, import_points, match, coverage, doctor):
 
 def main() -> None:
     """Run the command line."""
+    # A terminated command ends as an interrupted one: what it had half written is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app()
