@@ -60,7 +60,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
 
     def to_dict(self, packages: Sequence[str]) -> dict[str, object]:
-        """Return the object that DESIGN's "Benchmarks" describes."""
+        """Return the object that ``--json`` prints."""
         return {
             "name": self.name,
             "machine": machine(),
