@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingTable", "build_serving", "serving_rows"]
 
-MAX_COVER_CELLS = 20_000
 _FIRST_ROOM = 1 << 16
 
 
@@ -57,7 +56,7 @@ def _offer_of_place(part: Part) -> NDArray[np.int64]:
 
 def _covers(part: Part, areas: AreaColumns) -> tuple[list[Cover], NDArray[np.int64]]:
     # A polygon shared by several rows is covered once.
-    writer = CoverWriter(MAX_COVER_CELLS)
+    writer = CoverWriter()
     of_polygon = list(writer.polygons(areas.polygons))
     places = np.flatnonzero(part.area_kind == POLYGON)
     circles = np.flatnonzero(part.area_kind == RADIUS)

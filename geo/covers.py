@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.area_rules import AreaLimits
 from geo.cells import FINEST_RESOLUTION, check_resolution
 from geo.errors import GeometryTooLargeError
 from geo.kernels import covers as kernels
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cover", "CoverWriter", "cover_area", "cover_circle", "fill_area"]
 
-MAX_CELLS = 20_000
+MAX_CELLS = AreaLimits().max_cells
 _CELLS_ACROSS = 24  # the finest cells' reach is about this share of an area's extent
 
 
