@@ -50,7 +50,7 @@ readme: $(STAMP) kernels ## Measure README's table anew and write it there
 	mkdir -p build docs/benchmarks
 	$(PY) -m benchmarks nearest --json --rows 1000000 --queries 200000 > build/nearest.json
 	mv build/nearest.json docs/benchmarks/nearest.json
-	$(PY) -m benchmarks.readme
+	$(PY) -m benchmarks.results
 
 demo: $(STAMP) ## A day of orders in a real piece of a city, and its map (demo.html)
 	.venv/bin/linli demo $(ARGS)

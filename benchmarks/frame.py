@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Exactness", "Report", "Row", "best_times", "machine", "say", "versions"]
+__all__ = ["Exactness", "Report", "Row", "affordable", "best_times", "machine", "say", "versions"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,6 +35,8 @@ class Row:
     ----------
     ratio
         How many times better linli is: above 1 linli wins.
+    reach
+        The ratio that is asked of the case, None where it is only told.
     """
 
     case: str
@@ -44,11 +46,23 @@ class Row:
     linli: float
     peer_value: float
     ratio: float
+    reach: float | None = None
 
     @classmethod
-    def of_costs(cls, case: str, peer: str, peer_setting: str, unit: str, linli: float, peer_value: float) -> Row:
+    def of_costs(
+        cls,
+        case: str,
+        peer: str,
+        peer_setting: str,
+        unit: str,
+        linli: float,
+        peer_value: float,
+        *,
+        reach: float | None = None,
+    ) -> Row:
         """Make the row of two costs, where less is better."""
-        return cls(case, peer, peer_setting, unit, round(linli, 4), round(peer_value, 4), round(peer_value / linli, 3))
+        ratio = round(peer_value / linli, 3)
+        return cls(case, peer, peer_setting, unit, round(linli, 4), round(peer_value, 4), ratio, reach)
 
 
 @dataclass
@@ -96,6 +110,11 @@ def best_times(work: Mapping[str, Callable[[], object]], *, repeats: int) -> dic
             call()
             best[name] = min(best[name], time.perf_counter() - start)
     return best
+
+
+def affordable(n: int, seconds_a_query: float, *, budget_s: float = 10.0) -> int:
+    """Return how many of n queries one timed call may ask: all of them, or what a slow answer leaves time for."""
+    return max(1, min(n, int(budget_s / max(seconds_a_query, 1e-9))))
 
 
 def machine() -> dict[str, object]:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["brute_nearest_chord_sq", "clustered_places", "ecef", "morton_order"]
+__all__ = [
+    "CENTRE",
+    "METRES_A_DEGREE",
+    "brute_nearest_chord_sq",
+    "clustered_places",
+    "ecef",
+    "morton_order",
+    "one_square_kilometre",
+    "round_pentagon",
+    "told_m",
+]
 
 Floats = NDArray[np.float64]
 CENTRE = (39.9042, 116.4074)
+PENTAGON = (23.717925271222974, -67.13232636643566)  # h3 854c0003fffffff
+METRES_A_DEGREE = 111_320.0
+EARTH_RADIUS_M = 6_371_008.8
 N_CLUSTERS = 400
 SPREADS = (
     (16, 0x0000FFFF0000FFFF),
@@ -33,6 +46,26 @@ def clustered_places(n: int, seed: int) -> tuple[Floats, Floats]:
     return np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1])
 
 
+def one_square_kilometre(n: int, seed: int) -> tuple[Floats, Floats]:
+    """Return ``(lat, lng)`` even over a square of one kilometre round the centre."""
+    return _even_square(CENTRE, 500.0, n, seed)
+
+
+def round_pentagon(n: int, seed: int) -> tuple[Floats, Floats]:
+    """Return ``(lat, lng)`` even over a square of 40 kilometres round the centre of an H3 pentagon."""
+    return _even_square(PENTAGON, 20_000.0, n, seed)
+
+
+def _even_square(centre: tuple[float, float], half_m: float, n: int, seed: int) -> tuple[Floats, Floats]:
+    north, east = np.random.default_rng(seed).uniform(-half_m, half_m, size=(2, n)) / METRES_A_DEGREE
+    return centre[0] + north, centre[1] + east / np.cos(np.radians(centre[0]))
+
+
+def told_m(chord_m: Floats) -> Floats:
+    """Return the distances that linli tells for chords."""
+    return 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(1.0, chord_m / (2 * EARTH_RADIUS_M)))
+
+
 def ecef(lat: Floats, lng: Floats) -> Floats:
     """Return positions on the WGS 84 ellipsoid in metres, shape (n, 3)."""
     eccentricity_sq = (1 / 298.257223563) * (2 - 1 / 298.257223563)
@@ -46,8 +79,9 @@ def ecef(lat: Floats, lng: Floats) -> Floats:
 def brute_nearest_chord_sq(points: Floats, queries: Floats, k: int) -> Floats:
     """Return the k smallest squared chords of each query, ascending, shape (q, k)."""
     out = np.empty((len(queries), k))
+    x, y, z = np.ascontiguousarray(points.T)
     for row, query in enumerate(queries):
-        chord_sq = ((points - query) ** 2).sum(axis=1)
+        chord_sq = (x - query[0]) ** 2 + (y - query[1]) ** 2 + (z - query[2]) ** 2
         out[row] = np.sort(np.partition(chord_sq, k - 1)[:k])
     return out
 

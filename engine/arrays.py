@@ -5,33 +5,39 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.areas import AreaColumns
-from engine.columns import Columns
+from engine.array_checks import SHAPES, check_arrays, check_ids, check_part
+from engine.columns import UNLIMITED, Columns
 from engine.errors import InvalidColumnError
 from engine.holidays import HolidayFile
 from engine.hours import ScheduleBook
-from engine.ids import IdTable
-from engine.snapshots import Snapshot, first_snapshot, merged
+from engine.kernels.state import PAGE_ROWS, Part
+from engine.named_arrays import named_arrays, rebuilt
+from engine.parts import IndexPart
+from engine.point_rows import PointRows
+from engine.snapshots import Snapshot, merged, with_base
+from engine.units import UnitPages, paged_units
+from engine.views import read_only
 from engine.vocabulary import Vocabulary
-from geo.polygons import PolygonTable
 
 __all__ = ["from_arrays", "to_arrays"]
 
-FORMAT = 1
-_NESTED = {"ids", "areas"}
+FORMAT = 2
 
 
 def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[Any]]:
-    """Return a version as named arrays; living rows are numbered anew where some are dead."""
-    if snapshot.delta.columns.n_rows or snapshot.dead.any():
+    """
+    Return a version as named arrays, copies; living rows are numbered anew where some are dead.
+
+    They are the columns, the trees and look-ups as they stand in memory, and ``words``, JSON in UTF-8.
+    """
+    if snapshot.n_rows > snapshot.base.columns.n_rows or snapshot.dead.any():
         snapshot = merged(snapshot)
-    columns = snapshot.base.columns
+    base = snapshot.base
     words = {
         "format": FORMAT,
         "version": snapshot.number,
@@ -40,28 +46,76 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
         "schedules": vocabulary.book.expressions(),
         "extra_days": _days_to_words(vocabulary.book.extra_days),
     }
-    arrays = {f.name: getattr(columns, f.name) for f in fields(columns) if f.name not in _NESTED}
-    arrays |= {"units": snapshot.units, "ids_arena": columns.ids.arena, "ids_offsets": columns.ids.offsets}
-    arrays |= {"ids_order": columns.ids.order}
-    areas = columns.areas
-    arrays |= {"area_kind": areas.kind, "area_radius_m": areas.radius_m, "area_polygon": areas.polygon}
-    arrays |= {f"polygon_{name}": value for name, value in areas.polygons._asdict().items()}
-    arrays["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8)
-    return {name: value.copy() for name, value in arrays.items()}
+    named = dict(named_arrays(base.columns))
+    named |= dict(named_arrays(base.part, "part.")) | dict(named_arrays(base.point_rows, "point_rows."))
+    arrays = {name: named[name].copy() for name in SHAPES if name != "units"}
+    arrays["units"] = paged_units(snapshot.flat_units()).left
+    arrays["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8).copy()
+    return arrays
 
 
 def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Vocabulary, Snapshot]:
-    """Return what `to_arrays` was given."""
+    """
+    Return what `to_arrays` was given.
+
+    Arrays that are read-only or mapped from files are used as they are, and must not change any more; of
+    others a copy is taken. Nothing is built anew.
+
+    Raises
+    ------
+    InvalidColumnError
+        If an array is missing, of another dtype or shape, or refers to what is not there.
+    """
     try:
-        words = json.loads(bytes(arrays["words"]))
-        given = {name: np.array(value, order="C") for name, value in arrays.items()}  # the caller keeps its own
+        words = _words(arrays)
         vocabulary = _vocabulary(words)
-        columns = _columns(given)
-        _check(columns, vocabulary)
-        number = int(words["version"])
+        given = {name: _kept(arrays, name) for name in SHAPES}
+        base = _base(given)
+        n_words = {name: len(words[name]) for name in ("offers", "schedules")}
+        check_arrays(given, n_words | {"feature_sets": len(vocabulary.feature_sets())})
+        check_ids(base.columns.ids)
+        check_part(base.part)
+        return vocabulary, with_base(base, UnitPages.around(given["units"], base.columns.n_rows), int(words["version"]))
     except (KeyError, ValueError, TypeError) as error:
+        if isinstance(error, InvalidColumnError):
+            raise
         raise InvalidColumnError("arrays", f"must be what Engine.to_arrays gave: {error}") from error
-    return vocabulary, first_snapshot(columns, number)
+
+
+def _words(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    words = json.loads(bytes(arrays["words"]))
+    if not isinstance(words, dict) or words["format"] != FORMAT:
+        came = words.get("format") if isinstance(words, dict) else None
+        raise InvalidColumnError("arrays", f"must have format {FORMAT}, as this release writes it, got {came!r:.40}")
+    return words
+
+
+def _kept(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Return an array as it is if nobody else writes to it, else a copy."""
+    if name not in arrays:
+        reason = f"{name} is missing"
+        raise ValueError(reason)
+    array: Any = arrays[name]
+    if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+        reason = f"{name} must be an array of numbers"
+        raise ValueError(reason)
+    is_still = isinstance(array, np.memmap) or not array.flags.writeable
+    if is_still and array.flags.c_contiguous and array.flags.aligned:
+        return read_only(array)
+    return read_only(np.array(array, order="C"))
+
+
+def _base(given: dict[str, NDArray[Any]]) -> IndexPart:
+    n_rows = given["point"].size
+    if given["units"].dtype != np.int64 or given["units"].ndim != 2:
+        reason = f"units must be int64 in pages of {PAGE_ROWS}"
+        raise ValueError(reason)
+    nothing = np.broadcast_to(np.int64(UNLIMITED), n_rows)
+    columns = rebuilt(Columns, {**given, "units": nothing})
+    areas = {f"part.polygons.{name}": value for name, value in columns.areas.polygons._asdict().items()}
+    part = rebuilt(Part, {**given, **areas}, "part.")
+    rows = rebuilt(PointRows, given, "point_rows.")
+    return IndexPart(columns, 0, part, rows, np.broadcast_to(np.int64(0), n_rows))
 
 
 def _days_to_words(extra_days: HolidayFile | None) -> dict[str, dict[str, str]] | None:
@@ -79,8 +133,6 @@ def _days_from_words(words: dict[str, dict[str, str]] | None) -> HolidayFile | N
 
 
 def _vocabulary(words: dict[str, Any]) -> Vocabulary:
-    if words["format"] != FORMAT:
-        raise InvalidColumnError("arrays", f"must have format {FORMAT}, got {words['format']}")
     book = ScheduleBook(extra_days=_days_from_words(words["extra_days"]))
     if words["schedules"]:
         book.intern_many(*(list(column) for column in zip(*words["schedules"], strict=True)))
@@ -88,34 +140,3 @@ def _vocabulary(words: dict[str, Any]) -> Vocabulary:
     vocabulary.offer_codes(words["offers"])
     vocabulary.feature_codes(words["feature_sets"], len(words["feature_sets"]))
     return vocabulary
-
-
-def _check(columns: Columns, vocabulary: Vocabulary) -> None:
-    """Refuse columns of unequal length and numbers that refer to nothing: kernels do not look."""
-    n = columns.n_rows
-    plain = [getattr(columns, field.name) for field in fields(columns) if field.name not in _NESTED]
-    areas = columns.areas
-    if any(column.shape != (n,) for column in (*plain, areas.kind, areas.radius_m, areas.polygon)):
-        msg = "columns of unequal length"
-        raise ValueError(msg)
-    table = areas.polygons
-    sizes: dict[str, tuple[NDArray[Any], int, int]] = {
-        "point": (columns.point, 0, columns.ids.size),
-        "offer": (columns.offer, 0, len(vocabulary.offers())),
-        "schedule": (columns.schedule, -1, vocabulary.book.n_schedules),
-        "feature_set": (columns.feature_set, 0, len(vocabulary.feature_sets())),
-        "area_polygon": (areas.polygon, -1, table.boxes.shape[0]),
-        "polygon_starts": (table.starts, 0, table.edges.shape[0] + 1),
-    }
-    for name, (codes, least, size) in sizes.items():
-        if codes.size and not (least <= codes.min() and codes.max() < size):
-            msg = f"{name} refers to what is not there"
-            raise ValueError(msg)
-
-
-def _columns(given: dict[str, NDArray[Any]]) -> Columns:
-    polygons = PolygonTable(given["polygon_boxes"], given["polygon_starts"], given["polygon_edges"])
-    areas = AreaColumns(given["area_kind"], given["area_radius_m"], given["area_polygon"], polygons)
-    ids = IdTable.from_arena(given["ids_arena"], given["ids_offsets"], given["ids_order"])
-    plain = {field.name: given[field.name] for field in fields(Columns) if field.name not in _NESTED}
-    return Columns(ids=ids, areas=areas, **plain)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
-from engine.kernels.state import NO_LEAD, Asks, Hours
+from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.local_time import check_instants
 from geo.metric import ecef
 from geo.places import check_latlng
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from engine.vocabulary import Vocabulary
 
-__all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks"]
+__all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks", "question_of"]
 
 CHECKS = ("open", "serves", "capacity")
 NAT = np.iinfo(np.int64).min
@@ -81,11 +81,22 @@ def _check_limit(limit: object) -> None:
         raise InvalidQueryError("max_distance_m", expected, value=limit)
 
 
+def question_of(ask: dict[str, Any]) -> Question:
+    """Return the question of keyword arguments."""
+    unknown = sorted(set(ask) - set(Question.__dataclass_fields__))
+    if unknown:
+        expected = (
+            f"got an unexpected argument {unknown[0]!r}; expected some of {', '.join(Question.__dataclass_fields__)}"
+        )
+        raise TypeError(expected)
+    return Question(**ask)
+
+
 def parse_asks(
     vocabulary: Vocabulary, lat: ArrayLike, lng: ArrayLike, offer: Any, question: Question
-) -> tuple[Asks, Hours]:
+) -> tuple[Asks, Terms, Hours]:
     """
-    Return q questions as arrays, with the hours that they need.
+    Return q questions as arrays, what they have in common, and the hours that they need.
 
     Raises
     ------
@@ -112,13 +123,15 @@ def parse_asks(
         wait_us=wait_us,
         quantity=_quantities(question.quantity, q),
         enough_features=vocabulary.enough_features(question.features),
+    )
+    terms = Terms(
         limit_m=np.inf if limit is None else float(limit),
         allow_unknown=question.unknown_hours == "allow",
         ask_open="open" in question.require,
         ask_area="serves" in question.require,
         ask_units="capacity" in question.require,
     )
-    return asks, hours
+    return asks, terms, hours
 
 
 def _is_one(value: Any) -> bool:

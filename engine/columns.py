@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 
 from engine.areas import AreaColumns, area_columns
 from engine.errors import InvalidColumnError
-from engine.ids import IdTable
+from engine.ids import IdTable, joined_ids
 from engine.inputs import Column, as_degrees, as_flags, as_list, as_offers, as_text, as_whole
 from engine.vocabulary import Vocabulary
 from geo.places import check_latlng
 
-__all__ = ["PAUSED", "PUBLIC", "SUSPENDED", "UNLIMITED", "VISIBILITIES", "Columns", "parse_columns"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PAUSED", "PUBLIC", "SUSPENDED", "UNLIMITED", "VISIBILITIES", "Columns", "joined_columns", "parse_columns"]
 
 REQUIRED = ("point_ids", "offers", "lat", "lng")
 OPTIONAL = (
@@ -37,6 +41,7 @@ NAMES = REQUIRED + OPTIONAL
 VISIBILITIES = ("public", "unlisted", "internal")
 PUBLIC = 0
 UNLIMITED = -1
+MAX_ROWS = 2**31 - 1
 MAX_LEAD_S = 10 * 366 * 86_400
 PAUSED = 1
 SUSPENDED = 2
@@ -89,30 +94,46 @@ class Columns:
         """How many rows there are."""
         return self.point.size
 
-    def take(self, rows: NDArray[np.int64]) -> Columns:
-        """Return the columns of these rows, in this order."""
-        ids, point = IdTable.from_strings(self.ids.take(self.point[rows]))
-        taken: dict[str, Any] = {
-            field.name: getattr(self, field.name)[rows]
-            for field in fields(self)
-            if field.name not in {"ids", "point", "areas"}
-        }
-        return Columns(ids=ids, point=point, areas=self.areas.take(rows), **taken)
+    def none(self) -> Columns:
+        """Return no rows, with the same dtypes."""
+        nothing = np.empty(0, np.int64)
+        plain = {name: getattr(self, name)[nothing] for name in _plain_names()}
+        ids, _, _ = IdTable.from_strings(pa.array([], pa.large_string()))
+        return Columns(ids=ids, areas=self.areas.take(nothing), **plain)
 
-    def followed_by(self, other: Columns) -> Columns:
-        """Return these rows and then the other's."""
-        texts = pa.concat_arrays([self.ids.take(self.point), other.ids.take(other.point)])
-        ids, point = IdTable.from_strings(texts)
-        joined: dict[str, Any] = {
-            field.name: np.concatenate([getattr(self, field.name), getattr(other, field.name)])
-            for field in fields(self)
-            if field.name not in {"ids", "point", "areas"}
-        }
-        return Columns(ids=ids, point=point, areas=self.areas.followed_by(other.areas), **joined)
+    def without_units(self) -> Columns:
+        """Return the same rows without a memory of the capacities left, which stand elsewhere."""
+        return replace(self, units=np.broadcast_to(np.int64(UNLIMITED), self.n_rows))
 
     def with_units(self, units: NDArray[np.int64]) -> Columns:
         """Return the same rows with other capacities left."""
         return replace(self, units=units)
+
+
+def _plain_names() -> list[str]:
+    return [field.name for field in fields(Columns) if field.name not in {"ids", "areas"}]
+
+
+def joined_columns(pieces: Sequence[tuple[Columns, NDArray[np.bool_]]]) -> Columns:
+    """
+    Return the rows of several columns, one after the other, that are kept: bool[n] by columns.
+
+    No point may have rows kept in two of them: ids are not compared anew.
+    """
+    kept_ids = []
+    for columns, kept in pieces:
+        used = np.zeros(columns.ids.size, np.bool_)
+        used[columns.point[kept]] = True
+        kept_ids.append(used)
+    ids, numbers = joined_ids([columns.ids for columns, _ in pieces], kept_ids)
+    plain = {
+        name: np.concatenate([getattr(columns, name)[kept] for columns, kept in pieces]) for name in _plain_names()
+    }
+    plain["point"] = np.concatenate(
+        [number[columns.point[kept]] for (columns, kept), number in zip(pieces, numbers, strict=True)]
+    )
+    areas = [columns.areas if kept.all() else columns.areas.take(np.flatnonzero(kept)) for columns, kept in pieces]
+    return Columns(ids=ids, areas=reduce(AreaColumns.followed_by, areas), **plain)
 
 
 def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
@@ -127,7 +148,9 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
     _check_names(given)
     texts = as_text(given["point_ids"], "point_ids")
     n = len(texts)
-    ids, point = IdTable.from_strings(texts)
+    if n > MAX_ROWS:
+        raise InvalidColumnError("point_ids", f"must have at most {MAX_ROWS} elements, got {n}")
+    ids, point, first = IdTable.from_strings(texts)
     offer, offers = as_offers(given["offers"], "offers", n)
     lat, lng = (degrees.copy() for degrees in check_latlng(as_degrees(given["lat"]), as_degrees(given["lng"])))
     if lat.size != n:
@@ -139,7 +162,7 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
         given.get("suspended"), "suspended", n
     )
     visibility = _visibility(given.get("visibility"), n)
-    _check_one_place(point, lat, lng)
+    _check_one_place(point, first, lat, lng)
     _check_offer_once(point, offer, ids, offers)
     schedule = _schedule(vocabulary, given, n)
     return Columns(
@@ -198,9 +221,12 @@ def _visibility(values: Column | None, n: int) -> NDArray[np.uint8]:
     return np.array([codes[item] for item in items], np.uint8)
 
 
-def _check_one_place(point: NDArray[np.int64], lat: NDArray[np.float64], lng: NDArray[np.float64]) -> None:
-    _, first = np.unique(point, return_index=True)
-    elsewhere = (lat != lat[first][point]) | (lng != lng[first][point]) if point.size else np.zeros(0, np.bool_)
+def _check_one_place(
+    point: NDArray[np.int64], first: NDArray[np.int32], lat: NDArray[np.float64], lng: NDArray[np.float64]
+) -> None:
+    if first.size == point.size:  # every point has one row
+        return
+    elsewhere = (lat != lat[first][point]) | (lng != lng[first][point])
     if elsewhere.any():
         position = int(np.argmax(elsewhere))
         first_row = int(first[point[position]])
@@ -209,10 +235,14 @@ def _check_one_place(point: NDArray[np.int64], lat: NDArray[np.float64], lng: ND
 
 
 def _check_offer_once(point: NDArray[np.int64], offer: NDArray[np.int64], ids: IdTable, offers: list[str]) -> None:
-    order = np.lexsort((offer, point))
-    again = (point[order][1:] == point[order][:-1]) & (offer[order][1:] == offer[order][:-1])
-    if again.any():
-        position = int(order[1:][again].min())
-        name, text = ids.text(int(point[position])), offers[int(offer[position])]
-        expected = f"must name an offer once for a point, got {text} of {name!r:.60} again"
-        raise InvalidColumnError("offers", expected, position=position, value=text)
+    if ids.size == point.size:
+        return
+    key = point * len(offers) + offer
+    in_order = np.sort(key)
+    if (in_order[1:] != in_order[:-1]).all():
+        return
+    seen = np.unique(key, return_index=True)[1]
+    position = int(np.setdiff1d(np.arange(key.size), seen)[0])
+    name, text = ids.text(int(point[position])), offers[int(offer[position])]
+    expected = f"must name an offer once for a point, got {text} of {name!r:.60} again"
+    raise InvalidColumnError("offers", expected, position=position, value=text)

@@ -13,9 +13,10 @@ from engine.columns import VISIBILITIES
 from engine.errors import InvalidQueryError, UnknownPointError
 from engine.inputs import as_text
 from engine.kernels import matching as kernels
-from engine.kernels.feasibility import refusals
-from engine.kernels.state import Asks, Hours
-from engine.queries import empty_best
+from engine.kernels.packing import Packed
+from engine.kernels.state import Asks, Terms
+from engine.packing import pack
+from engine.queries import room, room_for_best
 from geo.metric import ecef, told_distances_m
 
 if TYPE_CHECKING:
@@ -39,20 +40,21 @@ def explain(
     question: Question,
 ) -> Explanation:
     """Return the match of one place and the reasons of the public points before it."""
-    asks, hours = parse_asks(vocabulary, [lat], [lng], offer, question)
+    asks, terms, hours = parse_asks(vocabulary, [lat], [lng], offer, question)
+    asked = (pack(hours), pack(asks), terms)
     if not isinstance(offer, str):
         raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
-    best = empty_best(1, 1)
-    for part in (snapshot.searched.delta, snapshot.searched.base):
-        kernels.nearest(part, snapshot.searched, hours, asks, 0, 1, best)
+    best = room_for_best(1, 1)
+    own = room()
+    kernels.nearest(snapshot.packed, *asked, True, 0, 1, pack(best), pack(own))
     row = int(best.row[0, 0])
     match = None
     if row >= 0:
         match = Match(_name(snapshot, row), offer, float(told_distances_m(best.chord_sq)[0, 0]))
     before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
     nearer, n_more = _first_points(snapshot, before, row)
-    refused = [_refusal(vocabulary, snapshot, name, offer, asks, hours) for name in nearer]
-    about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, hours)
+    refused = [_refusal(vocabulary, snapshot, name, offer, asks, asked) for name in nearer]
+    about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked)
     return Explanation(match, refused, n_more, about, snapshot.number)
 
 
@@ -63,7 +65,7 @@ def _name(snapshot: Snapshot, row: int) -> str:
 def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:
     """Return the living public rows up to a match, or all, nearest first: a few plain passes over the positions."""
     found = []
-    for part in (snapshot.base.part, snapshot.delta.part):
+    for part in (index_part.part for index_part in snapshot.parts):
         off = part.xyz - asks.xyz[0]
         squares = off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2]
         before = (squares < chord_sq) | ((squares == chord_sq) & (part.rank <= rank))
@@ -75,9 +77,7 @@ def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> 
 
 def _first_points(snapshot: Snapshot, rows: NDArray[np.int64], match_row: int) -> tuple[list[str], int]:
     # Points, not rows: each once, where its first row stands; the matched point is not among them.
-    n_base = snapshot.base.columns.n_rows
-    point = snapshot.column("point")
-    point[n_base:] += snapshot.base.columns.ids.size
+    point = snapshot.points()
     first = rows[np.sort(np.unique(point[rows], return_index=True)[1])]
     if match_row >= 0:
         first = first[point[first] != point[match_row]]
@@ -85,11 +85,13 @@ def _first_points(snapshot: Snapshot, rows: NDArray[np.int64], match_row: int) -
     return names, first.size - len(names)
 
 
-def _refusal(vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, asks: Asks, hours: Hours) -> Refusal:
+def _refusal(
+    vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, asks: Asks, asked: tuple[Packed, Packed, Terms]
+) -> Refusal:
     names = as_text([name], "point")
     rows = snapshot.rows_of(names, "point")
     offered = int(snapshot.row_of_offers(names, np.array([vocabulary.find_offer(offer)]))[0])
-    part = snapshot.base if rows[0] < snapshot.base.columns.n_rows else snapshot.delta
+    part = snapshot.part_of(int(rows[0]))
     distance_m = _distance_m(part, int(rows[0]), asks)
     if offered < 0:
         return Refusal(name, offer, distance_m, "no_offer", _visibility(part, int(rows[0])))
@@ -98,7 +100,7 @@ def _refusal(vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, 
         return Refusal(name, offer, distance_m, "no_offer", visibility)
     out = np.empty(1, np.uint8)
     places = part.place_of_row[[offered - part.first_row]]
-    refusals(part.part, places, snapshot.units, hours, asks, out)
+    kernels.refusals(snapshot.packed, snapshot.parts.index(part), places, *asked, out)
     return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility)
 
 

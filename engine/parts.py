@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from engine.columns import PUBLIC, Columns
 from engine.forest import build_forest, largest_in_nodes
 from engine.kernels.state import Part, Polygons
+from engine.neighbours import list_neighbours, no_neighbours
+from engine.point_rows import PointRows, group_rows
+from engine.ranks import BASE, ranks
 from engine.serving import ServingTable, build_serving
+from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
 
 __all__ = ["IndexPart", "build_part"]
 
-RANK_GAP = 1 << 24
-"""Ranks of neighbouring ids of a base stand so far apart that a delta's fit between them."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IndexPart:
     """
     Columns and the index over their public rows.
@@ -34,17 +35,38 @@ class IndexPart:
         The number of the first of them in the version.
     part
         What the kernels search.
+    point_rows
+        The rows of each point, counted from ``first_row``.
+    gap
+        int64[n]: as of `engine.ranks.gaps`.
     """
 
     columns: Columns
     first_row: int
     part: Part
+    point_rows: PointRows
+    gap: NDArray[np.int64]
+
+    def listed(self) -> IndexPart:
+        """Return the part with the rows near every cell listed, if they are not yet."""
+        if self.is_listed:
+            return self
+        return replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the rows near every cell are listed."""
+        return self.part.neighbours.near_m.size > 0
 
     @cached_property
-    def _row_order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        order = np.lexsort((self.columns.offer, self.columns.point)).astype(np.int64)
-        starts = np.searchsorted(self.columns.point[order], np.arange(self.columns.ids.size + 1))
-        return order, starts
+    def can_refuse(self) -> bool:
+        """Whether any row is paused or suspended, or serves a limited area."""
+        return bool(self.part.flags.any() or self.part.area_kind.any())
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether any row came with a limited capacity."""
+        return bool((self.columns.units >= 0).any())
 
     @cached_property
     def serving(self) -> ServingTable:
@@ -58,25 +80,20 @@ class IndexPart:
         place[self.part.row - self.first_row] = np.arange(self.part.row.size)
         return place
 
-    def rows_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the version's row numbers of all offers of these points (numbers of ``columns.ids``)."""
-        order, starts = self._row_order
-        sizes = starts[numbers + 1] - starts[numbers]
-        places = np.repeat(starts[numbers] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-        return order[places] + self.first_row
+    def rows_of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the version's row numbers of all offers of points (numbers of ``columns.ids``), and how many of each."""
+        rows, sizes = self.point_rows.of_points(numbers)
+        return rows + self.first_row, sizes
 
     def row_of_offer(self, numbers: NDArray[np.int64], offers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the version's row number of each point's offer, -1 where it has not got it."""
-        order, _ = self._row_order
-        width = int(self.columns.offer.max(initial=0)) + 1
-        keys = self.columns.point[order] * width + self.columns.offer[order]
-        wanted = np.where((numbers >= 0) & (offers >= 0) & (offers < width), numbers * width + offers, -1)
-        at = np.minimum(np.searchsorted(keys, wanted), max(0, keys.size - 1))
-        found = (wanted >= 0) & (keys[at] == wanted) if keys.size else np.zeros(wanted.size, np.bool_)
-        return np.where(found, order[at] + self.first_row, -1) if keys.size else np.full(wanted.size, -1, np.int64)
+        rows = self.point_rows.of_offers(self.columns.offer, numbers, offers)
+        return np.where(rows >= 0, rows + self.first_row, -1)
 
 
-def build_part(columns: Columns, *, first_row: int = 0, base: IndexPart | None = None) -> IndexPart:
+def build_part(
+    columns: Columns, *, first_row: int = 0, level: int = BASE, gap: NDArray[np.int64] | None = None
+) -> IndexPart:
     """
     Return the index over columns.
 
@@ -86,9 +103,10 @@ def build_part(columns: Columns, *, first_row: int = 0, base: IndexPart | None =
         The rows.
     first_row
         Their first number in the version.
-    base
-        The part that this one is a delta to, so that ties between both break by id.
+    level, gap
+        Which part it is to be and, unless a base, where its ids stand among those below: as of `engine.ranks`.
     """
+    gap = np.broadcast_to(np.int64(0), columns.n_rows) if gap is None else gap
     public = np.flatnonzero(columns.visibility == PUBLIC)
     cells = latlng_to_cell_many(columns.lat[public], columns.lng[public], FINEST_RESOLUTION)
     key = cells & np.uint64((1 << 52) - 1)
@@ -101,13 +119,16 @@ def build_part(columns: Columns, *, first_row: int = 0, base: IndexPart | None =
     root_of_offer[offers] = np.arange(offers.size)
     areas = columns.areas
     forest = build_forest(xyz, np.ascontiguousarray(key[order]), np.append(tree_start, rows.size).astype(np.int64))
+    reach_m = np.nextafter(areas.reach_m(columns.lat, columns.lng)[rows].astype(np.float32), np.float32(np.inf))
     part = Part(
         forest=forest,
         root_of_offer=root_of_offer,
-        reach_sq=largest_in_nodes(areas.reach_m(columns.lat, columns.lng)[rows], forest) ** 2,
+        neighbours=no_neighbours(root_of_offer.size),
+        reach_sq=largest_in_nodes(reach_m.astype(np.float64), forest) ** 2,
+        reach_m=reach_m,
         xyz=xyz,
         row=rows + first_row,
-        rank=_ranks(columns, base)[rows],
+        rank=ranks(columns, level, gap)[rows],
         schedule=columns.schedule[rows],
         lead_s=columns.lead_s[rows],
         feature_set=columns.feature_set[rows],
@@ -117,13 +138,4 @@ def build_part(columns: Columns, *, first_row: int = 0, base: IndexPart | None =
         polygon=areas.polygon[rows],
         polygons=Polygons(*areas.polygons),
     )
-    return IndexPart(columns, first_row, part)
-
-
-def _ranks(columns: Columns, base: IndexPart | None) -> NDArray[np.int64]:
-    # A base's id number r has rank (2 r + 1) gaps; a delta's between ids r - 1 and r, 2 r gaps and its own place.
-    place = np.empty(columns.ids.size, np.int64)
-    place[columns.ids.order] = np.arange(columns.ids.size)
-    if base is None:
-        return ((2 * place + 1) * RANK_GAP)[columns.point]
-    return (2 * base.columns.ids.ranks(columns.ids) * RANK_GAP + place)[columns.point]
+    return IndexPart(columns, first_row, read_only(part), group_rows(columns), gap)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,11 @@ from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
-from engine.kernels.state import Asks, Best, Hours, Part, Version
+from engine.kernels.packing import Packed
+from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
+from engine.packing import pack
 from engine.serving import serving_rows
+from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef, told_distances_m
 from geo.places import check_latlng
@@ -34,22 +36,41 @@ _QUERIES_A_CHUNK = 2048
 _NO_OFFER = "any/any"  # what is asked where the kernel asks for no offer
 
 
-def empty_best(q: int, k: int) -> Best:
-    """Return k empty places for each of q queries."""
-    chord_sq = np.full((q, k), np.inf)
-    rank = np.full((q, k), np.iinfo(np.int64).max)
-    return Best(chord_sq, rank, np.full((q, k), -1, np.int64), np.full((q, k), -1, np.int64))
+def room_for_best(q: int, k: int) -> Best:
+    """Return room for k rows for each of q queries; kernels fill all of it."""
+    places = np.empty((3, q, k), np.int64)
+    return Best(np.empty((q, k)), places[0], places[1], places[2])
 
 
-def _in_threads(run: Callable[[int, int], object], q: int, threads: int | None) -> None:
-    """Call ``run(start, stop)`` for chunks of q queries on a pool of threads: kernels hold no GIL."""
+def room() -> Room:
+    """Return what a search writes to on its way."""
+    return Room(
+        stack=np.empty(STACK, np.int64),
+        least=np.empty(STACK),
+        plane=np.empty((CHUNK, 2)),
+        place=np.empty(CHUNK, np.int32),
+        pending=np.empty(CHUNK, np.int32),
+        leaf=np.empty(CHUNK, np.int32),
+        off_m=np.empty(CHUNK),
+        settled=np.empty(CHUNK, np.bool_),
+    )
+
+
+def _in_threads(run: Callable[[int, int, Packed], object], q: int, threads: int | None) -> None:
+    """Call ``run(start, stop, room)`` for chunks of q queries on a pool of threads: kernels hold no GIL."""
     chunks = [(start, min(start + _QUERIES_A_CHUNK, q)) for start in range(0, q, _QUERIES_A_CHUNK)]
     n_threads = min(_thread_count(threads), len(chunks))
     if n_threads <= 1:
-        run(0, q)
+        own = room()
+        run(0, q, pack(own))
         return
     with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(lambda chunk: run(*chunk), chunks))
+        list(pool.map(lambda chunk: _run_in_room(run, *chunk), chunks))
+
+
+def _run_in_room(run: Callable[[int, int, Packed], object], start: int, stop: int) -> None:
+    own = room()
+    run(start, stop, pack(own))
 
 
 def _thread_count(threads: Any) -> int:
@@ -83,18 +104,20 @@ def nearest_many(
     """Return the k nearest rows that can serve each query."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InvalidQueryError("k", f"must be a whole number of at least 1, got {k!r:.40}", value=k)
-    asks, hours = parse_asks(vocabulary, lat, lng, offer, question)
+    asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
-    best = empty_best(q, max(1, min(int(k), snapshot.n_rows)))
-    searched = snapshot.searched
-    for part in (searched.delta, searched.base):
-        if part.row.size:
-            _in_threads(partial(_nearest, part, searched, hours, asks, best), q, threads)
+    best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
+    packed = (snapshot.packed, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms))
+    packed_best = pack(best)
+    _in_threads(lambda start, stop, own: kernels.nearest(*packed, start, stop, packed_best, own), q, threads)
     return _matches(snapshot, best, int(k))
 
 
-def _nearest(part: Part, searched: Version, hours: Hours, asks: Asks, best: Best, start: int, stop: int) -> None:
-    kernels.nearest(part, searched, hours, asks, start, stop, best)
+def _is_checked(snapshot: Snapshot, asks: Asks, terms: Terms) -> bool:
+    """Tell whether a row with the offer may be refused for anything."""
+    asked = terms.limit_m < np.inf or not asks.enough_features.all()
+    timed = bool((asks.instant >= 0).any() or (asks.wait_us != NO_LEAD).any())
+    return asked or timed or snapshot.can_refuse
 
 
 def refusals_many(
@@ -109,11 +132,17 @@ def refusals_many(
     question: Question,
 ) -> Refusals:
     """Return the nearest row with the offer for each query, and why it cannot serve."""
-    asks, hours = parse_asks(vocabulary, lat, lng, offer, question)
+    asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
-    best, code = empty_best(q, 1), np.zeros(q, np.uint8)
-    searched = snapshot.searched if units is None else snapshot.searched._replace(units=_own_units(snapshot, units))
-    _in_threads(lambda start, stop: kernels.nearest_refused(searched, hours, asks, start, stop, best, code), q, threads)
+    best, code = room_for_best(q, 1), np.zeros(q, np.uint8)
+    version = snapshot.searched
+    if units is not None:
+        version = version._replace(units=paged_units(_own_units(snapshot, units)))
+    packed = (pack(version), pack(hours), pack(asks), terms)
+    packed_best = pack(best)
+    _in_threads(
+        lambda start, stop, own: kernels.nearest_refused(*packed, start, stop, packed_best, own, code), q, threads
+    )
     return Refusals(best.row[:, 0], code, told_distances_m(best.chord_sq[:, 0]), snapshot.number)
 
 
@@ -128,11 +157,14 @@ def in_turn(
     question: Question,
 ) -> Matches:
     """Serve queries one after the other from ``units``, which is changed."""
-    asks, hours = parse_asks(vocabulary, lat, lng, offer, question)
+    asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
-    best, code = empty_best(q, 1), np.zeros(q, np.uint8)
-    searched = snapshot.searched._replace(units=_own_units(snapshot, units))
-    kernels.in_turn(searched, hours, asks, best, empty_best(q, 1), code)
+    best, refused, code = room_for_best(q, 1), room_for_best(q, 1), np.zeros(q, np.uint8)
+    paged = paged_units(_own_units(snapshot, units))
+    version = snapshot.searched._replace(units=paged)
+    own = room()
+    kernels.in_turn(pack(version), pack(hours), pack(asks), terms, pack(best), pack(refused), pack(own), code)
+    units[:] = flat_units(paged, units.size)
     return replace(_matches(snapshot, best, 1), code=code)
 
 
@@ -150,28 +182,16 @@ def nearest_of_any(
     vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, *, threads: int | None
 ) -> Matches:
     """Return the nearest public row of any offer for each query, nothing else asked."""
-    asks, hours = parse_asks(vocabulary, lat, lng, _NO_OFFER, Question())
-    best = empty_best(asks.offer.size, 1)
-    searched = snapshot.searched
+    asks, terms, hours = parse_asks(vocabulary, lat, lng, _NO_OFFER, Question())
+    q = asks.offer.size
+    best = room_for_best(q, 1)
     names = vocabulary.offers()
     offers = np.array(sorted(range(len(names)), key=lambda code: names[code].encode()), np.int64)
-    for part in (searched.delta, searched.base):
-        run = partial(_nearest_of_any, part, searched, hours, asks, offers, best)
-        _in_threads(run, asks.offer.size, threads)
+    packed, packed_best = (snapshot.packed, pack(hours), pack(asks), terms), pack(best)
+    _in_threads(
+        lambda start, stop, own: kernels.nearest_of_any(*packed, start, stop, offers, packed_best, own), q, threads
+    )
     return _matches(snapshot, best, 1)
-
-
-def _nearest_of_any(
-    part: Part,
-    searched: Version,
-    hours: Hours,
-    asks: Asks,
-    offers: NDArray[np.int64],
-    best: Best,
-    start: int,
-    stop: int,
-) -> None:
-    kernels.nearest_of_any(part, searched, hours, asks, start, stop, offers, best)
 
 
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:
@@ -179,12 +199,10 @@ def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng
     lats, lngs = check_latlng(as_degrees(lat), as_degrees(lng))
     asked = (lats, lngs, ecef(lats, lngs), latlng_to_cell_many(lats, lngs, FINEST_RESOLUTION))
     offers = offer_codes(vocabulary, offer, lats.size)
-    found = [
-        serving_rows(part.part, part.serving, snapshot.dead, *asked, offers) for part in (snapshot.base, snapshot.delta)
-    ]
+    found = [serving_rows(part.part, part.serving, snapshot.searched.dead, *asked, offers) for part in snapshot.parts]
     row = np.concatenate([rows for rows, _ in found])
     query = np.concatenate([np.repeat(np.arange(lats.size), counts) for _, counts in found])
-    if found[1][0].size:  # a delta's rows have higher numbers than the base's
+    if any(rows.size for rows, _ in found[1:]):  # the base's rows have the lowest numbers, the delta's the highest
         order = np.argsort(query, kind="stable")
         query, row = query[order], row[order]
     return Pairs(query, row, snapshot.number)

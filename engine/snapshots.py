@@ -1,97 +1,145 @@
-"""Immutable versions of the index: a large base, a small delta on top, what is dead and what is left."""
+"""Immutable versions of the index: a large base, a middle and a small delta on top, what is dead, what is left."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.columns import Columns, parse_columns
-from engine.errors import InvalidColumnError, UnknownPointError
-from engine.inputs import as_list, as_offers, as_text, as_whole
+from engine.columns import Columns, joined_columns
+from engine.errors import UnknownPointError
 from engine.kernels.state import Version
+from engine.packing import pack
 from engine.parts import IndexPart, build_part
-from engine.vocabulary import Vocabulary
+from engine.ranks import BASE, DELTA, MAX_ROWS, MIDDLE, gaps, gaps_at
+from engine.units import UnitPages
+from engine.views import read_only
 
-__all__ = ["Snapshot", "apply_changes", "first_snapshot", "merged"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-MIN_DELTA_ROWS = 4096
+__all__ = ["Snapshot", "first_snapshot", "merged", "unknown_point", "with_base", "with_rows"]
+
+DELTA_ROWS = 1024
+MIN_MIDDLE_ROWS = 4096
 BASE_SHARE = 8
-"""A delta of more rows than both is merged into the base: more than 4 096, and an eighth of the base."""
+"""
+A delta of more than `DELTA_ROWS` rows is merged into the middle; a middle of more than `MIN_MIDDLE_ROWS` and an
+eighth of the base into the base. So one small change builds at most 1 024 rows anew, and a long series of
+batches of b rows on a base of n builds about sqrt(2 b n) rows a batch: the eighth is the best share for b = n / 128.
+"""
+DEAD_SHARE = 4
+"""A base with more dead rows than a quarter is built anew."""
 
-CHANGES = ("upsert", "remove", "capacity")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """
     One version.
 
     Attributes
     ----------
-    base, delta
-        The parts; rows are numbered through both.
+    base, middle, delta
+        The parts; rows are numbered through all of them. All living rows of a point are in one.
     dead
         bool[n]: rows that are gone.
     units
-        int64[n]: units left, `UNLIMITED` where there is no limit.
+        Units left, `UNLIMITED` where there is no limit; those in the parts' columns do not count.
     number
         The version's number.
     """
 
     base: IndexPart
+    middle: IndexPart
     delta: IndexPart
     dead: NDArray[np.bool_]
-    units: NDArray[np.int64]
+    units: UnitPages
     number: int
 
     @cached_property
     def searched(self) -> Version:
         """What the kernels search."""
-        return Version(self.base.part, self.delta.part, self.dead, self.units)
+        return read_only(Version(self.base.part, self.middle.part, self.delta.part, self.dead, self.units.searched))
+
+    @cached_property
+    def packed(self) -> NDArray[np.int64]:
+        """What the kernels search, as one argument."""
+        return pack(self.searched)
+
+    @cached_property
+    def can_refuse(self) -> bool:
+        """Whether a row may be refused whatever is asked: for units, a pause, an area."""
+        return any(part.can_refuse for part in self.parts) or self.units.has_limit
+
+    def listed(self) -> Snapshot:
+        """Return the same version with the rows near every cell of the base listed."""
+        return self if self.base.is_listed else replace(self, base=self.base.listed())
+
+    @property
+    def parts(self) -> tuple[IndexPart, IndexPart, IndexPart]:
+        """Base, middle and delta."""
+        return self.base, self.middle, self.delta
 
     @property
     def n_rows(self) -> int:
         """How many rows are numbered, dead ones too."""
         return self.dead.size
 
+    def part_of(self, row: int) -> IndexPart:
+        """Return the part that holds a row."""
+        return next(part for part in reversed(self.parts) if row >= part.first_row)
+
     def column(self, name: str) -> NDArray[Any]:
-        """Return a column of `Columns` over the rows of both parts."""
-        return np.concatenate([getattr(self.base.columns, name), getattr(self.delta.columns, name)])
+        """Return a column of `Columns` over the rows of all parts."""
+        return np.concatenate([getattr(part.columns, name) for part in self.parts])
+
+    def points(self) -> NDArray[np.int64]:
+        """Return a number for each row's point, the same for all rows that a point has in one part."""
+        shifts = np.cumsum([0, *(part.columns.ids.size for part in self.parts[:-1])])
+        return np.concatenate([part.columns.point + shift for part, shift in zip(self.parts, shifts, strict=True)])
+
+    def flat_units(self) -> NDArray[np.int64]:
+        """Return a copy of the units left by row."""
+        return self.units.flat()
 
     def point_ids(self, rows: NDArray[np.int64]) -> pa.Array[Any]:
         """Return the point ids of rows as an Arrow array, null where a row is negative."""
-        n_base = self.base.columns.n_rows
-        if not self.delta.columns.n_rows:
-            return _ids_of(self.base.columns, rows)
-        base = _ids_of(self.base.columns, np.where(rows < n_base, rows, -1))
-        delta = _ids_of(self.delta.columns, np.where(rows >= n_base, rows - n_base, -1))
-        return pa.compute.coalesce(base, delta)
+        of_parts = []
+        for part in self.parts:
+            if part.columns.n_rows or part is self.base:
+                own = rows - part.first_row
+                is_own = (own >= 0) & (own < part.columns.n_rows)
+                numbers = np.full(rows.size, -1, np.int64)
+                numbers[is_own] = part.columns.point[own[is_own]]
+                of_parts.append(part.columns.ids.take(numbers))
+        return pc.coalesce(*of_parts)
 
     def rows_of(self, point_ids: pa.Array[Any], argument: str) -> NDArray[np.int64]:
         """Return the living rows of points; `UnknownPointError` names the first that has none."""
-        rows = []
         found = np.zeros(len(point_ids), np.bool_)
-        for part in (self.base, self.delta):
-            numbers = part.columns.ids.find(point_ids)
-            number_is_living = np.zeros(part.columns.ids.size + 1, np.bool_)
-            its = part.rows_of(np.unique(numbers[numbers >= 0]))
-            its = its[~self.dead[its]]
-            number_is_living[part.columns.point[its - part.first_row]] = True
-            found |= number_is_living[numbers]  # -1 is the last, never true
-            rows.append(its)
+        living = []
+        for part in self.parts:
+            rows, sizes = part.rows_of(part.columns.ids.find(point_ids))
+            is_living = ~self.dead[rows]
+            found[np.repeat(np.arange(found.size), sizes)[is_living]] = True
+            living.append(rows[is_living])
         if not found.all():
-            raise _unknown(argument, point_ids, int(np.argmin(found)), "a point")
-        return np.concatenate(rows)
+            raise unknown_point(argument, point_ids, int(np.argmin(found)), "a point")
+        return np.concatenate(living)
+
+    def known_rows(self, point_ids: pa.Array[Any]) -> NDArray[np.int64]:
+        """Return the rows, dead ones too, of those points that are known."""
+        return np.concatenate([part.rows_of(part.columns.ids.find(point_ids))[0] for part in self.parts])
 
     def row_of_offers(self, point_ids: pa.Array[Any], offers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the living row of each point's offer (a code), -1 where there is none."""
         out = np.full(len(point_ids), -1, np.int64)
-        for part in (self.base, self.delta):
+        for part in self.parts:
             row = part.row_of_offer(part.columns.ids.find(point_ids), offers)
             living = row >= 0
             living[living] = ~self.dead[row[living]]
@@ -99,113 +147,81 @@ class Snapshot:
         return out
 
 
-def _ids_of(columns: Columns, rows: NDArray[np.int64]) -> pa.Array[Any]:
-    numbers = np.full(rows.size, -1, np.int64)
-    numbers[rows >= 0] = columns.point[rows[rows >= 0]]
-    return columns.ids.take(numbers)
-
-
-def _unknown(argument: str, values: pa.Array[Any], position: int, what: str) -> UnknownPointError:
-    value = values[position].as_py()
-    return UnknownPointError(
-        argument, f"must be {what} of this index, got {value!r:.60}", position=position, value=value
-    )
+def unknown_point(argument: str, point_ids: pa.Array[Any], position: int, what: str) -> UnknownPointError:
+    """Return the error about a point that is not in the index."""
+    value = point_ids[position].as_py()
+    expected = f"must be {what} of this index, got {value!r:.60}"
+    return UnknownPointError(argument, expected, position=position, value=value)
 
 
 def first_snapshot(columns: Columns, number: int = 1) -> Snapshot:
     """Return a version with these rows."""
-    base = build_part(columns)
-    delta = build_part(columns.take(np.empty(0, np.int64)), first_row=columns.n_rows, base=base)
-    return Snapshot(base, delta, np.zeros(columns.n_rows, np.bool_), columns.units.copy(), number)
+    return with_base(build_part(columns.without_units()), UnitPages.of(columns.units), number)
 
 
-def _living(snapshot: Snapshot, part: IndexPart) -> Columns:
-    rows = np.arange(part.first_row, part.first_row + part.columns.n_rows)
-    columns = part.columns.with_units(snapshot.units[rows])
-    return columns.take(np.flatnonzero(~snapshot.dead[rows]))
+def with_base(base: IndexPart, units: UnitPages, number: int) -> Snapshot:
+    """Return a version with all rows in the base."""
+    n_rows = base.columns.n_rows
+    empty = build_part(base.columns.none(), first_row=n_rows)
+    return Snapshot(base, empty, empty, np.zeros(n_rows, np.bool_), units, number)
 
 
 def merged(snapshot: Snapshot) -> Snapshot:
     """Return the same version with all living rows in the base, numbered anew."""
-    return first_snapshot(
-        _living(snapshot, snapshot.base).followed_by(_living(snapshot, snapshot.delta)), snapshot.number
-    )
+    return first_snapshot(joined_columns(_living(snapshot, snapshot.parts)), snapshot.number)
 
 
-def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str, Any]) -> Snapshot:
-    """
-    Return the next version: points removed, then upserted, then capacities set.
-
-    Raises
-    ------
-    EngineError, GeoError
-        For the first bad element; ``snapshot`` stays as it was.
-    """
-    unknown = sorted(set(changes) - set(CHANGES))
-    if unknown:
-        raise InvalidColumnError(
-            "changes", f"must be some of {', '.join(CHANGES)}, got {unknown[0]!r:.40}", value=unknown[0]
-        )
-    after = replace(snapshot, number=snapshot.number + 1)
-    if changes.get("remove") is not None:
-        names = as_text(changes["remove"], "remove")
-        after = _with_rows(after, after.rows_of(names, "remove"), None)
-    if changes.get("upsert") is not None:
-        columns = parse_columns(vocabulary, _columns_of(changes["upsert"]))
-        replaced = [part.rows_of(_known(part, columns)) for part in (after.base, after.delta)]
-        after = _with_rows(after, np.concatenate(replaced), columns)
-    if changes.get("capacity") is not None:
-        after = _with_capacity(vocabulary, after, *_capacity_of(changes["capacity"]))
-    return after
-
-
-def _columns_of(given: Any) -> dict[str, Any]:
-    names = given.column_names if isinstance(given, pa.Table) else given
-    try:
-        return {name: given[name] for name in names}
-    except (TypeError, KeyError, IndexError) as error:
-        raise InvalidColumnError("upsert", "must be columns by name, as of Engine.from_columns") from error
-
-
-def _capacity_of(given: Any) -> tuple[Any, Any, Any]:
-    if not isinstance(given, tuple | list) or len(given) != 3:
-        raise InvalidColumnError("capacity", "must be (point ids, offers, units)")
-    point_ids, offers, units = given
-    return point_ids, offers, units
-
-
-def _known(part: IndexPart, columns: Columns) -> NDArray[np.int64]:
-    numbers = part.columns.ids.find(columns.ids.strings())
-    return numbers[numbers >= 0]
-
-
-def _with_rows(snapshot: Snapshot, gone: NDArray[np.int64], new: Columns | None) -> Snapshot:
+def with_rows(snapshot: Snapshot, gone: NDArray[np.int64], new: Columns | None) -> Snapshot:
+    """Return the version without some rows and with new ones, whose points have no living rows besides."""
     dead = snapshot.dead.copy()
     dead[gone] = True
-    without = replace(snapshot, dead=dead)
-    delta = _living(without, snapshot.delta)
-    if new is not None:
-        delta = delta.followed_by(new)
+    after = replace(snapshot, dead=dead)
     n_base = snapshot.base.columns.n_rows
-    grown = Snapshot(
-        base=snapshot.base,
-        delta=build_part(delta, first_row=n_base, base=snapshot.base),
-        dead=np.concatenate([dead[:n_base], np.zeros(delta.n_rows, np.bool_)]),
-        units=np.concatenate([snapshot.units[:n_base], delta.units]),
-        number=snapshot.number,
+    if np.count_nonzero(dead[:n_base]) > max(MIN_MIDDLE_ROWS, n_base // DEAD_SHARE):
+        return _rebuilt(after, BASE, new)
+    if new is None:
+        return after
+    n_delta = _n_living(after, snapshot.delta) + new.n_rows
+    if n_delta <= min(DELTA_ROWS, MAX_ROWS[DELTA]):
+        return _rebuilt(after, DELTA, new)
+    n_middle = _n_living(after, snapshot.middle) + n_delta
+    has_room = n_middle <= min(max(MIN_MIDDLE_ROWS, n_base // BASE_SHARE), MAX_ROWS[MIDDLE])
+    return _rebuilt(after, MIDDLE if has_room else BASE, new)
+
+
+def _rebuilt(snapshot: Snapshot, level: int, new: Columns | None) -> Snapshot:
+    """Return the version with its parts from a level on made one, new rows among them."""
+    kept, loose = snapshot.parts[:level], snapshot.parts[level:]
+    pieces = _living(snapshot, loose)
+    if new is not None:
+        pieces.append((new, np.ones(new.n_rows, np.bool_)))
+    columns = joined_columns(pieces)
+    if level == BASE:
+        return first_snapshot(columns, snapshot.number)
+    start = loose[0].first_row
+    gap = np.concatenate([gaps_at(part.gap, level)[lives] for part, (_, lives) in zip(loose, pieces, strict=False)])
+    if new is not None:
+        gap = np.concatenate([gap, gaps(new, [part.columns.ids for part in kept])])
+    part = build_part(columns.without_units(), first_row=start, level=level, gap=gap)
+    after = replace(
+        snapshot,
+        dead=np.concatenate([snapshot.dead[:start], np.zeros(columns.n_rows, np.bool_)]),
+        units=snapshot.units.with_tail(start, columns.units),
     )
-    return merged(grown) if delta.n_rows > max(MIN_DELTA_ROWS, n_base // BASE_SHARE) else grown
+    if level == DELTA:
+        return replace(after, delta=part)
+    return replace(after, middle=part, delta=build_part(columns.none(), first_row=start + columns.n_rows))
 
 
-def _with_capacity(vocabulary: Vocabulary, snapshot: Snapshot, point_ids: Any, offers: Any, units: Any) -> Snapshot:
-    names = as_text(point_ids, "capacity.point_ids")
-    codes, texts = as_offers(offers, "capacity.offers", len(names))
-    left = as_whole(units, "capacity.units", len(names), missing=-1, minimum=0)
-    known = np.array([vocabulary.find_offer(text) for text in texts], np.int64)
-    rows = snapshot.row_of_offers(names, known[codes] if codes.size else codes)
-    if (rows < 0).any():
-        position = int(np.argmax(rows < 0))
-        raise _unknown("capacity.point_ids", names, position, f"a point with {as_list(offers)[position]}")
-    changed = snapshot.units.copy()
-    changed[rows] = left
-    return replace(snapshot, units=changed)
+def _living(snapshot: Snapshot, parts: Sequence[IndexPart]) -> list[tuple[Columns, NDArray[np.bool_]]]:
+    """Return the columns of parts, their units as they are now, and which rows live."""
+    living = []
+    for part in parts:
+        rows = np.arange(part.first_row, part.first_row + part.columns.n_rows)
+        living.append((part.columns.with_units(snapshot.units.of_rows(rows)), ~snapshot.dead[rows]))
+    return living
+
+
+def _n_living(snapshot: Snapshot, part: IndexPart) -> int:
+    dead = snapshot.dead[part.first_row : part.first_row + part.columns.n_rows]
+    return dead.size - int(np.count_nonzero(dead))

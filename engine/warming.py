@@ -14,6 +14,9 @@ __all__ = ["warm_up"]
 
 def warm_up() -> None:
     """Compile every kernel, or load it from the cache: after it no question waits for the compiler."""
+    many = Engine.from_columns(list(map(str, range(200))), ["a/b"] * 200, [i * 1e-4 for i in range(200)], [0.0] * 200)
+    many.prepare()
+    many.nearest(0.0, 0.0, "a/b")
     square = shapely.box(-0.1, -0.1, 0.1, 0.1)
     offers = ["a/b", "a/c", "a/d"]
     engine = Engine.from_columns(

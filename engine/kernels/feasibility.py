@@ -1,10 +1,12 @@
 """Can a row serve a query, and if not, what is the first reason."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.hours import hour_state
-from engine.kernels.state import NO_LEAD, Asks, Hours, Part
+from engine.kernels.state import NO_LEAD, Asks, Hours, Part, Terms, Units, units_left
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import told_distance_m
 from geo.kernels.polygons import covers
@@ -45,8 +47,8 @@ def area_contains(part: Part, i: int, lat: float, lng: float, chord_sq: float) -
 
 
 @inlined_kernel
-def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, query: int) -> int:
-    if asks.ask_open and asks.instant[query] >= 0:
+def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, query: int) -> int:
+    if terms.ask_open and asks.instant[query] >= 0:
         state = hour_state(
             part.schedule[i],
             asks.instant[query],
@@ -58,7 +60,7 @@ def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, query: int) -> i
             hours.unknown_bits,
         )
         if state == _UNKNOWN:
-            if not asks.allow_unknown:
+            if not terms.allow_unknown:
                 return HOURS_UNKNOWN
         elif state != _OPEN:
             return CLOSED
@@ -68,7 +70,9 @@ def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, query: int) -> i
 
 
 @inlined_kernel
-def refusal(part: Part, i: int, units: NDArray[np.int64], hours: Hours, asks: Asks, query: int, chord_sq: float) -> int:
+def refusal(
+    part: Part, i: int, units: Units, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
+) -> int:
     """Return the first reason why a row in index order cannot serve a query, `MATCHED` if it can."""
     if part.flags[i] & _PAUSED_BIT:
         return PAUSED
@@ -76,17 +80,39 @@ def refusal(part: Part, i: int, units: NDArray[np.int64], hours: Hours, asks: As
         return SUSPENDED
     if not asks.enough_features[part.feature_set[i]]:
         return FEATURE_MISSING
-    code = _time_refusal(part, i, hours, asks, query)
+    code = _time_refusal(part, i, hours, asks, terms, query)
     if code != MATCHED:
         return code
-    if asks.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
+    if terms.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
         return OUTSIDE_AREA
-    left = units[part.row[i]]
-    if asks.ask_units and 0 <= left < asks.quantity[query]:
+    left = units_left(units, part.row[i])
+    if terms.ask_units and 0 <= left < asks.quantity[query]:
         return FULL
-    if not told_distance_m(chord_sq) <= asks.limit_m:
+    if not told_distance_m(chord_sq) <= terms.limit_m:
         return TOO_FAR
     return MATCHED
+
+
+@inlined_kernel
+def serves(
+    part: Part, i: int, units: Units, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
+) -> bool:
+    """Tell whether `refusal` finds no reason: the same questions, the cheap ones that refuse most first."""
+    if terms.ask_area:
+        reach_m = np.float64(part.reach_m[i])
+        if chord_sq > reach_m * reach_m:
+            return False
+    if terms.ask_units:
+        left = units_left(units, part.row[i])
+        if 0 <= left < asks.quantity[query]:
+            return False
+    if part.flags[i] != 0 or not asks.enough_features[part.feature_set[i]]:
+        return False
+    if _time_refusal(part, i, hours, asks, terms, query) != MATCHED:
+        return False
+    if terms.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
+        return False
+    return terms.limit_m == math.inf or told_distance_m(chord_sq) <= terms.limit_m
 
 
 @kernel
@@ -96,18 +122,3 @@ def chord_sq_to(xyz: NDArray[np.float64], i: int, x: float, y: float, z: float) 
     dy = xyz[i, 1] - y
     dz = xyz[i, 2] - z
     return dx * dx + dy * dy + dz * dz
-
-
-@kernel
-def refusals(
-    part: Part,
-    places: NDArray[np.int64],
-    units: NDArray[np.int64],
-    hours: Hours,
-    asks: Asks,
-    out: NDArray[np.uint8],
-) -> None:
-    """Write to ``out[i]`` why the row at ``places[i]`` of the index order cannot serve query 0."""
-    for i in range(places.shape[0]):
-        chord_sq = chord_sq_to(part.xyz, places[i], asks.xyz[0, 0], asks.xyz[0, 1], asks.xyz[0, 2])
-        out[i] = refusal(part, places[i], units, hours, asks, 0, chord_sq)

@@ -5,9 +5,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.forest import Forest
+from engine.kernels.forest import MAX_CHILDREN, Forest
+from geo.jit import inlined_kernel
 
 NO_LEAD = -(2**62)
+PAGE_BITS = 10
+PAGE_ROWS = 1 << PAGE_BITS
+
+STACK = 16 * 7 + MAX_CHILDREN  # one path of siblings from a root to the finest resolution
+CHUNK = 512  # queries that are located together
+
+ROW_BITS = 26
+STEPS = 64  # of the distance from a leaf's centre, in the bits of an entry above its row
+NONE = -1
+RESOLUTION, FIRST_I, FIRST_J, N_I, N_J, FIRST_SLOT = range(6)  # of a node of `Neighbours`
 
 
 class Polygons(NamedTuple):
@@ -18,6 +29,68 @@ class Polygons(NamedTuple):
     edges: NDArray[np.float64]
 
 
+class Neighbours(NamedTuple):
+    """
+    Cells of H3's lattice on the faces of the icosahedron, and the rows near each.
+
+    Attributes
+    ----------
+    root
+        int32[o * 20]: where an offer's search starts on a face: a leaf, ``NONE``, or ``-2 - node``.
+    node
+        int32[m, 6]: the rhomb of cells that a node is divided into: resolution, least i and j, how many of
+        each, and its first slot.
+    slot
+        int32[s]: a leaf, ``NONE``, or ``-2 - node``, by i, then j.
+    start
+        int32[l + 1]: the entries of each leaf.
+    near_m
+        float32[l]: every row nearer than this to the leaf's centre is listed.
+    whole
+        bool[l]: every row whose area reaches into the leaf is listed.
+    entry
+        uint32[e]: row in index order, and above it how far it is from the leaf's centre at least, in
+        64ths of ``near_m``; nearest first.
+    """
+
+    root: NDArray[np.int32]
+    node: NDArray[np.int32]
+    slot: NDArray[np.int32]
+    start: NDArray[np.int32]
+    near_m: NDArray[np.float32]
+    whole: NDArray[np.bool_]
+    entry: NDArray[np.uint32]
+
+
+class Workshop(NamedTuple):
+    """
+    What is only needed while neighbours are built.
+
+    Attributes
+    ----------
+    center, parent, n_rows
+        float64[m, 2], int32[m] and int64[m]: a node's own centre on its face's plane, its resolution (-1 for a
+        root) and about how many rows it has.
+    cell, value
+        int64[h] and int32[h]: the cells done so far, by hash (-1 where empty), and what their slots say: cells on
+        an edge belong to several nodes.
+    rows, chord_sq, listed, squares, smallest, stack
+        int64 or float64, of one axis: what one cell's list is made in.
+    """
+
+    center: NDArray[np.float64]
+    parent: NDArray[np.int32]
+    n_rows: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    value: NDArray[np.int32]
+    rows: NDArray[np.int64]
+    chord_sq: NDArray[np.float64]
+    listed: NDArray[np.int64]
+    squares: NDArray[np.float64]
+    smallest: NDArray[np.float64]
+    stack: NDArray[np.int64]
+
+
 class Part(NamedTuple):
     """
     Searchable rows in index order (by offer, then cell), public ones only.
@@ -26,8 +99,11 @@ class Part(NamedTuple):
     ----------
     forest, root_of_offer
         The trees, and int64[o]: each offer's root, -1 where no row has it.
-    reach_sq
-        float64[m]: no area of a node's rows goes farther from its row than this squared chord.
+    neighbours
+        The rows near every cell; no leaves where none were listed.
+    reach_sq, reach_m
+        float64[m] and float32[n]: no area of a node's rows goes farther from its row than this squared
+        chord, and none of a row's farther than this chord.
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
@@ -40,7 +116,9 @@ class Part(NamedTuple):
 
     forest: Forest
     root_of_offer: NDArray[np.int64]
+    neighbours: Neighbours
     reach_sq: NDArray[np.float64]
+    reach_m: NDArray[np.float32]
     xyz: NDArray[np.float64]
     row: NDArray[np.int64]
     rank: NDArray[np.int64]
@@ -54,13 +132,36 @@ class Part(NamedTuple):
     polygons: Polygons
 
 
+class Units(NamedTuple):
+    """
+    The units left of all rows, -1 where there is no limit, in pages that versions share.
+
+    Attributes
+    ----------
+    page
+        int32[p]: where each page of `PAGE_ROWS` rows stands in ``left``.
+    left
+        int64[m, PAGE_ROWS]: row r has ``left[page[r >> PAGE_BITS], r & (PAGE_ROWS - 1)]``.
+    """
+
+    page: NDArray[np.int32]
+    left: NDArray[np.int64]
+
+
+@inlined_kernel
+def units_left(units: Units, row: int) -> int:
+    """Return the units left of a row, -1 where there is no limit."""
+    return units.left[units.page[row >> PAGE_BITS], row & (PAGE_ROWS - 1)]
+
+
 class Version(NamedTuple):
-    """One state of the index: two parts, and bool[rows] and int64[rows] over the rows of both."""
+    """One state of the index: three parts, bool[rows] over the rows of all, and their units."""
 
     base: Part
+    middle: Part
     delta: Part
     dead: NDArray[np.bool_]
-    units: NDArray[np.int64]
+    units: Units
 
 
 class Hours(NamedTuple):
@@ -92,10 +193,6 @@ class Asks(NamedTuple):
         int64[q].
     enough_features
         bool[f] by set of features.
-    limit_m
-        The farthest told distance, inf for none.
-    allow_unknown, ask_open, ask_area, ask_units
-        What counts.
     """
 
     lat: NDArray[np.float64]
@@ -106,6 +203,20 @@ class Asks(NamedTuple):
     wait_us: NDArray[np.int64]
     quantity: NDArray[np.int64]
     enough_features: NDArray[np.bool_]
+
+
+class Terms(NamedTuple):
+    """
+    What counts, the same for all questions of a call.
+
+    Attributes
+    ----------
+    limit_m
+        The farthest told distance, inf for none.
+    allow_unknown, ask_open, ask_area, ask_units
+        What counts.
+    """
+
     limit_m: float
     allow_unknown: bool
     ask_open: bool
@@ -128,3 +239,28 @@ class Best(NamedTuple):
     rank: NDArray[np.int64]
     row: NDArray[np.int64]
     place: NDArray[np.int64]
+
+
+class Room(NamedTuple):
+    """
+    What a search writes to on its way.
+
+    Attributes
+    ----------
+    stack, least
+        int64[STACK] and float64[STACK]: nodes of a tree, and the least squared chord to each.
+    plane, place, pending
+        float64[CHUNK, 2], int32[CHUNK] and int32[CHUNK]: queries on their way to a leaf.
+    leaf, off_m, settled
+        int32[CHUNK], float64[CHUNK] and bool[CHUNK]: each query's leaf, how far it is from its centre at most, and
+        whether the leaf's list was enough.
+    """
+
+    stack: NDArray[np.int64]
+    least: NDArray[np.float64]
+    plane: NDArray[np.float64]
+    place: NDArray[np.int32]
+    pending: NDArray[np.int32]
+    leaf: NDArray[np.int32]
+    off_m: NDArray[np.float64]
+    settled: NDArray[np.bool_]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import README, RESULTS, render, with_table
+from benchmarks.results import README, RESULTS, read_reports, render_headlines, render_results, with_table
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -20,11 +20,15 @@ NAMED = re.compile(r"`((?:engine|geo|service|fixtures|benchmarks|tests|tools|doc
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
 REPORT = {
     "name": "nearest",
-    "machine": {"processor": "abacus", "cores": 2, "system": "Linux"},
+    "machine": {"processor": "abacus", "cores": 2, "memory_gib": 1.5, "system": "Linux"},
     "versions": {"python": "3.11.7", "linli": "0.1.0"},
     "commit": None,
     "exact": {"checked": 500, "wrong": 0},
-    "rows": [{"case": "typical", "peer": "scipy", "peer_setting": "", "unit": "us", "linli": 0.5, "peer_value": 1.0, "ratio": 2.0}],
+    "rows": [
+        {"case": "told only", "peer": "a", "peer_setting": "s", "unit": "us a query", "linli": 9.0, "peer_value": 0.9, "ratio": 0.1},
+        {"case": "easy", "peer": "b", "peer_setting": "s", "unit": "us a query", "linli": 0.5, "peer_value": 2.0, "ratio": 4.0, "reach": 2.0},
+        {"case": "hard", "peer": "c", "peer_setting": "s|t", "unit": "us a query", "linli": 0.5, "peer_value": 1.0, "ratio": 2.0, "reach": 5.0},
+    ],
 }  # fmt: skip
 
 
@@ -63,14 +67,35 @@ def test_adr__has_every_part_on_one_page(path: Path) -> None:
 
 def test_readme__table_is_the_measured_one() -> None:
     text = README.read_text(encoding="utf-8")
-    table = render(json.loads(RESULTS.read_text(encoding="utf-8")))
-    assert with_table(text, table) == text, "run `make readme`"
+    assert with_table(text, render_headlines(read_reports())) == text, "run `python -m benchmarks.results`"
 
 
-def test_readme_table__names_peer_ratio_and_how_many_were_wrong() -> None:
-    table = render(REPORT)
-    assert "| typical | 0.50 | scipy | 1.00 | 2.00 |" in table.splitlines()
-    assert "500 answers checked against brute force, 0 wrong" in table
+def test_results__are_the_measured_ones() -> None:
+    text = RESULTS.read_text(encoding="utf-8")
+    assert text == render_results(read_reports()), "run `python -m benchmarks.results`"
+
+
+def test_reports__are_read_as_the_benchmarks_are_listed_whatever_else_lies_there(tmp_path: Path) -> None:
+    for name in ("closed", "other", "nearest"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"name": name}), encoding="utf-8")
+    assert [report["name"] for report in read_reports(tmp_path)] == ["nearest", "closed"]
+
+
+def test_readme_table__shows_of_each_benchmark_the_case_farthest_from_what_is_asked() -> None:
+    lines = render_headlines([REPORT, {**REPORT, "rows": []}]).splitlines()
+    assert lines[2:4] == ["| `nearest` | hard | µs a query | 0.5 | c | 1 | 2.00 | 5 | 1 of 2 |", ""]
+    assert "1,000 answers checked against brute force, 0 wrong" in lines[4]
+
+
+def test_results__tell_of_every_case_whether_it_reached_what_is_asked() -> None:
+    lines = render_results([REPORT]).splitlines()
+    assert r"| hard | c | s\|t | µs a query | 0.5 | 1 | 2.00 | 5 | no |" in lines
+    assert "| easy | b | s | µs a query | 0.5 | 2 | 4.00 | 2 | yes |" in lines
+    assert "| told only | a | s | µs a query | 9 | 0.9 | 0.10 |  |  |" in lines
+    assert (
+        lines[-1] == "500 answers checked, 0 wrong. abacus, 2 cores, 1.5 GiB, Linux; "
+        "python 3.11.7, linli 0.1.0; commit unknown."
+    )
 
 
 def test_with_table__replaces_only_what_lies_between_the_marks() -> None:

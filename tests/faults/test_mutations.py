@@ -41,7 +41,7 @@ MATCHING = "tests/property/test_matching_property.py"
 MUTATIONS = (
     Mutation(
         "ties go to who came first, not to the smaller id",
-        "engine/kernels/matching.py",
+        "engine/kernels/search.py",
         "if before < chord_sq or",
         "if before <= chord_sq or",
         ("tests/unit/engine/test_engine.py::test_nearest__breaks_ties_by_id_across_base_and_delta",),
@@ -49,8 +49,8 @@ MUTATIONS = (
     Mutation(
         "the last unit is kept back",
         "engine/kernels/feasibility.py",
-        "0 <= left < asks.quantity[query]",
-        "0 <= left <= asks.quantity[query]",
+        "if 0 <= left < asks.quantity[query]:\n            return False",
+        "if 0 <= left <= asks.quantity[query]:\n            return False",
         (f"{MATCHING}::test_nearest_many__equals_brute_force",),
     ),
     Mutation(

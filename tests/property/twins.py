@@ -14,7 +14,8 @@ CHECKS = ("open", "serves", "capacity")
 def brute_xyz(lat, lng):
     la, lo = math.radians(lat), math.radians(lng)
     n = A / math.sqrt(1 - E2 * math.sin(la) ** 2)
-    return (n * math.cos(la) * math.cos(lo), n * math.cos(la) * math.sin(lo), n * (1 - E2) * math.sin(la))
+    cos_lat = 0.0 if abs(lat) == 90.0 else math.cos(la)  # a pole is one place, whatever its longitude
+    return (n * cos_lat * math.cos(lo), n * cos_lat * math.sin(lo), n * (1 - E2) * math.sin(la))
 
 
 def brute_chord_sq(a, b):

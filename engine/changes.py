@@ -1,0 +1,85 @@
+"""Check changes and make the next version of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from engine.columns import parse_columns
+from engine.errors import InvalidColumnError
+from engine.inputs import as_list, as_offers, as_text, as_whole
+from engine.snapshots import unknown_point, with_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.snapshots import Snapshot
+    from engine.vocabulary import Vocabulary
+
+__all__ = ["apply_changes", "columns_of_point"]
+
+CHANGES = ("upsert", "remove", "capacity")
+
+
+def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str, Any]) -> Snapshot:
+    """
+    Return the next version: points removed, then upserted, then capacities set.
+
+    Raises
+    ------
+    EngineError, GeoError
+        For the first bad element; ``snapshot`` stays as it was.
+    """
+    unknown = sorted(set(changes) - set(CHANGES))
+    if unknown:
+        raise InvalidColumnError(
+            "changes", f"must be some of {', '.join(CHANGES)}, got {unknown[0]!r:.40}", value=unknown[0]
+        )
+    after = replace(snapshot, number=snapshot.number + 1)
+    if changes.get("remove") is not None:
+        names = as_text(changes["remove"], "remove")
+        after = with_rows(after, after.rows_of(names, "remove"), None)
+    if changes.get("upsert") is not None:
+        columns = parse_columns(vocabulary, _columns_of(changes["upsert"]))
+        after = with_rows(after, after.known_rows(columns.ids.strings()), columns)
+    if changes.get("capacity") is not None:
+        after = _with_capacity(vocabulary, after, *_capacity_of(changes["capacity"]))
+    return after
+
+
+def columns_of_point(point: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the columns of one point: ``offers`` is a list, each other value one for all of them or a list."""
+    offers = point.get("offers")
+    if not isinstance(offers, list) or not offers:
+        raise InvalidColumnError("offers", "must be a list of the point's offers, not empty", value=offers)
+    return {name: value if isinstance(value, list) else [value] * len(offers) for name, value in point.items()}
+
+
+def _columns_of(given: Any) -> dict[str, Any]:
+    names = given.column_names if isinstance(given, pa.Table) else given
+    try:
+        return {name: given[name] for name in names}
+    except (TypeError, KeyError, IndexError) as error:
+        raise InvalidColumnError("upsert", "must be columns by name, as of Engine.from_columns") from error
+
+
+def _capacity_of(given: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        raise InvalidColumnError("capacity", "must be (point ids, offers, units)")
+    point_ids, offers, units = given
+    return point_ids, offers, units
+
+
+def _with_capacity(vocabulary: Vocabulary, snapshot: Snapshot, point_ids: Any, offers: Any, units: Any) -> Snapshot:
+    names = as_text(point_ids, "capacity.point_ids")
+    codes, texts = as_offers(offers, "capacity.offers", len(names))
+    left = as_whole(units, "capacity.units", len(names), missing=-1, minimum=0)
+    known = np.array([vocabulary.find_offer(text) for text in texts], np.int64)
+    rows = snapshot.row_of_offers(names, known[codes] if codes.size else codes)
+    if (rows < 0).any():
+        position = int(np.argmax(rows < 0))
+        raise unknown_point("capacity.point_ids", names, position, f"a point with {as_list(offers)[position]}")
+    return replace(snapshot, units=snapshot.units.with_units(rows, left))

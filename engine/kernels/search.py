@@ -1,0 +1,181 @@
+"""Search a part for rows that can serve one query: the list of its cell first, the tree for what the list lacks."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels.feasibility import chord_sq_to, serves
+from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
+from geo.jit import inlined_kernel, kernel
+from geo.kernels.metric import max_chord_sq
+
+_ROW = np.uint32((1 << ROW_BITS) - 1)
+_NO_RANK = np.iinfo(np.int64).max
+
+
+@kernel
+def _least_chord_sq(
+    center: NDArray[np.float64], radius: NDArray[np.float64], node: int, x: float, y: float, z: float
+) -> float:
+    gap = math.sqrt(chord_sq_to(center, node, x, y, z)) - radius[node]
+    return gap * gap if gap > 0.0 else 0.0
+
+
+@inlined_kernel
+def _insert(best: Best, query: int, filled: int, chord_sq: float, rank: int, row: int, place: int) -> int:
+    """Enter a row among those of a query, of which so many are filled; return how many are then."""
+    k = best.chord_sq.shape[1]
+    at = filled
+    while at > 0:
+        before = best.chord_sq[query, at - 1]
+        if before < chord_sq or (before == chord_sq and best.rank[query, at - 1] <= rank):
+            break
+        at -= 1
+    if at == k or (at > 0 and best.chord_sq[query, at - 1] == chord_sq and best.rank[query, at - 1] == rank):
+        return filled  # met before: in a list, and now in the tree
+    for to in range(min(filled, k - 1), at, -1):
+        best.chord_sq[query, to] = best.chord_sq[query, to - 1]
+        best.rank[query, to] = best.rank[query, to - 1]
+        best.row[query, to] = best.row[query, to - 1]
+        best.place[query, to] = best.place[query, to - 1]
+    best.chord_sq[query, at] = chord_sq
+    best.rank[query, at] = rank
+    best.row[query, at] = row
+    best.place[query, at] = place
+    return min(k, filled + 1)
+
+
+@inlined_kernel
+def clear(best: Best, query: int) -> None:
+    """Empty the places of a query."""
+    for at in range(best.chord_sq.shape[1]):
+        best.chord_sq[query, at] = math.inf
+        best.rank[query, at] = _NO_RANK
+        best.row[query, at] = -1
+        best.place[query, at] = -1
+
+
+@inlined_kernel
+def _n_filled(best: Best, query: int) -> int:
+    k = best.chord_sq.shape[1]
+    if best.row[query, k - 1] >= 0:
+        return k
+    at = 0
+    while best.row[query, at] >= 0:
+        at += 1
+    return at
+
+
+@inlined_kernel
+def search_list(
+    part: Part,
+    version: Version,
+    hours: Hours,
+    asks: Asks,
+    terms: Terms,
+    query: int,
+    checked: bool,
+    leaf: int,
+    off_m: float,
+    best: Best,
+) -> bool:
+    """Take what a leaf lists; tell whether nothing that it lacks can matter."""
+    neighbours = part.neighbours
+    near_m = np.float64(neighbours.near_m[leaf])
+    x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
+    last = best.chord_sq.shape[1] - 1
+    worst = max_chord_sq(terms.limit_m) if checked else math.inf
+    steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
+    most_steps = STEPS
+    if worst < math.inf:
+        most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+    filled = 0
+    for entry in range(neighbours.start[leaf], neighbours.start[leaf + 1]):
+        word = neighbours.entry[entry]
+        if (word >> np.uint32(ROW_BITS)) > most_steps:
+            return True
+        i = int(word & _ROW)
+        chord_sq = chord_sq_to(part.xyz, i, x, y, z)
+        if chord_sq > worst or version.dead[part.row[i]]:
+            continue
+        if checked and not serves(part, i, version.units, hours, asks, terms, query, chord_sq):
+            continue
+        filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
+        if filled > last and best.chord_sq[query, last] < worst:
+            worst = best.chord_sq[query, last]
+            most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+    return bool(math.sqrt(worst) + off_m < near_m or (checked and terms.ask_area and neighbours.whole[leaf]))
+
+
+@inlined_kernel
+def search_tree(
+    part: Part,
+    root: int,
+    version: Version,
+    hours: Hours,
+    asks: Asks,
+    terms: Terms,
+    query: int,
+    checked: bool,
+    best: Best,
+    room: Room,
+) -> None:
+    """Enter the rows of a tree that are better than the best so far."""
+    # Depth first, the nearest child first; a node whose ball lies beyond the k-th best, or farther than
+    # any area of its rows goes, falls away.
+    forest = part.forest
+    stack, least = room.stack, room.least
+    ask_area = checked and terms.ask_area
+    x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
+    last = best.chord_sq.shape[1] - 1
+    limit = max_chord_sq(terms.limit_m) if checked else math.inf
+    filled = _n_filled(best, query)
+    worst = min(limit, best.chord_sq[query, last])
+    stack[0] = root
+    least[0] = _least_chord_sq(forest.center, forest.radius, root, x, y, z)
+    top = 1
+    while top > 0:
+        top -= 1
+        node = stack[top]
+        if least[top] > worst or (ask_area and least[top] > part.reach_sq[node]):
+            continue
+        for i in range(forest.start[node], forest.stop[node] if forest.n_children[node] == 0 else forest.start[node]):
+            chord_sq = chord_sq_to(part.xyz, i, x, y, z)
+            if chord_sq > worst or version.dead[part.row[i]]:
+                continue
+            if not checked or serves(part, i, version.units, hours, asks, terms, query, chord_sq):
+                filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
+                worst = min(limit, best.chord_sq[query, last])
+        bottom = top
+        for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
+            bound = _least_chord_sq(forest.center, forest.radius, child, x, y, z)
+            if bound > worst:
+                continue
+            at = top
+            while at > bottom and least[at - 1] < bound:
+                stack[at] = stack[at - 1]
+                least[at] = least[at - 1]
+                at -= 1
+            stack[at] = child
+            least[at] = bound
+            top += 1
+
+
+@inlined_kernel
+def search_part(
+    part: Part,
+    version: Version,
+    hours: Hours,
+    asks: Asks,
+    terms: Terms,
+    query: int,
+    checked: bool,
+    best: Best,
+    room: Room,
+) -> None:
+    """Enter the rows of a query's offer that are better than the best so far."""
+    offer = asks.offer[query]
+    if 0 <= offer < part.root_of_offer.shape[0] and part.root_of_offer[offer] >= 0:
+        root = part.root_of_offer[offer]
+        search_tree(part, root, version, hours, asks, terms, query, checked, best, room)

@@ -1,0 +1,76 @@
+"""The benchmarks run, print what DESIGN promises, and would tell a wrong answer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import NAMES, main
+from benchmarks.feasible_city import ask, build_city
+from benchmarks.feasible_peer import FILTERS, Peer, Setting
+from benchmarks.frame import Row, affordable
+from benchmarks.weeks import MINUTES, weeks
+
+SMALL = {
+    "nearest": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
+    "feasible": ("--rows", "2000", "--area-m", "5000", "--queries", "600", "--repeats", "1"),
+    "rare": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
+    "growth": ("--rows", "500", "2000", "--queries", "100", "--repeats", "1"),
+    "closed": ("--rows", "2000", "--closed", "300", "--repeats", "1"),
+}
+KEYS = ["case", "peer", "peer_setting", "unit", "linli", "peer_value", "ratio", "reach"]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_benchmark__prints_one_object_and_finds_nothing_wrong(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--json", *SMALL[name]]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report) == ["name", "machine", "versions", "commit", "exact", "rows"]
+    assert report["exact"]["checked"] > 0
+    assert report["exact"]["wrong"] == 0
+    assert all(list(row) == KEYS and row["linli"] > 0 for row in report["rows"])
+
+
+def test_help__lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    words = capsys.readouterr().out.split()
+    assert [name for name in NAMES if name not in words] == []
+
+
+@pytest.mark.parametrize("start", [1, 8, 5_000])  # 5 000: more than there are
+@pytest.mark.parametrize("filters", FILTERS)
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_feasible_peer__answers_the_same_at_every_setting(
+    start: int, filters: tuple[str, ...], is_sorted: bool
+) -> None:
+    city, asked = build_city(2_000, 3, 5_000.0), ask(300, 3)
+    expected = city.engine().nearest_many(asked.lat, asked.lng, asked.offers, at=asked.at).row[:, 0]
+    found = Peer(city, 2).nearest(asked, Setting(start, filters, is_sorted))
+    assert (expected >= 0).any()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_weeks__bitmaps_are_those_of_their_expressions() -> None:
+    always, *others = weeks(50, 1)
+    assert always.is_open.all()
+    assert len({week.expression for week in others}) == 49
+    week = next(week for week in others if week.expression.startswith("Mo-Fr "))
+    expected = np.zeros(MINUTES, np.bool_)
+    for span in week.expression.removeprefix("Mo-Fr ").split(","):
+        start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in span.split("-"))
+        for day in range(5):
+            expected[day * 1440 + start : day * 1440 + end] = True
+    np.testing.assert_array_equal(week.is_open, expected)
+
+
+def test_row__of_costs_says_how_many_times_better_linli_is() -> None:
+    assert Row.of_costs("c", "p", "s", "us", 0.5, 2.0, reach=3.0).ratio == 4.0
+    assert Row.of_costs("c", "p", "s", "us", 0.5, 2.0).reach is None
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1e-6, 1_000), (0.1, 100), (60.0, 1)])
+def test_affordable__leaves_out_what_there_is_no_time_for(seconds: float, expected: int) -> None:
+    assert affordable(1_000, seconds, budget_s=10.0) == expected

@@ -1,0 +1,100 @@
+"""The lists of rows near cells: what starts from them equals brute force, wherever on earth and however dense."""
+
+import h3.api.numpy_int as h3
+import numba
+import numpy as np
+import pytest
+
+from engine import Engine
+from geo.kernels import lattice
+from tests.property.twins import brute_told, brute_xyz
+
+OFFER = "a/b"
+COMPILED = not numba.config.DISABLE_JIT
+N = 4000 if COMPILED else 400
+
+
+def brute_rows(lat, lng, reach_m, place, k):
+    """Return the k nearest rows whose radius holds a place, by told distance: NumPy alone."""
+    points = np.array([brute_xyz(a, b) for a, b in zip(lat, lng, strict=True)])
+    chord_sq = ((points - np.array(brute_xyz(*place))) ** 2).sum(axis=1)
+    told = np.array([brute_told(square) for square in chord_sq])
+    holding = np.flatnonzero(told <= reach_m)
+    return told[holding[np.argsort(chord_sq[holding], kind="stable")[:k]]]
+
+
+def _scatter(name, rng):
+    if name == "city":  # a dense middle, and its surroundings
+        spread = np.where(rng.random((N, 1)) < 0.5, 0.002, 0.2)
+        return np.array([39.9, 116.4]) + rng.normal(size=(N, 2)) * spread
+    if name == "pile":  # more in one place than a list may hold
+        places = np.array([31.2, 121.5]) + rng.normal(size=(N, 2)) * 0.01
+        places[: N // 2] = places[0]
+        return places
+    if name == "pentagon":
+        middle = h3.cell_to_latlng(h3.get_pentagons(5)[3])
+        return np.array(middle) + rng.normal(size=(N, 2)) * 0.1
+    if name == "antimeridian":
+        places = np.array([-17.0, 180.0]) + rng.normal(size=(N, 2)) * 0.1
+        places[:, 1] = np.where(places[:, 1] > 180.0, places[:, 1] - 360.0, places[:, 1])
+        return places
+    if name == "pole":
+        return np.stack([90.0 - np.abs(rng.normal(size=N)) * 0.5, rng.uniform(-180.0, 180.0, N)], axis=1)
+    return np.stack([np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, N))), rng.uniform(-180.0, 180.0, N)], axis=1)
+
+
+@pytest.mark.parametrize("reach_m", [None, 300.0, 5_000.0])
+@pytest.mark.parametrize("name", ["city", "pile", "pentagon", "antimeridian", "pole", "earth"])
+def test_listed__answers_as_brute_force(name, reach_m):
+    rng = np.random.default_rng(7)
+    places = _scatter(name, rng)
+    lat, lng = places.T
+    reaches = np.full(N, np.inf) if reach_m is None else reach_m * rng.choice([0.1, 1.0, 8.0], N, p=[0.6, 0.39, 0.01])
+    areas = [None if np.isinf(reach) else float(reach) for reach in reaches]
+    engine = Engine.from_columns([f"p{row:05}" for row in range(N)], [OFFER] * N, lat, lng, areas=areas)
+    some = rng.choice(N, 30)
+    # Beside points, far off, and on points.
+    nudged = places[some[:20]] + rng.normal(size=(20, 2)) * np.array([0.003, 0.003])
+    asked = np.concatenate([nudged, places[some[20:28]], [[10.0, 10.0], [-89.0, 5.0]]])
+    asked = np.stack([np.clip(asked[:, 0], -90.0, 90.0), (asked[:, 1] + 180.0) % 360.0 - 180.0], axis=1)
+    for k in (1, 4, 9):
+        by_trees = engine.nearest_many(*asked.T, OFFER, k=k)
+        engine.prepare()
+        by_lists = engine.nearest_many(*asked.T, OFFER, k=k)
+        assert (by_lists.row == by_trees.row).all()
+        assert (by_lists.distance_m == by_trees.distance_m).all()
+        for query, place in enumerate(asked):
+            wanted = brute_rows(lat, lng, reaches, place, k)
+            found = by_lists.distance_m[query][by_lists.row[query] >= 0]
+            assert found.size == wanted.size
+            assert np.allclose(found, wanted, rtol=0.0, atol=1e-6)
+
+
+def test_prepare__keeps_the_version_and_lasts_through_changes():
+    places = _scatter("city", np.random.default_rng(3))
+    engine = Engine.from_columns([f"p{row}" for row in range(N)], [OFFER] * N, *places.T)
+    engine.prepare()
+    assert engine.version == 1
+    engine.upsert({"point_ids": "new", "offers": [OFFER], "lat": float(places[0, 0]), "lng": float(places[0, 1])})
+    engine.remove("p0")
+    assert [match.point_id for match in engine.nearest(*places[0], OFFER).matches] == ["new"]
+    assert engine.version == 3
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 2, 5, 8, 11])
+def test_nearest_center__parts_places_as_h3_does(resolution):
+    rng = np.random.default_rng(resolution)
+    middle = np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, 60))), rng.uniform(-180, 180, 60)], axis=1)
+    width = 60.0 / 7 ** (resolution / 2)  # about a cell: neighbours fall in one or in two
+    cells = {}
+    for lat, lng in np.clip(np.repeat(middle, 12, axis=0) + rng.normal(size=(720, 2)) * width * 0.3, -89.9, 89.9):
+        direction = (
+            np.cos(np.radians(lat)) * np.cos(np.radians(lng)),
+            np.cos(np.radians(lat)) * np.sin(np.radians(lng)),
+            np.sin(np.radians(lat)),
+        )
+        face = lattice.face_of(*direction, 0)
+        plane = lattice.on_face(face, *direction)
+        place = (face, *lattice.nearest_center(*lattice.in_spacings(*plane, resolution)))
+        cell = h3.latlng_to_cell(lat, (lng + 180.0) % 360.0 - 180.0, resolution)
+        assert cells.setdefault(place, cell) == cell
