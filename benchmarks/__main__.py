@@ -21,7 +21,6 @@ NAMES = (
     "nearest",
     "feasible",
     "rare",
-    "serving",
     "single",
     "updates",
     "load",
