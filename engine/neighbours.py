@@ -119,13 +119,13 @@ class _ListBuilder:
 
     def _built(self, offer: int, tree: int, face: int, rhomb: NDArray[np.int32], room: int) -> bool:
         node, n_slots, _ = self._counts
-        n_nodes = self._made.node.shape[0]
+        n_nodes, n_cells = self._made.node.shape[0], 1 << int(math.log2(2 * room) + 1)
         workshop = Workshop(
             center=np.zeros((n_nodes, 2)),
             parent=np.full(n_nodes, -1, np.int32),
             n_rows=np.zeros(n_nodes, np.int64),
-            cell=np.full(1 << int(math.log2(2 * room) + 1), -1, np.int64),
-            value=np.empty(1 << int(math.log2(2 * room) + 1), np.int32),
+            cell=np.full(n_cells, -1, np.int64),
+            value=np.empty(n_cells, np.int32),
             rows=np.empty(kernels.ROOM, np.int64),
             chord_sq=np.empty(kernels.ROOM),
             listed=np.empty(MAX_ENTRIES, np.int64),

@@ -64,11 +64,6 @@ class IndexPart:
         return bool(self.part.flags.any() or self.part.area_kind.any())
 
     @cached_property
-    def is_limited(self) -> bool:
-        """Whether any row came with a limited capacity."""
-        return bool((self.columns.units >= 0).any())
-
-    @cached_property
     def serving(self) -> ServingTable:
         """The index of places to areas, built when first asked for."""
         return build_serving(self.part, self.columns.areas)

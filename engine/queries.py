@@ -61,8 +61,7 @@ def _in_threads(run: Callable[[int, int, Packed], object], q: int, threads: int 
     chunks = [(start, min(start + _QUERIES_A_CHUNK, q)) for start in range(0, q, _QUERIES_A_CHUNK)]
     n_threads = min(_thread_count(threads), len(chunks))
     if n_threads <= 1:
-        own = room()
-        run(0, q, pack(own))
+        _run_in_room(run, 0, q)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(lambda chunk: _run_in_room(run, *chunk), chunks))
@@ -135,10 +134,11 @@ def refusals_many(
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
     best, code = room_for_best(q, 1), np.zeros(q, np.uint8)
-    version = snapshot.searched
+    packed_version = snapshot.packed
     if units is not None:
-        version = version._replace(units=paged_units(_own_units(snapshot, units)))
-    packed = (pack(version), pack(hours), pack(asks), terms)
+        version = snapshot.searched._replace(units=paged_units(_own_units(snapshot, units)))
+        packed_version = pack(version)
+    packed = (packed_version, pack(hours), pack(asks), terms)
     packed_best = pack(best)
     _in_threads(
         lambda start, stop, own: kernels.nearest_refused(*packed, start, stop, packed_best, own, code), q, threads

@@ -165,7 +165,7 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
     packed_workshop
         Its cells are all -1 at first.
     counts
-        How many nodes, slots, leaves and cells there are: int64[4], grown.
+        How many nodes, slots and leaves there are: int64[3], grown.
 
     Notes
     -----

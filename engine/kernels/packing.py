@@ -24,14 +24,15 @@ Packed = NDArray[np.int64]
 @inlined_kernel
 def flat(packed: Packed, number: int, dtype: Any) -> NDArray[Any]:
     """Return the array of this number, of one axis."""
-    return array_at(packed[3 * number], packed[3 * number + 1], dtype)
+    at = NUMBERS_AN_ARRAY * number
+    return array_at(packed[at], packed[at + 1], dtype)
 
 
 @inlined_kernel
 def grid(packed: Packed, number: int, dtype: Any) -> NDArray[Any]:
     """Return the array of this number, of two axes."""
-    columns = packed[3 * number + 2]
-    return grid_at(packed[3 * number], packed[3 * number + 1], columns, dtype)
+    at = NUMBERS_AN_ARRAY * number
+    return grid_at(packed[at], packed[at + 1], packed[at + 2], dtype)
 
 
 @inlined_kernel
