@@ -46,7 +46,7 @@ def explain(
         raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
     best = room_for_best(1, 1)
     own = room()
-    kernels.nearest(snapshot.packed, *asked, True, 0, 1, pack(best), pack(own))
+    kernels.nearest(snapshot.packed, *asked, True, snapshot.has_dead, 0, 1, pack(best), pack(own))
     row = int(best.row[0, 0])
     match = None
     if row >= 0:

@@ -106,7 +106,7 @@ def nearest_many(
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
-    packed = (snapshot.packed, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms))
+    packed = (snapshot.packed, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
     packed_best = pack(best)
     _in_threads(lambda start, stop, own: kernels.nearest(*packed, start, stop, packed_best, own), q, threads)
     return _matches(snapshot, best, int(k))

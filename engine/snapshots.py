@@ -76,6 +76,11 @@ class Snapshot:
         """Whether a row may be refused whatever is asked: for units, a pause, an area."""
         return any(part.can_refuse for part in self.parts) or self.units.has_limit
 
+    @cached_property
+    def has_dead(self) -> bool:
+        """Whether any row is gone."""
+        return bool(self.dead.any())
+
     def listed(self) -> Snapshot:
         """Return the same version with the rows near every cell of the base listed."""
         return self if self.base.is_listed else replace(self, base=self.base.listed())

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import MATCHED, NO_OFFER, chord_sq_to, refusal
-from engine.kernels.neighbours import fetch_ahead, locate
+from engine.kernels.neighbours import fetch_ahead, fetch_rows, locate
 from engine.kernels.packing import (
     ARRAYS_A_PART,
     Packed,
@@ -15,7 +15,7 @@ from engine.kernels.packing import (
     room_at,
     version_at,
 )
-from engine.kernels.search import clear, search_list, search_part, search_tree
+from engine.kernels.search import clear, scan_list, search_list, search_part, search_tree, tell_rows
 from engine.kernels.state import CHUNK, PAGE_BITS, PAGE_ROWS, Asks, Best, Hours, Room, Terms, Version, units_left
 from geo.jit import borrowing_kernel, inlined_kernel
 
@@ -28,6 +28,7 @@ def nearest(
     packed_asks: Packed,
     terms: Terms,
     checked: bool,
+    has_dead: bool,
     start: int,
     stop: int,
     packed_best: Packed,
@@ -42,6 +43,8 @@ def nearest(
         What is searched and asked.
     checked
         Whether anything beside the offer can refuse.
+    has_dead
+        Whether any row of the version is dead.
     start, stop
         The queries of this call, so that threads share the arrays.
     packed_best
@@ -58,22 +61,33 @@ def nearest(
     base = version.base
     room = room_at(packed_room)
     leaf, off_m, settled = room.leaf, room.off_m, room.settled
+    has_more = version.middle.row.shape[0] + version.delta.row.shape[0] > 0
     for first in range(start, stop, CHUNK):
         n = min(CHUNK, stop - first)
         locate(base.neighbours, asks.xyz, asks.offer, first, n, room)
-        for at in range(n):
-            fetch_ahead(base.neighbours, base.xyz, leaf, at, n)
-            query = first + at
-            clear(best, query)
-            settled[at] = leaf[at] >= 0 and search_list(
-                base, version, hours, asks, terms, query, checked, leaf[at], off_m[at], best
-            )
+        if checked:
+            for at in range(n):
+                fetch_ahead(base.neighbours, base.xyz, leaf, at, n)
+                clear(best, first + at)
+                settled[at] = leaf[at] >= 0 and search_list(
+                    base, version, hours, asks, terms, first + at, True, leaf[at], off_m[at], best
+                )
+        else:
+            for at in range(n):
+                fetch_ahead(base.neighbours, base.xyz, leaf, at, n)
+                settled[at] = leaf[at] >= 0 and scan_list(base, asks, first + at, leaf[at], off_m[at], best)
+            for at in range(n):
+                fetch_rows(base, best, first + at, first + n)
+                settled[at] = settled[at] and tell_rows(base, version, first + at, has_dead, best)
+                if not settled[at]:
+                    clear(best, first + at)
         for at in range(n):
             query = first + at
             if not settled[at]:
                 search_part(base, version, hours, asks, terms, query, checked, best, room)
-            search_part(version.middle, version, hours, asks, terms, query, checked, best, room)
-            search_part(version.delta, version, hours, asks, terms, query, checked, best, room)
+            if has_more:
+                search_part(version.middle, version, hours, asks, terms, query, checked, best, room)
+                search_part(version.delta, version, hours, asks, terms, query, checked, best, room)
 
 
 @inlined_kernel

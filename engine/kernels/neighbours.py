@@ -5,7 +5,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.state import FIRST_I, FIRST_J, FIRST_SLOT, N_I, N_J, NONE, RESOLUTION, ROW_BITS, Neighbours, Room
+from engine.kernels.state import (
+    FIRST_I,
+    FIRST_J,
+    FIRST_SLOT,
+    N_I,
+    N_J,
+    NONE,
+    RESOLUTION,
+    ROW_BITS,
+    Best,
+    Neighbours,
+    Part,
+    Room,
+)
 from geo.jit import inlined_kernel, prefetch
 from geo.kernels.lattice import (
     HALF_SQRT_3,
@@ -99,3 +112,14 @@ def fetch_ahead(neighbours: Neighbours, xyz: NDArray[np.float64], leaf: NDArray[
         first = neighbours.start[leaf[ahead]]
         for entry in range(first, min(first + 6, neighbours.start[leaf[ahead] + 1])):
             prefetch(xyz, int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1)))
+
+
+@inlined_kernel
+def fetch_rows(part: Part, best: Best, query: int, stop: int) -> None:
+    """Ask for the memory that tells the rows of the queries a little behind one, before ``stop``."""
+    ahead = query + 8
+    if ahead < stop:
+        for at in range(best.place.shape[1]):
+            if best.place[ahead, at] >= 0:
+                prefetch(part.row, best.place[ahead, at])
+                prefetch(part.rank, best.place[ahead, at])
