@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
+from engine.kernels.hours import open_schedules
+from engine.kernels.search import ALL_SCHEDULES
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.local_time import check_instants
 from geo.metric import ecef
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks", "question_of"]
 
 CHECKS = ("open", "serves", "capacity")
+_MOST_SCHEDULES = 1024  # each instant looks at all of them
 NAT = np.iinfo(np.int64).min
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -123,6 +126,7 @@ def parse_asks(
         wait_us=wait_us,
         quantity=_quantities(question.quantity, q),
         enough_features=vocabulary.enough_features(question.features),
+        open_schedules=_open_schedules(hours, instant, allow_unknown=question.unknown_hours == "allow"),
     )
     terms = Terms(
         limit_m=np.inf if limit is None else float(limit),
@@ -176,6 +180,17 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
         open_bits=_read_only(table.open_bits),
         unknown_bits=_read_only(table.unknown_bits),
     )
+
+
+def _open_schedules(hours: Hours, instant: NDArray[np.int64], *, allow_unknown: bool) -> NDArray[np.uint64]:
+    """Return which schedules may be open for each query, as bits: all where it is not asked, or not worth finding."""
+    out = np.full(instant.size, ALL_SCHEDULES, np.uint64)
+    timed = instant >= 0
+    if timed.any() and hours.tz_of_schedule.size <= _MOST_SCHEDULES:
+        bits = np.empty(hours.minute.shape[1], np.uint64)
+        open_schedules(allow_unknown, *hours, bits)
+        out[timed] = bits[instant[timed]]
+    return out
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine.kernels import forest as kernels
 from engine.kernels.forest import Forest
 
-__all__ = ["Forest", "build_forest", "largest_in_nodes"]
+__all__ = ["Forest", "bits_in_nodes", "build_forest", "largest_in_nodes"]
 
 
 def _nodes(room: int) -> Forest:
@@ -48,4 +48,11 @@ def largest_in_nodes(of_row: NDArray[np.float64], forest: Forest) -> NDArray[np.
     """Return the largest value among each node's rows; ``of_row`` is float64[n] in index order, not negative."""
     out = np.empty(forest.radius.size)
     kernels.spread(np.ascontiguousarray(of_row), forest, out)
+    return out
+
+
+def bits_in_nodes(bit: NDArray[np.uint8], forest: Forest) -> NDArray[np.uint64]:
+    """Return the bits of each node's rows; ``bit`` is uint8[n] in index order, below 64."""
+    out = np.empty(forest.radius.size, np.uint64)
+    kernels.spread_bits(np.ascontiguousarray(bit), forest, out)
     return out

@@ -77,10 +77,9 @@ def as_text(values: Column, argument: str, n: int | None = None) -> Any:
         array = _combined(values)
     else:
         items = as_list(values)
-        for position, item in enumerate(items):
-            if not isinstance(item, str):
-                raise InvalidColumnError(argument, f"must be text, got {item!r:.60}", position=position, value=item)
-        array = pa.array(_encodable(items, argument), pa.large_string())
+        if set(map(type, items)) - {str}:
+            _check_are_text(items, argument)
+        array = _encoded(items, argument)
     if not (
         pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
     ):
@@ -92,15 +91,21 @@ def as_text(values: Column, argument: str, n: int | None = None) -> Any:
     return array.cast(pa.large_string())
 
 
-def _encodable(items: list[str], argument: str) -> list[str]:
+def _check_are_text(items: list[Any], argument: str) -> None:
+    for position, item in enumerate(items):
+        if not isinstance(item, str):
+            raise InvalidColumnError(argument, f"must be text, got {item!r:.60}", position=position, value=item)
+
+
+def _encoded(items: list[str], argument: str) -> Any:
     try:
-        "".join(items).encode()
+        return pa.array(items, pa.large_string())
     except UnicodeEncodeError:
         for position, item in enumerate(items):
             if any("\ud800" <= character <= "\udfff" for character in item):
                 expected = "must be text without lone surrogates"
                 raise InvalidColumnError(argument, expected, position=position, value=item) from None
-    return items
+        raise
 
 
 def as_offers(values: Column, argument: str = "offers", n: int | None = None) -> tuple[NDArray[np.int64], list[str]]:

@@ -41,6 +41,7 @@ def _neighbours(
         start=np.zeros(n_leaves + 1, np.int32),
         near_m=np.empty(n_leaves, np.float32),
         whole=np.empty(n_leaves, np.bool_),
+        schedule_bits=np.empty(n_leaves, np.uint64),
         entry=np.empty(n_entries, np.uint32),
     )
     return made if n_used is None else _cut(made, *n_used)
@@ -54,6 +55,7 @@ def _cut(neighbours: Neighbours, n_nodes: int, n_slots: int, n_leaves: int, n_en
         start=neighbours.start[: n_leaves + 1].copy(),
         near_m=neighbours.near_m[:n_leaves].copy(),
         whole=neighbours.whole[:n_leaves].copy(),
+        schedule_bits=neighbours.schedule_bits[:n_leaves].copy(),
         entry=neighbours.entry[:n_entries].copy(),
     )
 
@@ -88,14 +90,14 @@ class _ListBuilder:
         """List the rows of one tree on every face on which it has any."""
         start, stop = int(self._part.forest.start[tree]), int(self._part.forest.stop[tree])
         if stop - start <= _SMALL_TREE:
-            self._made.root[offer * N_FACES : (offer + 1) * N_FACES] = self._whole_tree(start, stop)
+            self._made.root[offer * N_FACES : (offer + 1) * N_FACES] = self._whole_tree(tree, start, stop)
             return
         extents = np.empty((N_FACES, 2, 5))
         kernels.extents(self._part.xyz, start, stop, extents)
         for face in np.flatnonzero(extents[:, 0, 0]):
             self._add_face(offer, tree, int(face), extents[face])
 
-    def _whole_tree(self, start: int, stop: int) -> int:
+    def _whole_tree(self, tree: int, start: int, stop: int) -> int:
         leaf = int(self._counts[2])
         self._make_room(0, 0, 1, stop - start)
         first = self._made.start[leaf]
@@ -103,6 +105,7 @@ class _ListBuilder:
         self._made.start[leaf + 1] = first + stop - start
         self._made.near_m[leaf] = np.inf
         self._made.whole[leaf] = True
+        self._made.schedule_bits[leaf] = self._part.schedule_bits[tree]
         self._counts[2] += 1
         return leaf
 
@@ -150,7 +153,7 @@ class _ListBuilder:
             return
         grown = _neighbours(made.root, *(max(one, 2 * other) for one, other in zip(have, wanted, strict=True)))
         for old, new, n in zip(
-            made[1:], grown[1:], (used[0], used[1], used[2] + 1, used[2], used[2], used[3]), strict=True
+            made[1:], grown[1:], (used[0], used[1], used[2] + 1, used[2], used[2], used[2], used[3]), strict=True
         ):
             new[:n] = old[:n]
         self._made = grown

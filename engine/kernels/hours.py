@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 
 from geo.jit import kernel
 
-__all__ = ["CLOSED", "OPEN", "UNKNOWN", "hour_state"]
+__all__ = ["CLOSED", "OPEN", "UNKNOWN", "hour_state", "open_schedules"]
 
 CLOSED, OPEN, UNKNOWN = 0, 1, 2
+
+_N_BITS = 63
+UNKNOWN_BIT = 63
+"""Of rows without hours; other schedules share the bits below, by their number."""
 
 
 # Axes: S schedules, z time zones, q queries, d days (slots), b bitmaps.
@@ -57,3 +61,40 @@ def hour_state(
     if (open_bits[bitmap, word] >> bit) & np.uint64(1):
         return OPEN
     return CLOSED
+
+
+@kernel
+def open_schedules(
+    allow_unknown: bool,
+    tz_of_schedule: NDArray[np.int32],
+    day_slot: NDArray[np.int32],
+    minute: NDArray[np.int32],
+    bitmap_of: NDArray[np.int32],
+    open_bits: NDArray[np.uint64],
+    unknown_bits: NDArray[np.uint64],
+    out: NDArray[np.uint64],
+) -> None:
+    """
+    Write for each query the bits (`schedule_bit`) of all schedules that are open at its time.
+
+    Parameters
+    ----------
+    allow_unknown
+        Whether schedules that are unknown then count, too.
+    tz_of_schedule, day_slot, minute, bitmap_of, open_bits, unknown_bits
+        As of `hour_state`.
+    out
+        Shape (q,).
+    """
+    for query in range(out.shape[0]):
+        bits = np.uint64(allow_unknown) << np.uint64(UNKNOWN_BIT)
+        for schedule in range(tz_of_schedule.shape[0]):
+            state = hour_state(schedule, query, tz_of_schedule, day_slot, minute, bitmap_of, open_bits, unknown_bits)
+            serves = state == OPEN or (allow_unknown and state == UNKNOWN)
+            bits |= np.uint64(serves) << np.uint64(schedule % _N_BITS)
+        out[query] = bits
+
+
+def schedule_bit(schedule: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return the bit that stands for each schedule, in uint64 of which each bit is shared by few."""
+    return np.where(schedule < 0, UNKNOWN_BIT, schedule % _N_BITS).astype(np.uint8)

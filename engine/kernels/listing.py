@@ -93,13 +93,22 @@ def _outside(px: float, py: float, resolution: int, parent: int) -> bool:
 
 @inlined_kernel
 def _finish_leaf(
-    neighbours: Neighbours, leaf: int, listed: NDArray[np.int64], squares: NDArray[np.float64], n: int, near_m: float
+    neighbours: Neighbours,
+    leaf: int,
+    listed: NDArray[np.int64],
+    squares: NDArray[np.float64],
+    n: int,
+    near_m: float,
+    schedule_bit: NDArray[np.uint8],
 ) -> None:
     first = neighbours.start[leaf]
     steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0
+    bits = np.uint64(0)
     for at in range(n):
+        bits |= np.uint64(1) << np.uint64(schedule_bit[listed[at]])
         step = min(STEPS - 1, int(math.sqrt(squares[at]) * steps_per_m))
         neighbours.entry[first + at] = np.uint32((step << ROW_BITS) | listed[at])
+    neighbours.schedule_bits[leaf] = bits
     neighbours.near_m[leaf] = near_m * (1.0 - 1e-6) - 1e-3  # below any rounding
     neighbours.start[leaf + 1] = first + n
 
@@ -233,7 +242,7 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
                     squares[n] = near_m * near_m
                     n += 1
                 neighbours.whole[n_leaves] = more >= 0
-                _finish_leaf(neighbours, n_leaves, listed, squares, n, near_m)
+                _finish_leaf(neighbours, n_leaves, listed, squares, n, near_m, part.schedule_bit)
                 neighbours.slot[slot] = n_leaves
                 n_leaves += 1
             workshop.value[known] = neighbours.slot[slot]

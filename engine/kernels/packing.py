@@ -45,7 +45,8 @@ def neighbours_at(packed: Packed, at: int) -> Neighbours:
         flat(packed, at + 3, np.int32),
         flat(packed, at + 4, np.float32),
         flat(packed, at + 5, np.bool_),
-        flat(packed, at + 6, np.uint32),
+        flat(packed, at + 6, np.uint64),
+        flat(packed, at + 7, np.uint32),
     )
 
 
@@ -81,27 +82,29 @@ def part_at(packed: Packed, at: int) -> Part:
         ),
         flat(packed, at + 6, np.int64),
         neighbours_at(packed, at + 7),
-        flat(packed, at + 14, np.float64),
-        flat(packed, at + 15, np.float32),
-        grid(packed, at + 16, np.float64),
-        flat(packed, at + 17, np.int64),
-        flat(packed, at + 18, np.int64),
-        flat(packed, at + 19, np.int32),
+        flat(packed, at + 15, np.float64),
+        flat(packed, at + 16, np.float32),
+        flat(packed, at + 17, np.uint64),
+        flat(packed, at + 18, np.uint8),
+        grid(packed, at + 19, np.float64),
         flat(packed, at + 20, np.int64),
-        flat(packed, at + 21, np.int32),
-        flat(packed, at + 22, np.uint8),
-        flat(packed, at + 23, np.uint8),
-        flat(packed, at + 24, np.float64),
-        flat(packed, at + 25, np.int64),
+        flat(packed, at + 21, np.int64),
+        flat(packed, at + 22, np.int32),
+        flat(packed, at + 23, np.int64),
+        flat(packed, at + 24, np.int32),
+        flat(packed, at + 25, np.uint8),
+        flat(packed, at + 26, np.uint8),
+        flat(packed, at + 27, np.float64),
+        flat(packed, at + 28, np.int64),
         Polygons(
-            grid(packed, at + 26, np.float64),
-            flat(packed, at + 27, np.int64),
-            grid(packed, at + 28, np.float64),
+            grid(packed, at + 29, np.float64),
+            flat(packed, at + 30, np.int64),
+            grid(packed, at + 31, np.float64),
         ),
     )
 
 
-ARRAYS_A_PART = 29
+ARRAYS_A_PART = 32
 
 
 @inlined_kernel
@@ -141,6 +144,7 @@ def asks_at(packed: Packed) -> Asks:
         flat(packed, 5, np.int64),
         flat(packed, 6, np.int64),
         flat(packed, 7, np.bool_),
+        flat(packed, 8, np.uint64),
     )
 
 

@@ -11,6 +11,7 @@ from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import max_chord_sq
 
 _ROW = (1 << ROW_BITS) - 1
+ALL_SCHEDULES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _NO_RANK = np.iinfo(np.int64).max
 
 
@@ -156,6 +157,10 @@ def search_list(
     near_m = np.float64(neighbours.near_m[leaf])
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
+    is_open = asks.open_schedules[query] if checked else ALL_SCHEDULES
+    is_whole = checked and terms.ask_area and neighbours.whole[leaf]
+    if not neighbours.schedule_bits[leaf] & is_open:
+        return is_whole
     worst = max_chord_sq(terms.limit_m) if checked else math.inf
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
     most_steps = STEPS
@@ -167,6 +172,8 @@ def search_list(
         if (word >> ROW_BITS) > most_steps:
             return True
         i = int(word & _ROW)
+        if not (is_open >> np.uint64(part.schedule_bit[i])) & np.uint64(1):
+            continue
         chord_sq = chord_sq_to(part.xyz, i, x, y, z)
         if chord_sq > worst or version.dead[part.row[i]]:
             continue
@@ -176,7 +183,41 @@ def search_list(
         if filled > last and best.chord_sq[query, last] < worst:
             worst = best.chord_sq[query, last]
             most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
-    return bool(math.sqrt(worst) + off_m < near_m or (checked and terms.ask_area and neighbours.whole[leaf]))
+    return bool(math.sqrt(worst) + off_m < near_m or is_whole)
+
+
+@inlined_kernel
+def _push_children(
+    part: Part,
+    node: int,
+    x: float,
+    y: float,
+    z: float,
+    worst: float,
+    is_open: np.uint64,
+    ask_area: bool,
+    stack: NDArray[np.int64],
+    least: NDArray[np.float64],
+    top: int,
+) -> int:
+    # Stack the children that may hold an answer, the nearest on top; return how high the stack is.
+    forest = part.forest
+    bottom = top
+    for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
+        if not part.schedule_bits[child] & is_open:
+            continue
+        bound = _least_chord_sq(forest.center, forest.radius, child, x, y, z)
+        if bound > worst or (ask_area and bound > part.reach_sq[child]):
+            continue
+        at = top
+        while at > bottom and least[at - 1] < bound:
+            stack[at] = stack[at - 1]
+            least[at] = least[at - 1]
+            at -= 1
+        stack[at] = child
+        least[at] = bound
+        top += 1
+    return top
 
 
 @inlined_kernel
@@ -198,6 +239,9 @@ def search_tree(
     forest = part.forest
     stack, least = room.stack, room.least
     ask_area = checked and terms.ask_area
+    is_open = asks.open_schedules[query] if checked else ALL_SCHEDULES
+    if not part.schedule_bits[root] & is_open:
+        return
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
     limit = max_chord_sq(terms.limit_m) if checked else math.inf
@@ -212,25 +256,15 @@ def search_tree(
         if least[top] > worst or (ask_area and least[top] > part.reach_sq[node]):
             continue
         for i in range(forest.start[node], forest.stop[node] if forest.n_children[node] == 0 else forest.start[node]):
+            if not (is_open >> np.uint64(part.schedule_bit[i])) & np.uint64(1):
+                continue
             chord_sq = chord_sq_to(part.xyz, i, x, y, z)
             if chord_sq > worst or version.dead[part.row[i]]:
                 continue
             if not checked or serves(part, i, version.units, hours, asks, terms, query, chord_sq):
                 filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
                 worst = min(limit, best.chord_sq[query, last])
-        bottom = top
-        for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
-            bound = _least_chord_sq(forest.center, forest.radius, child, x, y, z)
-            if bound > worst:
-                continue
-            at = top
-            while at > bottom and least[at - 1] < bound:
-                stack[at] = stack[at - 1]
-                least[at] = least[at - 1]
-                at -= 1
-            stack[at] = child
-            least[at] = bound
-            top += 1
+        top = _push_children(part, node, x, y, z, worst, is_open, ask_area, stack, least, top)
 
 
 @inlined_kernel

@@ -48,6 +48,8 @@ class Neighbours(NamedTuple):
         float32[l]: every row nearer than this to the leaf's centre is listed.
     whole
         bool[l]: every row whose area reaches into the leaf is listed.
+    schedule_bits
+        uint64[l]: the schedules of the leaf's rows, each as `schedule_bit` says.
     entry
         uint32[e]: row in index order, and above it how far it is from the leaf's centre at least, in
         64ths of ``near_m``; nearest first.
@@ -59,6 +61,7 @@ class Neighbours(NamedTuple):
     start: NDArray[np.int32]
     near_m: NDArray[np.float32]
     whole: NDArray[np.bool_]
+    schedule_bits: NDArray[np.uint64]
     entry: NDArray[np.uint32]
 
 
@@ -104,6 +107,8 @@ class Part(NamedTuple):
     reach_sq, reach_m
         float64[m] and float32[n]: no area of a node's rows goes farther from its row than this squared
         chord, and none of a row's farther than this chord.
+    schedule_bits, schedule_bit
+        uint64[m] and uint8[n]: the schedules of a node's rows, and the bit of a row's own.
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
@@ -119,6 +124,8 @@ class Part(NamedTuple):
     neighbours: Neighbours
     reach_sq: NDArray[np.float64]
     reach_m: NDArray[np.float32]
+    schedule_bits: NDArray[np.uint64]
+    schedule_bit: NDArray[np.uint8]
     xyz: NDArray[np.float64]
     row: NDArray[np.int64]
     rank: NDArray[np.int64]
@@ -193,6 +200,8 @@ class Asks(NamedTuple):
         int64[q].
     enough_features
         bool[f] by set of features.
+    open_schedules
+        uint64[q]: a schedule whose `schedule_bit` is not among these is not open at the time of the query.
     """
 
     lat: NDArray[np.float64]
@@ -203,6 +212,7 @@ class Asks(NamedTuple):
     wait_us: NDArray[np.int64]
     quantity: NDArray[np.int64]
     enough_features: NDArray[np.bool_]
+    open_schedules: NDArray[np.uint64]
 
 
 class Terms(NamedTuple):
