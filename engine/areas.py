@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from engine.errors import InvalidColumnError
 from engine.inputs import Column, as_list
 from geo.areas import check_areas
+from geo.kernels.metric import EARTH_RADIUS_M
+from geo.kernels.polygons import reaches
 from geo.polygons import PolygonTable, polygon_table
 
 __all__ = ["EVERYWHERE", "POLYGON", "RADIUS", "AreaColumns", "area_columns"]
@@ -43,21 +45,20 @@ class AreaColumns(NamedTuple):
     polygon: NDArray[np.int64]
     polygons: PolygonTable
 
-    def reach_m(self, lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float64]:
+    def reach_m(self, lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float32]:
         """
-        Return for rows at these places, float64[n] each, a chord in metres beyond which their areas hold no place.
+        Return how far the areas of rows at these places, float64[n] each, reach: float32[n, 2], chords in metres.
 
-        A polygon lies in its box, and no corner of a box is farther than the way along a meridian (a degree
-        is under 111.7 km) and then a parallel (under 111.4 km times the largest cosine of latitude there).
+        An area holds every place nearer than the first, and none beyond the second.
         """
-        reach = np.where(self.kind == RADIUS, self.radius_m * (1.0 + 1e-9) + 1e-3, np.inf)
-        held = self.polygon >= 0
-        west, south, east, north = self.polygons.boxes[self.polygon[held]].T
-        d_lat = np.maximum(np.abs(north - lat[held]), np.abs(lat[held] - south))
-        d_lng = np.maximum(np.abs(east - lng[held]), np.abs(lng[held] - west))
-        nearest_equator = np.where((south <= 0.0) & (north >= 0.0), 0.0, np.minimum(np.abs(south), np.abs(north)))
-        reach[held] = 111_700.0 * d_lat + 111_400.0 * np.cos(np.radians(nearest_equator)) * d_lng + 1.0
-        return reach
+        reach = np.full((self.kind.size, 2), np.inf)
+        limited = self.kind == RADIUS
+        chord_m = 2 * EARTH_RADIUS_M * np.sin(np.minimum(self.radius_m[limited] / (2 * EARTH_RADIUS_M), np.pi / 2))
+        reach[limited, 0] = np.maximum(0.0, chord_m * (1.0 - 1e-9) - 1e-3)
+        reach[limited, 1] = self.radius_m[limited] * (1.0 + 1e-9) + 1e-3
+        if self.polygons.boxes.size:
+            reaches(self.polygons.edges, self.polygons.starts, self.polygons.boxes, self.polygon, lat, lng, reach)
+        return np.nextafter(reach.astype(np.float32), np.array([0.0, np.inf], np.float32))
 
     def take(self, rows: NDArray[np.int64]) -> AreaColumns:
         """Return the areas of these rows, with only the polygons that they use."""

@@ -65,7 +65,7 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "part.neighbours.schedule_bits": ("leaves",),
     "part.neighbours.entry": ("entries",),
     "part.reach_sq": ("nodes",),
-    "part.reach_m": ("public",),
+    "part.reach_m": ("public", 2),
     "part.schedule_bits": ("nodes",),
     "part.schedule_bit": ("public",),
     "part.xyz": ("public", 3),

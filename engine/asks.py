@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
-from engine.kernels.hours import open_schedules
-from engine.kernels.search import ALL_SCHEDULES
+from engine.kernels.hours import N_BITS, open_schedules
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.local_time import check_instants
 from geo.metric import ecef
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks", "question_of"]
 
 CHECKS = ("open", "serves", "capacity")
+_ALL_SCHEDULES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _MOST_SCHEDULES = 1024  # each instant looks at all of them
 NAT = np.iinfo(np.int64).min
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -128,12 +128,15 @@ def parse_asks(
         enough_features=vocabulary.enough_features(question.features),
         open_schedules=_open_schedules(hours, instant, allow_unknown=question.unknown_hours == "allow"),
     )
+    ask_open = "open" in question.require
     terms = Terms(
         limit_m=np.inf if limit is None else float(limit),
         allow_unknown=question.unknown_hours == "allow",
-        ask_open="open" in question.require,
+        ask_open=ask_open,
         ask_area="serves" in question.require,
         ask_units="capacity" in question.require,
+        ask_features=not asks.enough_features.all(),
+        bits_decide=not ask_open or hours.tz_of_schedule.size <= N_BITS,
     )
     return asks, terms, hours
 
@@ -184,7 +187,7 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
 
 def _open_schedules(hours: Hours, instant: NDArray[np.int64], *, allow_unknown: bool) -> NDArray[np.uint64]:
     """Return which schedules may be open for each query, as bits: all where it is not asked, or not worth finding."""
-    out = np.full(instant.size, ALL_SCHEDULES, np.uint64)
+    out = np.full(instant.size, _ALL_SCHEDULES, np.uint64)
     timed = instant >= 0
     if timed.any() and hours.tz_of_schedule.size <= _MOST_SCHEDULES:
         bits = np.empty(hours.minute.shape[1], np.uint64)

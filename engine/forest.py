@@ -52,7 +52,7 @@ def largest_in_nodes(of_row: NDArray[np.float64], forest: Forest) -> NDArray[np.
 
 
 def bits_in_nodes(bit: NDArray[np.uint8], forest: Forest) -> NDArray[np.uint64]:
-    """Return the bits of each node's rows; ``bit`` is uint8[n] in index order, below 64."""
+    """Return the bits of each node's rows; ``bit`` is uint8[n] in index order; 64 and above count for none."""
     out = np.empty(forest.radius.size, np.uint64)
     kernels.spread_bits(np.ascontiguousarray(bit), forest, out)
     return out

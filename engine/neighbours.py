@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.kernels import listing as kernels
 from engine.kernels.gathering import MAX_ENTRIES, WELL_KNOWN
 from engine.kernels.state import NONE, ROW_BITS, STACK, Neighbours, Part, Workshop
-from engine.packing import pack
+from engine.packing import arrays_of, pack
 from geo.kernels.lattice import N_FACES
 
 __all__ = ["Neighbours", "list_neighbours", "no_neighbours"]
@@ -152,9 +152,8 @@ class _ListBuilder:
         if all(one >= other for one, other in zip(have, wanted, strict=True)):
             return
         grown = _neighbours(made.root, *(max(one, 2 * other) for one, other in zip(have, wanted, strict=True)))
-        for old, new, n in zip(
-            made[1:], grown[1:], (used[0], used[1], used[2] + 1, used[2], used[2], used[2], used[3]), strict=True
-        ):
+        n_used = (used[0], used[1], used[2] + 1, used[2], used[2], used[2], used[3])
+        for old, new, n in zip(arrays_of(made[1:]), arrays_of(grown[1:]), n_used, strict=True):
             new[:n] = old[:n]
         self._made = grown
 

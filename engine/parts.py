@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.columns import PUBLIC, Columns
 from engine.forest import bits_in_nodes, build_forest, largest_in_nodes
 from engine.kernels.hours import schedule_bit
-from engine.kernels.state import Part, Polygons
+from engine.kernels.state import NEVER, Part, Polygons
 from engine.neighbours import list_neighbours, no_neighbours
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
@@ -115,14 +115,14 @@ def build_part(
     root_of_offer[offers] = np.arange(offers.size)
     areas = columns.areas
     forest = build_forest(xyz, np.ascontiguousarray(key[order]), np.append(tree_start, rows.size).astype(np.int64))
-    reach_m = np.nextafter(areas.reach_m(columns.lat, columns.lng)[rows].astype(np.float32), np.float32(np.inf))
+    reach_m = areas.reach_m(columns.lat, columns.lng)[rows]
     schedule = columns.schedule[rows]
-    bit = schedule_bit(schedule)
+    bit = np.where(columns.flags[rows] > 0, np.uint8(NEVER), schedule_bit(schedule))
     part = Part(
         forest=forest,
         root_of_offer=root_of_offer,
         neighbours=no_neighbours(root_of_offer.size),
-        reach_sq=largest_in_nodes(reach_m.astype(np.float64), forest) ** 2,
+        reach_sq=largest_in_nodes(reach_m[:, 1].astype(np.float64), forest) ** 2,
         reach_m=reach_m,
         schedule_bits=bits_in_nodes(bit, forest),
         schedule_bit=bit,

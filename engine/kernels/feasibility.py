@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.hours import hour_state
-from engine.kernels.state import NO_LEAD, Asks, Hours, Part, Terms, Units, units_left
+from engine.kernels.state import NEVER, NO_LEAD, Asks, Hours, Part, Terms, Units, units_left
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import told_distance_m
 from geo.kernels.polygons import covers
@@ -47,7 +47,7 @@ def area_contains(part: Part, i: int, lat: float, lng: float, chord_sq: float) -
 
 
 @inlined_kernel
-def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, query: int) -> int:
+def _hours_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, query: int) -> int:
     if terms.ask_open and asks.instant[query] >= 0:
         state = hour_state(
             part.schedule[i],
@@ -64,9 +64,12 @@ def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, qu
                 return HOURS_UNKNOWN
         elif state != _OPEN:
             return CLOSED
-    if asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < part.lead_s[i] * 1_000_000:
-        return TOO_SOON
     return MATCHED
+
+
+@inlined_kernel
+def _is_too_soon(part: Part, i: int, asks: Asks, query: int) -> bool:
+    return bool(asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < part.lead_s[i] * 1_000_000)
 
 
 @inlined_kernel
@@ -80,9 +83,11 @@ def refusal(
         return SUSPENDED
     if not asks.enough_features[part.feature_set[i]]:
         return FEATURE_MISSING
-    code = _time_refusal(part, i, hours, asks, terms, query)
+    code = _hours_refusal(part, i, hours, asks, terms, query)
     if code != MATCHED:
         return code
+    if _is_too_soon(part, i, asks, query):
+        return TOO_SOON
     if terms.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
         return OUTSIDE_AREA
     left = units_left(units, part.row[i])
@@ -94,23 +99,34 @@ def refusal(
 
 
 @inlined_kernel
+def is_awake(part: Part, i: int, open_schedules: np.uint64) -> bool:
+    """Tell whether a row is neither paused nor suspended, and its schedule's bit is among those of a query."""
+    bit = part.schedule_bit[i]
+    return bool(bit < NEVER and (open_schedules >> np.uint64(bit)) & np.uint64(1))
+
+
+@inlined_kernel
 def serves(
     part: Part, i: int, units: Units, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
 ) -> bool:
-    """Tell whether `refusal` finds no reason: the same questions, the cheap ones that refuse most first."""
+    """Tell whether `refusal` finds no reason in a row that `is_awake`: cheap questions that refuse most come first."""
+    is_near = True
     if terms.ask_area:
-        reach_m = np.float64(part.reach_m[i])
-        if chord_sq > reach_m * reach_m:
+        inner_m, outer_m = np.float64(part.reach_m[i, 0]), np.float64(part.reach_m[i, 1])
+        if chord_sq > outer_m * outer_m:
             return False
+        is_near = bool(chord_sq < inner_m * inner_m)
     if terms.ask_units:
         left = units_left(units, part.row[i])
         if 0 <= left < asks.quantity[query]:
             return False
-    if part.flags[i] != 0 or not asks.enough_features[part.feature_set[i]]:
+    if terms.ask_features and not asks.enough_features[part.feature_set[i]]:
         return False
-    if _time_refusal(part, i, hours, asks, terms, query) != MATCHED:
+    if not terms.bits_decide and _hours_refusal(part, i, hours, asks, terms, query) != MATCHED:
         return False
-    if terms.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
+    if _is_too_soon(part, i, asks, query):
+        return False
+    if not is_near and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
         return False
     return terms.limit_m == math.inf or told_distance_m(chord_sq) <= terms.limit_m
 

@@ -127,12 +127,13 @@ def build(
 # Axes: n rows, m nodes.
 @kernel
 def spread_bits(bit: NDArray[np.uint8], forest: Forest, out: NDArray[np.uint64]) -> None:
-    """Write to ``out``, shape (m,), the bits of each node's rows; ``bit`` in index order, shape (n,), below 64."""
+    """Write to ``out``, shape (m,), the bits of each node's rows; ``bit`` in index order, shape (n,)."""
     for node in range(out.shape[0] - 1, -1, -1):  # children stand behind their parents
         bits = np.uint64(0)
         if forest.n_children[node] == 0:
             for i in range(forest.start[node], forest.stop[node]):
-                bits |= np.uint64(1) << np.uint64(bit[i])
+                if bit[i] < 64:
+                    bits |= np.uint64(1) << np.uint64(bit[i])
         for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
             bits |= out[child]
         out[node] = bits

@@ -107,7 +107,7 @@ def reaching(
             for row in range(forest.start[node], forest.stop[node]):
                 dx, dy, dz = xyz[row, 0] - x, xyz[row, 1] - y, xyz[row, 2] - z
                 square = dx * dx + dy * dy + dz * dz
-                bound = radius_m + part.reach_m[row]
+                bound = radius_m + part.reach_m[row, 1]
                 if square >= beyond_sq and square <= bound * bound:
                     if found == room:
                         return -1

@@ -11,9 +11,9 @@ __all__ = ["CLOSED", "OPEN", "UNKNOWN", "hour_state", "open_schedules"]
 
 CLOSED, OPEN, UNKNOWN = 0, 1, 2
 
-_N_BITS = 63
+N_BITS = 63
 UNKNOWN_BIT = 63
-"""Of rows without hours; other schedules share the bits below, by their number."""
+"""Of rows without hours; other schedules share the `N_BITS` below, by their number."""
 
 
 # Axes: S schedules, z time zones, q queries, d days (slots), b bitmaps.
@@ -91,10 +91,10 @@ def open_schedules(
         for schedule in range(tz_of_schedule.shape[0]):
             state = hour_state(schedule, query, tz_of_schedule, day_slot, minute, bitmap_of, open_bits, unknown_bits)
             serves = state == OPEN or (allow_unknown and state == UNKNOWN)
-            bits |= np.uint64(serves) << np.uint64(schedule % _N_BITS)
+            bits |= np.uint64(serves) << np.uint64(schedule % N_BITS)
         out[query] = bits
 
 
 def schedule_bit(schedule: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Return the bit that stands for each schedule, in uint64 of which each bit is shared by few."""
-    return np.where(schedule < 0, UNKNOWN_BIT, schedule % _N_BITS).astype(np.uint8)
+    return np.where(schedule < 0, UNKNOWN_BIT, schedule % N_BITS).astype(np.uint8)

@@ -21,6 +21,7 @@ from engine.kernels.state import (
     FIRST_SLOT,
     N_I,
     N_J,
+    NEVER,
     NONE,
     RESOLUTION,
     ROW_BITS,
@@ -105,7 +106,8 @@ def _finish_leaf(
     steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0
     bits = np.uint64(0)
     for at in range(n):
-        bits |= np.uint64(1) << np.uint64(schedule_bit[listed[at]])
+        bit = schedule_bit[listed[at]]
+        bits |= np.uint64(bit < NEVER) << np.uint64(bit & 63)
         step = min(STEPS - 1, int(math.sqrt(squares[at]) * steps_per_m))
         neighbours.entry[first + at] = np.uint32((step << ROW_BITS) | listed[at])
     neighbours.schedule_bits[leaf] = bits

@@ -67,14 +67,14 @@ def nearest(
         locate(base.neighbours, asks.xyz, asks.offer, first, n, room)
         if checked:
             for at in range(n):
-                fetch_ahead(base.neighbours, base.xyz, leaf, at, n)
+                fetch_ahead(base, asks, first, leaf, at, n, True)
                 clear(best, first + at)
                 settled[at] = leaf[at] >= 0 and search_list(
                     base, version, hours, asks, terms, first + at, True, leaf[at], off_m[at], best
                 )
         else:
             for at in range(n):
-                fetch_ahead(base.neighbours, base.xyz, leaf, at, n)
+                fetch_ahead(base, asks, first, leaf, at, n, False)
                 settled[at] = leaf[at] >= 0 and scan_list(base, asks, first + at, leaf[at], off_m[at], best)
             for at in range(n):
                 fetch_rows(base, best, first + at, first + n)

@@ -14,6 +14,7 @@ from engine.kernels.state import (
     NONE,
     RESOLUTION,
     ROW_BITS,
+    Asks,
     Best,
     Neighbours,
     Part,
@@ -96,22 +97,33 @@ def locate(
 
 
 @inlined_kernel
-def fetch_ahead(neighbours: Neighbours, xyz: NDArray[np.float64], leaf: NDArray[np.int32], at: int, n: int) -> None:
+def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at: int, n: int, checked: bool) -> None:
     """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then rows."""
+    neighbours = part.neighbours
     ahead = at + 16
     if ahead < n and leaf[ahead] >= 0:
         prefetch(neighbours.start, leaf[ahead])
         prefetch(neighbours.near_m, leaf[ahead])
+        if checked:
+            prefetch(neighbours.schedule_bits, leaf[ahead])
+            prefetch(neighbours.whole, leaf[ahead])
     ahead = at + 8
     if ahead < n and leaf[ahead] >= 0:
-        first = neighbours.start[leaf[ahead]]
-        prefetch(neighbours.entry, first)
-        prefetch(neighbours.entry, first + 16)
+        start = neighbours.start[leaf[ahead]]
+        prefetch(neighbours.entry, start)
+        prefetch(neighbours.entry, start + 16)
     ahead = at + 4
     if ahead < n and leaf[ahead] >= 0:
-        first = neighbours.start[leaf[ahead]]
-        for entry in range(first, min(first + 6, neighbours.start[leaf[ahead] + 1])):
-            prefetch(xyz, int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1)))
+        if checked and not neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:
+            return
+        start = neighbours.start[leaf[ahead]]
+        for entry in range(start, min(start + 6, neighbours.start[leaf[ahead] + 1])):
+            row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
+            if checked:
+                prefetch(part.schedule_bit, row)
+                prefetch(part.reach_m, row)
+                prefetch(part.row, row)
+            prefetch(part.xyz, row)
 
 
 @inlined_kernel

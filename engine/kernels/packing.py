@@ -83,7 +83,7 @@ def part_at(packed: Packed, at: int) -> Part:
         flat(packed, at + 6, np.int64),
         neighbours_at(packed, at + 7),
         flat(packed, at + 15, np.float64),
-        flat(packed, at + 16, np.float32),
+        grid(packed, at + 16, np.float32),
         flat(packed, at + 17, np.uint64),
         flat(packed, at + 18, np.uint8),
         grid(packed, at + 19, np.float64),

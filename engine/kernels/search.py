@@ -5,13 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.feasibility import chord_sq_to, serves
+from engine.kernels.feasibility import chord_sq_to, is_awake, serves
 from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import max_chord_sq
 
 _ROW = (1 << ROW_BITS) - 1
-ALL_SCHEDULES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _NO_RANK = np.iinfo(np.int64).max
 
 
@@ -157,9 +156,8 @@ def search_list(
     near_m = np.float64(neighbours.near_m[leaf])
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
-    is_open = asks.open_schedules[query] if checked else ALL_SCHEDULES
     is_whole = checked and terms.ask_area and neighbours.whole[leaf]
-    if not neighbours.schedule_bits[leaf] & is_open:
+    if checked and not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
         return is_whole
     worst = max_chord_sq(terms.limit_m) if checked else math.inf
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
@@ -172,7 +170,7 @@ def search_list(
         if (word >> ROW_BITS) > most_steps:
             return True
         i = int(word & _ROW)
-        if not (is_open >> np.uint64(part.schedule_bit[i])) & np.uint64(1):
+        if checked and not is_awake(part, i, asks.open_schedules[query]):
             continue
         chord_sq = chord_sq_to(part.xyz, i, x, y, z)
         if chord_sq > worst or version.dead[part.row[i]]:
@@ -194,6 +192,7 @@ def _push_children(
     y: float,
     z: float,
     worst: float,
+    checked: bool,
     is_open: np.uint64,
     ask_area: bool,
     stack: NDArray[np.int64],
@@ -204,7 +203,7 @@ def _push_children(
     forest = part.forest
     bottom = top
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
-        if not part.schedule_bits[child] & is_open:
+        if checked and not part.schedule_bits[child] & is_open:
             continue
         bound = _least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
@@ -239,9 +238,7 @@ def search_tree(
     forest = part.forest
     stack, least = room.stack, room.least
     ask_area = checked and terms.ask_area
-    is_open = asks.open_schedules[query] if checked else ALL_SCHEDULES
-    if not part.schedule_bits[root] & is_open:
-        return
+    is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
     limit = max_chord_sq(terms.limit_m) if checked else math.inf
@@ -256,7 +253,7 @@ def search_tree(
         if least[top] > worst or (ask_area and least[top] > part.reach_sq[node]):
             continue
         for i in range(forest.start[node], forest.stop[node] if forest.n_children[node] == 0 else forest.start[node]):
-            if not (is_open >> np.uint64(part.schedule_bit[i])) & np.uint64(1):
+            if checked and not is_awake(part, i, is_open):
                 continue
             chord_sq = chord_sq_to(part.xyz, i, x, y, z)
             if chord_sq > worst or version.dead[part.row[i]]:
@@ -264,7 +261,7 @@ def search_tree(
             if not checked or serves(part, i, version.units, hours, asks, terms, query, chord_sq):
                 filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
                 worst = min(limit, best.chord_sq[query, last])
-        top = _push_children(part, node, x, y, z, worst, is_open, ask_area, stack, least, top)
+        top = _push_children(part, node, x, y, z, worst, checked, is_open, ask_area, stack, least, top)
 
 
 @inlined_kernel

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from engine.kernels.forest import MAX_CHILDREN, Forest
 from geo.jit import inlined_kernel
 
+NEVER = 64
 NO_LEAD = -(2**62)
 PAGE_BITS = 10
 PAGE_ROWS = 1 << PAGE_BITS
@@ -105,10 +106,11 @@ class Part(NamedTuple):
     neighbours
         The rows near every cell; no leaves where none were listed.
     reach_sq, reach_m
-        float64[m] and float32[n]: no area of a node's rows goes farther from its row than this squared
-        chord, and none of a row's farther than this chord.
+        float64[m] and float32[n, 2]: no area of a node's rows goes farther from its row than this squared chord; a
+        row's own holds every place nearer than the first chord, and none beyond the second.
     schedule_bits, schedule_bit
-        uint64[m] and uint8[n]: the schedules of a node's rows, and the bit of a row's own.
+        uint64[m] and uint8[n]: the schedules of a node's rows, and the bit of a row's own; `NEVER` for a row that is
+        paused or suspended, whose schedule counts for no node and no leaf.
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
@@ -223,8 +225,10 @@ class Terms(NamedTuple):
     ----------
     limit_m
         The farthest told distance, inf for none.
-    allow_unknown, ask_open, ask_area, ask_units
+    allow_unknown, ask_open, ask_area, ask_units, ask_features
         What counts.
+    bits_decide
+        Whether ``Asks.open_schedules`` says all about hours: no two schedules share a bit, or hours do not count.
     """
 
     limit_m: float
@@ -232,6 +236,8 @@ class Terms(NamedTuple):
     ask_open: bool
     ask_area: bool
     ask_units: bool
+    ask_features: bool
+    bits_decide: bool
 
 
 class Best(NamedTuple):

@@ -1,5 +1,7 @@
 """Does an area contain a place, exactly: edges straight in longitude and latitude, the boundary included."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -143,3 +145,85 @@ def touches_box(
         if abs(middle) <= reach * (1.0 + 1e-9) + 1e-12:
             return True
     return False
+
+
+_LEAST_M, _MOST_M = 110_570.0, 111_700.0  # of a degree of latitude
+_LEAST_EQUATOR_M, _MOST_EQUATOR_M = 111_319.0, 111_700.0  # of a degree of longitude by the cosine of latitude
+_FAR_M = 100_000.0  # a chord so long is shorter than the way over ground by a part in 100 000
+_MOST_EDGES = 1024
+
+
+@kernel
+def _segment_sq(x1: float, y1: float, x2: float, y2: float) -> float:
+    # The squared distance of the origin from a segment.
+    dx, dy = x2 - x1, y2 - y1
+    along = dx * dx + dy * dy
+    t = min(1.0, max(0.0, -(x1 * dx + y1 * dy) / along)) if along > 0.0 else 0.0
+    x, y = x1 + t * dx, y1 + t * dy
+    return x * x + y * y
+
+
+# Axes: n rows, p polygons, e edges.
+@kernel
+def reaches(
+    edges: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    polygon: NDArray[np.int64],
+    lat: NDArray[np.float64],
+    lng: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """
+    Write how far areas reach from places: the area holds all nearer than the first chord, and none beyond the second.
+
+    Parameters
+    ----------
+    edges, starts, boxes
+        As of `geo.polygons.PolygonTable`, shapes (e, 4), (p + 1,) and (p, 4).
+    polygon, lat, lng
+        Each row's polygon (-1: it is passed over) and place in degrees, shape (n,).
+    out
+        Metres, shape (n, 2).
+
+    Notes
+    -----
+    The way that is straight in degrees is no shorter than the chord, and at no latitude of it is a degree longer than
+    the constants say: vertices bound the second. The shortest way to the boundary crosses no latitude at which a degree
+    is shorter than at the farthest that the area has: its edges bound the first. Of areas of many edges only the box
+    is looked at.
+    """
+    for row in range(out.shape[0]):
+        number = polygon[row]
+        if number < 0:
+            continue
+        y, x = lat[row], lng[row]
+        west, south, east, north = boxes[number]
+        low, high = min(south, y), max(north, y)
+        widest = 1.0 if low <= 0.0 <= high else math.cos(math.radians(min(abs(low), abs(high))))
+        start, stop = starts[number], starts[number + 1]
+        most = 0.0
+        if stop - start > _MOST_EDGES:
+            dx, dy = max(abs(west - x), abs(east - x)) * widest * _MOST_EQUATOR_M, max(north - y, y - south) * _MOST_M
+            most = dx * dx + dy * dy
+        else:
+            for i in range(start, stop):
+                dx, dy = (edges[i, 0] - x) * widest * _MOST_EQUATOR_M, (edges[i, 1] - y) * _MOST_M
+                most = max(most, dx * dx + dy * dy)
+        out[row, 0] = 0.0
+        out[row, 1] = math.sqrt(most) * (1.0 + 1e-9) + 1e-3
+        farthest = max(abs(low), abs(high)) + 0.001 + out[row, 1] / _LEAST_M
+        if (
+            stop - start > _MOST_EDGES
+            or out[row, 1] > _FAR_M
+            or farthest > 89.0
+            or not covers(edges, start, stop, x, y)
+        ):
+            continue
+        width = math.cos(math.radians(farthest)) * _LEAST_EQUATOR_M
+        least = math.inf
+        for i in range(start, stop):
+            x1, y1 = (edges[i, 0] - x) * width, (edges[i, 1] - y) * _LEAST_M
+            x2, y2 = (edges[i, 2] - x) * width, (edges[i, 3] - y) * _LEAST_M
+            least = min(least, _segment_sq(x1, y1, x2, y2))
+        out[row, 0] = max(0.0, math.sqrt(least) * (1.0 - 1e-4) - 1e-2)
