@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,7 @@ REASONS = (
 """Why a point does not match, by code; the first that fails in this order is told."""
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A point that can serve, and how far it is in metres."""
 
     point_id: str
@@ -42,8 +41,7 @@ class Match:
     distance_m: float
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The matches of one question, nearest first, and the version of the index they come from."""
 
     matches: list[Match]

@@ -21,16 +21,29 @@ from geo.places import check_latlng
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from engine.hours import ScheduleBook
     from engine.vocabulary import Vocabulary
 
-__all__ = ["Question", "as_instants_us", "offer_codes", "parse_asks", "question_of"]
+__all__ = [
+    "CHECKS",
+    "EPOCH",
+    "MICROSECOND",
+    "Question",
+    "as_instants_us",
+    "hours_at",
+    "offer_codes",
+    "open_schedules_at",
+    "parse_asks",
+    "question_of",
+    "terms_of",
+]
 
 CHECKS = ("open", "serves", "capacity")
 _ALL_SCHEDULES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _MOST_SCHEDULES = 1024  # each instant looks at all of them
 NAT = np.iinfo(np.int64).min
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND = dt.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +129,6 @@ def parse_asks(
         raise InvalidQueryError("asked_at", "needs at, the time for which it is asked", position=position)
     wait_us = np.where((at_us == NAT) | (asked_us == NAT), NO_LEAD, at_us - asked_us)
     instant, hours = _hours(vocabulary, at_us, wanted="open" in question.require)
-    limit = question.max_distance_m
     asks = Asks(
         lat=lats,
         lng=lngs,
@@ -128,17 +140,23 @@ def parse_asks(
         enough_features=vocabulary.enough_features(question.features),
         open_schedules=_open_schedules(hours, instant, allow_unknown=question.unknown_hours == "allow"),
     )
+    ask_features = not asks.enough_features.all()
+    return asks, terms_of(question, ask_features=ask_features, n_schedules=hours.tz_of_schedule.size), hours
+
+
+def terms_of(question: Question, *, ask_features: bool, n_schedules: int) -> Terms:
+    """Return what counts in all questions of a call, where so many schedules are known."""
+    limit = question.max_distance_m
     ask_open = "open" in question.require
-    terms = Terms(
+    return Terms(
         limit_m=np.inf if limit is None else float(limit),
         allow_unknown=question.unknown_hours == "allow",
         ask_open=ask_open,
         ask_area="serves" in question.require,
         ask_units="capacity" in question.require,
-        ask_features=not asks.enough_features.all(),
-        bits_decide=not ask_open or hours.tz_of_schedule.size <= N_BITS,
+        ask_features=ask_features,
+        bits_decide=not ask_open or n_schedules <= N_BITS,
     )
-    return asks, terms, hours
 
 
 def _is_one(value: Any) -> bool:
@@ -174,8 +192,13 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
     # Queries of one second share their place in the table.
     seconds, number = np.unique(at_us[timed] // 1_000_000, return_inverse=True)
     instant[timed] = number
-    table = vocabulary.book.table_at(seconds)
-    return instant, Hours(
+    return instant, hours_at(vocabulary.book, seconds)
+
+
+def hours_at(book: ScheduleBook, seconds: NDArray[np.int64]) -> Hours:
+    """Return the hours of all schedules at instants, in UTC seconds since 1970."""
+    table = book.table_at(seconds)
+    return Hours(
         tz_of_schedule=_read_only(table.tz_of_schedule),
         day_slot=_read_only(table.day_slot),
         minute=_read_only(table.minute),
@@ -185,14 +208,19 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
     )
 
 
+def open_schedules_at(hours: Hours, *, allow_unknown: bool) -> NDArray[np.uint64]:
+    """Return which schedules may be open at each instant of a table, as bits: all where that is not worth finding."""
+    out = np.full(hours.minute.shape[1], _ALL_SCHEDULES, np.uint64)
+    if hours.tz_of_schedule.size <= _MOST_SCHEDULES:
+        open_schedules(allow_unknown, *hours, out)
+    return out
+
+
 def _open_schedules(hours: Hours, instant: NDArray[np.int64], *, allow_unknown: bool) -> NDArray[np.uint64]:
-    """Return which schedules may be open for each query, as bits: all where it is not asked, or not worth finding."""
     out = np.full(instant.size, _ALL_SCHEDULES, np.uint64)
     timed = instant >= 0
-    if timed.any() and hours.tz_of_schedule.size <= _MOST_SCHEDULES:
-        bits = np.empty(hours.minute.shape[1], np.uint64)
-        open_schedules(allow_unknown, *hours, bits)
-        out[timed] = bits[instant[timed]]
+    if timed.any():
+        out[timed] = open_schedules_at(hours, allow_unknown=allow_unknown)[instant[timed]]
     return out
 
 
@@ -243,4 +271,4 @@ def _microseconds(value: Any, argument: str, position: int | None) -> int:
     if not isinstance(value, dt.datetime) or value.utcoffset() is None:
         expected = f"must be a datetime with a time zone, got {value!r:.60}"
         raise InvalidQueryError(argument, expected, position=position, value=value)
-    return (value - _EPOCH) // _MICROSECOND
+    return (value - EPOCH) // MICROSECOND

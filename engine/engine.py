@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine import queries
-from engine.answers import Answer, Explanation, Match, Matches, Pairs, Refusals
+from engine import queries, single
+from engine.answers import Answer, Explanation, Matches, Pairs, Refusals
 from engine.arrays import from_arrays, to_arrays
 from engine.asks import question_of
 from engine.changes import apply_changes, columns_of_point
@@ -137,12 +137,10 @@ class Engine:
         """
         Return the k nearest points that can serve one place; ``ask`` as of `nearest_many`.
 
-        An offer that nobody has matches nothing; a bad argument raises as there.
+        An offer that nobody has matches nothing.
         """
-        most = min(k, max(1, self.n_rows)) if type(k) is int else k  # no room for more than there are
-        found = self.nearest_many([lat], [lng], [offer], k=most, threads=1, **ask)
-        pairs = zip(found.point_ids()[0], found.distance_m[0].tolist(), strict=True)
-        return Answer([Match(name, offer, metres) for name, metres in pairs if name is not None], found.version)
+        self._note_asked(1)
+        return single.nearest(self._vocabulary, self._snapshot, lat, lng, offer, k, ask)
 
     def nearest_many(
         self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, k: int = 1, threads: int | None = None, **ask: Any
@@ -172,10 +170,13 @@ class Engine:
         question, snapshot = question_of(ask), self._snapshot
         words = self._vocabulary
         found = queries.nearest_many(words, snapshot, lat, lng, offer, k=k, threads=threads, question=question)
-        self._n_asked += found.row.shape[0]
-        if self._n_asked > self.n_rows // ROWS_A_QUERY and not snapshot.base.is_listed:
-            self.prepare(wait=False)
+        self._note_asked(found.row.shape[0])
         return found
+
+    def _note_asked(self, n: int) -> None:
+        self._n_asked += n
+        if self._n_asked > self.n_rows // ROWS_A_QUERY and not self._snapshot.base.is_listed:
+            self.prepare(wait=False)
 
     def prepare(self, *, wait: bool = True) -> None:
         """

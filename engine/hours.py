@@ -100,6 +100,11 @@ class ScheduleBook:
         """How many distinct schedules there are."""
         return len(self._ids)
 
+    def zones(self) -> list[str]:
+        """Return the time zones of all schedules."""
+        with self._lock:
+            return list(self._zones)
+
     def expressions(self) -> list[ScheduleKey]:
         """
         Return (expression, time zone, country) by id; a new book that interns them in order gives the same ids.

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError, InvalidTimezoneError
 
-__all__ = ["FIRST_S", "LAST_S", "MINUTES_A_DAY", "check_instants", "check_timezone", "local_minutes"]
+__all__ = [
+    "FIRST_S",
+    "LAST_S",
+    "MINUTES_A_DAY",
+    "changes_on_minutes",
+    "check_instants",
+    "check_timezone",
+    "local_minutes",
+]
 
 MINUTES_A_DAY = 1440
 _DAY_S = 86_400
@@ -83,6 +91,11 @@ def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArra
         days[row] = wall_s // _DAY_S
         minutes[row] = wall_s % _DAY_S // 60
     return days, minutes
+
+
+def changes_on_minutes(day: int, zones: Sequence[str]) -> bool:
+    """Tell whether no zone's clock is off by seconds on a UTC day, or changes in the midst of a minute."""
+    return not any(second % 60 for zone in zones for second in _day_offsets(zone, day))
 
 
 @functools.cache

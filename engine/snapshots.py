@@ -124,6 +124,13 @@ class Snapshot:
                 of_parts.append(part.columns.ids.take(numbers))
         return pc.coalesce(*of_parts)
 
+    def name_of(self, row: int) -> str:
+        """Return the point id of a row."""
+        for part in (self.delta, self.middle):
+            if row >= part.first_row:
+                return part.name_of(row)
+        return self.base.name_of(row)
+
     def rows_of(self, point_ids: pa.Array[Any], argument: str) -> NDArray[np.int64]:
         """Return the living rows of points; `UnknownPointError` names the first that has none."""
         found = np.zeros(len(point_ids), np.bool_)

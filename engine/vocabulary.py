@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.day_tables import DayTables
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.hours import ScheduleBook
 from engine.inputs import Column, distinct_lists
@@ -24,12 +25,13 @@ class Vocabulary:
 
     Attributes
     ----------
-    book
-        The schedules.
+    book, days
+        The schedules, and the hours of whole days.
     """
 
     def __init__(self, book: ScheduleBook | None = None) -> None:
         self.book = book or ScheduleBook()
+        self.days = DayTables(self.book)
         self._lock = threading.Lock()
         self._offers: dict[str, int] = {}
         self._feature_sets: dict[frozenset[str], int] = {frozenset(): 0}

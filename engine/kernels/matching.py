@@ -10,6 +10,7 @@ from engine.kernels.packing import (
     Packed,
     asks_at,
     best_at,
+    flat,
     hours_at,
     part_at,
     room_at,
@@ -18,6 +19,30 @@ from engine.kernels.packing import (
 from engine.kernels.search import clear, scan_list, search_list, search_part, search_tree, tell_rows
 from engine.kernels.state import CHUNK, PAGE_BITS, PAGE_ROWS, Asks, Best, Hours, Room, Terms, Version, units_left
 from geo.jit import borrowing_kernel, inlined_kernel
+from geo.kernels.metric import ecef
+
+
+@borrowing_kernel
+def put_ask(
+    packed_asks: Packed,
+    lat: float,
+    lng: float,
+    offer: int,
+    instant: int,
+    wait_us: int,
+    quantity: int,
+    open_schedules: int,
+) -> None:
+    """Write one question where one was before: as of `Asks`, ``open_schedules`` as an int64 of the same bits."""
+    asks = asks_at(packed_asks)
+    asks.lat[0] = lat
+    asks.lng[0] = lng
+    ecef(asks.lat, asks.lng, asks.xyz)
+    asks.offer[0] = offer
+    asks.instant[0] = instant
+    asks.wait_us[0] = wait_us
+    asks.quantity[0] = quantity
+    flat(packed_asks, 8, np.int64)[0] = open_schedules
 
 
 # Axes: q queries, k neighbours.

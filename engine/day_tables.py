@@ -1,0 +1,83 @@
+"""The hours of whole days, minute by minute, for questions that come one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.asks import hours_at, open_schedules_at
+from engine.local_time import FIRST_S, LAST_S, changes_on_minutes
+from engine.packing import pack
+
+if TYPE_CHECKING:
+    from engine.hours import ScheduleBook
+    from engine.kernels.packing import Packed
+    from engine.kernels.state import Hours
+
+__all__ = ["DayTable", "DayTables"]
+
+_DAY_S = 86_400
+_DAY_US = _DAY_S * 1_000_000
+_MINUTE_US = 60_000_000
+_MOST_DAYS = 64
+
+
+@dataclass(frozen=True)
+class DayTable:
+    """
+    The hours of one UTC day, of which instant i is minute i.
+
+    Attributes
+    ----------
+    n_schedules
+        How many schedules it knows.
+    hours, packed
+        What kernels read, and the same as one argument.
+    open_schedules
+        By whether unknown counts as open: each minute's `Asks.open_schedules`, the bits as an int64.
+    """
+
+    n_schedules: int
+    hours: Hours
+    packed: Packed
+    open_schedules: tuple[list[int], list[int]]
+
+
+class DayTables:
+    """The days that were asked for last; a table is made once, by whoever asks first, and never changed."""
+
+    def __init__(self, book: ScheduleBook) -> None:
+        self._book = book
+        self._tables: dict[int, DayTable] = {}
+
+    def at(self, at_us: int) -> tuple[DayTable, int] | None:
+        """
+        Return the table of an instant's day and the instant's number in it; microseconds since 1970 in UTC.
+
+        None for a day that is not told by minutes: outside the years that hours are known for, or one on which
+        a zone is off by seconds.
+        """
+        day, rest = divmod(at_us, _DAY_US)
+        table = self._tables.get(day)
+        if table is None or table.n_schedules < self._book.n_schedules:
+            table = self._made(day)
+        return None if table is None else (table, rest // _MINUTE_US)
+
+    def _made(self, day: int) -> DayTable | None:
+        seconds = day * _DAY_S + np.arange(0, _DAY_S, 60)
+        n_schedules = self._book.n_schedules
+        if not (seconds[0] >= FIRST_S and seconds[-1] <= LAST_S and changes_on_minutes(day, self._book.zones())):
+            return None
+        hours = hours_at(self._book, seconds)
+        bits = tuple(_by_minute(hours, allow_unknown=allow_unknown) for allow_unknown in (False, True))
+        table = DayTable(n_schedules, hours, pack(hours), bits)  # type: ignore[arg-type]
+        for oldest in list(self._tables)[: max(0, len(self._tables) + 1 - _MOST_DAYS)]:
+            self._tables.pop(oldest, None)
+        self._tables[day] = table
+        return table
+
+
+def _by_minute(hours: Hours, *, allow_unknown: bool) -> list[int]:
+    return open_schedules_at(hours, allow_unknown=allow_unknown).view(np.int64).tolist()
