@@ -15,6 +15,7 @@ from engine.neighbours import list_neighbours, no_neighbours
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
 from engine.serving import ServingTable, build_serving
+from engine.subsets import Subsets
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
@@ -67,6 +68,11 @@ class IndexPart:
     def serving(self) -> ServingTable:
         """The index of places to areas, built when first asked for."""
         return build_serving(self.part, self.columns.areas)
+
+    @cached_property
+    def subsets(self) -> Subsets:
+        """The rows that have rare features, apart from the others."""
+        return Subsets(self)
 
     @cached_property
     def place_of_row(self) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from engine.kernels.packing import Packed
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
 from engine.packing import pack
 from engine.serving import serving_rows
+from engine.subsets import narrowed
 from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef, told_distances_m
@@ -106,7 +107,8 @@ def nearest_many(
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
-    packed = (snapshot.packed, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms))
+    searched, _keeps_alive = narrowed(snapshot, asks)
+    packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms))
     packed_best = pack(best)
     _in_threads(lambda start, stop, own: kernels.nearest(*packed, start, stop, packed_best, own), q, threads)
     return _matches(snapshot, best, int(k))
