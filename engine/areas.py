@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError
 from engine.inputs import Column, as_list
+from engine.lean import is_repeated, lean, repeated
 from geo.areas import check_areas
 from geo.polygons import PolygonTable, polygon_table
 
@@ -33,14 +34,14 @@ class AreaColumns(NamedTuple):
     radius_m
         float64[n], 0 where there is none.
     polygon
-        int64[n]: a row of ``polygons``, -1 where there is none.
+        int32[n]: a row of ``polygons``, -1 where there is none.
     polygons
         The distinct polygons.
     """
 
     kind: NDArray[np.uint8]
     radius_m: NDArray[np.float64]
-    polygon: NDArray[np.int64]
+    polygon: NDArray[np.int32]
     polygons: PolygonTable
 
     def reach_m(self, lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -50,6 +51,8 @@ class AreaColumns(NamedTuple):
         A polygon lies in its box, and no corner of a box is farther than the way along a meridian (a degree
         is under 111.7 km) and then a parallel (under 111.4 km times the largest cosine of latitude there).
         """
+        if is_repeated(self.kind) and self.kind[0] == EVERYWHERE:
+            return repeated(np.float64(np.inf), self.kind.size)
         reach = np.where(self.kind == RADIUS, self.radius_m * (1.0 + 1e-9) + 1e-3, np.inf)
         held = self.polygon >= 0
         west, south, east, north = self.polygons.boxes[self.polygon[held]].T
@@ -59,17 +62,23 @@ class AreaColumns(NamedTuple):
         reach[held] = 111_700.0 * d_lat + 111_400.0 * np.cos(np.radians(nearest_equator)) * d_lng + 1.0
         return reach
 
+    def lean(self) -> AreaColumns:
+        """Return the same areas with the memory of one element for columns whose rows are all alike."""
+        return self._replace(kind=lean(self.kind), radius_m=lean(self.radius_m), polygon=lean(self.polygon))
+
     def take(self, rows: NDArray[np.int64]) -> AreaColumns:
         """Return the areas of these rows, with only the polygons that they use."""
         polygon = self.polygon[rows]
         used, number = np.unique(polygon[polygon >= 0], return_inverse=True)
         renumbered = polygon.copy()
         renumbered[polygon >= 0] = number
-        return AreaColumns(self.kind[rows], self.radius_m[rows], renumbered, _take_polygons(self.polygons, used))
+        return AreaColumns(
+            self.kind[rows], self.radius_m[rows], renumbered, _take_polygons(self.polygons, used.astype(np.int64))
+        )
 
     def followed_by(self, other: AreaColumns) -> AreaColumns:
         """Return these areas and then the other's."""
-        shifted = np.where(other.polygon < 0, -1, other.polygon + self.polygons.boxes.shape[0])
+        shifted = np.where(other.polygon < 0, np.int32(-1), other.polygon + np.int32(self.polygons.boxes.shape[0]))
         mine, its = self.polygons, other.polygons
         polygons = PolygonTable(
             np.concatenate([mine.boxes, its.boxes]),
@@ -101,11 +110,12 @@ def area_columns(areas: Column | None, n: int) -> AreaColumns:
     InvalidColumnError, GeoError
         For the first bad element, with its position.
     """
+    if areas is None:
+        everywhere, none = repeated(np.uint8(EVERYWHERE), n), repeated(np.int32(-1), n)
+        return AreaColumns(everywhere, repeated(np.float64(0.0), n), none, polygon_table([]))
     kind = np.zeros(n, np.uint8)
     radius_m = np.zeros(n)
-    polygon = np.full(n, -1, np.int64)
-    if areas is None:
-        return AreaColumns(kind, radius_m, polygon, polygon_table([]))
+    polygon = np.full(n, -1, np.int32)
     items = _objects(areas)
     if items.size != n:
         raise InvalidColumnError("areas", f"must have {n} elements, one for every row, got {items.size}")

@@ -201,7 +201,11 @@ def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng
     lats, lngs = check_latlng(as_degrees(lat), as_degrees(lng))
     asked = (lats, lngs, ecef(lats, lngs), latlng_to_cell_many(lats, lngs, FINEST_RESOLUTION))
     offers = offer_codes(vocabulary, offer, lats.size)
-    found = [serving_rows(part.part, part.serving, snapshot.searched.dead, *asked, offers) for part in snapshot.parts]
+    dead = snapshot.searched.dead
+    found = [
+        serving_rows(part.part.root_of_offer.size, part.packed, part.serving, dead, *asked, offers)
+        for part in snapshot.parts
+    ]
     row = np.concatenate([rows for rows, _ in found])
     query = np.concatenate([np.repeat(np.arange(lats.size), counts) for _, counts in found])
     if any(rows.size for rows, _ in found[1:]):  # the base's rows have the lowest numbers, the delta's the highest

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.forest import build_forest, largest_in_nodes
 from engine.kernels.packing import ARRAYS_A_PART, NUMBERS_AN_ARRAY, Packed
 from engine.kernels.state import Part
+from engine.lean import taken
 from engine.neighbours import list_neighbours
 from engine.packing import pack
 from engine.views import read_only
@@ -116,12 +117,12 @@ def _part_of(whole: IndexPart, places: NDArray[np.int64]) -> Part:
     offers, tree_start = np.unique(columns.offer[rows], return_index=True)
     root_of_offer = np.full(part.root_of_offer.size, -1, np.int64)
     root_of_offer[offers] = np.arange(offers.size)
-    by_row = {name: getattr(part, name)[places] for name in _BY_ROW}
+    by_row: dict[str, Any] = {name: taken(getattr(part, name), places) for name in _BY_ROW}
     cells = latlng_to_cell_many(columns.lat[rows], columns.lng[rows], FINEST_RESOLUTION)
     forest = build_forest(by_row["xyz"], cells, np.append(tree_start, rows.size).astype(np.int64))
     reach_sq = largest_in_nodes(by_row["reach_m"].astype(np.float64), forest) ** 2
-    taken = part._replace(forest=forest, root_of_offer=root_of_offer, reach_sq=reach_sq, **by_row)
-    return read_only(taken._replace(neighbours=list_neighbours(taken)))
+    few = part._replace(forest=forest, root_of_offer=root_of_offer, reach_sq=reach_sq, **by_row)
+    return read_only(few._replace(neighbours=list_neighbours(few)))
 
 
 def narrowed(snapshot: Snapshot, asks: Asks) -> tuple[Packed, object]:

@@ -1,6 +1,7 @@
 """Can a row serve a query, and if not, what is the first reason."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def _time_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, qu
                 return HOURS_UNKNOWN
         elif state != _OPEN:
             return CLOSED
-    if asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < part.lead_s[i] * 1_000_000:
+    if asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < np.int64(part.lead_s[i]) * 1_000_000:
         return TOO_SOON
     return MATCHED
 
@@ -116,9 +117,9 @@ def serves(
 
 
 @kernel
-def chord_sq_to(xyz: NDArray[np.float64], i: int, x: float, y: float, z: float) -> float:
+def chord_sq_to(xyz: NDArray[np.floating[Any]], i: int, x: float, y: float, z: float) -> float:
     """Return the squared chord from row i of positions to x, y, z, in square metres."""
-    dx = xyz[i, 0] - x
-    dy = xyz[i, 1] - y
-    dz = xyz[i, 2] - z
+    dx = np.float64(xyz[i, 0]) - x
+    dy = np.float64(xyz[i, 1]) - y
+    dz = np.float64(xyz[i, 2]) - z
     return dx * dx + dy * dy + dz * dz

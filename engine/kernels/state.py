@@ -107,11 +107,13 @@ class Part(NamedTuple):
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
-        int64[n]: the row's number in its version, and its place by point id.
+        int32[n] and int64[n]: the row's number in its version, and its place by point id.
     schedule, lead_s, feature_set, flags, area_kind, radius_m, polygon
         As of `engine.columns.Columns` and `engine.areas.AreaColumns`.
     polygons
         The polygons.
+
+    The arrays in `MAY_REPEAT` may be one element seen n times.
     """
 
     forest: Forest
@@ -120,16 +122,22 @@ class Part(NamedTuple):
     reach_sq: NDArray[np.float64]
     reach_m: NDArray[np.float32]
     xyz: NDArray[np.float64]
-    row: NDArray[np.int64]
+    row: NDArray[np.int32]
     rank: NDArray[np.int64]
     schedule: NDArray[np.int32]
-    lead_s: NDArray[np.int64]
+    lead_s: NDArray[np.int32]
     feature_set: NDArray[np.int32]
     flags: NDArray[np.uint8]
     area_kind: NDArray[np.uint8]
     radius_m: NDArray[np.float64]
-    polygon: NDArray[np.int64]
+    polygon: NDArray[np.int32]
     polygons: Polygons
+
+
+MAY_REPEAT = frozenset(
+    ("reach_sq", "reach_m", "schedule", "lead_s", "feature_set", "flags", "area_kind", "radius_m", "polygon")
+)
+"""The arrays of a `Part` that kernels read as columns: what no row has of its own takes no memory."""
 
 
 class Units(NamedTuple):
