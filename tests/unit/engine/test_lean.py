@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from engine import Engine
+from engine.kernels.state import PAGE_ROWS
 from engine.lean import is_repeated, lean, taken
 from engine.packing import arrays_of, pack
-from engine.units import PAGE_ROWS, UnitPages
+from engine.units import UnitPages
 
 OFFER = "a/b"
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
