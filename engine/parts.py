@@ -18,6 +18,7 @@ from engine.packing import pack
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
 from engine.serving import ServingTable, build_serving
+from engine.sorting import sorted_by
 from engine.subsets import Subsets
 from engine.threads import in_chunks
 from engine.views import read_only
@@ -136,7 +137,7 @@ def build_part(
         reach_sq=lean(largest_in_nodes(reach_m.astype(np.float64), forest) ** 2),
         reach_m=lean(reach_m),
         xyz=xyz,
-        row=(rows + first_row).astype(np.int32),
+        row=rows + np.int32(first_row),
         rank=ranks(columns, level, gap)[rows],
         schedule=taken(columns.schedule, rows),
         lead_s=taken(columns.lead_s, rows),
@@ -150,9 +151,9 @@ def build_part(
     return IndexPart(columns, first_row, read_only(part), point_rows, gap)
 
 
-def _index_order(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Return the public rows by offer, then cell, and the cells' keys in that order."""
-    public = np.flatnonzero(columns.visibility == PUBLIC)
+def _index_order(columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """Return the public rows by offer, then cell, then as they came, and the cells' keys in that order."""
+    public = np.flatnonzero(columns.visibility == PUBLIC).astype(np.int32)
     key = np.empty(public.size, np.uint64)
 
     def encode(start: int, stop: int) -> None:
@@ -162,16 +163,17 @@ def _index_order(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.uint64
     in_chunks(encode, public.size)
     key &= np.uint64((1 << _KEY_BITS) - 1)
     offer = taken(columns.offer, public)
-    if not public.size or offer.max() < 1 << (64 - _KEY_BITS):  # one number to sort by
-        if not is_repeated(offer):
-            key |= offer.astype(np.uint64) << np.uint64(_KEY_BITS)
-        order = np.argsort(key)
+    if not public.size or is_repeated(offer):
+        order, key = sorted_by(key)
+    elif offer.max() < 1 << (64 - _KEY_BITS):  # one number to sort by
+        order, key = sorted_by(key | (offer.astype(np.uint64) << np.uint64(_KEY_BITS)))
     else:
-        order = np.lexsort((key, offer))
-    return public[order], key[order]
+        order = np.lexsort((key, offer)).astype(np.int32)
+        key = key[order]
+    return public[order], key
 
 
-def _positions(columns: Columns, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _positions(columns: Columns, rows: NDArray[np.int32]) -> NDArray[np.float64]:
     xyz = np.empty((rows.size, 3))
 
     def write(start: int, stop: int) -> None:
@@ -182,7 +184,7 @@ def _positions(columns: Columns, rows: NDArray[np.int64]) -> NDArray[np.float64]
     return xyz
 
 
-def _trees(offer: NDArray[np.int32], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _trees(offer: NDArray[np.int32], rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return each offer's tree, -1 where no row has it, and where in index order each tree's rows start."""
     in_order = taken(offer, rows)
     starts = np.flatnonzero(in_order[1:] != in_order[:-1]) + 1
