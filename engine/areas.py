@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError
 from engine.inputs import Column, as_list
+from engine.lean import is_repeated, lean, repeated
 from geo.areas import check_areas
 from geo.kernels.metric import EARTH_RADIUS_M
 from geo.kernels.polygons import reaches
@@ -35,30 +36,41 @@ class AreaColumns(NamedTuple):
     radius_m
         float64[n], 0 where there is none.
     polygon
-        int64[n]: a row of ``polygons``, -1 where there is none.
+        int32[n]: a row of ``polygons``, -1 where there is none.
     polygons
         The distinct polygons.
     """
 
     kind: NDArray[np.uint8]
     radius_m: NDArray[np.float64]
-    polygon: NDArray[np.int64]
+    polygon: NDArray[np.int32]
     polygons: PolygonTable
 
-    def reach_m(self, lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float32]:
+    def reaches_m(
+        self, lat: NDArray[np.float64], lng: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """
-        Return how far the areas of rows at these places, float64[n] each, reach: float32[n, 2], chords in metres.
+        Return how far the areas of rows at these places, float64[n] each, reach: float32[n] twice, chords in metres.
 
         An area holds every place nearer than the first, and none beyond the second.
         """
-        reach = np.full((self.kind.size, 2), np.inf)
+        n = self.kind.size
+        if is_repeated(self.kind) and self.kind[0] == EVERYWHERE:
+            return repeated(np.float32(np.inf), n), repeated(np.float32(np.inf), n)
+        reach = np.full((n, 2), np.inf)
         limited = self.kind == RADIUS
         chord_m = 2 * EARTH_RADIUS_M * np.sin(np.minimum(self.radius_m[limited] / (2 * EARTH_RADIUS_M), np.pi / 2))
         reach[limited, 0] = np.maximum(0.0, chord_m * (1.0 - 1e-9) - 1e-3)
         reach[limited, 1] = self.radius_m[limited] * (1.0 + 1e-9) + 1e-3
         if self.polygons.boxes.size:
-            reaches(self.polygons.edges, self.polygons.starts, self.polygons.boxes, self.polygon, lat, lng, reach)
-        return np.nextafter(reach.astype(np.float32), np.array([0.0, np.inf], np.float32))
+            polygon = np.ascontiguousarray(self.polygon)
+            reaches(self.polygons.edges, self.polygons.starts, self.polygons.boxes, polygon, lat, lng, reach)
+        inner, outer = reach.astype(np.float32).T
+        return np.nextafter(inner, np.float32(0.0)), np.nextafter(outer, np.float32(np.inf))
+
+    def lean(self) -> AreaColumns:
+        """Return the same areas with the memory of one element for columns whose rows are all alike."""
+        return self._replace(kind=lean(self.kind), radius_m=lean(self.radius_m), polygon=lean(self.polygon))
 
     def take(self, rows: NDArray[np.int64]) -> AreaColumns:
         """Return the areas of these rows, with only the polygons that they use."""
@@ -66,11 +78,13 @@ class AreaColumns(NamedTuple):
         used, number = np.unique(polygon[polygon >= 0], return_inverse=True)
         renumbered = polygon.copy()
         renumbered[polygon >= 0] = number
-        return AreaColumns(self.kind[rows], self.radius_m[rows], renumbered, _take_polygons(self.polygons, used))
+        return AreaColumns(
+            self.kind[rows], self.radius_m[rows], renumbered, _take_polygons(self.polygons, used.astype(np.int64))
+        )
 
     def followed_by(self, other: AreaColumns) -> AreaColumns:
         """Return these areas and then the other's."""
-        shifted = np.where(other.polygon < 0, -1, other.polygon + self.polygons.boxes.shape[0])
+        shifted = np.where(other.polygon < 0, np.int32(-1), other.polygon + np.int32(self.polygons.boxes.shape[0]))
         mine, its = self.polygons, other.polygons
         polygons = PolygonTable(
             np.concatenate([mine.boxes, its.boxes]),
@@ -102,11 +116,12 @@ def area_columns(areas: Column | None, n: int) -> AreaColumns:
     InvalidColumnError, GeoError
         For the first bad element, with its position.
     """
+    if areas is None:
+        everywhere, none = repeated(np.uint8(EVERYWHERE), n), repeated(np.int32(-1), n)
+        return AreaColumns(everywhere, repeated(np.float64(0.0), n), none, polygon_table([]))
     kind = np.zeros(n, np.uint8)
     radius_m = np.zeros(n)
-    polygon = np.full(n, -1, np.int64)
-    if areas is None:
-        return AreaColumns(kind, radius_m, polygon, polygon_table([]))
+    polygon = np.full(n, -1, np.int32)
     items = _objects(areas)
     if items.size != n:
         raise InvalidColumnError("areas", f"must have {n} elements, one for every row, got {items.size}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from engine.areas import AreaColumns, area_columns
 from engine.errors import InvalidColumnError
 from engine.ids import IdTable, joined_ids
 from engine.inputs import Column, as_degrees, as_flags, as_list, as_offers, as_text, as_whole
+from engine.lean import lean, repeated
 from engine.vocabulary import Vocabulary
 from geo.places import check_latlng
 
@@ -50,20 +51,20 @@ SUSPENDED = 2
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """
-    n rows. Codes refer to the `Vocabulary`.
+    n rows. Codes refer to the `Vocabulary`. A column whose rows are all alike may be one element seen n times.
 
     Attributes
     ----------
     ids, point
-        The distinct point ids, and int64[n]: each row's number there.
+        The distinct point ids, and int32[n]: each row's number there.
     offer
-        int64[n], codes.
+        int32[n], codes.
     lat, lng
         float64[n], degrees, WGS 84.
     schedule
         int32[n], -1 where hours are unknown.
     lead_s
-        int64[n], seconds.
+        int32[n], seconds.
     feature_set
         int32[n], codes.
     flags
@@ -77,12 +78,12 @@ class Columns:
     """
 
     ids: IdTable
-    point: NDArray[np.int64]
-    offer: NDArray[np.int64]
+    point: NDArray[np.int32]
+    offer: NDArray[np.int32]
     lat: NDArray[np.float64]
     lng: NDArray[np.float64]
     schedule: NDArray[np.int32]
-    lead_s: NDArray[np.int64]
+    lead_s: NDArray[np.int32]
     feature_set: NDArray[np.int32]
     flags: NDArray[np.uint8]
     visibility: NDArray[np.uint8]
@@ -103,7 +104,12 @@ class Columns:
 
     def without_units(self) -> Columns:
         """Return the same rows without a memory of the capacities left, which stand elsewhere."""
-        return replace(self, units=np.broadcast_to(np.int64(UNLIMITED), self.n_rows))
+        return replace(self, units=repeated(np.int64(UNLIMITED), self.n_rows))
+
+    def lean(self) -> Columns:
+        """Return the same rows with the memory of one element for columns whose rows are all alike."""
+        plain: dict[str, Any] = {name: lean(getattr(self, name)) for name in _plain_names()}
+        return replace(self, areas=self.areas.lean(), **plain)
 
     def with_units(self, units: NDArray[np.int64]) -> Columns:
         """Return the same rows with other capacities left."""
@@ -130,7 +136,7 @@ def joined_columns(pieces: Sequence[tuple[Columns, NDArray[np.bool_]]]) -> Colum
         name: np.concatenate([getattr(columns, name)[kept] for columns, kept in pieces]) for name in _plain_names()
     }
     plain["point"] = np.concatenate(
-        [number[columns.point[kept]] for (columns, kept), number in zip(pieces, numbers, strict=True)]
+        [number[columns.point[kept]] for (columns, kept), number in zip(pieces, numbers, strict=True)], dtype=np.int32
     )
     areas = [columns.areas if kept.all() else columns.areas.take(np.flatnonzero(kept)) for columns, kept in pieces]
     return Columns(ids=ids, areas=reduce(AreaColumns.followed_by, areas), **plain)
@@ -156,8 +162,11 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
     if lat.size != n:
         raise InvalidColumnError("lat", f"must have {n} elements, one for every row, got {lat.size}")
     areas = area_columns(given.get("areas"), n)
-    lead_s = as_whole(given.get("lead_s"), "lead_s", n, missing=0, minimum=0, maximum=MAX_LEAD_S)
-    units = as_whole(given.get("capacity"), "capacity", n, missing=UNLIMITED, minimum=0)
+    lead_s, units = repeated(np.int64(0), n), repeated(np.int64(UNLIMITED), n)
+    if given.get("lead_s") is not None:
+        lead_s = as_whole(given["lead_s"], "lead_s", n, missing=0, minimum=0, maximum=MAX_LEAD_S)
+    if given.get("capacity") is not None:
+        units = as_whole(given["capacity"], "capacity", n, missing=UNLIMITED, minimum=0)
     flags = PAUSED * as_flags(given.get("paused"), "paused", n) + SUSPENDED * as_flags(
         given.get("suspended"), "suspended", n
     )
@@ -167,12 +176,12 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
     schedule = _schedule(vocabulary, given, n)
     return Columns(
         ids=ids,
-        point=point,
-        offer=vocabulary.offer_codes(offers)[offer] if n else offer,
+        point=point.astype(np.int32),
+        offer=(vocabulary.offer_codes(offers)[offer] if n else offer).astype(np.int32),
         lat=lat,
         lng=lng,
         schedule=schedule,
-        lead_s=lead_s,
+        lead_s=lead_s.astype(np.int32),
         feature_set=vocabulary.feature_codes(given.get("features"), n),
         flags=flags.astype(np.uint8),
         visibility=visibility,

@@ -297,4 +297,4 @@ class Engine:
 
     def row_offers(self) -> NDArray[np.int64]:
         """Return each row's offer of the current version, as its place in `offers`."""
-        return self._snapshot.column("offer")
+        return self._snapshot.column("offer").astype(np.int64)

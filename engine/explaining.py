@@ -70,7 +70,7 @@ def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> 
         squares = off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2]
         before = (squares < chord_sq) | ((squares == chord_sq) & (part.rank <= rank))
         places = np.flatnonzero(before & ~snapshot.dead[part.row])
-        found.append((squares[places], part.rank[places], part.row[places]))
+        found.append((squares[places], part.rank[places], part.row[places].astype(np.int64)))
     squares, ranks, rows = (np.concatenate(column) for column in zip(*found, strict=True))
     return rows[np.lexsort((ranks, squares))]
 
@@ -99,7 +99,7 @@ def _refusal(
     if visibility != "public":
         return Refusal(name, offer, distance_m, "no_offer", visibility)
     out = np.empty(1, np.uint8)
-    places = part.place_of_row[[offered - part.first_row]]
+    places = part.place_of_row[[offered - part.first_row]].astype(np.int64)
     kernels.refusals(snapshot.packed, snapshot.parts.index(part), places, *asked, out)
     return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility)
 

@@ -12,8 +12,8 @@ __all__ = ["Forest", "bits_in_nodes", "build_forest", "largest_in_nodes"]
 
 
 def _nodes(room: int) -> Forest:
-    start, stop, first_child, n_children = np.empty((4, room), np.int64)
-    return Forest(np.empty((room, 3)), np.empty(room), start, stop, first_child, n_children)
+    start, stop, first_child, n_children = np.empty((4, room), np.int32)
+    return Forest(np.empty((room, 3), np.float32), np.empty(room, np.float32), start, stop, first_child, n_children)
 
 
 def build_forest(xyz: NDArray[np.float64], key: NDArray[np.uint64], tree_start: NDArray[np.int64]) -> Forest:
@@ -36,7 +36,7 @@ def build_forest(xyz: NDArray[np.float64], key: NDArray[np.uint64], tree_start: 
     while True:
         n_done, n_nodes = kernels.build(xyz, key, tree_start, forest, depth, n_done, n_nodes)
         if n_done == n_nodes:
-            return Forest._make(np.ascontiguousarray(column[:n_nodes]) for column in forest)
+            return Forest._make(column[:n_nodes].copy() for column in forest)
         grown = _nodes(2 * forest.radius.size)
         for old, new in zip(forest, grown, strict=True):
             new[:n_nodes] = old[:n_nodes]

@@ -153,7 +153,7 @@ class _ListBuilder:
             return
         grown = _neighbours(made.root, *(max(one, 2 * other) for one, other in zip(have, wanted, strict=True)))
         n_used = (used[0], used[1], used[2] + 1, used[2], used[2], used[2], used[3])
-        for old, new, n in zip(arrays_of(made[1:]), arrays_of(grown[1:]), n_used, strict=True):
+        for (old, _), (new, _), n in zip(arrays_of(made[1:]), arrays_of(grown[1:]), n_used, strict=True):
             new[:n] = old[:n]
         self._made = grown
 

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.state import MAY_REPEAT, Part
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["arrays_of", "pack"]
 
 
-def arrays_of(value: Any) -> Iterator[NDArray[Any]]:
-    """Yield the arrays of a tuple of arrays and tuples, in order."""
+def arrays_of(value: Any) -> Iterator[tuple[NDArray[Any], bool]]:
+    """Yield the arrays of a tuple of arrays and tuples, in order, and whether each may be one element seen n times."""
     if isinstance(value, np.ndarray):
-        yield value
+        yield value, False
+    elif isinstance(value, Part):
+        for name, held in value._asdict().items():
+            for array, _ in arrays_of(held):
+                yield array, name in MAY_REPEAT
     else:
         for part in value:
             yield from arrays_of(part)
@@ -34,9 +40,11 @@ def pack(value: Any) -> NDArray[np.int64]:
         If an array is not contiguous: kernels read what stands at its address.
     """
     numbers: list[int] = []
-    for array in arrays_of(value):
-        if not array.flags.c_contiguous:
+    for array, may_repeat in arrays_of(value):
+        repeats = may_repeat and array.strides == (0,)
+        if not array.flags.c_contiguous and not repeats:
             reason = f"arrays must be contiguous to be packed, got strides {array.strides} for {array.shape}"
             raise ValueError(reason)
-        numbers += (array.ctypes.data, array.shape[0], array.shape[-1])
+        stride_or_columns = int(not repeats) if array.ndim == 1 else array.shape[1]
+        numbers += (array.ctypes.data, array.shape[0], stride_or_columns)
     return np.array(numbers, np.int64)

@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 from engine.columns import PUBLIC, Columns
 from engine.forest import bits_in_nodes, build_forest, largest_in_nodes
 from engine.kernels.hours import schedule_bit
+from engine.kernels.packing import Packed
 from engine.kernels.state import NEVER, Part, Polygons
+from engine.lean import is_repeated, lean, repeated, taken
 from engine.neighbours import list_neighbours, no_neighbours
+from engine.packing import pack
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
 from engine.serving import ServingTable, build_serving
+from engine.sorting import sorted_by
+from engine.subsets import Subsets
+from engine.threads import in_chunks
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
 
 __all__ = ["IndexPart", "build_part"]
+
+_KEY_BITS = 52  # of a cell: its base cell and digits; the bits above say nothing at one resolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +62,11 @@ class IndexPart:
             return self
         return replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
 
+    @cached_property
+    def packed(self) -> Packed:
+        """What the kernels search, as one argument."""
+        return pack(self.part)
+
     @property
     def is_listed(self) -> bool:
         """Whether the rows near every cell are listed."""
@@ -70,9 +83,14 @@ class IndexPart:
         return build_serving(self.part, self.columns.areas)
 
     @cached_property
-    def place_of_row(self) -> NDArray[np.int64]:
+    def subsets(self) -> Subsets:
+        """The rows that have rare features, apart from the others."""
+        return Subsets(self)
+
+    @cached_property
+    def place_of_row(self) -> NDArray[np.int32]:
         """Each row's place in index order, -1 for rows that are not public."""
-        place = np.full(self.columns.n_rows, -1, np.int64)
+        place = np.full(self.columns.n_rows, -1, np.int32)
         place[self.part.row - self.first_row] = np.arange(self.part.row.size)
         return place
 
@@ -114,40 +132,81 @@ def build_part(
     level, gap
         Which part it is to be and, unless a base, where its ids stand among those below: as of `engine.ranks`.
     """
-    gap = np.broadcast_to(np.int64(0), columns.n_rows) if gap is None else gap
-    public = np.flatnonzero(columns.visibility == PUBLIC)
-    cells = latlng_to_cell_many(columns.lat[public], columns.lng[public], FINEST_RESOLUTION)
-    key = cells & np.uint64((1 << 52) - 1)
-    order = np.lexsort((key, columns.offer[public]))
-    rows = public[order]
-    offer = columns.offer[rows]
-    xyz = ecef(columns.lat[rows], columns.lng[rows])
-    offers, tree_start = np.unique(offer, return_index=True)
-    root_of_offer = np.full(int(columns.offer.max(initial=-1)) + 1, -1, np.int64)
-    root_of_offer[offers] = np.arange(offers.size)
+    gap = repeated(np.int64(0), columns.n_rows) if gap is None else gap
+    columns = columns.lean()
+    point_rows = group_rows(columns)
+    if np.array_equal(point_rows.row, columns.point):  # each point has one row: three columns in the memory of one
+        columns = replace(columns, point=point_rows.row)
+    rows, key = _index_order(columns)
+    xyz = _positions(columns, rows)
+    root_of_offer, tree_start = _trees(columns.offer, rows)
+    forest = build_forest(xyz, key, tree_start)
     areas = columns.areas
-    forest = build_forest(xyz, np.ascontiguousarray(key[order]), np.append(tree_start, rows.size).astype(np.int64))
-    reach_m = areas.reach_m(columns.lat, columns.lng)[rows]
-    schedule = columns.schedule[rows]
-    bit = np.where(columns.flags[rows] > 0, np.uint8(NEVER), schedule_bit(schedule))
+    inner_m, reach_m = (lean(taken(reach, rows)) for reach in areas.reaches_m(columns.lat, columns.lng))
+    schedule, flags = taken(columns.schedule, rows), taken(columns.flags, rows)
+    bit = lean(np.where(flags > 0, np.uint8(NEVER), schedule_bit(schedule)))
     part = Part(
         forest=forest,
         root_of_offer=root_of_offer,
         neighbours=no_neighbours(root_of_offer.size),
-        reach_sq=largest_in_nodes(reach_m[:, 1].astype(np.float64), forest) ** 2,
+        reach_sq=lean(largest_in_nodes(reach_m.astype(np.float64), forest) ** 2),
+        inner_m=inner_m,
         reach_m=reach_m,
-        schedule_bits=bits_in_nodes(bit, forest),
+        schedule_bits=lean(bits_in_nodes(bit, forest)),
         schedule_bit=bit,
         xyz=xyz,
-        row=rows + first_row,
+        row=rows + np.int32(first_row),
         rank=ranks(columns, level, gap)[rows],
         schedule=schedule,
-        lead_s=columns.lead_s[rows],
-        feature_set=columns.feature_set[rows],
-        flags=columns.flags[rows],
-        area_kind=areas.kind[rows],
-        radius_m=areas.radius_m[rows],
-        polygon=areas.polygon[rows],
+        lead_s=taken(columns.lead_s, rows),
+        feature_set=taken(columns.feature_set, rows),
+        flags=flags,
+        area_kind=taken(areas.kind, rows),
+        radius_m=taken(areas.radius_m, rows),
+        polygon=taken(areas.polygon, rows),
         polygons=Polygons(*areas.polygons),
     )
-    return IndexPart(columns, first_row, read_only(part), group_rows(columns), gap)
+    return IndexPart(columns, first_row, read_only(part), point_rows, gap)
+
+
+def _index_order(columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """Return the public rows by offer, then cell, then as they came, and the cells' keys in that order."""
+    public = np.flatnonzero(columns.visibility == PUBLIC).astype(np.int32)
+    key = np.empty(public.size, np.uint64)
+
+    def encode(start: int, stop: int) -> None:
+        rows = public[start:stop]
+        key[start:stop] = latlng_to_cell_many(columns.lat[rows], columns.lng[rows], FINEST_RESOLUTION)
+
+    in_chunks(encode, public.size)
+    key &= np.uint64((1 << _KEY_BITS) - 1)
+    offer = taken(columns.offer, public)
+    if not public.size or is_repeated(offer):
+        order, key = sorted_by(key)
+    elif offer.max() < 1 << (64 - _KEY_BITS):  # one number to sort by
+        order, key = sorted_by(key | (offer.astype(np.uint64) << np.uint64(_KEY_BITS)))
+    else:
+        order = np.lexsort((key, offer)).astype(np.int32)
+        key = key[order]
+    return public[order], key
+
+
+def _positions(columns: Columns, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    xyz = np.empty((rows.size, 3))
+
+    def write(start: int, stop: int) -> None:
+        some = rows[start:stop]
+        xyz[start:stop] = ecef(columns.lat[some], columns.lng[some])
+
+    in_chunks(write, rows.size)
+    return xyz
+
+
+def _trees(offer: NDArray[np.int32], rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each offer's tree, -1 where no row has it, and where in index order each tree's rows start."""
+    in_order = taken(offer, rows)
+    starts = np.flatnonzero(in_order[1:] != in_order[:-1]) + 1
+    tree_start = np.concatenate([[0], starts, [rows.size]]) if rows.size else np.zeros(1, np.int64)
+    root_of_offer = np.full(int(offer.max(initial=-1)) + 1, -1, np.int64)
+    root_of_offer[in_order[tree_start[:-1]]] = np.arange(tree_start.size - 1)
+    return root_of_offer, tree_start.astype(np.int64)

@@ -40,16 +40,24 @@ class PointRows(NamedTuple):
         return self.row[places].astype(np.int64), sizes
 
     def of_offers(
-        self, offer: NDArray[np.int64], numbers: NDArray[np.int64], offers: NDArray[np.int64]
+        self, offer: NDArray[np.int32], numbers: NDArray[np.int64], offers: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Return the row of each point that has an offer (a code; ``offer`` holds the rows'), -1 where it has not."""
-        out = np.empty(numbers.size, np.int64)
-        kernels.find_offers(self.start, self.row, read_only(offer), numbers, offers, out)
+        rows, sizes = self.of_points(numbers)
+        wanted = np.repeat(np.arange(numbers.size), sizes)
+        has_it = offer[rows] == offers[wanted]
+        out = np.full(numbers.size, -1, np.int64)
+        out[wanted[has_it]] = rows[has_it]
         return out
 
 
 def group_rows(columns: Columns) -> PointRows:
     """Return the rows of every point of columns."""
-    start, row = np.zeros(columns.ids.size + 1, np.int32), np.empty(columns.n_rows, np.int32)
-    kernels.group_rows(read_only(columns.point), start, row)
+    n = columns.n_rows
+    if columns.ids.size == n:
+        in_turn = np.arange(n + 1, dtype=np.int32)
+        if np.array_equal(columns.point, in_turn[:n]):  # each point has the row of its own number
+            return read_only(PointRows(in_turn, in_turn[:n]))
+    start, row = np.zeros(columns.ids.size + 1, np.int32), np.empty(n, np.int32)
+    kernels.group_rows(read_only(np.ascontiguousarray(columns.point)), start, row)
     return read_only(PointRows(start, row))

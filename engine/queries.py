@@ -19,6 +19,7 @@ from engine.kernels.packing import Packed
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
 from engine.packing import pack
 from engine.serving import serving_rows
+from engine.subsets import narrowed
 from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef, told_distances_m
@@ -106,7 +107,8 @@ def nearest_many(
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
-    packed = (snapshot.packed, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
+    searched, _keeps_alive = narrowed(snapshot, asks)
+    packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
     packed_best = pack(best)
     _in_threads(lambda start, stop, own: kernels.nearest(*packed, start, stop, packed_best, own), q, threads)
     return _matches(snapshot, best, int(k))
@@ -199,7 +201,11 @@ def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng
     lats, lngs = check_latlng(as_degrees(lat), as_degrees(lng))
     asked = (lats, lngs, ecef(lats, lngs), latlng_to_cell_many(lats, lngs, FINEST_RESOLUTION))
     offers = offer_codes(vocabulary, offer, lats.size)
-    found = [serving_rows(part.part, part.serving, snapshot.searched.dead, *asked, offers) for part in snapshot.parts]
+    dead = snapshot.searched.dead
+    found = [
+        serving_rows(part.part.root_of_offer.size, part.packed, part.serving, dead, *asked, offers)
+        for part in snapshot.parts
+    ]
     row = np.concatenate([rows for rows, _ in found])
     query = np.concatenate([np.repeat(np.arange(lats.size), counts) for _, counts in found])
     if any(rows.size for rows, _ in found[1:]):  # the base's rows have the lowest numbers, the delta's the highest

@@ -14,6 +14,7 @@ from geo.covers import Cover, CoverWriter
 
 if TYPE_CHECKING:
     from engine.areas import AreaColumns
+    from engine.kernels.packing import Packed
     from engine.kernels.state import Part
 
 __all__ = ["ServingTable", "build_serving", "serving_rows"]
@@ -66,7 +67,8 @@ def _covers(part: Part, areas: AreaColumns) -> tuple[list[Cover], NDArray[np.int
 
 
 def serving_rows(
-    part: Part,
+    n_offers: int,
+    packed_part: Packed,
     table: ServingTable,
     dead: NDArray[np.bool_],
     lat: NDArray[np.float64],
@@ -78,17 +80,17 @@ def serving_rows(
     """
     Return the version's rows that serve each of q queries, and how many each has; arguments as the kernel's.
 
-    Queries with an offer that the part has not got (code -1 or too large) have none.
+    Queries with an offer that the part has not got (code -1 or not under ``n_offers``) have none.
     """
     n_pairs = np.zeros(offer.size, np.int64)
-    known = np.flatnonzero((offer >= 0) & (offer < part.root_of_offer.size))
+    known = np.flatnonzero((offer >= 0) & (offer < n_offers))
     asked = (lat[known], lng[known], np.ascontiguousarray(xyz[known]), finest[known], offer[known])
     counts = np.zeros(known.size, np.int64)
     chunks: list[NDArray[np.int64]] = []
     room, query = _FIRST_ROOM, 0
     while query < known.size:
         out = np.empty(room, np.int64)
-        after = kernels.serving(part, table, dead, *asked, query, out, counts)
+        after = kernels.serving(packed_part, table, dead, *asked, query, out, counts)
         chunks.append(out[: counts[query:after].sum()])
         room, query = (room if after > query else 2 * room), after
     n_pairs[known] = counts

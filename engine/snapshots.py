@@ -69,7 +69,7 @@ class Snapshot:
     @cached_property
     def packed(self) -> NDArray[np.int64]:
         """What the kernels search, as one argument."""
-        return pack(self.searched)
+        return np.concatenate([*(part.packed for part in self.parts), pack((self.dead, self.units.searched))])
 
     @cached_property
     def can_refuse(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.state import PAGE_BITS, PAGE_ROWS, Units
+from engine.lean import is_repeated
 from engine.views import read_only
 
 __all__ = ["UnitPages", "flat_units", "paged_units"]
@@ -34,8 +35,9 @@ class UnitPages:
     """
     The units of one version: pages in a pool that later versions go on filling.
 
-    A change copies the pages it touches into the spare room behind ``n_used``, where no version has looked
-    yet; when there is not enough room, all pages move to a new pool. There is one writer, and a version
+    Rows may stand on the same page where all it says is the same. A change copies the pages it touches into the
+    spare room behind ``n_used``, where no version has looked yet; when there is not enough room, all pages in use
+    move to a new pool. There is one writer, and a version
     that was not published may be written over.
 
     Attributes
@@ -58,9 +60,17 @@ class UnitPages:
 
     @classmethod
     def of(cls, flat: NDArray[np.int64]) -> UnitPages:
-        """Return a copy of int64[n] units."""
+        """Return a copy of int64[n] units; pages without a limit are one."""
+        if is_repeated(flat) and flat[0] == _UNLIMITED:
+            page = np.zeros(-(-flat.size // PAGE_ROWS), np.int32)
+            return cls(page, np.full((1, PAGE_ROWS), _UNLIMITED, np.int64), 1, flat.size, has_limit=False)
         units = paged_units(flat)
-        return cls(units.page, units.left, units.left.shape[0], flat.size, bool((flat >= 0).any()))
+        is_free = (units.left == _UNLIMITED).all(axis=1)
+        if not is_free.any():
+            return cls(units.page, units.left, units.left.shape[0], flat.size, has_limit=True)
+        page = np.where(is_free, 0, np.cumsum(~is_free))[: units.page.size].astype(np.int32)
+        left = np.concatenate([np.full((1, PAGE_ROWS), _UNLIMITED, np.int64), units.left[~is_free]])
+        return cls(page, left, left.shape[0], flat.size, has_limit=not is_free.all())
 
     @classmethod
     def around(cls, pages: NDArray[np.int64], n_rows: int) -> UnitPages:
@@ -106,15 +116,18 @@ class UnitPages:
         """Return these pages of the pool, the touched ones in room of their own, with other units at some rows."""
         if not touched.size:
             return UnitPages(page, self.left, self.n_used, n_rows, self.has_limit)
-        left, n_used = self.left, self.n_used + touched.size
-        if n_used > left.shape[0]:
+        left, n_used = self.left, self.n_used
+        if n_used + touched.size > left.shape[0]:
             # Room for as many again: each page moved pays for one page written.
-            left = np.empty((2 * page.size, PAGE_ROWS), np.int64)
-            np.take(self.left, page, axis=0, out=left[: page.size], mode="clip")
-            page, n_used = np.arange(page.size, dtype=np.int32), page.size
+            used, numbers = np.unique(page, return_inverse=True)
+            page = numbers.astype(np.int32)
+            n_used = used.size
+            left = np.empty((2 * (n_used + touched.size), PAGE_ROWS), np.int64)
+            np.take(self.left, used, axis=0, out=left[:n_used], mode="clip")
         else:
             page = page.copy()
-            left[self.n_used : n_used] = left[page[touched]]
-            page[touched] = np.arange(self.n_used, n_used)
+        fresh = np.arange(n_used, n_used + touched.size)
+        left[fresh] = left[page[touched]]
+        page[touched] = fresh
         left[page[rows >> PAGE_BITS], rows & (PAGE_ROWS - 1)] = units
-        return UnitPages(page, left, n_used, n_rows, self.has_limit or bool((units >= 0).any()))
+        return UnitPages(page, left, n_used + touched.size, n_rows, self.has_limit or bool((units >= 0).any()))

@@ -1,4 +1,8 @@
-"""The only module that talks to the compiler: how kernels are made, and H3's C functions for them."""
+"""
+How kernels are made, and H3's C functions for them.
+
+No module but this and `geo.memory` talks to the compiler; kernels import what they need of both from here.
+"""
 
 import contextlib
 import ctypes
@@ -14,11 +18,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.memory import array_at, column_at, grid_at, prefetch
+
 __all__ = [
     "H3_COMPILED",
     "array_at",
     "borrowing_kernel",
     "cell_to_latlng_rad",
+    "column_at",
     "grid_at",
     "h3_kernel",
     "inlined_kernel",
@@ -39,7 +46,7 @@ _KERNELS: list[Any] = []
 
 def _sources() -> list[Path]:
     here = Path(__file__).resolve()
-    return sorted([here, *here.parent.parent.glob("*/kernels/*.py")])
+    return sorted([here, here.with_name("memory.py"), *here.parent.parent.glob("*/kernels/*.py")])
 
 
 def _set_cache_folder() -> None:
@@ -202,91 +209,3 @@ if H3_COMPILED:
 else:
     latlng_rad_to_cell = plain_latlng_rad_to_cell
     cell_to_latlng_rad = plain_cell_to_latlng_rad
-
-
-def plain_prefetch(array: NDArray[Any], index: int) -> None:
-    """Ask for the cache line of an array's element, or of a row's first, ahead of its use: compiled kernels only."""
-
-
-def plain_array_at(address: int, rows: int, dtype: Any) -> NDArray[Any]:
-    """Return the array of one axis at an address; whoever took the address keeps the memory alive."""
-    return plain_grid_at(address, rows, 1, dtype).reshape(-1)
-
-
-def plain_grid_at(address: int, rows: int, columns: int, dtype: Any) -> NDArray[Any]:
-    """Return the array of two axes at an address; whoever took the address keeps the memory alive."""
-    if rows * columns == 0:
-        return np.empty((int(rows), int(columns)), dtype)
-    n_bytes = int(rows * columns) * np.dtype(dtype).itemsize
-    memory = (ctypes.c_char * n_bytes).from_address(int(address))
-    return np.frombuffer(memory, dtype).reshape(int(rows), int(columns))
-
-
-if numba.config.DISABLE_JIT:
-    prefetch = plain_prefetch
-    array_at = plain_array_at
-    grid_at = plain_grid_at
-else:
-    from llvmlite import ir
-    from numba.core import cgutils
-    from numba.extending import intrinsic
-    from numba.np.arrayobj import populate_array
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def prefetch(_context: Any, array: Any, index: Any) -> Any:
-        """Ask for the cache line of an array's element, or of a row's first, ahead of its use."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            data = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-            at = context.cast(builder, arguments[1], signature.args[1], numba.types.intp)
-            kind = signature.args[0]
-            if kind.ndim == 2:
-                shape = cgutils.create_struct_proxy(kind)(context, builder, arguments[0]).shape
-                at = builder.mul(at, builder.extract_value(shape, 1))
-            line = builder.bitcast(builder.gep(data, [at]), cgutils.voidptr_t)
-            number = ir.IntType(32)
-            name = "llvm.prefetch.p0" if str(line.type) == "ptr" else "llvm.prefetch.p0i8"
-            form = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
-            function = cgutils.get_or_insert_function(builder.module, form, name)
-            read, keep, data_cache = number(0), number(3), number(1)
-            builder.call(function, [line, read, keep, data_cache])
-            return context.get_dummy_value()
-
-        return numba.types.void(array, index), generate
-
-    def _borrowed(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
-        # An array without an owner: to hand it on costs nothing.
-        array = context.make_array(kind)(context, builder)
-        item_size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-        strides = [context.get_constant(numba.types.intp, item_size)]
-        if len(shape) == 2:
-            strides.insert(0, builder.mul(shape[1], strides[0]))
-        populate_array(
-            array,
-            data=builder.inttoptr(address, array.data.type),
-            shape=shape,
-            strides=strides,
-            itemsize=context.get_constant(numba.types.intp, item_size),
-            meminfo=None,
-        )
-        return array._getvalue()  # noqa: SLF001 - how Numba's own array functions return
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def array_at(_context: Any, address: Any, rows: Any, dtype: Any) -> Any:
-        """Return the array of one axis at an address; whoever took the address keeps the memory alive."""
-        kind = numba.types.Array(dtype.dtype, 1, "C")
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return _borrowed(context, builder, signature.return_type, arguments[0], [arguments[1]])
-
-        return kind(numba.types.int64, numba.types.int64, dtype), generate
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def grid_at(_context: Any, address: Any, rows: Any, columns: Any, dtype: Any) -> Any:
-        """Return the array of two axes at an address; whoever took the address keeps the memory alive."""
-        kind = numba.types.Array(dtype.dtype, 2, "C")
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return _borrowed(context, builder, signature.return_type, arguments[0], list(arguments[1:3]))
-
-        return kind(numba.types.int64, numba.types.int64, numba.types.int64, dtype), generate

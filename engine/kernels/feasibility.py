@@ -1,6 +1,7 @@
 """Can a row serve a query, and if not, what is the first reason."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def _hours_refusal(part: Part, i: int, hours: Hours, asks: Asks, terms: Terms, q
 
 @inlined_kernel
 def _is_too_soon(part: Part, i: int, asks: Asks, query: int) -> bool:
-    return bool(asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < part.lead_s[i] * 1_000_000)
+    return bool(asks.wait_us[query] != NO_LEAD and asks.wait_us[query] < np.int64(part.lead_s[i]) * 1_000_000)
 
 
 @inlined_kernel
@@ -112,7 +113,7 @@ def serves(
     """Tell whether `refusal` finds no reason in a row that `is_awake`: cheap questions that refuse most come first."""
     is_near = True
     if terms.ask_area:
-        inner_m, outer_m = np.float64(part.reach_m[i, 0]), np.float64(part.reach_m[i, 1])
+        inner_m, outer_m = np.float64(part.inner_m[i]), np.float64(part.reach_m[i])
         if chord_sq > outer_m * outer_m:
             return False
         is_near = bool(chord_sq < inner_m * inner_m)
@@ -132,9 +133,9 @@ def serves(
 
 
 @kernel
-def chord_sq_to(xyz: NDArray[np.float64], i: int, x: float, y: float, z: float) -> float:
+def chord_sq_to(xyz: NDArray[np.floating[Any]], i: int, x: float, y: float, z: float) -> float:
     """Return the squared chord from row i of positions to x, y, z, in square metres."""
-    dx = xyz[i, 0] - x
-    dy = xyz[i, 1] - y
-    dz = xyz[i, 2] - z
+    dx = np.float64(xyz[i, 0]) - x
+    dy = np.float64(xyz[i, 1]) - y
+    dz = np.float64(xyz[i, 2]) - z
     return dx * dx + dy * dy + dz * dz

@@ -19,19 +19,19 @@ class Forest(NamedTuple):
     Attributes
     ----------
     center, radius
-        float64[m, 3] and float64[m] in metres: a ball that holds the node's rows.
+        float32[m, 3] and float32[m] in metres: a ball that holds the node's rows.
     start, stop
-        int64[m]: its rows, in index order.
+        int32[m]: its rows, in index order.
     first_child, n_children
-        int64[m]; no children in a leaf.
+        int32[m]; no children in a leaf.
     """
 
-    center: NDArray[np.float64]
-    radius: NDArray[np.float64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    first_child: NDArray[np.int64]
-    n_children: NDArray[np.int64]
+    center: NDArray[np.float32]
+    radius: NDArray[np.float32]
+    start: NDArray[np.int32]
+    stop: NDArray[np.int32]
+    first_child: NDArray[np.int32]
+    n_children: NDArray[np.int32]
 
 
 @kernel
@@ -43,20 +43,22 @@ def _digit(key: np.uint64, resolution: int) -> np.int64:
 
 
 @kernel
-def _bound(xyz: NDArray[np.float64], start: int, stop: int, center: NDArray[np.float64]) -> float:
-    center[:] = 0.0
+def _bound(xyz: NDArray[np.float64], start: int, stop: int, center: NDArray[np.float32]) -> float:
+    # The centre is narrow, and the radius is from where it came to stand: no row is outside.
+    x = y = z = 0.0
     for i in range(start, stop):
-        for axis in range(3):
-            center[axis] += xyz[i, axis]
-    for axis in range(3):
-        center[axis] /= stop - start
+        x += xyz[i, 0]
+        y += xyz[i, 1]
+        z += xyz[i, 2]
+    n = stop - start
+    center[0], center[1], center[2] = x / n, y / n, z / n
+    x, y, z = np.float64(center[0]), np.float64(center[1]), np.float64(center[2])
     largest = 0.0
     for i in range(start, stop):
-        dx = xyz[i, 0] - center[0]
-        dy = xyz[i, 1] - center[1]
-        dz = xyz[i, 2] - center[2]
+        dx, dy, dz = xyz[i, 0] - x, xyz[i, 1] - y, xyz[i, 2] - z
         largest = max(largest, dx * dx + dy * dy + dz * dz)
-    return math.sqrt(largest) + 1e-5  # far above the rounding of positions and centres
+    # Far above the rounding of positions, and twice that of a radius of 24 bits.
+    return (math.sqrt(largest) + 1e-5) * (1.0 + 2.0**-23)
 
 
 # Axes: n rows, t trees, m node slots.

@@ -17,6 +17,13 @@ REACH = 1.3  # radii of a cell beyond its centre's fifth neighbour: measured, 1 
 
 
 @inlined_kernel
+def _from_center(forest: Forest, node: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+    # Centres are kept narrow; what is reckoned with them is not.
+    center = forest.center
+    return np.float64(center[node, 0]) - x, np.float64(center[node, 1]) - y, np.float64(center[node, 2]) - z
+
+
+@inlined_kernel
 def _gather(
     forest: Forest,
     xyz: NDArray[np.float64],
@@ -47,8 +54,8 @@ def _gather(
                 chord_sq[found] = square
                 found += 1 if square < limit else 0
         for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
-            dx, dy, dz = forest.center[child, 0] - x, forest.center[child, 1] - y, forest.center[child, 2] - z
-            bound = within_m + forest.radius[child]
+            dx, dy, dz = _from_center(forest, child, x, y, z)
+            bound = within_m + np.float64(forest.radius[child])
             stack[top] = child
             top += 1 if dx * dx + dy * dy + dz * dz <= bound * bound else 0
     return found
@@ -65,11 +72,11 @@ def count_within(
     while top > 0:
         top -= 1
         node = stack[top]
-        dx, dy, dz = forest.center[node, 0] - x, forest.center[node, 1] - y, forest.center[node, 2] - z
+        dx, dy, dz = _from_center(forest, node, x, y, z)
         chord = math.sqrt(dx * dx + dy * dy + dz * dz)
-        if chord > within_m + forest.radius[node]:
+        if chord > within_m + np.float64(forest.radius[node]):
             continue
-        if forest.n_children[node] == 0 or chord + forest.radius[node] < within_m:
+        if forest.n_children[node] == 0 or chord + np.float64(forest.radius[node]) < within_m:
             found += forest.stop[node] - forest.start[node]
             continue
         for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
@@ -99,15 +106,15 @@ def reaching(
     while top > 0:
         top -= 1
         node = stack[top]
-        dx, dy, dz = forest.center[node, 0] - x, forest.center[node, 1] - y, forest.center[node, 2] - z
-        bound = forest.radius[node] + radius_m + math.sqrt(part.reach_sq[node])
+        dx, dy, dz = _from_center(forest, node, x, y, z)
+        bound = np.float64(forest.radius[node]) + radius_m + math.sqrt(part.reach_sq[node])
         if dx * dx + dy * dy + dz * dz > bound * bound:
             continue
         if forest.n_children[node] == 0:
             for row in range(forest.start[node], forest.stop[node]):
                 dx, dy, dz = xyz[row, 0] - x, xyz[row, 1] - y, xyz[row, 2] - z
                 square = dx * dx + dy * dy + dz * dz
-                bound = radius_m + part.reach_m[row, 1]
+                bound = radius_m + np.float64(part.reach_m[row])
                 if square >= beyond_sq and square <= bound * bound:
                     if found == room:
                         return -1

@@ -121,6 +121,7 @@ def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at:
             row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
             if checked:
                 prefetch(part.schedule_bit, row)
+                prefetch(part.inner_m, row)
                 prefetch(part.reach_m, row)
                 prefetch(part.row, row)
             prefetch(part.xyz, row)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from engine.kernels.forest import Forest
 from engine.kernels.state import Asks, Best, Hours, Neighbours, Part, Polygons, Room, Units, Version, Workshop
-from geo.jit import array_at, grid_at, inlined_kernel
+from geo.jit import array_at, column_at, grid_at, inlined_kernel
 
 NUMBERS_AN_ARRAY = 3
-"""Address, length of the first axis, and of the second."""
+"""Address, length of the first axis, and of the second: of one axis how far apart elements are."""
 
 Packed = NDArray[np.int64]
 
@@ -26,6 +26,13 @@ def flat(packed: Packed, number: int, dtype: Any) -> NDArray[Any]:
     """Return the array of this number, of one axis."""
     at = NUMBERS_AN_ARRAY * number
     return array_at(packed[at], packed[at + 1], dtype)
+
+
+@inlined_kernel
+def column(packed: Packed, number: int, dtype: Any) -> NDArray[Any]:
+    """Return the array of this number, of one axis, which may be one element seen many times."""
+    at = NUMBERS_AN_ARRAY * number
+    return column_at(packed[at], packed[at + 1], packed[at + 2], dtype)
 
 
 @inlined_kernel
@@ -73,38 +80,39 @@ def part_at(packed: Packed, at: int) -> Part:
     """Return the part whose first array has a number."""
     return Part(
         Forest(
-            grid(packed, at, np.float64),
-            flat(packed, at + 1, np.float64),
-            flat(packed, at + 2, np.int64),
-            flat(packed, at + 3, np.int64),
-            flat(packed, at + 4, np.int64),
-            flat(packed, at + 5, np.int64),
+            grid(packed, at, np.float32),
+            flat(packed, at + 1, np.float32),
+            flat(packed, at + 2, np.int32),
+            flat(packed, at + 3, np.int32),
+            flat(packed, at + 4, np.int32),
+            flat(packed, at + 5, np.int32),
         ),
         flat(packed, at + 6, np.int64),
         neighbours_at(packed, at + 7),
-        flat(packed, at + 15, np.float64),
-        grid(packed, at + 16, np.float32),
-        flat(packed, at + 17, np.uint64),
-        flat(packed, at + 18, np.uint8),
-        grid(packed, at + 19, np.float64),
-        flat(packed, at + 20, np.int64),
-        flat(packed, at + 21, np.int64),
-        flat(packed, at + 22, np.int32),
-        flat(packed, at + 23, np.int64),
-        flat(packed, at + 24, np.int32),
-        flat(packed, at + 25, np.uint8),
-        flat(packed, at + 26, np.uint8),
-        flat(packed, at + 27, np.float64),
-        flat(packed, at + 28, np.int64),
+        column(packed, at + 15, np.float64),
+        column(packed, at + 16, np.float32),
+        column(packed, at + 17, np.float32),
+        column(packed, at + 18, np.uint64),
+        column(packed, at + 19, np.uint8),
+        grid(packed, at + 20, np.float64),
+        flat(packed, at + 21, np.int32),
+        flat(packed, at + 22, np.int64),
+        column(packed, at + 23, np.int32),
+        column(packed, at + 24, np.int32),
+        column(packed, at + 25, np.int32),
+        column(packed, at + 26, np.uint8),
+        column(packed, at + 27, np.uint8),
+        column(packed, at + 28, np.float64),
+        column(packed, at + 29, np.int32),
         Polygons(
-            grid(packed, at + 29, np.float64),
-            flat(packed, at + 30, np.int64),
-            grid(packed, at + 31, np.float64),
+            grid(packed, at + 30, np.float64),
+            flat(packed, at + 31, np.int64),
+            grid(packed, at + 32, np.float64),
         ),
     )
 
 
-ARRAYS_A_PART = 32
+ARRAYS_A_PART = 33
 
 
 @inlined_kernel

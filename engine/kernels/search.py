@@ -16,9 +16,9 @@ _NO_RANK = np.iinfo(np.int64).max
 
 @kernel
 def _least_chord_sq(
-    center: NDArray[np.float64], radius: NDArray[np.float64], node: int, x: float, y: float, z: float
+    center: NDArray[np.float32], radius: NDArray[np.float32], node: int, x: float, y: float, z: float
 ) -> float:
-    gap = math.sqrt(chord_sq_to(center, node, x, y, z)) - radius[node]
+    gap = math.sqrt(chord_sq_to(center, node, x, y, z)) - np.float64(radius[node])
     return gap * gap if gap > 0.0 else 0.0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import area_contains
+from engine.kernels.packing import Packed, part_at
 from engine.kernels.state import Part
 from geo.jit import kernel
 from geo.kernels.cells import parent
@@ -55,7 +56,7 @@ def _first_at_least(cells: NDArray[np.uint64], start: int, stop: int, cell: np.u
 # Axes: q queries, p pairs.
 @kernel
 def serving(
-    part: Part,
+    packed_part: Packed,
     table: ServingTable,
     dead: NDArray[np.bool_],
     lat: NDArray[np.float64],
@@ -72,7 +73,7 @@ def serving(
 
     Parameters
     ----------
-    part, table, dead
+    packed_part, table, dead
         What is searched; bool by version row.
     lat, lng, xyz
         The places, float64[q] in degrees and float64[q, 3] in metres.
@@ -92,6 +93,7 @@ def serving(
     An interior cell answers by itself; in a boundary cell the exact area is asked. O(pairs) beside a
     binary search for each resolution in use. Brute-force twin: `brute_serving`.
     """
+    part = part_at(packed_part, 0)
     written = 0
     for query in range(start, offer.shape[0]):
         first = written

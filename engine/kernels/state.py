@@ -105,40 +105,53 @@ class Part(NamedTuple):
         The trees, and int64[o]: each offer's root, -1 where no row has it.
     neighbours
         The rows near every cell; no leaves where none were listed.
-    reach_sq, reach_m
-        float64[m] and float32[n, 2]: no area of a node's rows goes farther from its row than this squared chord; a
-        row's own holds every place nearer than the first chord, and none beyond the second.
+    reach_sq
+        float64[m]: no area of a node's rows goes farther from its row than this squared chord.
+    inner_m, reach_m
+        float32[n]: a row's area holds every place nearer than the first chord, and none beyond the second.
     schedule_bits, schedule_bit
         uint64[m] and uint8[n]: the schedules of a node's rows, and the bit of a row's own; `NEVER` for a row that is
         paused or suspended, whose schedule counts for no node and no leaf.
     xyz
         float64[n, 3], earth-centred metres.
     row, rank
-        int64[n]: the row's number in its version, and its place by point id.
+        int32[n] and int64[n]: the row's number in its version, and its place by point id.
     schedule, lead_s, feature_set, flags, area_kind, radius_m, polygon
         As of `engine.columns.Columns` and `engine.areas.AreaColumns`.
     polygons
         The polygons.
+
+    The arrays in `MAY_REPEAT` may be one element seen n times.
     """
 
     forest: Forest
     root_of_offer: NDArray[np.int64]
     neighbours: Neighbours
     reach_sq: NDArray[np.float64]
+    inner_m: NDArray[np.float32]
     reach_m: NDArray[np.float32]
     schedule_bits: NDArray[np.uint64]
     schedule_bit: NDArray[np.uint8]
     xyz: NDArray[np.float64]
-    row: NDArray[np.int64]
+    row: NDArray[np.int32]
     rank: NDArray[np.int64]
     schedule: NDArray[np.int32]
-    lead_s: NDArray[np.int64]
+    lead_s: NDArray[np.int32]
     feature_set: NDArray[np.int32]
     flags: NDArray[np.uint8]
     area_kind: NDArray[np.uint8]
     radius_m: NDArray[np.float64]
-    polygon: NDArray[np.int64]
+    polygon: NDArray[np.int32]
     polygons: Polygons
+
+
+MAY_REPEAT = frozenset(
+    (
+        "reach_sq", "inner_m", "reach_m", "schedule_bits", "schedule_bit",
+        "schedule", "lead_s", "feature_set", "flags", "area_kind", "radius_m", "polygon",
+    )
+)  # fmt: skip
+"""The arrays of a `Part` that kernels read as columns: what no row has of its own takes no memory."""
 
 
 class Units(NamedTuple):

@@ -169,7 +169,7 @@ def reaches(
     edges: NDArray[np.float64],
     starts: NDArray[np.int64],
     boxes: NDArray[np.float64],
-    polygon: NDArray[np.int64],
+    polygon: NDArray[np.int32],
     lat: NDArray[np.float64],
     lng: NDArray[np.float64],
     out: NDArray[np.float64],

@@ -56,8 +56,8 @@ MUTATIONS = (
     Mutation(
         "a ball a tenth too small for its rows",
         "engine/kernels/forest.py",
-        "return math.sqrt(largest) + 1e-5",
-        "return 0.9 * math.sqrt(largest)",
+        "return (math.sqrt(largest) + 1e-5)",
+        "return (0.9 * math.sqrt(largest))",
         (f"{INDEX}::test_build_forest__bounds_every_node_by_a_ball_that_holds_its_rows",),
     ),
     Mutation(

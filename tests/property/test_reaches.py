@@ -40,9 +40,9 @@ def test_reach__holds_what_is_nearer_and_nothing_farther(lat, lng):
     rng = np.random.default_rng(7)
     polygons = [polygon for seed in range(12) for polygon in _polygons(seed, lat, lng)]
     n = len(polygons)
-    inner, outer = area_columns(polygons, n).reach_m(np.full(n, lat), np.full(n, lng)).T.astype(float)
+    inner, outer = area_columns(polygons, n).reaches_m(np.full(n, lat), np.full(n, lng))
     here = ecef(np.array([lat]), np.array([lng]))
-    for polygon, nearest_m, farthest_m in zip(polygons, inner, outer, strict=True):
+    for polygon, nearest_m, farthest_m in zip(polygons, inner.astype(float), outer.astype(float), strict=True):
         rings = shapely.get_coordinates(shapely.segmentize(polygon, polygon.length / 200))
         spread = rng.normal(scale=polygon.length * 1e-3, size=rings.shape) * rng.choice([0.0, 1.0], (len(rings), 1))
         places = np.clip(rings + spread, [-180.0, -90.0], [180.0, 90.0])

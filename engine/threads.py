@@ -1,0 +1,26 @@
+"""Run a kernel over chunks of rows on several threads: kernels hold no lock of the interpreter."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["in_chunks"]
+
+_ROWS_A_CHUNK = 1 << 16
+
+
+def in_chunks(run: Callable[[int, int], object], n: int) -> None:
+    """Call ``run(start, stop)`` for chunks of n rows, on a thread for every processor where there are several chunks."""
+    chunks = [(start, min(start + _ROWS_A_CHUNK, n)) for start in range(0, n, _ROWS_A_CHUNK)]
+    n_threads = min(os.cpu_count() or 1, len(chunks))
+    if n_threads <= 1:
+        for chunk in chunks:
+            run(*chunk)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(lambda chunk: run(*chunk), chunks))
