@@ -76,10 +76,6 @@ class Snapshot:
         """Whether a row may be refused whatever is asked: for units, a pause, an area."""
         return any(part.can_refuse for part in self.parts) or self.units.has_limit
 
-    def listed(self) -> Snapshot:
-        """Return the same version with the rows near every cell of the base listed."""
-        return self if self.base.is_listed else replace(self, base=self.base.listed())
-
     @property
     def parts(self) -> tuple[IndexPart, IndexPart, IndexPart]:
         """Base, middle and delta."""
