@@ -33,7 +33,7 @@ format: $(STAMP) ## Write what `check` asks for, as far as a tool can
 	.venv/bin/ruff check --fix $(CODE)
 
 kernels: $(STAMP)
-	@$(PY) -c "import engine; engine.warm_up()"
+	@$(PY) -m service.kernels
 
 test: $(STAMP) system kernels ## All tests compiled, then the unit tests interpreted, with their coverage
 	.venv/bin/pytest

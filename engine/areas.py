@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.errors import InvalidColumnError
 from engine.inputs import Column, as_list
 from engine.lean import is_repeated, lean, repeated
+from engine.views import read_only
 from geo.areas import check_areas
 from geo.kernels.metric import EARTH_RADIUS_M
 from geo.kernels.polygons import reaches
@@ -63,8 +64,8 @@ class AreaColumns(NamedTuple):
         reach[limited, 0] = np.maximum(0.0, chord_m * (1.0 - 1e-9) - 1e-3)
         reach[limited, 1] = self.radius_m[limited] * (1.0 + 1e-9) + 1e-3
         if self.polygons.boxes.size:
-            polygon = np.ascontiguousarray(self.polygon)
-            reaches(self.polygons.edges, self.polygons.starts, self.polygons.boxes, polygon, lat, lng, reach)
+            by_row = (np.ascontiguousarray(column) for column in (self.polygon, lat, lng))
+            reaches(*read_only((self.polygons.edges, self.polygons.starts, self.polygons.boxes, *by_row)), reach)
         inner, outer = reach.astype(np.float32).T
         return np.nextafter(inner, np.float32(0.0)), np.nextafter(outer, np.float32(np.inf))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -19,11 +18,11 @@ from engine.explaining import check_point, explain
 from engine.holidays import HolidayFile
 from engine.hours import ScheduleBook
 from engine.inputs import Column
+from engine.live import LiveSnapshot
 from engine.snapshots import Snapshot, first_snapshot
 from engine.vocabulary import Vocabulary
 
 __all__ = ["Engine"]
-ROWS_A_QUERY = 4  # rows near cells are listed once there was a query for so many: sooner would not pay
 
 
 class Engine:
@@ -36,9 +35,11 @@ class Engine:
 
     def __init__(self, vocabulary: Vocabulary, snapshot: Snapshot) -> None:
         self._vocabulary = vocabulary
-        self._snapshot = snapshot
-        self._writing = threading.Lock()
-        self._n_asked = 0
+        self._live = LiveSnapshot(snapshot)
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._live.current
 
     @classmethod
     def from_columns(
@@ -139,7 +140,7 @@ class Engine:
 
         An offer that nobody has matches nothing.
         """
-        self._note_asked(1)
+        self._live.count_queries(1)
         return single.nearest(self._vocabulary, self._snapshot, lat, lng, offer, k, ask)
 
     def nearest_many(
@@ -170,26 +171,21 @@ class Engine:
         question, snapshot = question_of(ask), self._snapshot
         words = self._vocabulary
         found = queries.nearest_many(words, snapshot, lat, lng, offer, k=k, threads=threads, question=question)
-        self._note_asked(found.row.shape[0])
+        self._live.count_queries(found.row.shape[0])
         return found
-
-    def _note_asked(self, n: int) -> None:
-        self._n_asked += n
-        if self._n_asked > self.n_rows // ROWS_A_QUERY and not self._snapshot.base.is_listed:
-            self.prepare(wait=False)
 
     def prepare(self, *, wait: bool = True) -> None:
         """
         List the rows near every cell, from which `nearest_many` answers several times as fast.
 
-        About 2 µs and 55 bytes a row; done by itself once there was a query for every fourth row, and when changes
-        are merged. The version stays. Without ``wait`` nothing is done while a change is applied.
+        About 2 µs and 55 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
+        and again when changes are merged. The version stays, and neither readers nor changes wait for it.
+        Without ``wait`` another thread does it; where that fails, the logger ``engine.live`` says so.
         """
-        if self._writing.acquire(blocking=wait):
-            try:
-                self._snapshot = self._snapshot.listed()
-            finally:
-                self._writing.release()
+        if wait:
+            self._live.list_now()
+        else:
+            self._live.list_beside()
 
     def nearest_in_turn(
         self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, *, units: NDArray[np.int64], **ask: Any
@@ -261,11 +257,7 @@ class Engine:
         int
             The new version.
         """
-        with self._writing:
-            before = self._snapshot
-            after = apply_changes(self._vocabulary, before, dict(changes))
-            self._snapshot = after.listed() if before.base.is_listed else after
-        return after.number
+        return self._live.change(lambda before: apply_changes(self._vocabulary, before, dict(changes))).number
 
     def upsert(self, point: Mapping[str, Any]) -> int:
         """

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.kernels import forest as kernels
 from engine.kernels.forest import Forest
+from engine.views import read_only
 
 __all__ = ["Forest", "bits_in_nodes", "build_forest", "largest_in_nodes"]
 
@@ -54,5 +55,5 @@ def largest_in_nodes(of_row: NDArray[np.float64], forest: Forest) -> NDArray[np.
 def bits_in_nodes(bit: NDArray[np.uint8], forest: Forest) -> NDArray[np.uint64]:
     """Return the bits of each node's rows; ``bit`` is uint8[n] in index order; 64 and above count for none."""
     out = np.empty(forest.radius.size, np.uint64)
-    kernels.spread_bits(np.ascontiguousarray(bit), forest, out)
+    kernels.spread_bits(read_only(np.ascontiguousarray(bit)), forest, out)
     return out

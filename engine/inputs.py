@@ -169,9 +169,9 @@ def as_whole(
     if _is_arrow(values) and pa.types.is_integer(_combined(values).type):
         array = _combined(values)
         gone = array.is_null().to_numpy(zero_copy_only=False)
-        whole = np.minimum(array.fill_null(0).to_numpy(), MAX_WHOLE + 1).astype(np.int64)
+        whole = _as_int64(array.fill_null(0).to_numpy())
     elif isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        whole, gone = np.minimum(values, MAX_WHOLE + 1).astype(np.int64), np.zeros(values.size, np.bool_)
+        whole, gone = _as_int64(values), np.zeros(values.size, np.bool_)
     else:
         whole, gone = _whole_items(as_list(values), argument, error)
     _check_length(whole.size, n, argument)
@@ -184,6 +184,13 @@ def as_whole(
     if missing is not None:
         whole[gone] = missing
     return whole
+
+
+def _as_int64(values: NDArray[Any]) -> NDArray[np.int64]:
+    # Of whole numbers only uint64 holds more than int64 does: what is too large stays too large.
+    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
+        values = np.minimum(values, np.uint64(MAX_WHOLE + 1))
+    return values.astype(np.int64)
 
 
 def _whole_items(

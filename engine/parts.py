@@ -60,7 +60,11 @@ class IndexPart:
         """Return the part with the rows near every cell listed, if they are not yet."""
         if self.is_listed:
             return self
-        return replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
+        listed = replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
+        for name in ("serving", "can_refuse", "place_of_row", "subsets", "_names"):  # do not look at lists
+            if name in self.__dict__:
+                listed.__dict__[name] = self.__dict__[name]
+        return listed
 
     @cached_property
     def packed(self) -> Packed:

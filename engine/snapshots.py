@@ -81,10 +81,6 @@ class Snapshot:
         """Whether any row is gone."""
         return bool(self.dead.any())
 
-    def listed(self) -> Snapshot:
-        """Return the same version with the rows near every cell of the base listed."""
-        return self if self.base.is_listed else replace(self, base=self.base.listed())
-
     @property
     def parts(self) -> tuple[IndexPart, IndexPart, IndexPart]:
         """Base, middle and delta."""

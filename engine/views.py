@@ -24,5 +24,6 @@ def read_only(value: _T) -> _T:
         view.flags.writeable = False
         return view
     if isinstance(held, tuple):
-        return type(held)._make(read_only(part) for part in held)  # type: ignore[attr-defined]
+        parts = [read_only(part) for part in held]
+        return type(held)._make(parts) if hasattr(held, "_make") else tuple(parts)  # type: ignore[return-value]
     return value

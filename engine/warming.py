@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from typing import TYPE_CHECKING
 
 import shapely
 
 from engine.coverage import coverage
 from engine.engine import Engine
+from geo import (
+    ancestor_cells,
+    area_covers,
+    cell_distance_m,
+    convert_datum,
+    cover_area,
+    cover_circle,
+    fill_area,
+    latlng_to_cell_many,
+)
+from geo.jit import mark_compiled, watched_compiler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["warm_up"]
 
+_MANY = 600  # enough for trees of more than a leaf, and to be sorted digit by digit
 
-def warm_up() -> None:
-    """Compile every kernel, or load it from the cache: after it no question waits for the compiler."""
-    many = Engine.from_columns(list(map(str, range(200))), ["a/b"] * 200, [i * 1e-4 for i in range(200)], [0.0] * 200)
-    many.prepare()
-    many.nearest(0.0, 0.0, "a/b")
+
+def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
+    """
+    Compile every kernel, or load it from the cache: after it no question waits for the compiler.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(done, total)``, in kernels, while they are compiled; those of the cache are
+        loaded with what calls them and not counted.
+    """
+    with contextlib.nullcontext() if progress is None else watched_compiler(progress):
+        _ask_everything()
+    # Where the folder cannot be written, Numba caches elsewhere or not at all: the next process asks again.
+    with contextlib.suppress(OSError):
+        mark_compiled()
+
+
+def _ask_everything() -> None:
     square = shapely.box(-0.1, -0.1, 0.1, 0.1)
     offers = ["a/b", "a/c", "a/d"]
     engine = Engine.from_columns(
@@ -26,9 +57,33 @@ def warm_up() -> None:
     engine.set_capacity("x", "a/b", 3)
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     engine.nearest(0.0, 0.0, "a/b", at=now, asked_at=now)
+    engine.nearest_many([0.0], [0.0], "a/b", at=now, asked_at=now)
     engine.nearest_in_turn([0.0], [0.0], "a/b", units=engine.units(), at=now)
     engine.refusals_many([0.0], [0.0], "a/b")
     engine.nearest_point_many([0.0], [0.0])
     engine.serving_many([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], offers)
     engine.explain(0.0, 0.0, "a/b", point="y", at=now)
     coverage(engine, {"lat": [0.0], "lng": [0.0], "weight": [1.0]}, "a/b")
+    _ask_many_points()
+    _ask_places(square)
+
+
+def _ask_places(square: shapely.Geometry) -> None:
+    """Ask `geo` what it computes beside what the engine needs."""
+    near, far = (int(cell) for cell in latlng_to_cell_many([0.0, 1.0], [0.0, 0.0], 9))
+    ancestor_cells([0.0], [0.0], 9)
+    cell_distance_m(near, far)
+    cover_area(square)
+    cover_circle(0.0, 0.0, 500.0)
+    fill_area(square, 6)
+    area_covers(square, [0.0], [0.0])
+    convert_datum(31.2, 121.5, source="gcj02", target="wgs84")
+
+
+def _ask_many_points() -> None:
+    """Ask an index with enough rows of one offer for trees and for lists of neighbours."""
+    lat, lng = [0.001 * (i % 20) for i in range(_MANY)], [0.001 * (i // 20) for i in range(_MANY)]
+    engine = Engine.from_columns([f"p{i}" for i in range(_MANY)], ["a/b"] * _MANY, lat, lng)
+    engine.nearest(0.0, 0.0, "a/b")
+    engine.prepare()
+    engine.nearest(0.0, 0.0, "a/b")

@@ -71,19 +71,26 @@ class CoverWriter:
 
     def circle(self, center: NDArray[np.float64], radius_m: float) -> Cover:
         """Return a cover of all places within a told distance of an earth-centred position, shape (3,)."""
-        chord = math.sqrt(max_chord_sq(radius_m))
+        chord = math.sqrt(max_chord_sq(float(radius_m)))
         # A circle is asked cheaply, so its boundary cells may be few and large.
         return self._cover(_NO_POLYGONS, -1, center, chord, _finest_for(0.5 * radius_m))
 
     def _cover(self, table: PolygonTable, i: int, center: NDArray[np.float64], chord: float, finest: int) -> Cover:
         start, stop = (0, 0) if i < 0 else (int(table.starts[i]), int(table.starts[i + 1]))
-        box = _NO_BOX if i < 0 else table.boxes[i]
+        edges, box = (_still(array) for array in (table.edges, _NO_BOX if i < 0 else table.boxes[i]))
         count = kernels.cover(
-            table.edges, start, stop, box, center, chord, finest, self._cells, self._interior, self._frontier
+            edges, start, stop, box, center, chord, finest, self._cells, self._interior, self._frontier
         )
         if count < 0:
             raise GeometryTooLargeError("area", f"must have a cover of at most {self._cells.size} cells")
         return Cover(self._cells[:count].copy(), self._interior[:count].copy())
+
+
+def _still(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    # A mapped index has read-only polygons: the kernel is compiled for those, and not twice.
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 _NO_POLYGONS = polygon_table([])

@@ -111,6 +111,7 @@ def borrowing_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy", _nrt=False)(
         function
     )
+    _KERNELS.append(compiled)
     return compiled
 
 

@@ -92,7 +92,9 @@ def _compiler() -> str:
 
     import engine
     from geo.metric import distance_m
+    from service.kernels import prepare_kernels
 
+    prepare_kernels()  # in sight and alone where they are yet to be compiled
     engine.warm_up()
     told = float(np.atleast_1d(distance_m(np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1)))[0])
     if not 111_319 < told < 111_320:  # a degree of the equator: 111 319.49 m

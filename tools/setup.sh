@@ -35,5 +35,4 @@ else
 fi
 
 # One process fills the kernels' cache, so that neither the demo nor the tests wait for the compiler.
-echo "linli: compiling the kernels once, about half a minute"
-.venv/bin/python -c "import engine; engine.warm_up()"
+.venv/bin/python -m service.kernels

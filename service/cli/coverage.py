@@ -99,10 +99,12 @@ def _run(
 ) -> tuple[CoverageOutcome, list[BadFileError]]:
     from rich.console import Console
 
+    from service.kernels import prepare_kernels
     from service.planning.job import CoverageRequest, cover_file
     from service.points.engine import engine_from_table
     from service.points.files import read_points
 
+    prepare_kernels()
     with Console(stderr=True).status("reading the points") as status:
         held = read_points(points, timezone=timezone, country=country, strict=request["strict"])
         status.update("building the index")

@@ -51,6 +51,9 @@ def _run(out: Path) -> tuple[Demo, dict[str, Path]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from service.kernels import prepare_kernels
+
+    prepare_kernels()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1.0)

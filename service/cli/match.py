@@ -125,9 +125,11 @@ def _run(
 ) -> tuple[PointsFile, MatchSummary]:
     from rich.console import Console
 
+    from service.kernels import prepare_kernels
     from service.points.engine import engine_from_table
     from service.points.files import read_points
 
+    prepare_kernels()
     console = Console(stderr=True)
     with console.status("reading the points") as status:
         held = read_points(points, timezone=timezone, country=country, strict=job["strict"])

@@ -61,7 +61,7 @@ def _example(demo: Demo, example: Explained) -> dict[str, Any]:
         "at": f"{day.at[i]}Z",
         "asked_at": f"{day.asked_at[i]}Z",
         "quantity": int(day.quantity[i]),
-        "match": asdict(example.match),
+        "match": example.match._asdict(),
         "nearer": [asdict(refusal) | {"reason_words": REASON_WORDS[refusal.reason]} for refusal in example.refused],
         "n_nearer_without_the_offer": example.n_others,
     }

@@ -41,7 +41,7 @@ class HalfKept(Engine):
         if "remove" in given and len(given) > 1:
             version = self.version
             super().apply({"remove": given["remove"]})
-            self._snapshot = snapshots.replace(self._snapshot, number=version)
+            self._live.current = snapshots.replace(self._snapshot, number=version)
             return super().apply({name: value for name, value in given.items() if name != "remove"})
         return super().apply(given)
 

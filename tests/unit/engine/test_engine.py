@@ -141,6 +141,21 @@ def test_lead__is_met_to_the_microsecond():
     ) == ["b"]
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i4", "u2", "u4", "u8", ">i4", "f8"])
+def test_capacity__is_taken_from_whole_numbers_of_any_width(dtype):
+    units = np.array([3, 0, 100]).astype(dtype)
+    kinds = [units] if dtype.startswith((">", "f")) else [units, pa.array(units)]
+    for column in kinds:
+        given = {"point_ids": ["a", "b", "c"], "offers": ["x/y"] * 3, "lat": [0.0] * 3, "lng": [0.0] * 3}
+        if dtype == "f8":
+            with pytest.raises(ValueError, match=r"capacity\[0\] must be a whole number"):
+                Engine.from_columns(**given, capacity=column)
+        else:
+            assert Engine.from_columns(**given, capacity=column).units().tolist() == [3, 0, 100]
+    with pytest.raises(ValueError, match=r"capacity\[1\]"):
+        Engine.from_columns(["a", "b"], ["x/y"] * 2, [0.0] * 2, [0.0] * 2, capacity=np.array([1, 2**64 - 1], "u8"))
+
+
 def test_capacity__is_enough_for_the_quantity_or_not():
     engine = built(capacity=[0, 2, None])
     assert names(engine.nearest(31.2, 121.5, "retail/pickup", k=3)) == ["b", "c"]

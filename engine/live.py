@@ -1,0 +1,114 @@
+"""The current version of an index: who may put another in its place, and when its rows are listed by cell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.parts import IndexPart
+    from engine.snapshots import Snapshot
+
+__all__ = ["LiveSnapshot"]
+
+_LOG = logging.getLogger(__name__)
+
+_ROWS_A_QUERY = 4
+_MIN_QUERIES = 1000
+"""Rows are listed once there was a query for so many of them, and at least so many: sooner would not pay."""
+
+
+class LiveSnapshot:
+    """
+    The current version: read by anyone at any time, changed by one at a time.
+
+    The rows near every cell of its base are listed beside both. A base never changes, so nobody waits for that:
+    the lists are put in place at the end, if the base is still the current one, and are made anew if it is not.
+
+    Attributes
+    ----------
+    current
+        The version; whoever has read it may use it for ever.
+    """
+
+    def __init__(self, first: Snapshot) -> None:
+        self.current = first
+        self._n_asked = 0
+        self._writing = threading.Lock()
+        self._listing = threading.Lock()
+        self._job = threading.Lock()  # for what follows, and never held for long
+        self._is_due = self._is_running = False
+        self._given_up: weakref.ref[IndexPart] | None = None
+
+    def change(self, make: Callable[[Snapshot], Snapshot]) -> Snapshot:
+        """Put in place what ``make`` returns for the current version, or, where it raises, nothing."""
+        with self._writing:
+            before = self.current
+            self.current = after = make(before)
+        if before.base.is_listed and not after.base.is_listed:
+            self.list_beside()
+        return after
+
+    def count_queries(self, n: int) -> None:
+        """Take note of n searches by row; once there were enough to pay for lists, let them be made beside."""
+        self._n_asked += n  # of two threads at once one may go uncounted
+        if self._n_asked > max(_MIN_QUERIES, self.current.n_rows // _ROWS_A_QUERY) and not self.current.base.is_listed:
+            self.list_beside()
+
+    def list_now(self) -> None:
+        """List the rows near every cell of the base, if they are not yet; return when the lists are in place."""
+        with self._listing:
+            tried = None
+            while (base := self.current.base) is not tried and not base.is_listed:
+                tried = base
+                self._put(base, base.listed())
+
+    def _put(self, bare: IndexPart, listed: IndexPart) -> None:
+        if not listed.is_listed:  # it has no row, or more than lists can name
+            self._given_up = weakref.ref(bare)
+            return
+        with self._writing:
+            if self.current.base is bare:
+                self.current = replace(self.current, base=listed)
+
+    def list_beside(self) -> None:
+        """
+        Let a thread list the rows near every cell of the base; return at once, and never raise.
+
+        There is one such thread at a time, and none when nothing is to be done. A failure is logged; the trees go on
+        answering, and the same base is not tried again.
+        """
+        with self._job:
+            base = self.current.base
+            if base.is_listed or (self._given_up is not None and self._given_up() is base):
+                return
+            self._is_due = True
+            if self._is_running:
+                return
+            try:
+                threading.Thread(target=self._list_while_due, name="linli-lists", daemon=True).start()
+                self._is_running = True
+            except RuntimeError:  # no thread is to be had
+                self._give_up(base)
+
+    def _list_while_due(self) -> None:
+        while self._is_still_due():
+            try:
+                self.list_now()
+            except Exception:  # noqa: BLE001 - it is logged, and nobody is there to catch it
+                with self._job:
+                    self._give_up(self.current.base)
+
+    def _is_still_due(self) -> bool:
+        with self._job:
+            self._is_running, self._is_due = self._is_due, False
+            return self._is_running
+
+    def _give_up(self, base: IndexPart) -> None:
+        self._given_up = weakref.ref(base)
+        _LOG.exception("the rows near every cell could not be listed: searches go on without")
