@@ -65,7 +65,9 @@ class AreaColumns(NamedTuple):
         reach[limited, 1] = self.radius_m[limited] * (1.0 + 1e-9) + 1e-3
         if self.polygons.boxes.size:
             by_row = (np.ascontiguousarray(column) for column in (self.polygon, lat, lng))
-            reaches(*read_only((self.polygons.edges, self.polygons.starts, self.polygons.boxes, *by_row)), reach)
+            table = self.polygons
+            still: tuple[Any, ...] = read_only((table.edges, table.starts, table.boxes, *by_row))
+            reaches(*still, reach)
         inner, outer = reach.astype(np.float32).T
         return np.nextafter(inner, np.float32(0.0)), np.nextafter(outer, np.float32(np.inf))
 
