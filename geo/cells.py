@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geo.errors import InvalidCellError, InvalidResolutionError
+from geo.jit import H3_COMPILED
 from geo.kernels import cells as kernels
+from geo.kernels import encoding
 from geo.metric import distance_m
 from geo.places import check_latlng
 
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 FINEST_RESOLUTION = kernels.FINEST_RESOLUTION
+_BASES = np.full(encoding.N_BASES, encoding.UNKNOWN, np.int16)  # filled as places come
 _TEXT_FORM = re.compile(r"8[0-9a-f]{14}", re.ASCII)
 
 
@@ -59,7 +62,11 @@ def latlng_to_cell_many(lat: ArrayLike, lng: ArrayLike, resolution: int) -> NDAr
     """
     lats, lngs = check_latlng(lat, lng)
     out = np.empty(lats.shape[0], np.uint64)
-    code = kernels.encode(lats, lngs, check_resolution(resolution), out)
+    resolution = check_resolution(resolution)
+    if resolution and H3_COMPILED:
+        code = encoding.encode_on_faces(lats, lngs, resolution, _BASES, out)
+    else:
+        code = kernels.encode(lats, lngs, resolution, out)
     if code != 0:
         msg = f"H3 could not encode the places: error {code}"
         raise RuntimeError(msg)
