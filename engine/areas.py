@@ -67,7 +67,7 @@ class AreaColumns(NamedTuple):
             by_row = (np.ascontiguousarray(column) for column in (self.polygon, lat, lng))
             table = self.polygons
             still: tuple[Any, ...] = read_only((table.edges, table.starts, table.boxes, *by_row))
-            reaches(*still, reach)
+            reaches(*still, out=reach)
         inner, outer = reach.astype(np.float32).T
         return np.nextafter(inner, np.float32(0.0)), np.nextafter(outer, np.float32(np.inf))
 

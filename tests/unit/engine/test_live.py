@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import Engine, parts
+from engine import Engine, neighbours, parts, snapshots
 from engine.kernels.state import Neighbours, Part
 from engine.live import _MIN_QUERIES
-from engine.neighbours import list_neighbours
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFER = "retail/pickup"
@@ -50,7 +49,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.n_begun, self.may_go_on, self.error = 0, threading.Event(), None
-        self._whole = list_neighbours
+        self._whole = neighbours.list_neighbours
 
     def __call__(self, part: Part) -> Neighbours:
         self.n_begun += 1
@@ -62,6 +61,8 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    monkeypatch.setattr(snapshots, "DELTA_ROWS", 10)
+    monkeypatch.setattr(snapshots, "MIN_MIDDLE_ROWS", 20)
     gate = Gate()
     monkeypatch.setattr(parts, "list_neighbours", gate)
     yield gate
@@ -126,15 +127,15 @@ def test_apply__that_merges_the_base_has_it_listed_anew(gate: Gate) -> None:
     engine = Engine.from_columns(**city())
     engine.prepare(wait=False)
     until(lambda: gate.n_begun == 1)
-    engine.apply({"upsert": city(5000, "q")})  # more than a middle may have: while the first base is listed
-    assert engine._snapshot.base.columns.n_rows == 5000 + N
+    engine.apply({"upsert": city(300, "q")})  # more than a middle may have: while the first base is listed
+    assert engine._snapshot.base.columns.n_rows == 300 + N
     gate.may_go_on.set()
     until(lambda: engine._snapshot.base.is_listed)
     assert gate.n_begun == 2
-    engine.apply({"upsert": city(6000, "r")})  # and now that it is listed
+    engine.apply({"upsert": city(400, "r")})  # and now that it is listed
     until(lambda: engine._snapshot.base.is_listed)
     assert gate.n_begun == 3
-    assert engine._snapshot.base.columns.n_rows == 11_000 + N
+    assert engine._snapshot.base.columns.n_rows == 700 + N
 
 
 def test_prepare__in_the_background_logs_its_error_and_is_tried_again_for_another_base(
@@ -152,7 +153,7 @@ def test_prepare__in_the_background_logs_its_error_and_is_tried_again_for_anothe
         engine.prepare()
     assert (gate.n_begun, len(caplog.records)) == (2, 1)
     gate.error = None
-    engine.apply({"upsert": city(5000, "q")})
+    engine.apply({"upsert": city(300, "q")})
     ask_often(engine)
     ask_often(engine)
     until(lambda: engine._snapshot.base.is_listed)
@@ -181,11 +182,12 @@ ENDING = """
 import sys
 import time
 
+import numba
 import numpy as np
 
 from engine import Engine
 
-n, wait_s = 150_000, float(sys.argv[1])
+n, wait_s = (300 if numba.config.DISABLE_JIT else 150_000), float(sys.argv[1])
 rng = np.random.default_rng(0)
 ids = [f"p{i}" for i in range(n)]
 engine = Engine.from_columns(ids, ["a/b"] * n, 31.2 + rng.normal(0, 0.1, n), 121.5 + rng.normal(0, 0.1, n))
