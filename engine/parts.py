@@ -14,7 +14,7 @@ from engine.kernels.state import Part, Polygons
 from engine.neighbours import list_neighbours, no_neighbours
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
-from engine.serving import ServingTable, build_serving
+from engine.serving import Serving, build_serving
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
@@ -64,9 +64,9 @@ class IndexPart:
         return bool(self.part.flags.any() or self.part.area_kind.any())
 
     @cached_property
-    def serving(self) -> ServingTable:
+    def serving(self) -> Serving:
         """The index of places to areas, built when first asked for."""
-        return build_serving(self.part, self.columns.areas)
+        return build_serving(self.part, self.columns.areas, self.first_row)
 
     @cached_property
     def place_of_row(self) -> NDArray[np.int64]:
