@@ -21,6 +21,7 @@ NAMES = (
     "nearest",
     "feasible",
     "rare",
+    "serving",
     "single",
     "updates",
     "load",

@@ -64,10 +64,10 @@ class AreaColumns(NamedTuple):
         reach[limited, 0] = np.maximum(0.0, chord_m * (1.0 - 1e-9) - 1e-3)
         reach[limited, 1] = self.radius_m[limited] * (1.0 + 1e-9) + 1e-3
         if self.polygons.boxes.size:
-            by_row = (np.ascontiguousarray(column) for column in (self.polygon, lat, lng))
-            table = self.polygons
-            still: tuple[Any, ...] = read_only((table.edges, table.starts, table.boxes, *by_row))
-            reaches(*still, out=reach)
+            table = read_only(self.polygons)
+            polygon = read_only(np.ascontiguousarray(self.polygon))
+            here = (read_only(np.ascontiguousarray(lat)), read_only(np.ascontiguousarray(lng)))
+            reaches(table.edges, table.starts, table.boxes, polygon, *here, reach)
         inner, outer = reach.astype(np.float32).T
         return np.nextafter(inner, np.float32(0.0)), np.nextafter(outer, np.float32(np.inf))
 

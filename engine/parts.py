@@ -18,7 +18,7 @@ from engine.neighbours import list_neighbours, no_neighbours
 from engine.packing import pack
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
-from engine.serving import ServingTable, build_serving
+from engine.serving import Serving, build_serving
 from engine.sorting import sorted_by
 from engine.subsets import Subsets
 from engine.threads import in_chunks
@@ -82,9 +82,9 @@ class IndexPart:
         return bool(self.part.flags.any() or self.part.area_kind.any())
 
     @cached_property
-    def serving(self) -> ServingTable:
+    def serving(self) -> Serving:
         """The index of places to areas, built when first asked for."""
-        return build_serving(self.part, self.columns.areas)
+        return build_serving(self.part, self.columns.areas, self.first_row)
 
     @cached_property
     def subsets(self) -> Subsets:

@@ -16,9 +16,10 @@ from engine.errors import InvalidQueryError
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
 from engine.kernels.packing import Packed
+from engine.kernels.serving import Asked
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
 from engine.packing import pack
-from engine.serving import serving_rows
+from engine.serving import serving_pairs
 from engine.subsets import narrowed
 from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
@@ -199,16 +200,10 @@ def nearest_of_any(
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:
     """Return all pairs of a query and a row whose area contains its place."""
     lats, lngs = check_latlng(as_degrees(lat), as_degrees(lng))
-    asked = (lats, lngs, ecef(lats, lngs), latlng_to_cell_many(lats, lngs, FINEST_RESOLUTION))
+    finest = latlng_to_cell_many(lats, lngs, FINEST_RESOLUTION)
     offers = offer_codes(vocabulary, offer, lats.size)
-    dead = snapshot.searched.dead
-    found = [
-        serving_rows(part.part.root_of_offer.size, part.packed, part.serving, dead, *asked, offers)
-        for part in snapshot.parts
-    ]
-    row = np.concatenate([rows for rows, _ in found])
-    query = np.concatenate([np.repeat(np.arange(lats.size), counts) for _, counts in found])
-    if any(rows.size for rows, _ in found[1:]):  # the base's rows have the lowest numbers, the delta's the highest
-        order = np.argsort(query, kind="stable")
-        query, row = query[order], row[order]
+    order = np.lexsort((finest, offers))
+    asked = Asked(lats, lngs, ecef(lats, lngs), finest, offers, order)
+    servings = [part.serving for part in snapshot.parts]
+    query, row = serving_pairs(servings, snapshot.searched.dead, asked, threads=_thread_count(None))
     return Pairs(query, row, snapshot.number)

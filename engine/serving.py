@@ -1,97 +1,174 @@
-"""Which rows' service areas contain a place: built once over the covers of all areas."""
+"""Which rows' service areas contain a place: by lists of areas for cells, built once over all areas."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.areas import EVERYWHERE, POLYGON, RADIUS
+from engine.areas import POLYGON, RADIUS
+from engine.covering import finest_for, list_cells, starts_of
 from engine.kernels import serving as kernels
-from engine.kernels.serving import ServingTable
-from geo.covers import Cover, CoverWriter
+from engine.kernels.covering import ASKED, CIRCLE, N_BASE_CELLS, ROW_SHIFT, Lists, Shapes
+from engine.kernels.serving import Asked, ServingTable
+from engine.packing import pack
+from engine.views import read_only
+from geo.kernels.metric import EARTH_RADIUS_M, max_chord_sq
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.areas import AreaColumns
-    from engine.kernels.packing import Packed
     from engine.kernels.state import Part
 
-__all__ = ["ServingTable", "build_serving", "serving_rows"]
+__all__ = ["Serving", "build_serving", "serving_pairs"]
 
-_FIRST_ROOM = 1 << 16
+_QUERIES_A_CHUNK = 1024
 
 
-def build_serving(part: Part, areas: AreaColumns) -> ServingTable:
-    """Return the serving table of the rows of a part; ``areas`` holds their polygons."""
-    n_offers = part.root_of_offer.size
-    place_offer = _offer_of_place(part)
-    covers, place_of_cover = _covers(part, areas)
-    sizes = np.array([cover.cells.size for cover in covers], np.int64)
-    cell = np.concatenate([cover.cells for cover in covers]) if covers else np.empty(0, np.uint64)
-    interior = np.concatenate([cover.interior for cover in covers]) if covers else np.empty(0, np.bool_)
-    place = np.repeat(place_of_cover, sizes)
-    order = np.lexsort((cell, place_offer[place]))
-    cell, interior, place = cell[order], interior[order], place[order]
-    run = place_offer[place] * 16 + ((cell >> np.uint64(52)) & np.uint64(15)).astype(np.int64)
-    runs, run_start = np.unique(run, return_index=True)
-    everywhere = np.flatnonzero(part.area_kind == EVERYWHERE)
-    offers = np.arange(n_offers + 1)
-    return ServingTable(
-        cell=cell,
-        place=place,
-        interior=interior,
-        run_start=np.append(run_start, cell.size).astype(np.int64),
-        run_resolution=runs % 16,
-        first_run=np.searchsorted(runs // 16, offers).astype(np.int64),
-        everywhere=everywhere,
-        first_everywhere=np.searchsorted(place_offer[everywhere], offers).astype(np.int64),
+class Serving(NamedTuple):
+    """The table of a part's rows, and the number of the first of them."""
+
+    table: ServingTable
+    first_row: int
+
+
+def build_serving(part: Part, areas: AreaColumns, first_row: int) -> Serving:
+    """Return the table of the rows of a part; ``areas`` holds their polygons."""
+    circles = _circles(part)
+    roots, offers = _roots(part, areas, first_row)
+    cells = list_cells(_shapes(areas, circles), roots)
+    root = np.full(part.root_of_offer.size, -1, np.int64)
+    root[offers] = N_BASE_CELLS * np.arange(offers.size)
+    leaves = cells.leaves
+    leaves.listed[leaves.listed_start[1:] - 1] ^= -1
+    table = ServingTable(
+        root=root,
+        child=cells.child,
+        start=leaves.start,
+        code=leaves.code,
+        first_listed=leaves.listed_start[leaves.first_asked],
+        listed=leaves.listed,
+        edges=areas.polygons.edges,
+        circles=circles,
+    )
+    return Serving(read_only(table), first_row)
+
+
+def _circles(part: Part) -> NDArray[np.float64]:
+    """Return the circles of the rows that have one, in index order: see `ServingTable`."""
+    places = np.flatnonzero(part.area_kind == RADIUS)
+    circles = np.empty((places.size, 6))
+    circles[:, :3] = part.xyz[places]
+    for i, radius_m in enumerate(part.radius_m[places].tolist()):
+        circles[i, 3:] = _surely_inside_sq(radius_m), max_chord_sq(radius_m), radius_m
+    return circles
+
+
+def _surely_inside_sq(radius_m: float) -> float:
+    # The chord of the radius with the margin of `max_chord_sq`, the other way; none where it would not be positive.
+    if not radius_m < math.pi * EARTH_RADIUS_M:
+        return -1.0
+    chord = 2.0 * EARTH_RADIUS_M * math.sin(radius_m / (2.0 * EARTH_RADIUS_M)) * (1.0 - 1e-9) - 1e-6
+    return chord * chord if chord > 0.0 else -1.0
+
+
+def _shapes(areas: AreaColumns, circles: NDArray[np.float64]) -> Shapes:
+    west, south, east, north = areas.polygons.boxes.T
+    width_m = (east - west) * 111_320.0 * np.cos(np.radians(np.minimum(np.abs(south), np.abs(north))))
+    extent_m = np.maximum(width_m, (north - south) * 110_600.0)
+    return Shapes(
+        boxes=areas.polygons.boxes,
+        edges=areas.polygons.edges,
+        circles=np.ascontiguousarray(np.c_[circles[:, :3], np.sqrt(circles[:, 4])]),
+        finest_polygon=finest_for(extent_m, np.diff(areas.polygons.starts)),
+        finest_circle=finest_for(2.0 * circles[:, 5], np.zeros(len(circles), np.int64)),
     )
 
 
-def _offer_of_place(part: Part) -> NDArray[np.int64]:
+def _roots(part: Part, areas: AreaColumns, first_row: int) -> tuple[Lists, NDArray[np.int64]]:
+    """Return a node of the whole earth for each offer that has rows, and these offers."""
     offers = np.flatnonzero(part.root_of_offer >= 0)
     roots = part.root_of_offer[offers]
-    return np.repeat(offers, part.forest.stop[roots] - part.forest.start[roots]).astype(np.int64)
+    offer = np.repeat(offers, part.forest.stop[roots] - part.forest.start[roots])
+    order = np.lexsort((part.row, offer))
+    kind = part.area_kind[order]
+    is_circle, is_polygon = kind == RADIUS, kind == POLYGON
+    is_asked = is_circle | is_polygon
+    circle_of_place = np.cumsum(part.area_kind == RADIUS) - 1
+    area = np.where(is_circle, circle_of_place[order], part.polygon[order])
+    edge_start = areas.polygons.starts
+    first, count = area.copy(), np.ones(area.size, np.int64)
+    first[is_polygon] = edge_start[area[is_polygon]]
+    count[is_polygon] = np.diff(edge_start)[area[is_polygon]]
+    listed_start = starts_of(count[is_asked])
+    start = np.searchsorted(offer, np.append(offers, part.root_of_offer.size)).astype(np.int64)
+    code = ((part.row[order] - first_row) << ROW_SHIFT) | (ASKED * is_asked + CIRCLE * is_circle)
+    listed = np.repeat(first[is_asked] - listed_start[:-1], count[is_asked]) + np.arange(listed_start[-1])
+    lists = Lists(
+        cell=np.zeros(offers.size, np.uint64),
+        slot=np.arange(offers.size),
+        start=start,
+        first_asked=starts_of(is_asked)[start],
+        code=code.astype(np.int32),
+        area=area[is_asked].astype(np.int32),
+        listed_start=listed_start,
+        listed=listed.astype(np.int32),
+    )
+    return lists, offers
 
 
-def _covers(part: Part, areas: AreaColumns) -> tuple[list[Cover], NDArray[np.int64]]:
-    # A polygon shared by several rows is covered once.
-    writer = CoverWriter()
-    of_polygon = list(writer.polygons(areas.polygons))
-    places = np.flatnonzero(part.area_kind == POLYGON)
-    circles = np.flatnonzero(part.area_kind == RADIUS)
-    covers = [of_polygon[part.polygon[place]] for place in places]
-    covers += [writer.circle(part.xyz[place], float(part.radius_m[place])) for place in circles]
-    return covers, np.concatenate([places, circles]).astype(np.int64)
-
-
-def serving_rows(
-    n_offers: int,
-    packed_part: Packed,
-    table: ServingTable,
-    dead: NDArray[np.bool_],
-    lat: NDArray[np.float64],
-    lng: NDArray[np.float64],
-    xyz: NDArray[np.float64],
-    finest: NDArray[np.uint64],
-    offer: NDArray[np.int64],
+def serving_pairs(
+    servings: Sequence[Serving], dead: NDArray[np.bool_], asked: Asked, *, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """
-    Return the version's rows that serve each of q queries, and how many each has; arguments as the kernel's.
+    Return all pairs of a query and a version's row that serves it, by query, then row.
 
-    Queries with an offer that the part has not got (code -1 or not under ``n_offers``) have none.
+    Parameters
+    ----------
+    servings
+        Of the version's parts, whose row numbers ascend from part to part.
+    dead
+        bool by the version's row.
+    asked
+        q places.
+    threads
+        How many to use.
     """
-    n_pairs = np.zeros(offer.size, np.int64)
-    known = np.flatnonzero((offer >= 0) & (offer < n_offers))
-    asked = (lat[known], lng[known], np.ascontiguousarray(xyz[known]), finest[known], offer[known])
-    counts = np.zeros(known.size, np.int64)
-    chunks: list[NDArray[np.int64]] = []
-    room, query = _FIRST_ROOM, 0
-    while query < known.size:
-        out = np.empty(room, np.int64)
-        after = kernels.serving(packed_part, table, dead, *asked, query, out, counts)
-        chunks.append(out[: counts[query:after].sum()])
-        room, query = (room if after > query else 2 * room), after
-    n_pairs[known] = counts
-    return (np.concatenate(chunks) if chunks else np.empty(0, np.int64)), n_pairs
+    q = asked.order.size
+    packed, packed_asked = [pack(serving.table) for serving in servings], pack(asked)
+    dead_of = [dead[serving.first_row :] for serving in servings]
+    any_dead = bool(dead.any())
+    n_rows = np.zeros((len(servings), q), np.int64)
+    chunks = [
+        (part, first, min(first + _QUERIES_A_CHUNK, q))
+        for part, serving in enumerate(servings)
+        if serving.table.code.size
+        for first in range(0, q, _QUERIES_A_CHUNK)
+    ]
+
+    def find(chunk: tuple[int, int, int]) -> NDArray[np.int32]:
+        part, first, stop = chunk
+        leaf = np.empty(stop - first, np.int64)
+        rows = np.empty(kernels.find_leaves(packed[part], packed_asked, first, stop, leaf), np.int32)
+        n = kernels.find_rows(
+            packed[part], packed_asked, dead_of[part], any_dead, first, stop, leaf, rows, n_rows[part]
+        )
+        return rows[:n].copy()
+
+    def write(chunk: tuple[int, int, int], rows: NDArray[np.int32]) -> None:
+        part, first, stop = chunk
+        queries = asked.order[first:stop]
+        kernels.write_pairs(servings[part].first_row, rows, queries, n_rows[part], pair_start[part], query, row)
+
+    with ThreadPoolExecutor(threads) as pool:
+        in_turn = pool.map if len(chunks) > 1 else map
+        found = list(in_turn(find, chunks))
+        starts = starts_of(n_rows.sum(axis=0))
+        pair_start = starts[:-1] + np.cumsum(n_rows, axis=0) - n_rows
+        query, row = np.empty((2, starts[-1]), np.int64)
+        list(in_turn(write, chunks, found))
+    return query, row

@@ -36,8 +36,8 @@ _IS_PENTAGON_BASE = np.array([base in _PENTAGON_BASE_CELLS for base in range(128
 
 
 @kernel
-def _children(cell: np.uint64, resolution: int, out: NDArray[np.uint64]) -> int:
-    # Write the children of a cell of this resolution; a pentagon (all digits 0) has no child 1.
+def children_of(cell: np.uint64, resolution: int, out: NDArray[np.uint64]) -> int:
+    """Write the children of a cell of this resolution, shape (7,); a pentagon (all digits 0) has no child 1."""
     shift = np.uint64(3 * (14 - resolution))
     base = (cell & ~(np.uint64(0xF) << _RESOLUTION_SHIFT)) | (np.uint64(resolution + 1) << _RESOLUTION_SHIFT)
     base &= ~(np.uint64(7) << shift)
@@ -53,7 +53,8 @@ def _children(cell: np.uint64, resolution: int, out: NDArray[np.uint64]) -> int:
 
 
 @kernel
-def _base_cells(out: NDArray[np.uint64]) -> int:
+def base_cells(out: NDArray[np.uint64]) -> int:
+    """Write the 122 cells of resolution 0."""
     for base in range(122):
         out[base] = np.uint64(0x08001FFFFFFFFFFF) | (np.uint64(base) << np.uint64(45))
     return 122
@@ -94,7 +95,12 @@ def _circle_state(lat_rad: float, lng_rad: float, reach_m: float, center: NDArra
     dx = normal_m * cos_lat * math.cos(lng_rad) - center[0]
     dy = normal_m * cos_lat * math.sin(lng_rad) - center[1]
     dz = normal_m * (1.0 - ECCENTRICITY_SQ) * sin_lat - center[2]
-    distance = math.sqrt(dx * dx + dy * dy + dz * dz)
+    return circle_state(math.sqrt(dx * dx + dy * dy + dz * dz), reach_m, chord)
+
+
+@kernel
+def circle_state(distance: float, reach_m: float, chord: float) -> int:
+    """Return how a disc lies to a circle: the chord between their centres, its reach, the circle's chord, in metres."""
     if distance - reach_m > chord * (1.0 + 1e-9) + 1e-3:
         return OUTSIDE
     return INTERIOR if distance + reach_m < chord * (1.0 - 1e-9) - 1e-3 else BOUNDARY
@@ -142,7 +148,7 @@ def cover(
     children = np.empty(7, np.uint64)
     latlng_rad = np.empty(2)
     count = 0
-    n_frontier = _base_cells(frontier[0])
+    n_frontier = base_cells(frontier[0])
     for resolution in range(finest + 1):
         n_next = 0
         for i in range(n_frontier):
@@ -164,7 +170,7 @@ def cover(
             return _keep(frontier[1, :n_next], count, cells, interior)
         n_frontier = 0
         for i in range(n_next):
-            for j in range(_children(frontier[1, i], resolution, children)):
+            for j in range(children_of(frontier[1, i], resolution, children)):
                 frontier[0, n_frontier] = children[j]
                 n_frontier += 1
     return count
