@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# Those with linli alone or beside packages of the lock; `servers` also needs PostGIS, SedonaDB and DuckDB.
+BENCHMARKS := nearest feasible rare serving single updates load memory growth
 CODE := engine geo service fixtures benchmarks tools tests
 export PYTHONHASHSEED ?= 0
 
@@ -48,8 +50,10 @@ bench: $(STAMP) kernels ## Run one benchmark: make bench NAME=nearest [ARGS="--r
 
 readme: $(STAMP) kernels ## Measure README's table anew and write it there
 	mkdir -p build docs/benchmarks
-	$(PY) -m benchmarks nearest --json --rows 1000000 --queries 200000 > build/nearest.json
-	mv build/nearest.json docs/benchmarks/nearest.json
+	for name in $(BENCHMARKS); do \
+		$(PY) -m benchmarks $$name --json > build/$$name.json || exit 1; \
+		mv build/$$name.json docs/benchmarks/$$name.json; \
+	done
 	$(PY) -m benchmarks.results
 
 demo: $(STAMP) ## A day of orders in a real piece of a city, and its map (demo.html)

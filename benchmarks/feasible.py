@@ -13,6 +13,7 @@ import argparse
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> Report:
     for area_m in options.area_m:
         city = build_city(options.rows, options.seed, area_m)
         engine = city.engine()
+        engine.prepare()
         exact = _check(engine, city, asked.take(slice(N_CHECKED)))
         say(f"  areas of {area_m:g} m: {exact.checked} checked, {exact.wrong} wrong")
         report.exact = Exactness(report.exact.checked + exact.checked, report.exact.wrong + exact.wrong)
@@ -64,7 +66,8 @@ def run(options: argparse.Namespace) -> Report:
 
 def _time(engine: Engine, peer: Peer, asked: Asked, area_m: float, options: argparse.Namespace) -> Row:
     setting = _best_setting(peer, asked.take(slice(N_TRIED)))
-    linli = partial(engine.nearest_many, asked.lat, asked.lng, asked.offers, k=1, threads=options.threads, at=asked.at)
+    offers = pa.array(asked.offers)  # a column, as the peer has its numbers
+    linli = partial(engine.nearest_many, asked.lat, asked.lng, offers, k=1, threads=options.threads, at=asked.at)
     found = linli().row[:, 0]
     agreeing = int((found == peer.nearest(asked, setting)).sum())
     served = float((found >= 0).mean())

@@ -81,7 +81,9 @@ def _engine(points: Places, is_full: NDArray[np.bool_] | None = None) -> Engine:
     columns: dict[str, Any] = {}
     if is_full is not None:
         columns = {"capacity": np.where(is_full, 0, 5), "areas": [AREA_M] * n}
-    return Engine.from_columns(ids, [OFFER] * n, *points, **columns)
+    engine = Engine.from_columns(ids, [OFFER] * n, *points, **columns)
+    engine.prepare()
+    return engine
 
 
 def _check(engine: Engine, points: Places, queries: Places, is_full: NDArray[np.bool_] | None) -> Exactness:

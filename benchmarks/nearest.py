@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> Report:
         n = setting.points[0].size
         ids = pa.array(np.arange(n)).cast(pa.string())
         engine = Engine.from_columns(ids, [OFFER] * n, *setting.points)
+        engine.prepare()
         points = ecef(*setting.points)
         trees = plant_trees(points, options.threads)
         for case, places in setting.queries.items():

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> Report:
     features[holders["a rare feature of a common offer"]] = {BRAND}
     ids = [f"p{row}" for row in range(options.rows)]
     engine = Engine.from_columns(ids, offers.tolist(), lat, lng, features=features.tolist())
+    engine.prepare()
     report = Report("rare", Exactness(0, 0))
     for case, (offer, asked) in CASES.items():
         points = ecef(lat[holders[case]], lng[holders[case]])

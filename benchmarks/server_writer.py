@@ -61,6 +61,7 @@ class LiveCity:
             **self._elsewhere(n),
         }
         self.engine = Engine.from_columns(**self.columns(np.arange(n), self.facts))
+        self.engine.prepare()
 
     @property
     def n(self) -> int:

@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> Report:
     say(f"servers: {options.rows} points, {options.queries} queries")
     city, asked = build_city(options.rows, options.seed), ask(options.queries, options.seed)
     engine = city.engine()
+    engine.prepare()
     report = Report("servers", _check(engine, city, asked))
     say(f"  exact: {report.exact.checked} checked, {report.exact.wrong} wrong")
     peers: dict[str, Holding] = {

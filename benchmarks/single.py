@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> Report:
     warm_up()
     city, asked = build_city(options.rows, options.seed), ask(options.calls, options.seed)
     engine, calls = city.engine(), _calls(asked)
+    engine.prepare()
     report = Report("single", _check(engine, city, asked, calls))
     say(f"  exact: {report.exact.checked} checked, {report.exact.wrong} wrong")
     tree, leaf_size = _best_tree(city.xyz, calls)
