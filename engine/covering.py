@@ -71,12 +71,13 @@ def list_cells(shapes: Shapes, roots: Lists) -> Cells:
         n_slots += n_children
         child = np.full(n_children, -1, np.int32)
         found = _refine(shapes, nodes, resolution, n_children)
-        nodes, level_leaves = _joined([inner for inner, _ in found]), _joined([leaf for _, leaf in found])
+        nodes = _joined([inner for inner, _ in found])
         child[nodes.slot] = n_slots + 7 * np.arange(nodes.cell.size)
-        child[level_leaves.slot] = -1 - n_leaves - np.arange(level_leaves.cell.size)
-        n_leaves += level_leaves.cell.size
+        for _, some in found:
+            child[some.slot] = -1 - n_leaves - np.arange(some.cell.size)
+            n_leaves += some.cell.size
+            leaves.append(some)
         children.append(child)
-        leaves.append(level_leaves)
         if nodes.cell.size == 0:
             break
     return Cells(np.concatenate(children), _joined(leaves))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.jit import cell_to_latlng_rad, h3_kernel, kernel
+from geo.jit import borrowing_kernel, cell_to_latlng_rad, h3_kernel, kernel
 from geo.kernels.clips import boxes_meet, clip, disc_box, listed_covers
 from geo.kernels.covers import BOUNDARY, CELL_REACH_M, INTERIOR, OUTSIDE, base_cells, children_of, circle_state
 from geo.kernels.metric import ECCENTRICITY_SQ, SEMI_MAJOR_M
@@ -110,7 +110,7 @@ def refine(
     """
     n_children = N_BASE_CELLS if resolution == 0 else 7
     children = np.empty(n_children, np.uint64)
-    latlng_rad = np.empty(2)
+    latlng_rad, scratch = np.empty(2), np.empty((2, 4))
     known_node, n_known = -1, 0
     for item in range(first, stop):
         node, number = item // n_children, item % n_children
@@ -125,7 +125,7 @@ def refine(
         at = counts[0, 0]
         inner.cell[at] = children[number]
         inner.slot[at] = item + 1 if n_known == 6 and number > 0 else item  # a pentagon has no child 1
-        is_worth_it = _list_areas(shapes, nodes, node, latlng_rad, resolution, inner, counts[0])
+        is_worth_it = _list_areas(shapes, nodes, node, latlng_rad, resolution, inner, counts[0], scratch)
         entry, asked = inner.start[at + 1], inner.first_asked[at + 1]
         if entry > counts[0, 1] and is_worth_it:
             counts[0, 0], counts[0, 1], counts[0, 2], counts[0, 3] = at + 1, entry, asked, inner.listed_start[asked]
@@ -140,7 +140,7 @@ def _children(cell: np.uint64, resolution: int, out: NDArray[np.uint64]) -> int:
     return base_cells(out) if resolution == 0 else children_of(cell, resolution - 1, out)
 
 
-@kernel
+@borrowing_kernel
 def _list_areas(
     shapes: Shapes,
     nodes: Lists,
@@ -149,6 +149,7 @@ def _list_areas(
     resolution: int,
     out: Lists,
     counts: NDArray[np.int64],
+    scratch: NDArray[np.float64],
 ) -> bool:
     # Write the list of a node's child behind the counted ones; tell whether to refine it is worth it.
     node_code, node_area, node_listed_start, node_listed = nodes.code, nodes.area, nodes.listed_start, nodes.listed
@@ -156,7 +157,7 @@ def _list_areas(
     finest_polygon, finest_circle = shapes.finest_polygon, shapes.finest_circle
     out_code, out_area, out_listed_start, out_listed = out.code, out.area, out.listed_start, out.listed
     reach_m = CELL_REACH_M[resolution]
-    box, xyz = np.empty(4), np.empty(3)
+    box, xyz = scratch[0], scratch[1]
     lat, lng = math.degrees(latlng_rad[0]), math.degrees(latlng_rad[1])
     crosses = disc_box(lat, lng, reach_m, box)
     _position(latlng_rad, xyz)
@@ -202,7 +203,7 @@ def _list_areas(
     return wanted > FEW_TESTS + settled and resolution < FINEST
 
 
-@kernel
+@borrowing_kernel
 def _clip_polygon(
     boxes: NDArray[np.float64],
     area: int,
@@ -227,7 +228,7 @@ def _clip_polygon(
     return INTERIOR if listed_covers(edges, out, first, end, inside, lng, lat) else OUTSIDE, inside, end
 
 
-@kernel
+@borrowing_kernel
 def _distance(xyz: NDArray[np.float64], circles: NDArray[np.float64], circle: int) -> float:
     dx, dy, dz = xyz[0] - circles[circle, 0], xyz[1] - circles[circle, 1], xyz[2] - circles[circle, 2]
     return math.sqrt(dx * dx + dy * dy + dz * dz)
@@ -269,7 +270,7 @@ def _move_last(inner: Lists, inner_counts: NDArray[np.int64], leaves: Lists, cou
     counts[3] += n_listed
 
 
-@kernel
+@borrowing_kernel
 def _position(latlng_rad: NDArray[np.float64], xyz: NDArray[np.float64]) -> None:
     sin_lat, cos_lat = math.sin(latlng_rad[0]), math.cos(latlng_rad[0])
     normal_m = SEMI_MAJOR_M / math.sqrt(1.0 - ECCENTRICITY_SQ * sin_lat * sin_lat)
