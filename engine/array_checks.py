@@ -19,7 +19,7 @@ from engine.kernels.state import FIRST_SLOT, N_I, N_J, NONE, PAGE_ROWS, RESOLUTI
 from geo.kernels.lattice import N_FACES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from engine.ids import IdTable
     from engine.kernels.forest import Forest
@@ -112,6 +112,9 @@ _STARTS = {
 """Where runs start, and how long all of them are."""
 
 
+_CHUNK = 1 << 16
+
+
 def check_arrays(given: Mapping[str, NDArray[Any]], n_words: Mapping[str, int]) -> None:
     """
     Check the shapes of arrays and the numbers in them.
@@ -139,7 +142,8 @@ def check_arrays(given: Mapping[str, NDArray[Any]], n_words: Mapping[str, int]) 
         _require(good, f"{name} refers to what is not there")
     _require(sizes["pages"] >= -(-sizes["rows"] // PAGE_ROWS), "units of too few rows")
     for name, limit in (("lat", 90.0), ("lng", 180.0)):
-        _require(not given[name].size or bool(np.abs(given[name]).max() <= limit), f"{name} is out of range")
+        good = all(-limit <= part.min() and part.max() <= limit for part in _parts(given[name]))  # a NaN is not
+        _require(good, f"{name} is out of range")
 
 
 def _require(good: bool, reason: str) -> None:
@@ -160,7 +164,18 @@ def _check_shape(name: str, shape: tuple[int, ...], axes: tuple[int | str, ...],
 
 
 def _is_within(numbers: NDArray[Any], least: int, size: int) -> bool:
-    return not numbers.size or (int(numbers.min()) >= least and int(numbers.max()) < size)
+    return all(least <= part.min() and part.max() < size for part in _parts(numbers))
+
+
+def _parts(numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    # A second look at a part finds it in a processor's cache.
+    return (numbers[start : start + _CHUNK] for start in range(0, numbers.shape[0], _CHUNK))
+
+
+def _largest_masked(numbers: NDArray[np.uint32], mask: np.uint32) -> int:
+    """Return the largest number there is under a mask, -1 of none."""
+    room = np.empty(_CHUNK, np.uint32)
+    return max((int(np.bitwise_and(part, mask, out=room[: part.size]).max()) for part in _parts(numbers)), default=-1)
 
 
 def check_ids(ids: IdTable) -> None:
@@ -210,10 +225,8 @@ def _check_neighbours(lists: Neighbours, n_offers: int, n_rows: int) -> None:
     _require(bool(sound) and _is_within(node[:, RESOLUTION], 0, 16), "part.neighbours.node names cells not there")
     for found in (lists.root, lists.slot):
         _require(_is_within(found, -1 - n_nodes, n_leaves), "part.neighbours refers to what is not there")
-    _require(
-        not n_rows or _is_within(lists.entry & np.uint32((1 << ROW_BITS) - 1), 0, n_rows),
-        "part.neighbours.entry names rows that are not there",
-    )
+    most_row = _largest_masked(lists.entry, np.uint32((1 << ROW_BITS) - 1))
+    _require(most_row < n_rows, "part.neighbours.entry names rows that are not there")
     # A search ends if every step down is to a finer resolution.
     down = np.flatnonzero(lists.slot < NONE)
     by_slot = np.argsort(node[:, FIRST_SLOT], kind="stable")

@@ -33,11 +33,14 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
     """
     Return a version as named arrays, copies; living rows are numbered anew where some are dead.
 
-    They are the columns, the trees and look-ups as they stand in memory, and ``words``, JSON in UTF-8.
+    They are the columns, the trees and look-ups as they stand in memory, the lists of rows near cells where there
+    are any (made anew where rows are numbered anew), and ``words``, JSON in UTF-8.
     """
     if snapshot.n_rows > snapshot.base.columns.n_rows or snapshot.dead.any():
-        snapshot = merged(snapshot)
-    base = snapshot.base
+        is_listed, snapshot = snapshot.base.is_listed, merged(snapshot)
+        base = snapshot.base.listed() if is_listed else snapshot.base
+    else:
+        base = snapshot.base
     words = {
         "format": FORMAT,
         "version": snapshot.number,

@@ -62,6 +62,8 @@ class IdTable(NamedTuple):
         """
         arena, offsets = _arena(strings)
         n = offsets.size - 1
+        if not n:  # no kernel is called, so that a snapshot, with its empty middle and delta, opens at once
+            return cls.none(), np.empty(0, np.int64), np.empty(0, np.int32)
         slots, number, first = _empty_slots(n), np.empty(n, np.int32), np.empty(n, np.int32)
         with np.errstate(over="ignore"):  # the hash wraps round, of which an interpreted kernel would warn
             n_distinct = kernels.number_strings(arena, offsets, slots, np.empty(n, np.uint64), number, first)
@@ -72,6 +74,12 @@ class IdTable(NamedTuple):
         arena = read_only(arena.copy())
         order = read_only(_ascending(arena, offsets))
         return cls(arena, offsets, read_only(slots), order), number.astype(np.int64), first
+
+    @classmethod
+    def none(cls) -> IdTable:
+        """Return the table of no strings."""
+        arrays = (np.empty(0, np.uint8), np.zeros(1, np.int64), _empty_slots(0), np.empty(0, np.int32))
+        return cls._make(read_only(array) for array in arrays)
 
     @property
     def size(self) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns import PUBLIC, Columns
-from engine.forest import bits_in_nodes, build_forest, largest_in_nodes
+from engine.forest import Forest, bits_in_nodes, build_forest, largest_in_nodes
 from engine.kernels.hours import schedule_bit
 from engine.kernels.packing import Packed
 from engine.kernels.state import NEVER, Part, Polygons
@@ -26,7 +27,7 @@ from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
 
-__all__ = ["IndexPart", "build_part"]
+__all__ = ["IndexPart", "build_part", "empty_part"]
 
 _KEY_BITS = 52  # of a cell: its base cell and digits; the bits above say nothing at one resolution
 
@@ -119,6 +120,19 @@ class IndexPart:
         """Return the version's row number of each point's offer, -1 where it has not got it."""
         rows = self.point_rows.of_offers(self.columns.offer, numbers, offers)
         return np.where(rows >= 0, rows + self.first_row, -1)
+
+
+def empty_part(base: IndexPart) -> IndexPart:
+    """Return a part without rows to stand on a base; no kernel is called, so that a snapshot opens at once."""
+    columns, part = base.columns.none(), base.part
+    nested: dict[str, Any] = {
+        "forest": Forest._make(array[:0] for array in part.forest),
+        "neighbours": no_neighbours(0),
+        "polygons": Polygons(*columns.areas.polygons),
+    }
+    plain = {name: array[:0] for name, array in part._asdict().items() if name not in nested}
+    rows = PointRows(np.zeros(1, np.int32), np.empty(0, np.int32))
+    return IndexPart(columns, base.columns.n_rows, read_only(Part(**nested, **plain)), read_only(rows), base.gap[:0])
 
 
 def build_part(

@@ -15,7 +15,7 @@ from engine.columns import Columns, joined_columns
 from engine.errors import UnknownPointError
 from engine.kernels.state import Version
 from engine.packing import pack
-from engine.parts import IndexPart, build_part
+from engine.parts import IndexPart, build_part, empty_part
 from engine.ranks import BASE, DELTA, MAX_ROWS, MIDDLE, gaps, gaps_at
 from engine.units import UnitPages
 from engine.views import read_only
@@ -169,9 +169,8 @@ def first_snapshot(columns: Columns, number: int = 1) -> Snapshot:
 
 def with_base(base: IndexPart, units: UnitPages, number: int) -> Snapshot:
     """Return a version with all rows in the base."""
-    n_rows = base.columns.n_rows
-    empty = build_part(base.columns.none(), first_row=n_rows)
-    return Snapshot(base, empty, empty, np.zeros(n_rows, np.bool_), units, number)
+    empty = empty_part(base)
+    return Snapshot(base, empty, empty, np.zeros(base.columns.n_rows, np.bool_), units, number)
 
 
 def merged(snapshot: Snapshot) -> Snapshot:
@@ -218,7 +217,7 @@ def _rebuilt(snapshot: Snapshot, level: int, new: Columns | None) -> Snapshot:
     )
     if level == DELTA:
         return replace(after, delta=part)
-    return replace(after, middle=part, delta=build_part(columns.none(), first_row=start + columns.n_rows))
+    return replace(after, middle=part, delta=replace(empty_part(after.base), first_row=start + columns.n_rows))
 
 
 def _living(snapshot: Snapshot, parts: Sequence[IndexPart]) -> list[tuple[Columns, NDArray[np.bool_]]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InvalidQueryError, InvalidTimezoneError
-from engine.local_time import LAST_S, check_instants, check_timezone, local_minutes
+from engine.local_time import LAST_S, _packaged_names, check_instants, check_timezone, local_minutes
 from tests.scale import scaled
 
 DAY_S = 86_400
@@ -60,6 +60,16 @@ def test_instants__outside_1970_to_9998_are_refused(at_s: int) -> None:
     with pytest.raises(InvalidQueryError, match=r"^at\[1\] must lie in the years 1970 to 9998") as caught:
         check_instants(np.array([0, at_s, at_s]))
     assert (caught.value.argument, caught.value.position, caught.value.value) == ("at", 1, at_s)
+
+
+def test_timezone__may_be_any_that_zoneinfo_knows_but_the_machines_own() -> None:
+    assert [check_timezone(name) for name in ZONES] == ZONES
+
+
+def test_timezones__of_the_package_are_zones() -> None:
+    assert _packaged_names() <= zoneinfo.available_timezones()
+    assert {"Asia/Shanghai", "UTC"} <= _packaged_names()
+    assert "localtime" not in _packaged_names()
 
 
 # The last three mean the machine's own zone, a folder, and a way out of it.
