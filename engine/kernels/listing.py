@@ -84,6 +84,25 @@ def extents(xyz: NDArray[np.float64], start: int, stop: int, out: NDArray[np.flo
             box[4] = max(box[4], j)
 
 
+# Axes: n rows.
+@kernel
+def along(
+    xyz: NDArray[np.float64], start: int, stop: int, step: int, face: int, resolution: int, out: NDArray[np.float64]
+) -> int:
+    """Write i at a resolution of every so manyth row from ``start`` to ``stop`` that lies on a face; return how many."""
+    found = 0
+    at = face
+    for row in range(start, stop, step):
+        x, y, z = xyz[row, 0], xyz[row, 1], xyz[row, 2] / (1.0 - ECCENTRICITY_SQ)
+        at = face_of(x, y, z, at)
+        if at == face and found < out.shape[0]:
+            px, py = on_face(face, x, y, z)
+            u, v = in_spacings(px, py, resolution)
+            out[found] = u + 0.5 * v / HALF_SQRT_3
+            found += 1
+    return found
+
+
 @kernel
 def _outside(px: float, py: float, resolution: int, parent: int) -> bool:
     # Does a cell at this offset from the middle of a coarser one lie outside it?

@@ -5,7 +5,7 @@ import numba
 import numpy as np
 import pytest
 
-from engine import Engine
+from engine import Engine, neighbours
 from geo.kernels import lattice
 from tests.property.twins import brute_told, brute_xyz
 
@@ -43,9 +43,11 @@ def _scatter(name, rng):
     return np.stack([np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, N))), rng.uniform(-180.0, 180.0, N)], axis=1)
 
 
+@pytest.mark.parametrize("strip_rows", [1 << 17, 150])
 @pytest.mark.parametrize("reach_m", [None, 300.0, 5_000.0])
 @pytest.mark.parametrize("name", ["city", "pile", "pentagon", "antimeridian", "pole", "earth"])
-def test_listed__answers_as_brute_force(name, reach_m):
+def test_listed__answers_as_brute_force(name, reach_m, strip_rows, monkeypatch):
+    monkeypatch.setattr(neighbours, "_STRIP_ROWS", strip_rows)  # strips that threads share: one, or many
     rng = np.random.default_rng(7)
     places = _scatter(name, rng)
     lat, lng = places.T
@@ -68,6 +70,25 @@ def test_listed__answers_as_brute_force(name, reach_m):
             found = by_lists.distance_m[query][by_lists.row[query] >= 0]
             assert found.size == wanted.size
             assert np.allclose(found, wanted, rtol=0.0, atol=1e-6)
+
+
+def test_prepare__joins_strips_and_small_trees_into_lists_that_a_snapshot_may_hold(monkeypatch):
+    monkeypatch.setattr(neighbours, "_STRIP_ROWS", 90)
+    places = _scatter("earth", np.random.default_rng(2))
+    offers = [("a/b", "a/c", "a/d")[min(2, row % 80)] for row in range(N)]  # two small trees before a large one
+    engine = Engine.from_columns([f"p{row}" for row in range(N)], offers, *places.T)
+    asked = places[::7] + 1e-3
+    asked[:, 0] = np.clip(asked[:, 0], -90.0, 90.0)
+    asked[:, 1] = (asked[:, 1] + 180.0) % 360.0 - 180.0
+    by_trees = [engine.nearest_many(*asked.T, offer, k=3) for offer in ("a/b", "a/c", "a/d")]
+    engine.prepare()
+    opened = Engine.from_arrays(engine.to_arrays())
+    assert opened._snapshot.base.is_listed
+    for made in (engine, opened):
+        for trees, offer in zip(by_trees, ("a/b", "a/c", "a/d"), strict=True):
+            lists = made.nearest_many(*asked.T, offer, k=3)
+            assert (lists.row == trees.row).all()
+            assert (lists.distance_m == trees.distance_m).all()
 
 
 def test_prepare__keeps_the_version_and_lasts_through_changes():
