@@ -149,8 +149,8 @@ def _loop(values):
 
 CORRUPT = [
     ("part.forest.start", lambda a: a.__setitem__(0, -1)),
-    ("part.forest.stop", lambda a: a.__setitem__(3, 2**40)),
-    ("part.forest.first_child", lambda a: a.__setitem__(0, 2**40)),
+    ("part.forest.stop", lambda a: a.__setitem__(3, 2**31 - 1)),
+    ("part.forest.first_child", lambda a: a.__setitem__(0, 2**31 - 1)),
     ("part.forest.first_child", _loop),  # a node below itself
     ("part.forest.n_children", lambda a: a.__setitem__(0, 10**6)),
     ("part.neighbours.root", lambda a: a.__setitem__(0, -99)),
