@@ -55,10 +55,15 @@ def run(options: argparse.Namespace) -> Report:
     asked = ask(N_TOUCHED, options.seed).take(slice(N_ANSWERED))
     report = Report("load", Exactness(N_ANSWERED, city.wrong_answers(asked, K)))
     report.rows += _build_rows(city, options)
-    with tempfile.TemporaryDirectory(prefix="linli-") as folder:
-        n_bytes = _write(city, Path(folder))
-        found = city.engine.nearest_many(asked.lat, asked.lng, asked.offers, k=K, at=asked.at)
-        report.rows += _open_rows(Path(folder), n_bytes, found.point_ids(), report, options)
+    found = city.engine.nearest_many(asked.lat, asked.lng, asked.offers, k=K, at=asked.at).point_ids()
+    for what in ("trees", "trees and lists"):
+        if what != "trees":
+            city.engine.prepare()
+        with tempfile.TemporaryDirectory(prefix="linli-") as folder:
+            n_bytes = _write(city, Path(folder))
+            report.rows += _open_rows(
+                Path(folder), f"{n_bytes / MB:,.0f} MB of {what}", n_bytes, found, report, options
+            )
     say(f"  exact: {report.exact.checked} checked, {report.exact.wrong} wrong")
     return report
 
@@ -109,7 +114,12 @@ def _write(city: LiveCity, folder: Path) -> int:
 
 
 def _open_rows(
-    folder: Path, n_bytes: int, answers: list[list[str | None]], report: Report, options: argparse.Namespace
+    folder: Path,
+    what: str,
+    n_bytes: int,
+    answers: list[list[str | None]],
+    report: Report,
+    options: argparse.Namespace,
 ) -> list[Row]:
     words = (str(folder), str(options.seed))
     opened = [ask_process(CHILD, "engine", *words) for _ in range(options.repeats)]
@@ -123,8 +133,9 @@ def _open_rows(
     best = {name: min(told[name] for told in opened) for name in ("open_ms", "first_ms")}
     best_tree = {name: min(told[name] for told in trees) for name in ("open_ms", "first_ms")}
     setting = "default leafsize, pickle protocol 5, file in the page cache"
-    case = f"open {n_bytes / MB:,.0f} MB of a mapped snapshot in a new process, after its imports"
-    sharing = f"private memory that a second process adds, {n_bytes / MB:,.0f} MB mapped, {N_TOUCHED:,} queries asked"
+    case = f"open a mapped snapshot, {what}, in a new process, after its imports"
+    sharing = f"private memory that a second process adds, {what} mapped, {N_TOUCHED:,} queries asked"
+    first = f"the first query after it, {what}"
     limit = f"{ASKED_SHARE:.0%} of the arrays; kernels loaded before"
     return [
         Row.of_costs(case, THE_LIMIT, "", "ms", best["open_ms"], ASKED_OPEN_MS, reach=1.0),
@@ -132,11 +143,9 @@ def _open_rows(
         Row.of_costs(
             f"{case}, kernels loaded", "scipy cKDTree", setting, "ms", second["open_ms"], second_tree["open_ms"]
         ),
+        Row.of_costs(first, "scipy cKDTree", setting, "ms", best["first_ms"], best_tree["first_ms"]),
         Row.of_costs(
-            "the first query after it", "scipy cKDTree", setting, "ms", best["first_ms"], best_tree["first_ms"]
-        ),
-        Row.of_costs(
-            "the same, kernels loaded", "scipy cKDTree", setting, "ms", second["first_ms"], second_tree["first_ms"]
+            f"{first}, kernels loaded", "scipy cKDTree", setting, "ms", second["first_ms"], second_tree["first_ms"]
         ),
         Row.of_costs(sharing, THE_LIMIT, limit, "MB", second["private_mb"], ASKED_SHARE * n_bytes / MB, reach=1.0),
         Row.of_costs(sharing, "scipy cKDTree", setting, "MB", second["private_mb"], second_tree["private_mb"]),

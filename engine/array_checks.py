@@ -1,7 +1,7 @@
 """
 Is a base read from arrays one that kernels can search: they look at no bound.
 
-A few vectorised passes over what refers to something, no sort: about 20 ms for a million rows. A base that passes
+A few vectorised passes over what refers to something: 20 ms for a million rows, 12 more for lists. A base that passes
 may still be wrong, but no search in it leaves its arrays or goes on for ever.
 """
 

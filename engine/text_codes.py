@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.pandas_compat
+import pyarrow.pandas_compat  # else the first pa.array imports it, while a snapshot opens
 from numpy.typing import NDArray
 
 from engine.errors import EngineError, InvalidColumnError

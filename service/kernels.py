@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ def compile_once(
 
 @contextlib.contextmanager
 def _alone(file: int, console: Console) -> Iterator[None]:
+    if sys.platform == "win32":  # it has no such lock: two processes would both compile, each for itself
+        yield
+        return
+    import fcntl
+
     # The system lets go of the lock when its holder ends, however that comes about.
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
