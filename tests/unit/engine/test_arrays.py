@@ -8,7 +8,7 @@ import shapely
 
 from engine import Engine, forest, ids, point_rows
 from engine.array_checks import _REFERENCES, _STARTS, SHAPES
-from engine.arrays import to_arrays
+from engine.arrays import FORMAT, to_arrays
 from engine.named_arrays import named_arrays
 from engine.snapshots import DELTA_ROWS
 from geo import cells, metric
@@ -175,8 +175,8 @@ def test_from_arrays__refuses_what_kernels_would_stumble_over(arrays, name, chan
 
 
 def test_from_arrays__refuses_another_format(arrays):
-    words = bytes(arrays["words"]).replace(b'"format": 2', b'"format": 1')
-    with pytest.raises(ValueError, match="must have format 2"):
+    words = bytes(arrays["words"]).replace(f'"format": {FORMAT}'.encode(), b'"format": 1')
+    with pytest.raises(ValueError, match=f"must have format {FORMAT}"):
         Engine.from_arrays({**arrays, "words": np.frombuffer(words, np.uint8)})
 
 
