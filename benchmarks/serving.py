@@ -142,11 +142,14 @@ def _time(
 ) -> list[Row]:
     peers = _peers(areas, places)
     linli = partial(engine.serving_many, *places, OFFER)
-    cores = {"1 core": partial(_on_one_core, linli), f"{len(os.sched_getaffinity(0))} cores": linli}
+    cores: dict[str, Callable[[], object]] = {
+        "1 core": partial(_on_one_core, linli),
+        f"{len(os.sched_getaffinity(0))} cores": linli,
+    }
     n_pairs = linli().row.size
     case = f"{options.areas:,} areas, {case}, {n_pairs / options.places:.0f} round a place"
     n_of = dict.fromkeys(cores, n_pairs) | {name: ask().shape[1] for name, ask in peers.ask.items()}
-    best = best_times(cores | peers.ask, repeats=options.repeats)
+    best = best_times({**cores, **peers.ask}, repeats=options.repeats)
     cost = {name: seconds / max(1, n_of[name]) * 1e9 for name, seconds in best.items()}
     fastest = min(peers.ask, key=lambda name: cost[name])
     setting, unit = "areas prepared, one thread", "ns a pair"
