@@ -1,8 +1,9 @@
 """
 All pairs of a place and an area that contains it, against shapely's STRtree in both directions.
 
-The trees and linli's tables are built before the clock runs, and told apart. shapely works on one thread; linli
-is timed on one core as well as on all. Each piece of work ends with both arrays of all pairs in memory.
+The trees and linli's tables are built before the clock runs, and told in a row of their own. shapely works on one
+thread; linli is timed on one core as well as on all. Each piece of work ends with both arrays of all its pairs in
+memory. The tree of areas, the slower direction, is asked for a tenth of the places.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.frame import Exactness, Report, Row, best_times, say
 from benchmarks.places import CENTRE, METRES_A_DEGREE, clustered_places
-from engine import Engine
+from engine import Engine, warm_up
 
 __all__ = ["PACKAGES", "add_options", "run"]
 
@@ -35,12 +36,11 @@ Places = tuple[Floats, Floats]
 Areas = NDArray[np.object_]
 
 
-class Tree(NamedTuple):
-    """One way of asking shapely: what it is told as, its setting, and the call that gives all pairs."""
+class Peers(NamedTuple):
+    """Ways of asking shapely, each a call that gives pairs, and how long the trees took to build."""
 
-    name: str
-    setting: str
-    ask: Callable[[], NDArray[np.int64]]
+    ask: dict[str, Callable[[], NDArray[np.int64]]]
+    built_s: float
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Check a sample of places against shapely's ``covers`` of all areas, then time both directions."""
     say(f"serving: {options.areas} areas of {options.vertices} vertices, {options.places} places")
+    warm_up()
     checked, wrong = 0, 0
     rows: list[Row] = []
     layouts = {"clustered as a city": clustered_places, "even over a region": _even_places}
@@ -67,11 +68,11 @@ def run(options: argparse.Namespace) -> Report:
         )
         start = time.perf_counter()
         engine.serving_many([0.0], [0.0], OFFER)
-        say(f"  {case}: linli's tables built in {time.perf_counter() - start:.2f} s (compiling included)")
+        built_s = time.perf_counter() - start
         exact = _check(engine, areas, places, options.seed)
         say(f"  {case}: {exact.checked} places checked, {exact.wrong} wrong")
         checked, wrong = checked + exact.checked, wrong + exact.wrong
-        rows.extend(_time(engine, areas, places, case=case, options=options))
+        rows.extend(_time(engine, areas, places, case=case, built_s=built_s, options=options))
     return Report("serving", Exactness(checked, wrong), rows)
 
 
@@ -122,52 +123,50 @@ def _check(engine: Engine, areas: Areas, places: Places, seed: int) -> Exactness
     return Exactness(checked=sample.size, wrong=wrong)
 
 
-def _trees(areas: Areas, places: Places) -> list[Tree]:
+def _peers(areas: Areas, places: Places) -> Peers:
     start = time.perf_counter()
     points = _points(places)
-    of_places = shapely.STRtree(points)
-    built = time.perf_counter()
     shapely.prepare(areas)
-    of_areas = shapely.STRtree(areas)
-    say(f"    shapely: tree of places {built - start:.2f} s, tree of areas {time.perf_counter() - built:.2f} s")
-    name, prepared = "shapely STRtree", "areas prepared, one thread"
-    return [
-        Tree(f"{name} of places, contains", prepared, partial(of_places.query, areas, "contains")),
-        Tree(f"{name} of places, intersects", prepared, partial(of_places.query, areas, "intersects")),
-        Tree(f"{name} of places, covers", prepared, partial(of_places.query, areas, "covers")),
-        Tree(f"{name} of areas, within", "one thread", partial(of_areas.query, points, "within")),
-    ]
+    of_places, of_areas = shapely.STRtree(points), shapely.STRtree(areas)
+    some = points[:: max(1, min(10, len(points)))]
+    ask: dict[str, Callable[[], NDArray[np.int64]]] = {
+        "shapely STRtree of places, contains": partial(of_places.query, areas, "contains"),
+        "shapely STRtree of places, covers": partial(of_places.query, areas, "covers"),
+        "shapely STRtree of areas, within": partial(of_areas.query, some, "within"),
+    }
+    return Peers(ask, time.perf_counter() - start)
 
 
-def _time(engine: Engine, areas: Areas, places: Places, *, case: str, options: argparse.Namespace) -> list[Row]:
-    trees = _trees(areas, places)
+def _time(
+    engine: Engine, areas: Areas, places: Places, *, case: str, built_s: float, options: argparse.Namespace
+) -> list[Row]:
+    peers = _peers(areas, places)
     linli = partial(engine.serving_many, *places, OFFER)
     cores: dict[str, Callable[[], object]] = {
         "1 core": partial(_on_one_core, linli),
         f"{len(os.sched_getaffinity(0))} cores": linli,
     }
-    work: dict[str, Callable[[], object]] = {f"linli, {name}": call for name, call in cores.items()}
-    work |= {tree.name: tree.ask for tree in trees}
-    best = best_times(work, repeats=options.repeats)
     n_pairs = linli().row.size
     case = f"{options.areas:,} areas, {case}, {n_pairs / options.places:.0f} round a place"
-    cost = {name: seconds / n_pairs * 1e9 for name, seconds in best.items()}
-    for name, ns in cost.items():
-        say(f"    {name}: {1e3 / ns:.2f} million pairs a second")
-    fastest = min(cost[tree.name] for tree in trees)
-    return [
+    n_of = dict.fromkeys(cores, n_pairs) | {name: ask().shape[1] for name, ask in peers.ask.items()}
+    best = best_times({**cores, **peers.ask}, repeats=options.repeats)
+    cost = {name: seconds / max(1, n_of[name]) * 1e9 for name, seconds in best.items()}
+    fastest = min(peers.ask, key=lambda name: cost[name])
+    setting, unit = "areas prepared, one thread", "ns a pair"
+    rows = [
         Row.of_costs(
             f"{case}, linli on {name}",
-            tree.name,
-            tree.setting,
-            "ns a pair",
-            cost[f"linli, {name}"],
-            cost[tree.name],
-            reach=REACH if cost[tree.name] == fastest else None,
+            peer,
+            setting,
+            unit,
+            cost[name],
+            cost[peer],
+            reach=REACH if peer == fastest else None,
         )
         for name in cores
-        for tree in trees
+        for peer in peers.ask
     ]
+    return [*rows, Row.of_costs(f"{case}, built first", "shapely STRtree", "both trees", "s", built_s, peers.built_s)]
 
 
 def _on_one_core(call: Callable[[], object]) -> object:

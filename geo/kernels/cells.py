@@ -5,11 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.jit import cell_to_latlng_rad, h3_kernel, kernel, latlng_rad_to_cell
+from geo.jit import cell_to_latlng_rad, h3_kernel, latlng_rad_to_cell
 
 FINEST_RESOLUTION = 15
-_RESOLUTION_SHIFT = np.uint64(52)
-_RESOLUTION_MASK = ~(np.uint64(0xF) << np.uint64(52))
 
 
 # Axes: n places.
@@ -50,10 +48,3 @@ def centers(cells: NDArray[np.uint64], lat: NDArray[np.float64], lng: NDArray[np
         lat[i] = math.degrees(latlng_rad[0])
         lng[i] = math.degrees(latlng_rad[1])
     return 0
-
-
-@kernel
-def parent(cell: np.uint64, resolution: int) -> np.uint64:
-    """Return the ancestor of a cell at a resolution no finer than its own: its unused digits become 7."""
-    mask = (np.uint64(1) << np.uint64(3 * (FINEST_RESOLUTION - resolution))) - np.uint64(1)
-    return np.uint64((cell & _RESOLUTION_MASK) | (np.uint64(resolution) << _RESOLUTION_SHIFT) | mask)

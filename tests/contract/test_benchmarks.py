@@ -17,6 +17,7 @@ SMALL = {
     "nearest": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
     "feasible": ("--rows", "2000", "--area-m", "5000", "--queries", "600", "--repeats", "1"),
     "rare": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
+    "serving": ("--areas", "2000", "--places", "500", "--vertices", "12", "--around", "40", "--repeats", "1"),
     "growth": ("--rows", "500", "2000", "--queries", "100", "--repeats", "1"),
     "closed": ("--rows", "2000", "--closed", "300", "--repeats", "1"),
 }
