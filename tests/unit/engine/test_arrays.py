@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import shapely
 
-from engine import Engine, forest, ids, point_rows
+from engine import Engine, forest, ids, point_rows, snapshots
 from engine.array_checks import _REFERENCES, _STARTS, SHAPES
 from engine.arrays import FORMAT, to_arrays
 from engine.named_arrays import named_arrays
-from engine.snapshots import DELTA_ROWS
 from geo import cells, metric
 
 OFFERS = ["retail/pickup", "retail/delivery"]
 
 
-def city(n=600, seed=1):
+def city(n=200, seed=1):
     """Give an engine with polygons, radii, hours, some points hidden; its neighbours listed."""
     rng = np.random.default_rng(seed)
     lat, lng = 31.2 + rng.normal(0, 0.05, n), 121.5 + rng.normal(0, 0.05, n)
@@ -81,13 +80,14 @@ def test_from_arrays__answers_from_mapped_files_without_copies(arrays, tmp_path,
 
 
 @pytest.mark.parametrize("mode", ["r", "c"])
-def test_from_arrays__a_mapped_version_changes_without_a_change_to_its_files(arrays, tmp_path, mode):
+def test_from_arrays__a_mapped_version_changes_without_a_change_to_its_files(arrays, tmp_path, mode, monkeypatch):
+    monkeypatch.setattr(snapshots, "DELTA_ROWS", 50)
     engine, live = Engine.from_arrays(mapped(arrays, tmp_path, mode)), city()
     more = {
-        "point_ids": [f"n{i}" for i in range(DELTA_ROWS + 5)],
-        "offers": [OFFERS[0]] * (DELTA_ROWS + 5),
-        "lat": np.linspace(31.1, 31.3, DELTA_ROWS + 5),
-        "lng": np.linspace(121.4, 121.6, DELTA_ROWS + 5),
+        "point_ids": [f"n{i}" for i in range(55)],
+        "offers": [OFFERS[0]] * (55),
+        "lat": np.linspace(31.1, 31.3, 55),
+        "lng": np.linspace(121.4, 121.6, 55),
     }
     for one in (engine, live):
         one.set_capacity("n7" if "n7" in one.point_ids(np.arange(one.n_rows)) else one.point_ids([0])[0], OFFERS[0], 0)
