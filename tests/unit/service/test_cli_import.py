@@ -95,7 +95,7 @@ def test_import__answers_bad_usage_with_exit_code_2(
 
 
 def test_help__loads_no_heavy_library() -> None:
-    heavy = ("numba", "numpy", "pyarrow", "shapely", "pandas", "osmium", "engine", "geo")
+    heavy = ("numba", "numpy", "pyarrow", "shapely", "pandas", "osmium", "rich", "engine", "geo")
     pages = ([], *([command] for command in ("demo", "import", "match", "coverage", "doctor")))
     code = f"""
 import sys
