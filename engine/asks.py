@@ -14,6 +14,7 @@ from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import as_degrees, as_list, as_offers, as_whole
 from engine.kernels.hours import N_BITS, open_schedules
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
+from engine.lean import is_repeated, repeated
 from engine.local_time import check_instants
 from geo.metric import ecef
 from geo.places import check_latlng
@@ -109,10 +110,12 @@ def question_of(ask: dict[str, Any]) -> Question:
 
 
 def parse_asks(
-    vocabulary: Vocabulary, lat: ArrayLike, lng: ArrayLike, offer: Any, question: Question
+    vocabulary: Vocabulary, lat: ArrayLike, lng: ArrayLike, offer: Any, question: Question, *, placed: bool = True
 ) -> tuple[Asks, Terms, Hours]:
     """
     Return q questions as arrays, what they have in common, and the hours that they need.
+
+    Their positions are left for the caller to fill where they are not to be ``placed``.
 
     Raises
     ------
@@ -123,17 +126,19 @@ def parse_asks(
     q = lats.size
     at_us = as_instants_us(question.at, "at", q)
     asked_us = as_instants_us(question.asked_at, "asked_at", q)
-    lonely = (asked_us != NAT) & (at_us == NAT)
-    if lonely.any():
-        position = None if _is_one(question.asked_at) else int(np.argmax(lonely))
-        raise InvalidQueryError("asked_at", "needs at, the time for which it is asked", position=position)
-    wait_us = np.where((at_us == NAT) | (asked_us == NAT), NO_LEAD, at_us - asked_us)
+    wait_us = repeated(np.int64(NO_LEAD), q)
+    if question.asked_at is not None:
+        lonely = (asked_us != NAT) & (at_us == NAT)
+        if lonely.any():
+            position = None if _is_one(question.asked_at) else int(np.argmax(lonely))
+            raise InvalidQueryError("asked_at", "needs at, the time for which it is asked", position=position)
+        wait_us = np.where((at_us == NAT) | (asked_us == NAT), NO_LEAD, at_us - asked_us)
     instant, hours = _hours(vocabulary, at_us, wanted="open" in question.require)
     asks = Asks(
         lat=lats,
         lng=lngs,
-        xyz=ecef(lats, lngs),
-        offer=offer_codes(vocabulary, offer, q),
+        xyz=ecef(lats, lngs) if placed else np.empty((q, 3)),
+        offer=_offers_asked(vocabulary, offer, q),
         instant=instant,
         wait_us=wait_us,
         quantity=_quantities(question.quantity, q),
@@ -163,6 +168,14 @@ def _is_one(value: Any) -> bool:
     return value is None or isinstance(value, dt.datetime | np.datetime64) or np.ndim(value) == 0
 
 
+def _offers_asked(vocabulary: Vocabulary, offer: Any, q: int) -> NDArray[np.int64]:
+    return (
+        repeated(offer_codes(vocabulary, offer, 1)[0], q)
+        if isinstance(offer, str)
+        else offer_codes(vocabulary, offer, q)
+    )
+
+
 def offer_codes(vocabulary: Vocabulary, offer: Any, q: int) -> NDArray[np.int64]:
     """Return the code of each query's offer (one for all, or q), -1 where nobody has it."""
     codes, offers = as_offers(
@@ -182,11 +195,13 @@ def _quantities(quantity: Any, q: int) -> NDArray[np.int64]:
         minimum=1,
         error=InvalidQueryError,
     )
-    return np.full(q, items[0], np.int64) if one else items
+    return repeated(items[0], q) if one else items
 
 
 def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) -> tuple[NDArray[np.int64], Hours]:
-    timed = at_us != NAT if wanted else np.zeros(at_us.size, np.bool_)
+    if not wanted or (is_repeated(at_us) and at_us[0] == NAT):
+        return repeated(np.int64(-1), at_us.size), hours_at(vocabulary.book, np.empty(0, np.int64))
+    timed = at_us != NAT
     instant = np.full(at_us.size, -1, np.int64)
     check_instants(np.where(timed, at_us // 1_000_000, 0))
     # Queries of one second share their place in the table.
@@ -217,6 +232,8 @@ def open_schedules_at(hours: Hours, *, allow_unknown: bool) -> NDArray[np.uint64
 
 
 def _open_schedules(hours: Hours, instant: NDArray[np.int64], *, allow_unknown: bool) -> NDArray[np.uint64]:
+    if is_repeated(instant):
+        return repeated(_ALL_SCHEDULES, instant.size)
     out = np.full(instant.size, _ALL_SCHEDULES, np.uint64)
     timed = instant >= 0
     if timed.any():
@@ -241,7 +258,7 @@ def as_instants_us(values: Any, argument: str, q: int) -> NDArray[np.int64]:
         If one is a time without a zone, or no time; a datetime64 counts as UTC.
     """
     if values is None:
-        return np.full(q, NAT, np.int64)
+        return repeated(np.int64(NAT), q)
     if isinstance(values, dt.datetime | np.datetime64) or not hasattr(values, "__len__"):
         return np.full(q, _microseconds(values, argument, None), np.int64)
     if isinstance(values, pa.Array | pa.ChunkedArray) and pa.types.is_timestamp(values.type):

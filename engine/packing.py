@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.state import MAY_REPEAT, Part
+from engine.kernels.state import MAY_BE_ONE, MAY_REPEAT, Asks, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +19,11 @@ def arrays_of(value: Any) -> Iterator[tuple[NDArray[Any], bool]]:
     """Yield the arrays of a tuple of arrays and tuples, in order, and whether each may be one element seen n times."""
     if isinstance(value, np.ndarray):
         yield value, False
-    elif isinstance(value, Part):
+    elif isinstance(value, Part | Asks):
+        columns = MAY_REPEAT if isinstance(value, Part) else MAY_BE_ONE
         for name, held in value._asdict().items():
             for array, _ in arrays_of(held):
-                yield array, name in MAY_REPEAT
+                yield array, name in columns
     else:
         for part in value:
             yield from arrays_of(part)

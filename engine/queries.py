@@ -23,6 +23,7 @@ from engine.serving import serving_pairs
 from engine.subsets import narrowed
 from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
+from geo.kernels import metric
 from geo.metric import ecef, told_distances_m
 from geo.places import check_latlng
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["in_turn", "nearest_many", "nearest_of_any", "refusals_many", "serving_many"]
 
 _QUERIES_A_CHUNK = 2048
+_CHUNKS_A_THREAD = 8  # of a large batch: enough for threads to end together
 _NO_OFFER = "any/any"  # what is asked where the kernel asks for no offer
 
 
@@ -60,8 +62,10 @@ def room() -> Room:
 
 def _in_threads(run: Callable[[int, int, Packed], object], q: int, threads: int | None) -> None:
     """Call ``run(start, stop, room)`` for chunks of q queries on a pool of threads: kernels hold no GIL."""
-    chunks = [(start, min(start + _QUERIES_A_CHUNK, q)) for start in range(0, q, _QUERIES_A_CHUNK)]
-    n_threads = min(_thread_count(threads), len(chunks))
+    n_threads = _thread_count(threads)
+    size = max(_QUERIES_A_CHUNK, -(-q // (_CHUNKS_A_THREAD * n_threads)))
+    chunks = [(start, min(start + size, q)) for start in range(0, q, size)]
+    n_threads = min(n_threads, len(chunks))
     if n_threads <= 1:
         _run_in_room(run, 0, q)
         return
@@ -82,8 +86,8 @@ def _thread_count(threads: Any) -> int:
     return int(threads)
 
 
-def _matches(snapshot: Snapshot, best: Best, k: int) -> Matches:
-    row, distance_m = best.row, told_distances_m(best.chord_sq)
+def _matches(snapshot: Snapshot, best: Best, k: int, distance_m: NDArray[np.float64]) -> Matches:
+    row = best.row
     if k > row.shape[1]:
         wider = ((0, 0), (0, k - row.shape[1]))
         row = np.pad(row, wider, constant_values=-1)
@@ -105,14 +109,22 @@ def nearest_many(
     """Return the k nearest rows that can serve each query."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InvalidQueryError("k", f"must be a whole number of at least 1, got {k!r:.40}", value=k)
-    asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
+    asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question, placed=False)
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
+    distance_m = np.empty(best.chord_sq.shape)
     searched, _keeps_alive = narrowed(snapshot, asks)
     packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
     packed_best = pack(best)
-    _in_threads(lambda start, stop, own: kernels.nearest(*packed, start, stop, packed_best, own), q, threads)
-    return _matches(snapshot, best, int(k))
+
+    def search(start: int, stop: int, own: Packed) -> None:
+        its = slice(start, stop)
+        metric.ecef(asks.lat[its], asks.lng[its], asks.xyz[its])
+        kernels.nearest(*packed, start, stop, packed_best, own)
+        metric.tell_distances_m(best.chord_sq[its].reshape(-1), distance_m[its].reshape(-1))
+
+    _in_threads(search, q, threads)
+    return _matches(snapshot, best, int(k), distance_m)
 
 
 def _is_checked(snapshot: Snapshot, asks: Asks, terms: Terms) -> bool:
@@ -168,7 +180,7 @@ def in_turn(
     own = room()
     kernels.in_turn(pack(version), pack(hours), pack(asks), terms, pack(best), pack(refused), pack(own), code)
     units[:] = flat_units(paged, units.size)
-    return replace(_matches(snapshot, best, 1), code=code)
+    return replace(_matches(snapshot, best, 1, told_distances_m(best.chord_sq)), code=code)
 
 
 def _own_units(snapshot: Snapshot, units: Any) -> NDArray[np.int64]:
@@ -194,7 +206,7 @@ def nearest_of_any(
     _in_threads(
         lambda start, stop, own: kernels.nearest_of_any(*packed, start, stop, offers, packed_best, own), q, threads
     )
-    return _matches(snapshot, best, 1)
+    return _matches(snapshot, best, 1, told_distances_m(best.chord_sq))
 
 
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:

@@ -102,8 +102,8 @@ def nearest(
                 fetch_ahead(base, asks, first, leaf, at, n, False)
                 settled[at] = leaf[at] >= 0 and scan_list(base, asks, first + at, leaf[at], off_m[at], best)
             for at in range(n):
-                fetch_rows(base, best, first + at, first + n)
-                settled[at] = settled[at] and tell_rows(base, version, first + at, has_dead, best)
+                fetch_rows(base, best, first + at, first + n, has_more)
+                settled[at] = settled[at] and tell_rows(base, version, first + at, has_dead, has_more, best)
                 if not settled[at]:
                     clear(best, first + at)
         for at in range(n):

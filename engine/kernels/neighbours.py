@@ -128,11 +128,12 @@ def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at:
 
 
 @inlined_kernel
-def fetch_rows(part: Part, best: Best, query: int, stop: int) -> None:
+def fetch_rows(part: Part, best: Best, query: int, stop: int, has_more: bool) -> None:
     """Ask for the memory that tells the rows of the queries a little behind one, before ``stop``."""
     ahead = query + 8
     if ahead < stop:
         for at in range(best.place.shape[1]):
             if best.place[ahead, at] >= 0:
                 prefetch(part.row, best.place[ahead, at])
-                prefetch(part.rank, best.place[ahead, at])
+                if has_more:
+                    prefetch(part.rank, best.place[ahead, at])

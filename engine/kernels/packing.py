@@ -147,12 +147,12 @@ def asks_at(packed: Packed) -> Asks:
         flat(packed, 0, np.float64),
         flat(packed, 1, np.float64),
         grid(packed, 2, np.float64),
-        flat(packed, 3, np.int64),
-        flat(packed, 4, np.int64),
-        flat(packed, 5, np.int64),
-        flat(packed, 6, np.int64),
+        column(packed, 3, np.int64),
+        column(packed, 4, np.int64),
+        column(packed, 5, np.int64),
+        column(packed, 6, np.int64),
         flat(packed, 7, np.bool_),
-        flat(packed, 8, np.uint64),
+        column(packed, 8, np.uint64),
     )
 
 

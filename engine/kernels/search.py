@@ -121,8 +121,12 @@ def scan_list(part: Part, asks: Asks, query: int, leaf: int, off_m: float, best:
 
 
 @inlined_kernel
-def tell_rows(part: Part, version: Version, query: int, has_dead: bool, best: Best) -> bool:
-    """Fill in rows and ranks of the places that `scan_list` took; tell whether all are living."""
+def tell_rows(part: Part, version: Version, query: int, has_dead: bool, has_more: bool, best: Best) -> bool:
+    """
+    Fill in the rows of the places that `scan_list` took; tell whether all are living.
+
+    Their ranks are told where more parts are to be searched.
+    """
     for at in range(best.place.shape[1]):
         place = best.place[query, at]
         if place < 0:
@@ -133,7 +137,8 @@ def tell_rows(part: Part, version: Version, query: int, has_dead: bool, best: Be
         row = part.row[place]
         if has_dead and version.dead[row]:
             return False
-        best.rank[query, at] = part.rank[place]
+        if has_more:
+            best.rank[query, at] = part.rank[place]
         best.row[query, at] = row
     return True
 

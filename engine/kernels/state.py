@@ -153,6 +153,9 @@ MAY_REPEAT = frozenset(
 )  # fmt: skip
 """The arrays of a `Part` that kernels read as columns: what no row has of its own takes no memory."""
 
+MAY_BE_ONE = frozenset(("offer", "instant", "wait_us", "quantity", "open_schedules"))
+"""The arrays of `Asks` that kernels read as columns: what all questions have in common is written once."""
+
 
 class Units(NamedTuple):
     """
