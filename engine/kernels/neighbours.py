@@ -117,7 +117,7 @@ def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at:
         if checked and not neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:
             return
         start = neighbours.start[leaf[ahead]]
-        for entry in range(start, min(start + 6, neighbours.start[leaf[ahead] + 1])):
+        for entry in range(start, min(start + 8, neighbours.start[leaf[ahead] + 1])):
             row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
             if checked:
                 prefetch(part.schedule_bit, row)
