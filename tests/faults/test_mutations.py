@@ -42,9 +42,23 @@ MUTATIONS = (
     Mutation(
         "ties go to who came first, not to the smaller id",
         "engine/kernels/search.py",
-        "if before < chord_sq or",
-        "if before <= chord_sq or",
+        "if before < chord_sq or (before == chord_sq and best.rank",
+        "if before <= chord_sq or (before == chord_sq and best.rank",
         ("tests/unit/engine/test_engine.py::test_nearest__breaks_ties_by_id_across_base_and_delta",),
+    ),
+    Mutation(
+        "within the reach of an area its polygon is not asked",
+        "engine/kernels/feasibility.py",
+        "is_near = bool(chord_sq < inner_m * inner_m)",
+        "is_near = bool(chord_sq <= outer_m * outer_m)",
+        (f"{MATCHING}::test_nearest_many__equals_brute_force",),
+    ),
+    Mutation(
+        "a schedule's bit is another's",
+        "engine/kernels/hours.py",
+        "np.uint64(serves) << np.uint64(schedule % N_BITS)",
+        "np.uint64(serves) << np.uint64((schedule + 1) % N_BITS)",
+        (f"{MATCHING}::test_nearest_many__equals_brute_force",),
     ),
     Mutation(
         "the last unit is kept back",
