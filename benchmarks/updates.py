@@ -249,11 +249,13 @@ def _upsert_rows(times_ms: list[float], rebuilt_s: dict[str, float], options: ar
 
 def _memory_row(city: LiveCity, options: argparse.Namespace) -> Row:
     """Read the memory before and after many changes, half of them of units and half moves."""
+    city.engine.prepare()  # else lists that another thread is making are counted in or out by chance
     before = resident_bytes() / MB
     for _ in range(max(1, options.changes // (2 * MOVES_BATCH))):
         for _ in range(MOVES_BATCH // CAPACITY_BATCH):
             city.write([city.capacity(CAPACITY_BATCH)])
         city.write([city.moves(MOVES_BATCH)])
+    city.engine.prepare()
     after = resident_bytes() / MB
     say(f"  memory: {before:.0f} MB before, {after:.0f} MB after")
     case = f"resident memory after {options.changes:,} changes, half of units and half moves"

@@ -62,7 +62,7 @@ class IndexPart:
         if self.is_listed:
             return self
         listed = replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
-        for name in ("serving", "can_refuse", "place_of_row", "subsets", "_names"):  # do not look at lists
+        for name in ("serving", "can_refuse", "place_of_row", "subsets", "names"):  # do not look at lists
             if name in self.__dict__:
                 listed.__dict__[name] = self.__dict__[name]
         return listed
@@ -100,14 +100,14 @@ class IndexPart:
         return place
 
     @cached_property
-    def _names(self) -> tuple[memoryview, memoryview, memoryview]:
-        # A single element of a memoryview costs a fifth of a NumPy array's.
+    def names(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Each row's point, and offsets and bytes of the ids: an element of a memoryview costs a fifth of an array's."""
         ids = self.columns.ids
         return self.columns.point.data, ids.offsets.data, ids.arena.data
 
     def name_of(self, row: int) -> str:
         """Return the point id of one of the version's rows."""
-        point, offsets, arena = self._names
+        point, offsets, arena = self.names
         number = point[row - self.first_row]
         return str(arena[offsets[number] : offsets[number + 1]], "utf-8")
 

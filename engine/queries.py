@@ -18,6 +18,7 @@ from engine.kernels import matching as kernels
 from engine.kernels.packing import Packed
 from engine.kernels.serving import Asked
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
+from engine.lean import is_repeated
 from engine.packing import pack
 from engine.serving import serving_pairs
 from engine.subsets import narrowed
@@ -129,9 +130,10 @@ def nearest_many(
 
 def _is_checked(snapshot: Snapshot, asks: Asks, terms: Terms) -> bool:
     """Tell whether a row with the offer may be refused for anything."""
-    asked = terms.limit_m < np.inf or not asks.enough_features.all()
-    timed = bool((asks.instant >= 0).any() or (asks.wait_us != NO_LEAD).any())
-    return asked or timed or snapshot.can_refuse
+    if snapshot.can_refuse or terms.limit_m < np.inf or terms.ask_features:
+        return True
+    is_timed = not is_repeated(asks.instant) or not is_repeated(asks.wait_us)
+    return is_timed and bool((asks.instant >= 0).any() or (asks.wait_us != NO_LEAD).any())
 
 
 def refusals_many(

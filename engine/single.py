@@ -141,10 +141,11 @@ def _plain_answer(
         snapshot.packed, hours, desk.packed_asks, terms, checked, snapshot.has_dead, 0, 1, packed_best, desk.packed_room
     )
     tell_distances_m(best.chord_sq[0], told)
-    rows, metres, name_of = best.row[0].tolist(), told.tolist(), snapshot.name_of
-    return Answer(
-        [Match(name_of(row), offer, far) for row, far in zip(rows, metres, strict=True) if row >= 0], snapshot.number
-    )
+    rows = best.row[0].tolist()
+    if rows[-1] < 0:
+        rows = rows[: rows.index(-1)]
+    names = snapshot.names_of(rows)
+    return Answer([Match(name, offer, far) for name, far in zip(names, told.tolist(), strict=False)], snapshot.number)
 
 
 def _times(at: Any, asked_at: Any) -> tuple[int | None, int] | None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import MATCHED, NO_OFFER, chord_sq_to, refusal
-from engine.kernels.neighbours import fetch_ahead, fetch_rows, locate
+from engine.kernels.neighbours import fetch_ahead, locate
 from engine.kernels.packing import (
     ARRAYS_A_PART,
     Packed,
@@ -16,7 +16,8 @@ from engine.kernels.packing import (
     room_at,
     version_at,
 )
-from engine.kernels.search import clear, scan_list, search_list, search_part, search_tree, tell_rows
+from engine.kernels.scanning import scan_chunk
+from engine.kernels.search import clear, search_list, search_part, search_tree
 from engine.kernels.state import CHUNK, PAGE_BITS, PAGE_ROWS, Asks, Best, Hours, Room, Terms, Version, units_left
 from geo.jit import borrowing_kernel, inlined_kernel
 from geo.kernels.metric import ecef
@@ -98,14 +99,7 @@ def nearest(
                     base, version, hours, asks, terms, first + at, True, leaf[at], off_m[at], best
                 )
         else:
-            for at in range(n):
-                fetch_ahead(base, asks, first, leaf, at, n, False)
-                settled[at] = leaf[at] >= 0 and scan_list(base, asks, first + at, leaf[at], off_m[at], best)
-            for at in range(n):
-                fetch_rows(base, best, first + at, first + n, has_more)
-                settled[at] = settled[at] and tell_rows(base, version, first + at, has_dead, has_more, best)
-                if not settled[at]:
-                    clear(best, first + at)
+            scan_chunk(version, asks, first, n, has_dead, has_more, best, room)
         for at in range(n):
             query = first + at
             if not settled[at]:
