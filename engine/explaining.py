@@ -50,16 +50,12 @@ def explain(
     row = int(best.row[0, 0])
     match = None
     if row >= 0:
-        match = Match(_name(snapshot, row), offer, float(told_distances_m(best.chord_sq)[0, 0]))
+        match = Match(snapshot.names_of([row])[0], offer, float(told_distances_m(best.chord_sq)[0, 0]))
     before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
     nearer, n_more = _first_points(snapshot, before, row)
     refused = [_refusal(vocabulary, snapshot, name, offer, asks, asked) for name in nearer]
     about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked)
     return Explanation(match, refused, n_more, about, snapshot.number)
-
-
-def _name(snapshot: Snapshot, row: int) -> str:
-    return snapshot.point_ids(np.array([row]))[0].as_py()
 
 
 def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:

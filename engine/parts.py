@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from engine.threads import in_chunks
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["IndexPart", "build_part", "empty_part"]
 
@@ -105,11 +108,11 @@ class IndexPart:
         ids = self.columns.ids
         return self.columns.point.data, ids.offsets.data, ids.arena.data
 
-    def name_of(self, row: int) -> str:
-        """Return the point id of one of the version's rows."""
+    def names_of(self, rows: Sequence[int]) -> list[str]:
+        """Return the point ids of a few of the version's rows."""
         point, offsets, arena = self.names
-        number = point[row - self.first_row]
-        return str(arena[offsets[number] : offsets[number + 1]], "utf-8")
+        numbers = [point[row - self.first_row] for row in rows]
+        return [str(arena[offsets[number] : offsets[number + 1]], "utf-8") for number in numbers]
 
     def rows_of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the version's row numbers of all offers of points (numbers of ``columns.ids``), and how many of each."""

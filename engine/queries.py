@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from engine.lean import is_repeated
 from engine.packing import pack
 from engine.serving import serving_pairs
 from engine.subsets import narrowed
+from engine.threads import in_chunks
 from engine.units import flat_units, paged_units
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.kernels import metric
@@ -64,19 +64,13 @@ def room() -> Room:
 def _in_threads(run: Callable[[int, int, Packed], object], q: int, threads: int | None) -> None:
     """Call ``run(start, stop, room)`` for chunks of q queries on a pool of threads: kernels hold no GIL."""
     n_threads = _thread_count(threads)
+
+    def run_in_room(start: int, stop: int) -> None:
+        own = room()
+        run(start, stop, pack(own))
+
     size = max(_QUERIES_A_CHUNK, -(-q // (_CHUNKS_A_THREAD * n_threads)))
-    chunks = [(start, min(start + size, q)) for start in range(0, q, size)]
-    n_threads = min(n_threads, len(chunks))
-    if n_threads <= 1:
-        _run_in_room(run, 0, q)
-        return
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(lambda chunk: _run_in_room(run, *chunk), chunks))
-
-
-def _run_in_room(run: Callable[[int, int, Packed], object], start: int, stop: int) -> None:
-    own = room()
-    run(start, stop, pack(own))
+    in_chunks(run_in_room, q, size=size, threads=n_threads)
 
 
 def _thread_count(threads: Any) -> int:

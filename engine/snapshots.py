@@ -21,7 +21,7 @@ from engine.units import UnitPages
 from engine.views import read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Snapshot", "first_snapshot", "merged", "unknown_point", "with_base", "with_rows"]
 
@@ -120,16 +120,11 @@ class Snapshot:
                 of_parts.append(part.columns.ids.take(numbers))
         return pc.coalesce(*of_parts)
 
-    def names_of(self, rows: Iterable[int]) -> list[str]:
+    def names_of(self, rows: Sequence[int]) -> list[str]:
         """Return the point ids of a few rows."""
-        point, offsets, arena = self.base.names
-        n = self.middle.first_row
-        return [
-            str(arena[offsets[point[row]] : offsets[point[row] + 1]], "utf-8")
-            if row < n
-            else self.part_of(row).name_of(row)
-            for row in rows
-        ]
+        if max(rows, default=-1) < self.middle.first_row:
+            return self.base.names_of(rows)
+        return [name for row in rows for name in self.part_of(row).names_of([row])]
 
     def rows_of(self, point_ids: pa.Array[Any], argument: str) -> NDArray[np.int64]:
         """Return the living rows of points; `UnknownPointError` names the first that has none."""

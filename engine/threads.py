@@ -14,10 +14,12 @@ __all__ = ["in_chunks"]
 _ROWS_A_CHUNK = 1 << 16
 
 
-def in_chunks(run: Callable[[int, int], object], n: int) -> None:
-    """Call ``run(start, stop)`` for chunks of n rows, on a thread for every processor where there are several chunks."""
-    chunks = [(start, min(start + _ROWS_A_CHUNK, n)) for start in range(0, n, _ROWS_A_CHUNK)]
-    n_threads = min(os.cpu_count() or 1, len(chunks))
+def in_chunks(
+    run: Callable[[int, int], object], n: int, *, size: int = _ROWS_A_CHUNK, threads: int | None = None
+) -> None:
+    """Call ``run(start, stop)`` for chunks of n rows, on several threads (None: one for every processor)."""
+    chunks = [(start, min(start + size, n)) for start in range(0, n, size)]
+    n_threads = min(threads or os.cpu_count() or 1, len(chunks))
     if n_threads <= 1:
         for chunk in chunks:
             run(*chunk)
