@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> Report:
     work: dict[str, dict[int, Ask]] = {case: {} for case in CASES}
     for n in options.rows:
         points, queries = _places(n, n, options.seed), _places(options.queries, n, options.seed + 1)
-        is_full = np.random.default_rng(options.seed).random(n) < 0.5
+        is_full = np.random.default_rng((options.seed, 2)).random(n) < 0.5  # not the stream of the places
         engines = dict(zip(work, (_engine(points), _engine(points, is_full)), strict=True))
         for (case, engine), full in zip(engines.items(), (None, is_full), strict=True):
             exact = _check(engine, points, queries, full)
