@@ -25,7 +25,7 @@ __all__ = ["Neighbours", "list_neighbours", "no_neighbours"]
 
 _SMALL_TREE = 64
 """A tree of no more rows is one leaf that lists them all."""
-_ROOT_CELLS = 1 << 16
+_ROOT_CELLS = 1 << 17
 _STRIP_ROWS = 1 << 17
 """A face's rows are divided into strips of about so many, which threads share."""
 _SAMPLE = 8192  # rows of a tree that are looked at to divide it

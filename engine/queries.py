@@ -52,7 +52,7 @@ def room() -> Room:
     return Room(
         stack=np.empty(STACK, np.int64),
         least=np.empty(STACK),
-        plane=np.empty((CHUNK, 2)),
+        plane=np.empty((CHUNK, 3)),
         place=np.empty(CHUNK, np.int32),
         pending=np.empty(CHUNK, np.int32),
         leaf=np.empty(CHUNK, np.int32),

@@ -25,11 +25,12 @@ from geo.kernels.lattice import (
     HALF_SQRT_3,
     N_FACES,
     SCALES,
-    SPACING_M,
     face_of,
+    farthest_m,
     in_spacings,
     nearest_center,
     on_face,
+    spacing_m_at,
 )
 from geo.kernels.metric import ECCENTRICITY_SQ
 
@@ -69,6 +70,7 @@ def locate(
         x, y, z = xyz[start + at, 0], xyz[start + at, 1], xyz[start + at, 2] / (1.0 - ECCENTRICITY_SQ)
         face = face_of(x, y, z, face)
         plane[at, 0], plane[at, 1] = on_face(face, x, y, z)
+        plane[at, 2] = spacing_m_at(face, x, y, z)
         code = offer[start + at]
         root = neighbours.root[code * N_FACES + face] if 0 <= code < n_offers else np.int32(NONE)
         leaf[at] = root
@@ -89,7 +91,7 @@ def locate(
             found = neighbours.slot[rhomb[FIRST_SLOT] + along_i * rhomb[N_J] + along_j] if inside else np.int32(NONE)
             dx, dy = x - (i - 0.5 * j), y - j * HALF_SQRT_3
             leaf[at] = found
-            off_m[at] = math.sqrt(dx * dx + dy * dy) / SCALES[resolution] * SPACING_M + 1e-3
+            off_m[at] = farthest_m(math.sqrt(dx * dx + dy * dy) / SCALES[resolution], plane[at, 2]) + 1e-3
             place[at] = -2 - found
             pending[kept] = at
             kept += 1 if found < NONE else 0

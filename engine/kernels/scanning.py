@@ -119,7 +119,8 @@ def scan_chunk(
     """
     Answer n located queries from ``first`` on by the lists of their leaves in the base.
 
-    ``room.settled`` tells which are answered; the places of the others are empty. Ranks are told where ``has_more``.
+    ``room.settled`` tells which are answered; the others have what was found so far. Ranks are told where more is
+    to be searched.
     """
     base, leaf, off_m, settled = version.base, room.leaf, room.off_m, room.settled
     wants_one = best.chord_sq.shape[1] == 1
@@ -133,6 +134,9 @@ def scan_chunk(
             settled[at] = _scan_list(base, asks, first + at, leaf[at], off_m[at], best)
     for at in range(n):
         fetch_rows(base, best, first + at, first + n, has_more)
-        settled[at] = settled[at] and _tell_rows(base, version, first + at, has_dead, has_more, best)
-        if not settled[at]:
+        has_rows = leaf[at] >= 0 and _tell_rows(
+            base, version, first + at, has_dead, has_more or not settled[at], best
+        )
+        if not has_rows:
+            settled[at] = False
             clear(best, first + at)

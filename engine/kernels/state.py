@@ -282,7 +282,8 @@ class Room(NamedTuple):
     stack, least
         int64[STACK] and float64[STACK]: nodes of a tree, and the least squared chord to each.
     plane, place, pending
-        float64[CHUNK, 2], int32[CHUNK] and int32[CHUNK]: queries on their way to a leaf.
+        float64[CHUNK, 3], int32[CHUNK] and int32[CHUNK]: queries on their way to a leaf: where they are on their
+        face's plane, and how many metres a spacing is there.
     leaf, off_m, settled
         int32[CHUNK], float64[CHUNK] and bool[CHUNK]: each query's leaf, how far it is from its centre at most, and
         whether the leaf's list was enough.

@@ -113,6 +113,25 @@ def on_face(face: int, x: float, y: float, z: float) -> tuple[float, float]:
 
 
 @kernel
+def spacing_m_at(face: int, x: float, y: float, z: float) -> float:
+    """
+    Return how many metres a spacing of resolution 0 stands for at most at a place on a face.
+
+    x, y and z are its earth-centred position in metres, z divided by ``1 - ECCENTRICITY_SQ``: as long as the radius
+    of curvature there. A plane that touches a sphere shows all lengths too large, by the cosine at least.
+    """
+    along = FRAMES[face, 0, 0] * x + FRAMES[face, 0, 1] * y + FRAMES[face, 0, 2] * z
+    return along * (_SPACING * _LARGEST_CURVATURE_M / SEMI_MAJOR_M)
+
+
+@kernel
+def farthest_m(spacings: float, spacing_m: float) -> float:
+    """Return how far in metres two places may be that are so many spacings of resolution 0 apart on a face's plane."""
+    # From the one place, where `spacing_m_at` was told, towards the middle of the face the cosine grows.
+    return spacings * spacing_m * (1.0 + spacings * _SPACING)
+
+
+@kernel
 def in_spacings(px: float, py: float, resolution: int) -> tuple[float, float]:
     """Turn and scale a place on a plane to the axes and spacings of a resolution (odd ones are turned)."""
     scale = SCALES[resolution]

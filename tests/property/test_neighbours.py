@@ -7,6 +7,7 @@ import pytest
 
 from engine import Engine, neighbours
 from geo.kernels import lattice
+from geo.kernels.metric import ECCENTRICITY_SQ
 from tests.property.twins import brute_told, brute_xyz
 
 OFFER = "a/b"
@@ -119,3 +120,25 @@ def test_nearest_center__parts_places_as_h3_does(resolution):
         place = (face, *lattice.nearest_center(*lattice.in_spacings(*plane, resolution)))
         cell = h3.latlng_to_cell(lat, (lng + 180.0) % 360.0 - 180.0, resolution)
         assert cells.setdefault(place, cell) == cell
+
+
+@pytest.mark.parametrize("apart_m", [1.0, 300.0, 40_000.0, 900_000.0])
+def test_farthest_m__is_no_less_than_the_chord_and_not_much_more(apart_m):
+    rng = np.random.default_rng(8)
+    n = N // 4
+    lat, lng = np.degrees(np.arcsin(rng.uniform(-0.98, 0.98, n))), rng.uniform(-180.0, 180.0, n)
+    turn, reach = rng.uniform(0.0, 2.0 * np.pi, n), np.degrees(apart_m / 6_371_000.0) * rng.random(n)
+    beside = np.clip(lat + reach * np.sin(turn), -90.0, 90.0), lng + reach * np.cos(turn) / np.cos(np.radians(lat))
+    told = []
+    for here, there in zip(zip(lat, lng, strict=True), zip(*beside, strict=True), strict=True):
+        one, other = np.array(brute_xyz(*here)), np.array(brute_xyz(*there))
+        one_up, other_up = one / [1, 1, 1 - ECCENTRICITY_SQ], other / [1, 1, 1 - ECCENTRICITY_SQ]
+        face = lattice.face_of(*other_up, 0)  # lists are of the cells of one face: the place asked for may lie off it
+        planes = np.array([lattice.on_face(face, *up) for up in (one_up, other_up)])
+        spacings = float(np.hypot(*(planes[0] - planes[1])))
+        most_m = lattice.farthest_m(spacings, lattice.spacing_m_at(face, *one_up))
+        told.append((most_m, np.linalg.norm(one - other)))
+    most_m, chord_m = np.array(told).T
+    assert (most_m >= chord_m * (1.0 - 1e-9) - 1e-6).all()
+    if apart_m < 1e5:
+        assert np.median(most_m / chord_m) < 1.15
