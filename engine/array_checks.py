@@ -61,7 +61,7 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "part.neighbours.slot": ("cells",),
     "part.neighbours.start": ("leaves+1",),
     "part.neighbours.near_m": ("leaves",),
-    "part.neighbours.whole": ("leaves",),
+    "part.neighbours.rest_bits": ("leaves",),
     "part.neighbours.schedule_bits": ("leaves",),
     "part.neighbours.entry": ("entries",),
     "part.reach_sq": ("nodes",),

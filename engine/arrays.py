@@ -26,7 +26,7 @@ from engine.vocabulary import Vocabulary
 
 __all__ = ["from_arrays", "to_arrays"]
 
-FORMAT = 3
+FORMAT = 4
 
 
 def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[Any]]:

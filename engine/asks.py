@@ -205,9 +205,9 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
     instant = np.full(at_us.size, -1, np.int64)
     check_instants(np.where(timed, at_us // 1_000_000, 0))
     # Queries of one second share their place in the table.
-    seconds, number = np.unique(at_us[timed] // 1_000_000, return_inverse=True)
-    instant[timed] = number
-    return instant, hours_at(vocabulary.book, seconds)
+    shared = pa.array(at_us[timed] // 1_000_000).dictionary_encode()
+    instant[timed] = shared.indices.to_numpy()
+    return instant, hours_at(vocabulary.book, shared.dictionary.to_numpy())
 
 
 def hours_at(book: ScheduleBook, seconds: NDArray[np.int64]) -> Hours:

@@ -26,8 +26,8 @@ def room_for_lists(n_nodes: int, n_slots: int, n_leaves: int, n_entries: int) ->
         slot=np.empty(n_slots, np.int32),
         start=np.zeros(n_leaves + 1, np.int32),
         near_m=np.empty(n_leaves, np.float32),
-        whole=np.empty(n_leaves, np.bool_),
         schedule_bits=np.empty(n_leaves, np.uint64),
+        rest_bits=np.empty(n_leaves, np.uint64),
         entry=np.empty(n_entries, np.uint32),
     )
 
@@ -37,8 +37,8 @@ def list_few(start: int, stop: int, schedule_bits: np.uint64) -> Neighbours:
     made = room_for_lists(0, 0, 1, stop - start)
     made.start[1] = stop - start
     made.near_m[0] = np.inf
-    made.whole[0] = True
     made.schedule_bits[0] = schedule_bits
+    made.rest_bits[0] = 0
     made.entry[:] = np.arange(start, stop)
     return made
 
@@ -93,7 +93,7 @@ def _cut(made: Neighbours, n_nodes: int, n_slots: int, n_leaves: int) -> Neighbo
         slot=made.slot[:n_slots].copy(),
         start=made.start[: n_leaves + 1].copy(),
         near_m=made.near_m[:n_leaves].copy(),
-        whole=made.whole[:n_leaves].copy(),
         schedule_bits=made.schedule_bits[:n_leaves].copy(),
+        rest_bits=made.rest_bits[:n_leaves].copy(),
         entry=made.entry[: int(made.start[n_leaves])].copy(),
     )

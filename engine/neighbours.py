@@ -170,7 +170,7 @@ class _Join:
 
     def _add_leaves(self, piece: Neighbours) -> None:
         self._columns["start"].append(piece.start[1:] + np.int32(self._n["entry"]))
-        for name in ("near_m", "whole", "schedule_bits", "entry"):
+        for name in ("near_m", "schedule_bits", "rest_bits", "entry"):
             self._add(name, getattr(piece, name))
 
     def _add(self, name: str, values: NDArray[Any]) -> None:

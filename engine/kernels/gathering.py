@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.forest import Forest
-from engine.kernels.state import Part
+from engine.kernels.state import NEVER, Part
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.lattice import FINEST_RESOLUTION
 
@@ -97,10 +97,15 @@ def reaching(
     rows: NDArray[np.int64],
     room: int,
     stack: NDArray[np.int64],
-) -> int:
-    """Write the rows at a squared chord or beyond whose areas may reach within a radius; return -1 if too many."""
+) -> tuple[int, np.uint64]:
+    """
+    Write the rows at a squared chord or beyond whose areas may reach within a radius, and tell their schedules' bits.
+
+    Return how many, -1 if there is not room for all.
+    """
     forest, xyz = part.forest, part.xyz
     found = 0
+    bits = np.uint64(0)
     stack[0] = root
     top = 1
     while top > 0:
@@ -110,20 +115,30 @@ def reaching(
         bound = np.float64(forest.radius[node]) + radius_m + math.sqrt(part.reach_sq[node])
         if dx * dx + dy * dy + dz * dz > bound * bound:
             continue
+        if found < 0 and not part.schedule_bits[node] & ~bits:
+            continue
         if forest.n_children[node] == 0:
             for row in range(forest.start[node], forest.stop[node]):
                 dx, dy, dz = xyz[row, 0] - x, xyz[row, 1] - y, xyz[row, 2] - z
                 square = dx * dx + dy * dy + dz * dz
                 bound = radius_m + np.float64(part.reach_m[row])
                 if square >= beyond_sq and square <= bound * bound:
+                    bits |= bit_of_schedule(part.schedule_bit[row])
                     if found == room:
-                        return -1
-                    rows[found] = row
-                    found += 1
+                        found = -1
+                    if found >= 0:
+                        rows[found] = row
+                        found += 1
         for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
             stack[top] = child
             top += 1
-    return found
+    return found, bits
+
+
+@inlined_kernel
+def bit_of_schedule(number: int) -> np.uint64:
+    """Return the bit that a `Part.schedule_bit` numbers, none for `NEVER`."""
+    return np.uint64(number < NEVER) << np.uint64(number & 63)
 
 
 @kernel

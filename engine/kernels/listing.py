@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from engine.kernels.gathering import (
     MAX_ENTRIES,
     REACH,
+    bit_of_schedule,
     count_within,
     gather_enough,
     kth_smallest,
@@ -21,7 +22,6 @@ from engine.kernels.state import (
     FIRST_SLOT,
     N_I,
     N_J,
-    NEVER,
     NONE,
     RESOLUTION,
     ROW_BITS,
@@ -125,8 +125,7 @@ def _finish_leaf(
     steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0
     bits = np.uint64(0)
     for at in range(n):
-        bit = schedule_bit[listed[at]]
-        bits |= np.uint64(bit < NEVER) << np.uint64(bit & 63)
+        bits |= bit_of_schedule(schedule_bit[listed[at]])
         step = min(STEPS - 1, int(math.sqrt(squares[at]) * steps_per_m))
         neighbours.entry[first + at] = np.uint32((step << ROW_BITS) | listed[at])
     neighbours.schedule_bits[leaf] = bits
@@ -254,7 +253,7 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
                 n_slots = _divide(neighbours, workshop, n_nodes, n_slots, resolution, px, py, n_in)
                 n_nodes += 1
             else:
-                more = reaching(
+                more, bits = reaching(
                     part, root, x, y, z, radius_m, near_m * near_m,
                     rows, MAX_ENTRIES - n, stack,
                 )  # fmt: skip
@@ -262,7 +261,7 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
                     listed[n] = rows[extra]
                     squares[n] = near_m * near_m
                     n += 1
-                neighbours.whole[n_leaves] = more >= 0
+                neighbours.rest_bits[n_leaves] = bits if more < 0 else np.uint64(0)
                 _finish_leaf(neighbours, n_leaves, listed, squares, n, near_m, part.schedule_bit)
                 neighbours.slot[slot] = n_leaves
                 n_leaves += 1

@@ -108,7 +108,7 @@ def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at:
         prefetch(neighbours.near_m, leaf[ahead])
         if checked:
             prefetch(neighbours.schedule_bits, leaf[ahead])
-            prefetch(neighbours.whole, leaf[ahead])
+            prefetch(neighbours.rest_bits, leaf[ahead])
     ahead = at + 8
     if ahead < n and leaf[ahead] >= 0:
         start = neighbours.start[leaf[ahead]]

@@ -51,7 +51,7 @@ def neighbours_at(packed: Packed, at: int) -> Neighbours:
         flat(packed, at + 2, np.int32),
         flat(packed, at + 3, np.int32),
         flat(packed, at + 4, np.float32),
-        flat(packed, at + 5, np.bool_),
+        flat(packed, at + 5, np.uint64),
         flat(packed, at + 6, np.uint64),
         flat(packed, at + 7, np.uint32),
     )

@@ -85,7 +85,7 @@ def search_list(
     near_m = np.float64(neighbours.near_m[leaf])
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
-    is_whole = checked and terms.ask_area and neighbours.whole[leaf]
+    is_whole = bool(checked and terms.ask_area and not neighbours.rest_bits[leaf] & asks.open_schedules[query])
     if checked and not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
         return is_whole
     worst = max_chord_sq(terms.limit_m) if checked else math.inf

@@ -47,10 +47,11 @@ class Neighbours(NamedTuple):
         int32[l + 1]: the entries of each leaf.
     near_m
         float32[l]: every row nearer than this to the leaf's centre is listed.
-    whole
-        bool[l]: every row whose area reaches into the leaf is listed.
     schedule_bits
         uint64[l]: the schedules of the leaf's rows, each as `schedule_bit` says.
+    rest_bits
+        uint64[l]: those of all rows that lie beyond ``near_m`` and whose areas reach into the leaf; 0 where these are
+        listed, too.
     entry
         uint32[e]: row in index order, and above it how far it is from the leaf's centre at least, in
         64ths of ``near_m``; nearest first.
@@ -61,8 +62,8 @@ class Neighbours(NamedTuple):
     slot: NDArray[np.int32]
     start: NDArray[np.int32]
     near_m: NDArray[np.float32]
-    whole: NDArray[np.bool_]
     schedule_bits: NDArray[np.uint64]
+    rest_bits: NDArray[np.uint64]
     entry: NDArray[np.uint32]
 
 
