@@ -14,6 +14,7 @@ from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
+from engine.kernels import visits
 from engine.kernels.packing import Packed
 from engine.kernels.serving import Asked
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
@@ -23,6 +24,7 @@ from engine.serving import serving_pairs
 from engine.subsets import narrowed
 from engine.threads import in_chunks
 from engine.units import flat_units, paged_units
+from engine.visits import asks_in_order, visiting_order
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.kernels import metric
 from geo.metric import ecef, told_distances_m
@@ -81,8 +83,7 @@ def _thread_count(threads: Any) -> int:
     return int(threads)
 
 
-def _matches(snapshot: Snapshot, best: Best, k: int, distance_m: NDArray[np.float64]) -> Matches:
-    row = best.row
+def _matches(snapshot: Snapshot, row: NDArray[np.int64], k: int, distance_m: NDArray[np.float64]) -> Matches:
     if k > row.shape[1]:
         wider = ((0, 0), (0, k - row.shape[1]))
         row = np.pad(row, wider, constant_values=-1)
@@ -107,7 +108,9 @@ def nearest_many(
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question, placed=False)
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
-    distance_m = np.empty(best.chord_sq.shape)
+    row, distance_m = np.empty_like(best.row), np.empty_like(best.chord_sq)
+    order = visiting_order(asks.lat, asks.lng)
+    asks = asks_in_order(asks, order)
     searched, _keeps_alive = narrowed(snapshot, asks)
     packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
     packed_best = pack(best)
@@ -116,10 +119,10 @@ def nearest_many(
         its = slice(start, stop)
         metric.ecef(asks.lat[its], asks.lng[its], asks.xyz[its])
         kernels.nearest(*packed, start, stop, packed_best, own)
-        metric.tell_distances_m(best.chord_sq[its].reshape(-1), distance_m[its].reshape(-1))
+        visits.tell(best, order, start, stop, row, distance_m)
 
     _in_threads(search, q, threads)
-    return _matches(snapshot, best, int(k), distance_m)
+    return _matches(snapshot, row, int(k), distance_m)
 
 
 def _is_checked(snapshot: Snapshot, asks: Asks, terms: Terms) -> bool:
@@ -176,7 +179,7 @@ def in_turn(
     own = room()
     kernels.in_turn(pack(version), pack(hours), pack(asks), terms, pack(best), pack(refused), pack(own), code)
     units[:] = flat_units(paged, units.size)
-    return replace(_matches(snapshot, best, 1, told_distances_m(best.chord_sq)), code=code)
+    return replace(_matches(snapshot, best.row, 1, told_distances_m(best.chord_sq)), code=code)
 
 
 def _own_units(snapshot: Snapshot, units: Any) -> NDArray[np.int64]:
@@ -202,7 +205,7 @@ def nearest_of_any(
     _in_threads(
         lambda start, stop, own: kernels.nearest_of_any(*packed, start, stop, offers, packed_best, own), q, threads
     )
-    return _matches(snapshot, best, 1, told_distances_m(best.chord_sq))
+    return _matches(snapshot, best.row, 1, told_distances_m(best.chord_sq))
 
 
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:

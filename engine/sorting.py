@@ -23,6 +23,7 @@ def sorted_by(key: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.ui
         order = np.argsort(key, kind="stable")
         return order.astype(np.int32), key[order]
     given, other = (key.copy(), np.arange(n, dtype=np.int32)), (np.empty(n, np.uint64), np.empty(n, np.int32))
-    moved = kernels.sort_by_key(*given, *other, np.zeros((kernels.N_DIGITS, kernels.N_BUCKETS), np.int64))
+    n_digits = -(-int(key.max()).bit_length() // kernels.DIGIT_BITS)
+    moved = kernels.sort_by_key(*given, *other, np.zeros((n_digits, kernels.N_BUCKETS), np.int64))
     in_order, rows = other if moved else given
     return rows, in_order

@@ -10,6 +10,7 @@ import shapely
 
 from engine.coverage import coverage
 from engine.engine import Engine
+from engine.visits import MANY
 from geo import (
     ancestor_cells,
     area_covers,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["warm_up"]
 
-_MANY = 600  # enough for trees of more than a leaf, and to be sorted digit by digit
+_ROWS = 600  # enough for trees of more than a leaf, and to be sorted digit by digit
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
@@ -82,8 +83,9 @@ def _ask_places(square: shapely.Geometry) -> None:
 
 def _ask_many_points() -> None:
     """Ask an index with enough rows of one offer for trees and for lists of neighbours."""
-    lat, lng = [0.001 * (i % 20) for i in range(_MANY)], [0.001 * (i // 20) for i in range(_MANY)]
-    engine = Engine.from_columns([f"p{i}" for i in range(_MANY)], ["a/b"] * _MANY, lat, lng)
+    lat, lng = [0.001 * (i % 20) for i in range(_ROWS)], [0.001 * (i // 20) for i in range(_ROWS)]
+    engine = Engine.from_columns([f"p{i}" for i in range(_ROWS)], ["a/b"] * _ROWS, lat, lng)
     engine.nearest(0.0, 0.0, "a/b")
     engine.prepare()
     engine.nearest(0.0, 0.0, "a/b")
+    engine.nearest_many([0.0] * MANY, [0.0] * MANY, "a/b")

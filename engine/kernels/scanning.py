@@ -134,9 +134,7 @@ def scan_chunk(
             settled[at] = _scan_list(base, asks, first + at, leaf[at], off_m[at], best)
     for at in range(n):
         fetch_rows(base, best, first + at, first + n, has_more)
-        has_rows = leaf[at] >= 0 and _tell_rows(
-            base, version, first + at, has_dead, has_more or not settled[at], best
-        )
+        has_rows = leaf[at] >= 0 and _tell_rows(base, version, first + at, has_dead, has_more or not settled[at], best)
         if not has_rows:
             settled[at] = False
             clear(best, first + at)

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from geo.jit import kernel
 
 DIGIT_BITS = 11
-N_DIGITS = 6
 N_BUCKETS = 1 << DIGIT_BITS
 
 
@@ -29,7 +28,7 @@ def sort_by_key(
     other_key, other_row
         Shape (n,): room.
     counts
-        int64[N_DIGITS, N_BUCKETS], zeros.
+        int64[digits, N_BUCKETS], zeros, for as many digits as the largest key has.
 
     Notes
     -----
@@ -38,11 +37,12 @@ def sort_by_key(
     """
     mask = np.uint64(N_BUCKETS - 1)
     n = key.shape[0]
+    n_digits = counts.shape[0]
     for i in range(n):
-        for digit in range(N_DIGITS):
+        for digit in range(n_digits):
             counts[digit, (key[i] >> np.uint64(DIGIT_BITS * digit)) & mask] += 1
     moved = False
-    for digit in range(N_DIGITS):
+    for digit in range(n_digits):
         shift = np.uint64(DIGIT_BITS * digit)
         start = counts[digit]
         if n == 0 or start[(key[0] >> shift) & mask] == n:

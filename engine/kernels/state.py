@@ -50,8 +50,7 @@ class Neighbours(NamedTuple):
     schedule_bits
         uint64[l]: the schedules of the leaf's rows, each as `schedule_bit` says.
     rest_bits
-        uint64[l]: those of all rows that lie beyond ``near_m`` and whose areas reach into the leaf; 0 where these are
-        listed, too.
+        uint64[l]: those of the rows beyond ``near_m`` whose areas reach into the leaf; 0 where these are listed, too.
     entry
         uint32[e]: row in index order, and above it how far it is from the leaf's centre at least, in
         64ths of ``near_m``; nearest first.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from engine import Engine, changes, neighbours, queries, snapshots
+from engine import Engine, changes, neighbours, queries, snapshots, visits
 from tests.property.live_machine import LiveEngine
 from tests.scale import FULL, scaled
 
@@ -20,6 +20,7 @@ def _small_parts(monkeypatch):
     monkeypatch.setattr(snapshots, "DELTA_ROWS", snapshots.DELTA_ROWS)  # machines choose; this puts them back
     monkeypatch.setattr(snapshots, "MIN_MIDDLE_ROWS", snapshots.MIN_MIDDLE_ROWS)
     monkeypatch.setattr(queries, "_QUERIES_A_CHUNK", 2)
+    monkeypatch.setattr(visits, "MANY", 3)
     monkeypatch.setattr(neighbours, "_SMALL_TREE", 3)
 
 

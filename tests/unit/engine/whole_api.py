@@ -88,7 +88,7 @@ def change(engine: Engine) -> None:
 def ask_all(engine: Engine) -> None:
     """Ask everything an engine can be asked."""
     rng = np.random.default_rng(1)
-    for q in (0, 1, 600):
+    for q in (0, 1, 600, 5000):
         lat, lng = 31.2 + rng.normal(0, 0.1, q), 121.5 + rng.normal(0, 0.1, q)
         ask_many(engine, lat, lng)
     ask_forms(engine)
