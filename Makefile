@@ -51,7 +51,8 @@ bench: $(STAMP) kernels ## Run one benchmark: make bench NAME=nearest [ARGS="--r
 readme: $(STAMP) kernels ## Measure README's table anew and write it there
 	mkdir -p build docs/benchmarks
 	for name in $(BENCHMARKS); do \
-		$(PY) -m benchmarks $$name --json > build/$$name.json || exit 1; \
+		sweep=$$([ $$name != nearest ] || echo --sweep); \
+		$(PY) -m benchmarks $$name $$sweep --json > build/$$name.json || exit 1; \
 		mv build/$$name.json docs/benchmarks/$$name.json; \
 	done
 	$(PY) -m benchmarks.results

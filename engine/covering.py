@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.covering import N_BASE_CELLS, Lists, Shapes, refine
+from engine.threads import n_processors
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION
 from geo.kernels.covers import CELL_REACH_M
@@ -90,7 +90,7 @@ def _refine(shapes: Shapes, nodes: Lists, resolution: int, n_children: int) -> l
         return [(_room(0, 0, 0, 0), _room(0, 0, 0, 0))]
     if len(runs) == 1:
         return _refine_run(shapes, nodes, resolution, *runs[0])
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(n_processors()) as pool:
         found = pool.map(lambda run: _refine_run(shapes, nodes, resolution, *run), runs)
         return [piece for pieces in found for piece in pieces]
 

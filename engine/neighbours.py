@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +15,7 @@ from engine.kernels import listing as kernels
 from engine.kernels.state import FIRST_I, FIRST_SLOT, N_I, N_J, NONE, ROW_BITS, Neighbours, Part
 from engine.listing import list_few, list_rhomb, room_for_lists
 from engine.packing import pack
+from engine.threads import n_processors
 from geo.kernels.lattice import N_FACES
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_neighbours(part: Part) -> Neighbours:
         return list_rhomb(packed, task.tree, task.face, task.rhomb, task.n_rows)
 
     tasks = list(_tasks(part))
-    n_threads = min(os.cpu_count() or 1, sum(task.rhomb.size > 0 for task in tasks))
+    n_threads = min(n_processors(), sum(task.rhomb.size > 0 for task in tasks))
     if n_threads <= 1:
         return _joined(part, tasks, [listed(task) for task in tasks])
     with ThreadPoolExecutor(n_threads) as pool:

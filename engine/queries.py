@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from engine.lean import is_repeated
 from engine.packing import pack
 from engine.serving import serving_pairs
 from engine.subsets import narrowed
-from engine.threads import in_chunks
+from engine.threads import in_chunks, n_processors
 from engine.units import flat_units, paged_units
 from engine.visits import asks_in_order, visiting_order
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
@@ -77,7 +76,7 @@ def _in_threads(run: Callable[[int, int, Packed], object], q: int, threads: int 
 
 def _thread_count(threads: Any) -> int:
     if threads is None:
-        return os.cpu_count() or 1
+        return n_processors()
     if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
         raise InvalidQueryError("threads", f"must be a whole number of at least 1, got {threads!r:.40}", value=threads)
     return int(threads)
