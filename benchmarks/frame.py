@@ -95,8 +95,9 @@ def best_times(work: Mapping[str, Callable[[], object]], *, repeats: int) -> dic
     """
     Return the shortest of ``repeats`` wall times in seconds for each piece of work.
 
-    The pieces take turns, so that a slow moment of the machine meets all of them. One untimed call
-    of each goes before; how long it took and what memory it left is told on standard error.
+    The pieces take turns, there and back, so that a slow moment of the machine meets all of them and none always
+    finds the memory as the same other left it. One untimed call of each goes before; how long it took and what memory
+    it left is told on standard error.
     """
     for name, call in work.items():
         start = time.perf_counter()
@@ -104,8 +105,8 @@ def best_times(work: Mapping[str, Callable[[], object]], *, repeats: int) -> dic
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         say(f"    first call {name}: {time.perf_counter() - start:.3f} s, peak memory of the process {peak_mb:.0f} MB")
     best = dict.fromkeys(work, float("inf"))
-    for _ in range(repeats):
-        for name, call in work.items():
+    for turn in range(repeats):
+        for name, call in reversed(work.items()) if turn % 2 else work.items():
             start = time.perf_counter()
             call()
             best[name] = min(best[name], time.perf_counter() - start)
