@@ -73,6 +73,43 @@ def test_listed__answers_as_brute_force(name, reach_m, strip_rows, monkeypatch):
             assert np.allclose(found, wanted, rtol=0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_listed__finds_the_rare_that_are_open_beyond_the_lists(k):
+    """Areas of many rows reach into each cell, too many to list, and hardly one of them is open at night."""
+    rng = np.random.default_rng(12)
+    lat, lng = _scatter("city", rng).T
+    by_day = [f"{8 + hour:02}:{minute:02}-20:00" for hour in range(4) for minute in range(0, 60, 15)]
+    is_always_open = np.arange(N) % 40 == 0
+    hours = np.where(is_always_open, "24/7", np.array(by_day)[rng.integers(len(by_day), size=N)])
+    is_full = np.arange(N) % 3 == 1
+    engine = Engine.from_columns(
+        [f"p{row:05}" for row in range(N)],
+        [OFFER] * N,
+        lat,
+        lng,
+        areas=[5_000.0] * N,
+        hours=hours.tolist(),
+        timezone="UTC",
+        capacity=np.where(is_full, 0, 3),
+    )
+    some = rng.choice(N, 60)
+    asked = np.stack([lat[some], lng[some]], axis=1) + rng.normal(size=(60, 2)) * 0.002
+    at = np.datetime64("2026-03-02T00:00:00") + rng.integers(24 * 60, size=60).astype("timedelta64[m]")
+    at[:30] = np.datetime64("2026-03-02T03:00:00")
+    by_trees = engine.nearest_many(*asked.T, OFFER, k=k, at=at)
+    engine.prepare()
+    by_lists = engine.nearest_many(*asked.T, OFFER, k=k, at=at)
+    assert (by_lists.row == by_trees.row).all()
+    assert (by_lists.row[:30] >= 0).any()
+    assert (engine._snapshot.base.part.neighbours.rest_bits > 0).any()
+    for query in range(30):
+        open_ones = np.flatnonzero(is_always_open & ~is_full)
+        wanted = brute_rows(lat[open_ones], lng[open_ones], 5_000.0, asked[query], k)
+        found = by_lists.distance_m[query][by_lists.row[query] >= 0]
+        assert found.size == wanted.size
+        assert np.allclose(found, wanted, rtol=0.0, atol=1e-6)
+
+
 def test_prepare__joins_strips_and_small_trees_into_lists_that_a_snapshot_may_hold(monkeypatch):
     monkeypatch.setattr(neighbours, "_STRIP_ROWS", 90)
     places = _scatter("earth", np.random.default_rng(2))
