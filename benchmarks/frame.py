@@ -106,7 +106,7 @@ def best_times(work: Mapping[str, Callable[[], object]], *, repeats: int) -> dic
         say(f"    first call {name}: {time.perf_counter() - start:.3f} s, peak memory of the process {peak_mb:.0f} MB")
     best = dict.fromkeys(work, float("inf"))
     for turn in range(repeats):
-        for name, call in reversed(work.items()) if turn % 2 else work.items():
+        for name, call in list(work.items())[:: -1 if turn % 2 else 1]:
             start = time.perf_counter()
             call()
             best[name] = min(best[name], time.perf_counter() - start)
