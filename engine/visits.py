@@ -10,7 +10,7 @@ from engine.kernels.state import MAY_BE_ONE, Asks
 from engine.lean import taken
 from engine.sorting import sorted_by
 
-__all__ = ["MANY", "asks_in_order", "visiting_order"]
+__all__ = ["along_curve", "asks_in_order", "visiting_order"]
 
 MANY = 4096
 """A batch of fewer questions is answered as it comes: they are too far apart to share anything."""
@@ -23,8 +23,11 @@ def visiting_order(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArra
     By Morton's curve over the box of all (Morton 1966), as fine as sorting by two digits allows: 200 000 places take
     2 ms, and the nearest of each is then found in two thirds of the time.
     """
-    if lat.size < MANY:
-        return np.arange(lat.size, dtype=np.int32)
+    return along_curve(lat, lng) if lat.size >= MANY else np.arange(lat.size, dtype=np.int32)
+
+
+def along_curve(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the order in which a curve over the box of all passes places, of which there is one at least."""
     key = np.empty(lat.size, np.uint64)
     kernels.curve_keys(lat, lng, float(lat.min()), float(lat.max()), float(lng.min()), float(lng.max()), key)
     return sorted_by(key)[0]

@@ -6,11 +6,12 @@ import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import numpy as np
 import shapely
 
 from engine.coverage import coverage
 from engine.engine import Engine
-from engine.visits import MANY
+from engine.visits import along_curve
 from geo import (
     ancestor_cells,
     area_covers,
@@ -88,4 +89,4 @@ def _ask_many_points() -> None:
     engine.nearest(0.0, 0.0, "a/b")
     engine.prepare()
     engine.nearest(0.0, 0.0, "a/b")
-    engine.nearest_many([0.0] * MANY, [0.0] * MANY, "a/b")
+    along_curve(np.array(lat), np.array(lng))
