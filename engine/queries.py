@@ -23,7 +23,7 @@ from engine.serving import serving_pairs
 from engine.subsets import narrowed
 from engine.threads import in_chunks, n_processors
 from engine.units import flat_units, paged_units
-from engine.visits import asks_in_order, visiting_order
+from engine.visits import in_visiting_order
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.kernels import metric
 from geo.metric import ecef, told_distances_m
@@ -108,8 +108,7 @@ def nearest_many(
     q = asks.offer.size
     best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
     row, distance_m = np.empty_like(best.row), np.empty_like(best.chord_sq)
-    order = visiting_order(asks.lat, asks.lng)
-    asks = asks_in_order(asks, order)
+    asks, order = in_visiting_order(asks)
     searched, _keeps_alive = narrowed(snapshot, asks)
     packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
     packed_best = pack(best)

@@ -53,10 +53,10 @@ def test_nearest_many__answers_a_large_batch_as_its_pieces(k, is_listed, monkeyp
     assert (plain.row == np.concatenate([piece.row for piece in pieces])).all()
 
 
-def test_visiting_order__visits_each_once_and_follows_the_curve():
+def test_along_curve__visits_each_once_and_follows_the_curve():
     side = 1 << 7
     up, along = np.divmod(np.random.default_rng(3).permutation(side * side), side)
-    order = visits.visiting_order(up.astype(float), along.astype(float))
+    order = visits.along_curve(up.astype(float), along.astype(float))
     assert (np.sort(order) == np.arange(side * side)).all()
     # Quarter by quarter, south to north and west to east in each.
     quarters = ((up[order] >= side // 2) * 2 + (along[order] >= side // 2)).tolist()
@@ -66,11 +66,11 @@ def test_visiting_order__visits_each_once_and_follows_the_curve():
 
 
 @pytest.mark.parametrize("lat", [0.0, -90.0, 90.0])
-def test_visiting_order__leaves_places_that_are_one_as_they_came(lat):
+def test_along_curve__leaves_places_that_are_one_as_they_came(lat):
     places = np.full(visits.MANY, lat), np.full(visits.MANY, 180.0)
-    assert (visits.visiting_order(*places) == np.arange(visits.MANY)).all()
+    assert (visits.along_curve(*places) == np.arange(visits.MANY)).all()
 
 
-def test_visiting_order__reaches_to_both_ends_of_the_earth():
+def test_along_curve__reaches_to_both_ends_of_the_earth():
     lat, lng = np.linspace(-90.0, 90.0, visits.MANY), np.linspace(-180.0, 180.0, visits.MANY)
-    assert (visits.visiting_order(lat, lng) == np.arange(visits.MANY)).all()
+    assert (visits.along_curve(lat, lng) == np.arange(visits.MANY)).all()
