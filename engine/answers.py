@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    import pyarrow as pa
+    from engine.facts import RowFacts
 
-__all__ = ["REASONS", "Answer", "Explanation", "Match", "Matches", "Pairs", "Refusal", "Refusals"]
+__all__ = ["REASONS", "Answer", "Explanation", "Found", "Match", "Matches", "Pairs", "Refusal", "Refusals", "Refused"]
 
 REASONS = (
     "matched",
@@ -48,6 +48,23 @@ class Answer(NamedTuple):
     version: int
 
 
+class Found(NamedTuple):
+    """The rows that answer one question, nearest first, how far each is in metres, and what is known of them."""
+
+    rows: list[int]
+    distance_m: list[float]
+    facts: RowFacts
+
+
+class Refused(NamedTuple):
+    """A row that has an offer, how far it is in metres, and its first reason of `REASONS`: ``matched`` if it can serve."""
+
+    row: int
+    point_id: str
+    distance_m: float
+    reason: str
+
+
 @dataclass(frozen=True)
 class Matches:
     """
@@ -61,6 +78,8 @@ class Matches:
         float64[q, k], inf where there is none.
     version
         The version of the index.
+    facts
+        What that version knows of its rows.
     code
         uint8[q] of `REASONS` from `Engine.nearest_in_turn`: why nobody served, judged at the query's turn.
     """
@@ -68,12 +87,12 @@ class Matches:
     row: NDArray[np.int64]
     distance_m: NDArray[np.float64]
     version: int
-    _ids: Callable[[NDArray[np.int64]], pa.Array[Any]]
+    facts: RowFacts
     code: NDArray[np.uint8] | None = None
 
     def point_ids(self) -> list[list[str | None]]:
         """Return the point ids in the shape of ``row``, None where there is none."""
-        flat = self._ids(self.row.ravel()).to_pylist()
+        flat = self.facts.point_ids(self.row).to_pylist()
         k = self.row.shape[1]
         return [flat[start : start + k] for start in range(0, len(flat), k)]
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine import queries, single
-from engine.answers import Answer, Explanation, Matches, Pairs, Refusals
+from engine.answers import Answer, Explanation, Found, Matches, Pairs, Refusals, Refused
 from engine.arrays import from_arrays, to_arrays
 from engine.asks import question_of
 from engine.changes import apply_changes, columns_of_point
 from engine.columns import parse_columns
-from engine.explaining import check_point, explain
+from engine.explaining import check_point, explain, refused
+from engine.facts import RowFacts
 from engine.holidays import HolidayFile
 from engine.hours import ScheduleBook
 from engine.inputs import Column
@@ -33,13 +34,22 @@ class Engine:
     to that version only.
     """
 
-    def __init__(self, vocabulary: Vocabulary, snapshot: Snapshot) -> None:
+    def __init__(self, vocabulary: Vocabulary, snapshot: Snapshot, *, is_still: bool = False) -> None:
         self._vocabulary = vocabulary
-        self._live = LiveSnapshot(snapshot)
+        self._live = LiveSnapshot(snapshot, is_still=is_still)
 
     @property
     def _snapshot(self) -> Snapshot:
         return self._live.current
+
+    @property
+    def _now(self) -> tuple[Vocabulary, Snapshot]:
+        return self._vocabulary, self._live.current
+
+    @property
+    def facts(self) -> RowFacts:
+        """What the current version knows of its rows."""
+        return RowFacts(*self._now)
 
     @classmethod
     def from_columns(
@@ -124,6 +134,10 @@ class Engine:
         """The number of the current version: 1, and one more with every `apply`."""
         return self._snapshot.number
 
+    def still(self) -> Self:
+        """Return an engine that stays at the current version, for several questions about the same facts."""
+        return type(self)(self._vocabulary, self._snapshot, is_still=True)
+
     @property
     def n_rows(self) -> int:
         """How many rows the current version numbers, removed ones too."""
@@ -135,13 +149,26 @@ class Engine:
         return self._vocabulary.offers()
 
     def nearest(self, lat: float, lng: float, offer: str, k: int = 1, **ask: Any) -> Answer:
-        """
-        Return the k nearest points that can serve one place; ``ask`` as of `nearest_many`.
-
-        An offer that nobody has matches nothing.
-        """
+        """Return the k nearest points that can serve one place; ``ask`` as of `nearest_many`."""
         self._live.count_queries(1)
         return single.nearest(self._vocabulary, self._snapshot, lat, lng, offer, k, ask)
+
+    def found(self, lat: float, lng: float, offer: str, k: int = 1, **ask: Any) -> Found:
+        """Return what `nearest` does, as rows with the facts of their version."""
+        self._live.count_queries(1)
+        facts = self.facts
+        return Found(*single.find(self._vocabulary, facts.snapshot, lat, lng, offer, k, ask), facts)
+
+    def refused(
+        self, lat: float, lng: float, offer: str, k: int = 5, *, facts: RowFacts | None = None, **ask: Any
+    ) -> tuple[list[Refused], RowFacts]:
+        """
+        Return the k nearest public rows that have the offer, nearest first, why each cannot serve, and their facts.
+
+        ``facts`` names the version to ask: that of `found`, whose answer this explains; None for the current one.
+        """
+        facts = facts or self.facts
+        return refused(self._vocabulary, facts.snapshot, lat, lng, offer, k, ask), facts
 
     def nearest_many(
         self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, k: int = 1, threads: int | None = None, **ask: Any
@@ -168,9 +195,8 @@ class Engine:
         ValueError
             A subclass that names the argument and the position of the first bad element.
         """
-        question, snapshot = question_of(ask), self._snapshot
-        words = self._vocabulary
-        found = queries.nearest_many(words, snapshot, lat, lng, offer, k=k, threads=threads, question=question)
+        question = question_of(ask)
+        found = queries.nearest_many(*self._now, lat, lng, offer, k=k, threads=threads, question=question)
         self._live.count_queries(found.row.shape[0])
         return found
 
@@ -178,32 +204,22 @@ class Engine:
         """
         List the rows near every cell, from which `nearest_many` answers several times as fast.
 
-        About 2 µs and 55 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
+        About 2 to 8 µs and 55 to 120 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
         and again when changes are merged. The version stays, and neither readers nor changes wait for it.
         Without ``wait`` another thread does it; where that fails, the logger ``engine.live`` says so.
         """
-        if wait:
-            self._live.list_now()
-        else:
-            self._live.list_beside()
+        (self._live.list_now if wait else self._live.list_beside)()
 
     def nearest_in_turn(
         self, lat: ArrayLike, lng: ArrayLike, offer: str | Column, *, units: NDArray[np.int64], **ask: Any
     ) -> Matches:
         """
-        Serve q places one after the other: the first come is the first served.
+        Serve q places in the order in which they come, the first come first; arguments as of `nearest_many`.
 
-        Parameters
-        ----------
-        lat, lng, offer, **ask
-            As of `nearest_many`, in the order in which they come.
-        units
-            int64[n_rows] as `units` gives; each match takes its quantity off, in place, not off the index.
-
+        Each match takes its quantity off ``units``, int64[n_rows] as `units` gives, in place, not off the index.
         The answer has ``code``: why nobody served a query, judged at its turn.
         """
-        words, snapshot = self._vocabulary, self._snapshot
-        return queries.in_turn(words, snapshot, lat, lng, offer, units=units, question=question_of(ask))
+        return queries.in_turn(*self._now, lat, lng, offer, units=units, question=question_of(ask))
 
     def refusals_many(
         self,
@@ -216,20 +232,16 @@ class Engine:
         **ask: Any,
     ) -> Refusals:
         """Return for each of q places the nearest row that has the offer, and why it cannot serve (or that it can)."""
-        question, snapshot, words = question_of(ask), self._snapshot, self._vocabulary
-        return queries.refusals_many(words, snapshot, lat, lng, offer, units=units, threads=threads, question=question)
+        question = question_of(ask)
+        return queries.refusals_many(*self._now, lat, lng, offer, units=units, threads=threads, question=question)
 
     def nearest_point_many(self, lat: ArrayLike, lng: ArrayLike, *, threads: int | None = None) -> Matches:
         """Return the nearest public row of any offer for each of q places; nothing else is asked."""
-        return queries.nearest_of_any(self._vocabulary, self._snapshot, lat, lng, threads=threads)
+        return queries.nearest_of_any(*self._now, lat, lng, threads=threads)
 
     def serving_many(self, lat: ArrayLike, lng: ArrayLike, offer: str | Column) -> Pairs:
-        """
-        Return every pair of a place and a public row with the offer whose service area contains it.
-
-        Nothing else is asked: hours, capacity, pauses and suspensions are left out.
-        """
-        return queries.serving_many(self._vocabulary, self._snapshot, lat, lng, offer)
+        """Return every pair of a place and a public row with the offer whose service area contains it, no more asked."""
+        return queries.serving_many(*self._now, lat, lng, offer)
 
     def explain(self, lat: float, lng: float, offer: str, point: str | None = None, **ask: Any) -> Explanation:
         """
@@ -239,23 +251,17 @@ class Engine:
         `UnknownPointError` if there is none.
         """
         check_point(point)
-        words, snapshot = self._vocabulary, self._snapshot
-        return explain(words, snapshot, lat, lng, offer, point=point, question=question_of(ask))
+        return explain(*self._now, lat, lng, offer, point=point, question=question_of(ask))
 
     def apply(self, changes: Mapping[str, Any]) -> int:
         """
-        Change the index as one: all of it or, on an error, nothing.
+        Change the index as one, all of it or, on an error, nothing; return the new version.
 
         Parameters
         ----------
         changes
             ``remove``: point ids; then ``upsert``: columns as of `from_columns`, which replace all offers
             of their points; then ``capacity``: (point ids, offers, units left or None).
-
-        Returns
-        -------
-        int
-            The new version.
         """
         return self._live.change(lambda before: apply_changes(self._vocabulary, before, dict(changes))).number
 

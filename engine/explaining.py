@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.answers import REASONS, Explanation, Match, Refusal
-from engine.asks import Question, parse_asks
+from engine.answers import REASONS, Explanation, Match, Refusal, Refused
+from engine.asks import Question, parse_asks, question_of
 from engine.columns import VISIBILITIES
 from engine.errors import InvalidQueryError, UnknownPointError
 from engine.inputs import as_text
@@ -16,7 +16,8 @@ from engine.kernels import matching as kernels
 from engine.kernels.packing import Packed
 from engine.kernels.state import Asks, Terms
 from engine.packing import pack
-from engine.queries import room, room_for_best
+from engine.queries import check_k, room, room_for_best
+from engine.single import put_plainly
 from geo.metric import ecef, told_distances_m
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from engine.snapshots import Snapshot
     from engine.vocabulary import Vocabulary
 
-__all__ = ["explain"]
+__all__ = ["explain", "refused"]
 
 MAX_NEARER = 20
 
@@ -56,6 +57,35 @@ def explain(
     refused = [_refusal(vocabulary, snapshot, name, offer, asks, asked) for name in nearer]
     about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked)
     return Explanation(match, refused, n_more, about, snapshot.number)
+
+
+def refused(
+    vocabulary: Vocabulary, snapshot: Snapshot, lat: Any, lng: Any, offer: Any, k: Any, ask: dict[str, Any]
+) -> list[Refused]:
+    """Return the k nearest public rows that have the offer, nearest first, each with its first reason."""
+    most = min(check_k(k), max(1, snapshot.n_rows))
+    plain = put_plainly(vocabulary, lat, lng, offer, most, ask)
+    if plain is None:
+        asks, terms, hours = parse_asks(vocabulary, [lat], [lng], [offer], question_of(ask))
+        own, best = room(), room_for_best(1, most)
+        asked, packed_room, packed_best = (pack(hours), pack(asks), terms), pack(own), pack(best)
+    else:
+        desk, _, packed_hours, terms, _ = plain
+        best, packed_best, _ = desk.best(most)
+        asked, packed_room = (packed_hours, desk.packed_asks, terms), desk.packed_room
+    kernels.nearest(snapshot.packed, *asked, False, snapshot.has_dead, 0, 1, packed_best, packed_room)
+    found = best.row[0] >= 0
+    rows, places = best.row[0][found], best.place[0][found]
+    codes = np.empty(rows.size, np.uint8)
+    for number, part in enumerate(snapshot.parts):
+        is_own = (rows >= part.first_row) & (rows < part.first_row + part.columns.n_rows)
+        if is_own.any():
+            out = np.empty(np.count_nonzero(is_own), np.uint8)
+            kernels.refusals(snapshot.packed, number, places[is_own], *asked, out)
+            codes[is_own] = out
+    metres = told_distances_m(best.chord_sq[0][found]).tolist()
+    told = zip(rows.tolist(), snapshot.names_of(rows.tolist()), metres, codes.tolist(), strict=True)
+    return [Refused(row, name, far, REASONS[code]) for row, name, far, code in told]
 
 
 def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:

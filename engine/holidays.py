@@ -172,6 +172,15 @@ class HolidayCalendar:
             return kind == "makeup_working_weekend"
         return self.country == "CN" and day in china.workdays
 
+    def name(self, day: dt.date) -> str | None:
+        """Return what a public holiday is called, or which one a make-up workday is worked for, if that is known."""
+        if self.state(day) != HOLIDAY and not self.is_makeup_workday(day):
+            return None
+        if self.country == "CN" and day.year >= _CHINA_FIRST_YEAR:
+            named: Mapping[dt.date, str] = china.workdays if day in china.workdays else china.holidays
+            return named.get(day)
+        return _package_days(self.country, day.year).get(day)
+
     def last_published_day(self) -> dt.date:
         """Return the last day for which holidays are known without doubt."""
         year = _CHINA_LAST_YEAR if self.country == "CN" else _last_year(self.country)
@@ -252,5 +261,5 @@ def _last_year(country: str) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _package_days(country: str, year: int) -> frozenset[dt.date]:
-    return frozenset(package.country_holidays(country, years=year, expand=False))
+def _package_days(country: str, year: int) -> Mapping[dt.date, str]:
+    return MappingProxyType(dict(package.country_holidays(country, years=year, expand=False)))

@@ -84,6 +84,8 @@ class ScheduleBook:
     ----------
     extra_days
         The same.
+    keys
+        What `expressions` returns, never changed but replaced when there are more.
     """
 
     def __init__(self, *, extra_days: HolidayFile | None = None) -> None:
@@ -92,6 +94,7 @@ class ScheduleBook:
         self._days = ScheduleDays(functools.cache(lambda country: HolidayCalendar(country, extra_days=extra_days)))
         self._expressions: dict[str, HourExpression] = {}
         self._ids: dict[ScheduleKey, int] = {}
+        self.keys: tuple[ScheduleKey, ...] = ()
         self._zones: dict[str, int] = {}
         self._tz_of_schedule = np.empty(0, np.int32)
 
@@ -111,8 +114,7 @@ class ScheduleBook:
 
         The country is None where the expression does not say ``PH``.
         """
-        with self._lock:
-            return list(self._ids)
+        return list(self.keys)
 
     def intern_many(
         self, hours: TextColumn, timezones: TextColumn | str | None, countries: TextColumn | str | None
@@ -189,6 +191,7 @@ class ScheduleBook:
                 self._expressions.setdefault(key[0], expression)
                 self._zones.setdefault(key[1], len(self._zones))
             if new:
+                self.keys = tuple(self._ids)
                 zones = np.array([self._zones[zone] for (_, zone, _), _ in new], np.int32)
                 self._tz_of_schedule = np.append(self._tz_of_schedule, zones)
                 self._days.add([(self._expressions[text], country) for (text, _, country), _ in new])

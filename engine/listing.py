@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.forest import bits_in_nodes, largest_in_nodes
 from engine.kernels import listing as kernels
 from engine.kernels.gathering import MAX_ENTRIES, WELL_KNOWN
 from engine.kernels.packing import Packed
-from engine.kernels.state import N_I, N_J, STACK, Neighbours, Workshop
+from engine.kernels.state import N_I, N_J, NEVER, STACK, Neighbours, Part
+from engine.kernels.workshop import Workshop
 from engine.packing import pack
 
-__all__ = ["list_few", "list_rhomb", "room_for_lists"]
+__all__ = ["Reaches", "list_few", "list_rhomb", "reaches_of", "room_for_lists"]
 
 NO_ROOT = np.empty(0, np.int32)
 
@@ -43,7 +46,29 @@ def list_few(start: int, stop: int, schedule_bits: np.uint64) -> Neighbours:
     return made
 
 
-def list_rhomb(packed_part: Packed, tree: int, face: int, rhomb: NDArray[np.int32], n_rows: int) -> Neighbours:
+class Reaches(NamedTuple):
+    """The fields of `Workshop` that all cells of a part share."""
+
+    reach_sq: NDArray[np.float64]
+    everywhere: NDArray[np.uint64]
+
+
+def reaches_of(part: Part) -> Reaches:
+    """Return how far the areas of a part's trees reach, those apart that reach everywhere and are too many to list."""
+    forest, n_trees = part.forest, int(part.root_of_offer.max(initial=-1)) + 1
+    is_everywhere = np.isinf(part.reach_m) & (part.schedule_bit < NEVER)
+    before = np.concatenate([[0], np.cumsum(is_everywhere)])
+    start, stop = forest.start[:n_trees], forest.stop[:n_trees]
+    is_apart = is_everywhere & np.repeat(before[stop] - before[start] > MAX_ENTRIES, stop - start)
+    return Reaches(
+        largest_in_nodes(np.where(is_apart, 0.0, part.reach_m).astype(np.float64), forest) ** 2,
+        bits_in_nodes(np.where(is_apart, part.schedule_bit, np.uint8(NEVER)), forest),
+    )
+
+
+def list_rhomb(
+    packed_part: Packed, reaches: Reaches, tree: int, face: int, rhomb: NDArray[np.int32], n_rows: int
+) -> Neighbours:
     """
     Return the lists of the cells of a rhomb, resolution, least i and j, and how many of each; node 0 is the rhomb.
 
@@ -51,6 +76,8 @@ def list_rhomb(packed_part: Packed, tree: int, face: int, rhomb: NDArray[np.int3
     ----------
     packed_part
         The part whose rows are listed.
+    reaches
+        Its areas.
     tree, face
         Which of its trees, and on which face.
     rhomb
@@ -60,16 +87,17 @@ def list_rhomb(packed_part: Packed, tree: int, face: int, rhomb: NDArray[np.int3
     """
     n_cells = int(rhomb[N_I]) * int(rhomb[N_J])
     room = n_cells + n_rows
+    n_spare = room // 8
     while True:
         made = room_for_lists(room // 8 + 64, n_cells + 2 * room + 4096, room + 64, 16 * room + 4096)
         made.node[0] = [*rhomb, 0]
-        workshop, counts = _workshop(made.node.shape[0], room), np.array([0, n_cells, 0], np.int64)
+        workshop, counts = _workshop(made.node.shape[0], room, reaches), np.array([1, n_cells, 0, 0, n_spare], np.int64)
         if kernels.build(packed_part, tree, face, pack(made), pack(workshop), counts):
-            return _cut(made, *(int(count) for count in counts))
+            return _cut(made, *(int(count) for count in counts[: kernels.N_CELLS]))
         room *= 2
 
 
-def _workshop(n_nodes: int, room: int) -> Workshop:
+def _workshop(n_nodes: int, room: int, reaches: Reaches) -> Workshop:
     n_cells = 1 << int(math.log2(2 * room) + 1)
     return Workshop(
         center=np.zeros((n_nodes, 2)),
@@ -83,6 +111,7 @@ def _workshop(n_nodes: int, room: int) -> Workshop:
         squares=np.empty(MAX_ENTRIES),
         smallest=np.empty(WELL_KNOWN),
         stack=np.empty(STACK, np.int64),
+        **reaches._asdict(),
     )
 
 

@@ -34,10 +34,13 @@ class LiveSnapshot:
     ----------
     current
         The version; whoever has read it may use it for ever.
+
+    One that is still shares a version with another, whose business its lists are.
     """
 
-    def __init__(self, first: Snapshot) -> None:
+    def __init__(self, first: Snapshot, *, is_still: bool = False) -> None:
         self.current = first
+        self._is_still = is_still
         self._n_asked = 0
         self._writing = threading.Lock()
         self._listing = threading.Lock()
@@ -56,8 +59,10 @@ class LiveSnapshot:
 
     def count_queries(self, n: int) -> None:
         """Take note of n searches by row; once there were enough to pay for lists, let them be made beside."""
+        if self._is_still or self.current.base.is_listed:
+            return
         self._n_asked += n  # of two threads at once one may go uncounted
-        if self._n_asked > max(_MIN_QUERIES, self.current.n_rows // _ROWS_A_QUERY) and not self.current.base.is_listed:
+        if self._n_asked > max(_MIN_QUERIES, self.current.n_rows // _ROWS_A_QUERY):
             self.list_beside()
 
     def list_now(self) -> None:

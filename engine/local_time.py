@@ -20,6 +20,7 @@ __all__ = [
     "changes_on_minutes",
     "check_instants",
     "check_timezone",
+    "day_offsets",
     "local_minutes",
 ]
 
@@ -86,7 +87,7 @@ def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArra
     occurring = (np.flatnonzero(seen) + first).tolist()
     rank = (np.cumsum(seen) - 1)[utc_day - first]
     for row, zone in enumerate(zones):
-        offsets = np.array([_day_offsets(zone, day) for day in occurring], np.int64)
+        offsets = np.array([day_offsets(zone, day) for day in occurring], np.int64)
         before, change_s, after = offsets.T
         wall_s = at_s + np.where(at_s < change_s[rank], before[rank], after[rank])
         days[row] = wall_s // _DAY_S
@@ -96,7 +97,7 @@ def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArra
 
 def changes_on_minutes(day: int, zones: Sequence[str]) -> bool:
     """Tell whether no zone's clock is off by seconds on a UTC day, or changes in the midst of a minute."""
-    return not any(second % 60 for zone in zones for second in _day_offsets(zone, day))
+    return not any(second % 60 for zone in zones for second in day_offsets(zone, day))
 
 
 @functools.cache
@@ -111,7 +112,7 @@ def _all_names() -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _day_offsets(zone: str, day: int) -> tuple[int, int, int]:
+def day_offsets(zone: str, day: int) -> tuple[int, int, int]:
     """Return a UTC day's first offset in seconds, the second from which another holds, and that one."""
     tz = zoneinfo.ZoneInfo(zone)
     low, high = day * _DAY_S, (day + 1) * _DAY_S

@@ -13,6 +13,7 @@ import importlib.resources
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
@@ -54,12 +55,12 @@ class OfferNorm:
         """Seconds between asking and the earliest time served."""
         return int(self.values["lead"].size)
 
-    @property
+    @cached_property
     def hold_s(self) -> int | None:
         """Seconds for which goods are held once they are ready."""
         return self._seconds("hold")
 
-    @property
+    @cached_property
     def cancel_free_s(self) -> int | None:
         """Seconds before the time wanted until which cancelling costs nothing."""
         return self._seconds("cancel_free")

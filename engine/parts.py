@@ -65,7 +65,7 @@ class IndexPart:
         if self.is_listed:
             return self
         listed = replace(self, part=self.part._replace(neighbours=read_only(list_neighbours(self.part))))
-        for name in ("serving", "can_refuse", "place_of_row", "subsets", "names"):  # do not look at lists
+        for name in ("serving", "can_refuse", "place_of_row", "subsets", "names", "values"):  # do not look at lists
             if name in self.__dict__:
                 listed.__dict__[name] = self.__dict__[name]
         return listed
@@ -75,7 +75,7 @@ class IndexPart:
         """What the kernels search, as one argument."""
         return pack(self.part)
 
-    @property
+    @cached_property
     def is_listed(self) -> bool:
         """Whether the rows near every cell are listed."""
         return self.part.neighbours.near_m.size > 0
@@ -107,6 +107,12 @@ class IndexPart:
         """Each row's point, and offsets and bytes of the ids: an element of a memoryview costs a fifth of an array's."""
         ids = self.columns.ids
         return self.columns.point.data, ids.offsets.data, ids.arena.data
+
+    @cached_property
+    def values(self) -> tuple[memoryview, memoryview, memoryview, memoryview, memoryview]:
+        """Each row's offer, latitude, longitude, lead time and schedule, as `names`."""
+        columns = self.columns
+        return columns.offer.data, columns.lat.data, columns.lng.data, columns.lead_s.data, columns.schedule.data
 
     def names_of(self, rows: Sequence[int]) -> list[str]:
         """Return the point ids of a few of the version's rows."""

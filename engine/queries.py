@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.answers import Matches, Pairs, Refusals
 from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
+from engine.facts import RowFacts
 from engine.inputs import as_degrees
 from engine.kernels import matching as kernels
 from engine.kernels import visits
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from engine.snapshots import Snapshot
     from engine.vocabulary import Vocabulary
 
-__all__ = ["in_turn", "nearest_many", "nearest_of_any", "refusals_many", "serving_many"]
+__all__ = ["check_k", "in_turn", "nearest_many", "nearest_of_any", "refusals_many", "serving_many"]
 
 _QUERIES_A_CHUNK = 2048
 _CHUNKS_A_THREAD = 8  # of a large batch: enough for threads to end together
@@ -82,12 +83,19 @@ def _thread_count(threads: Any) -> int:
     return int(threads)
 
 
-def _matches(snapshot: Snapshot, row: NDArray[np.int64], k: int, distance_m: NDArray[np.float64]) -> Matches:
+def check_k(k: Any) -> int:
+    """Return how many neighbours are wanted; `InvalidQueryError` unless that is a whole number of at least 1."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise InvalidQueryError("k", f"must be a whole number of at least 1, got {k!r:.40}", value=k)
+    return int(k)
+
+
+def _matches(facts: RowFacts, row: NDArray[np.int64], k: int, distance_m: NDArray[np.float64]) -> Matches:
     if k > row.shape[1]:
         wider = ((0, 0), (0, k - row.shape[1]))
         row = np.pad(row, wider, constant_values=-1)
         distance_m = np.pad(distance_m, wider, constant_values=np.inf)
-    return Matches(row, distance_m, snapshot.number, snapshot.point_ids)
+    return Matches(row, distance_m, facts.version, facts)
 
 
 def nearest_many(
@@ -102,11 +110,10 @@ def nearest_many(
     question: Question,
 ) -> Matches:
     """Return the k nearest rows that can serve each query."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InvalidQueryError("k", f"must be a whole number of at least 1, got {k!r:.40}", value=k)
+    wanted = check_k(k)
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question, placed=False)
     q = asks.offer.size
-    best = room_for_best(q, max(1, min(int(k), snapshot.n_rows)))
+    best = room_for_best(q, max(1, min(wanted, snapshot.n_rows)))
     row, distance_m = np.empty_like(best.row), np.empty_like(best.chord_sq)
     asks, order = in_visiting_order(asks)
     searched, _keeps_alive = narrowed(snapshot, asks)
@@ -120,7 +127,7 @@ def nearest_many(
         visits.tell(best, order, start, stop, row, distance_m)
 
     _in_threads(search, q, threads)
-    return _matches(snapshot, row, int(k), distance_m)
+    return _matches(RowFacts(vocabulary, snapshot), row, wanted, distance_m)
 
 
 def _is_checked(snapshot: Snapshot, asks: Asks, terms: Terms) -> bool:
@@ -177,7 +184,8 @@ def in_turn(
     own = room()
     kernels.in_turn(pack(version), pack(hours), pack(asks), terms, pack(best), pack(refused), pack(own), code)
     units[:] = flat_units(paged, units.size)
-    return replace(_matches(snapshot, best.row, 1, told_distances_m(best.chord_sq)), code=code)
+    found = _matches(RowFacts(vocabulary, snapshot), best.row, 1, told_distances_m(best.chord_sq))
+    return replace(found, code=code)
 
 
 def _own_units(snapshot: Snapshot, units: Any) -> NDArray[np.int64]:
@@ -203,7 +211,7 @@ def nearest_of_any(
     _in_threads(
         lambda start, stop, own: kernels.nearest_of_any(*packed, start, stop, offers, packed_best, own), q, threads
     )
-    return _matches(snapshot, best.row, 1, told_distances_m(best.chord_sq))
+    return _matches(RowFacts(vocabulary, snapshot), best.row, 1, told_distances_m(best.chord_sq))
 
 
 def serving_many(vocabulary: Vocabulary, snapshot: Snapshot, lat: ArrayLike, lng: ArrayLike, offer: Any) -> Pairs:

@@ -11,20 +11,24 @@ import numpy as np
 
 from engine.answers import Answer, Match
 from engine.asks import CHECKS, EPOCH, MICROSECOND, Question, question_of, terms_of
+from engine.feature_sets import EnoughSets
 from engine.kernels import matching as kernels
 from engine.kernels.hours import N_BITS
+from engine.kernels.packing import NUMBERS_AN_ARRAY
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.packing import pack
 from engine.queries import nearest_many, room, room_for_best
+from engine.subsets import narrowed_to
 from geo.kernels.metric import tell_distances_m
 
 if TYPE_CHECKING:
+    from engine.day_tables import DayTable
     from engine.kernels.packing import Packed
     from engine.kernels.state import Best
     from engine.snapshots import Snapshot
     from engine.vocabulary import Vocabulary
 
-__all__ = ["nearest"]
+__all__ = ["find", "nearest", "put_plainly"]
 
 _MOST = 64  # neighbours of a plain question
 _ALL_SCHEDULES = -1
@@ -42,6 +46,7 @@ class _Desk:
     """What one thread's questions and answers are written to, again and again."""
 
     def __init__(self) -> None:
+        self.features = EnoughSets(np.ones(1, np.bool_), are_all=True)
         self.asks = Asks(
             lat=np.empty(1),
             lng=np.empty(1),
@@ -50,7 +55,7 @@ class _Desk:
             instant=np.empty(1, np.int64),
             wait_us=np.empty(1, np.int64),
             quantity=np.empty(1, np.int64),
-            enough_features=np.ones(1, np.bool_),
+            enough_features=self.features.enough,
             open_schedules=np.empty(1, np.uint64),
         )
         self.packed_asks = pack(self.asks)
@@ -59,6 +64,13 @@ class _Desk:
         self.no_hours = _no_hours()
         self.packed_no_hours = pack(self.no_hours)
         self._best: dict[int, tuple[Best, Packed, Any]] = {}
+
+    def take_features(self, features: EnoughSets) -> None:
+        """Let the ask on the desk say which sets of features are enough."""
+        if self.features is not features:
+            self.features = features  # kept alive: kernels read at its address
+            at = NUMBERS_AN_ARRAY * Asks._fields.index("enough_features")
+            self.packed_asks[at : at + 2] = features.address, features.enough.size
 
     def best(self, k: int) -> tuple[Best, Packed, Any]:
         """Return room for k rows, the same as one argument, and room for their told distances."""
@@ -80,32 +92,63 @@ def _desk() -> _Desk:
 
 
 @functools.lru_cache(maxsize=256)
-def _terms(limit: float | None, unknown_hours: str, require: tuple[str, ...], n_schedules: int) -> Terms:
+def _terms(
+    limit: float | None, unknown_hours: str, require: tuple[str, ...], are_features_asked: bool, n_schedules: int
+) -> Terms:
     question = Question(max_distance_m=limit, unknown_hours=unknown_hours, require=require)
-    return terms_of(question, ask_features=False, n_schedules=n_schedules)
+    return terms_of(question, ask_features=are_features_asked, n_schedules=n_schedules)
 
 
 def nearest(
     vocabulary: Vocabulary, snapshot: Snapshot, lat: Any, lng: Any, offer: Any, k: Any, ask: dict[str, Any]
 ) -> Answer:
     """Return the k nearest that can serve one place; bad arguments raise as in `engine.queries.nearest_many`."""
-    answer = _plain_answer(vocabulary, snapshot, lat, lng, offer, k, ask)
-    if answer is not None:
-        return answer
-    most = min(k, max(1, snapshot.n_rows)) if type(k) is int else k  # no room for more than there are
-    question = question_of(ask)
-    found = nearest_many(vocabulary, snapshot, [lat], [lng], [offer], k=most, threads=1, question=question)
-    pairs = zip(found.point_ids()[0], found.distance_m[0].tolist(), strict=True)
-    return Answer([Match(name, offer, metres) for name, metres in pairs if name is not None], found.version)
+    rows, metres = find(vocabulary, snapshot, lat, lng, offer, k, ask)
+    names = snapshot.names_of(rows)
+    return Answer([Match(name, offer, far) for name, far in zip(names, metres, strict=True)], snapshot.number)
 
 
-def _plain_answer(
+def find(
     vocabulary: Vocabulary, snapshot: Snapshot, lat: Any, lng: Any, offer: Any, k: Any, ask: dict[str, Any]
-) -> Answer | None:
-    """
-    Return the answer to a plain question, None for one that is not.
+) -> tuple[list[int], list[float]]:
+    """Return the rows of `nearest` and how far they are."""
+    plain = put_plainly(vocabulary, lat, lng, offer, k, ask)
+    if plain is None:
+        most = min(k, max(1, snapshot.n_rows)) if type(k) is int else k  # no room for more than there are
+        question = question_of(ask)
+        found = nearest_many(vocabulary, snapshot, [lat], [lng], [offer], k=most, threads=1, question=question)
+        rows, metres = found.row[0].tolist(), found.distance_m[0].tolist()
+    else:
+        desk, _, hours, terms, may_refuse = plain
+        best, packed_best, told = desk.best(k)
+        checked = may_refuse or snapshot.can_refuse
+        asked = (hours, desk.packed_asks, terms, checked, snapshot.has_dead, 0, 1, packed_best, desk.packed_room)
+        if terms.ask_features:
+            searched, _keeps_alive = narrowed_to(snapshot, desk.features)
+        else:
+            searched = snapshot.packed
+        kernels.nearest(searched, *asked)
+        tell_distances_m(best.chord_sq[0], told)
+        rows, metres = best.row[0].tolist(), told.tolist()
+    if rows[-1] < 0:
+        n_found = rows.index(-1)
+        return rows[:n_found], metres[:n_found]
+    return rows, metres
 
-    Plain are Python's own numbers and times, up to 64 neighbours, an offer that some point has, and no features.
+
+def put_plainly(
+    vocabulary: Vocabulary, lat: Any, lng: Any, offer: Any, k: Any, ask: dict[str, Any]
+) -> tuple[_Desk, DayTable | None, Packed, Terms, bool] | None:
+    """
+    Put a plain question on this thread's desk, None for one that is not plain.
+
+    Plain are Python's own numbers and times, up to 64 neighbours, and an offer that some point has.
+
+    Returns
+    -------
+    tuple
+        The desk; the hours asked for, to be held while kernels read them, and the same as one argument; the terms;
+        whether what is asked may refuse a row, whatever the version.
     """
     if not (isinstance(lat, float) and isinstance(lng, float) and type(k) is int and -90.0 <= lat <= 90.0):
         return None
@@ -114,15 +157,16 @@ def _plain_answer(
         return None
     quantity, require, limit = ask.get("quantity", 1), ask.get("require", CHECKS), ask.get("max_distance_m")
     unknown_hours = ask.get("unknown_hours", "refuse")
-    good = type(quantity) is int and 1 <= quantity < 1 << 62 and type(require) is tuple and not ask.get("features")
-    if not (good and (limit is None or isinstance(limit, float)) and type(unknown_hours) is str):
+    good = type(quantity) is int and 1 <= quantity < 1 << 62 and type(require) is tuple
+    features = vocabulary.find_enough(ask.get("features", ()))
+    if features is None or not (good and (limit is None or isinstance(limit, float)) and type(unknown_hours) is str):
         return None
     times = _times(ask.get("at"), ask.get("asked_at"))
     if times is None:
         return None
     at_us, wait_us = times
     desk = _desk()
-    n_schedules, instant, hours, bits = 0, -1, desk.packed_no_hours, _ALL_SCHEDULES
+    table, n_schedules, instant, hours, bits = None, 0, -1, desk.packed_no_hours, _ALL_SCHEDULES
     if at_us is not None and "open" in require:
         found = vocabulary.days.at(at_us)
         if found is None:
@@ -133,19 +177,11 @@ def _plain_answer(
             table.packed,
             table.open_schedules[unknown_hours == "allow"][instant],
         )
-    terms = _terms(limit, unknown_hours, require, min(n_schedules, N_BITS + 1))
-    checked = instant >= 0 or wait_us != NO_LEAD or limit is not None or snapshot.can_refuse
-    best, packed_best, told = desk.best(k)
+    terms = _terms(limit, unknown_hours, require, not features.are_all, min(n_schedules, N_BITS + 1))
+    desk.take_features(features)
     kernels.put_ask(desk.packed_asks, lat, lng, code, instant, wait_us, quantity, bits)
-    kernels.nearest(
-        snapshot.packed, hours, desk.packed_asks, terms, checked, snapshot.has_dead, 0, 1, packed_best, desk.packed_room
-    )
-    tell_distances_m(best.chord_sq[0], told)
-    rows = best.row[0].tolist()
-    if rows[-1] < 0:
-        rows = rows[: rows.index(-1)]
-    names = snapshot.names_of(rows)
-    return Answer([Match(name, offer, far) for name, far in zip(names, told.tolist(), strict=False)], snapshot.number)
+    may_refuse = instant >= 0 or wait_us != NO_LEAD or limit is not None or terms.ask_features
+    return desk, table, hours, terms, may_refuse
 
 
 def _times(at: Any, asked_at: Any) -> tuple[int | None, int] | None:

@@ -23,6 +23,9 @@ from engine.views import read_only
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.feature_sets import EnoughSets
+    from engine.subsets import Narrowing
+
 __all__ = ["Snapshot", "first_snapshot", "merged", "unknown_point", "with_base", "with_rows"]
 
 DELTA_ROWS = 1024
@@ -72,6 +75,11 @@ class Snapshot:
         return np.concatenate([*(part.packed for part in self.parts), pack((self.dead, self.units.searched))])
 
     @cached_property
+    def narrowings(self) -> dict[EnoughSets, Narrowing]:
+        """What `engine.subsets.narrowed_to` made of this version."""
+        return {}
+
+    @cached_property
     def can_refuse(self) -> bool:
         """Whether a row may be refused whatever is asked: for units, a pause, an area."""
         return any(part.can_refuse for part in self.parts) or self.units.has_limit
@@ -119,6 +127,16 @@ class Snapshot:
                 numbers[is_own] = part.columns.point[own[is_own]]
                 of_parts.append(part.columns.ids.take(numbers))
         return pc.coalesce(*of_parts)
+
+    def values_of(self, name: str, rows: NDArray[np.int64], missing: float) -> NDArray[Any]:
+        """Return a column of `Columns` at some rows, ``missing`` where a row is negative."""
+        column = getattr(self.base.columns, name)
+        out = np.full(np.shape(rows), missing, column.dtype)
+        for part in self.parts:
+            own = rows - part.first_row
+            is_own = (own >= 0) & (own < part.columns.n_rows)
+            out[is_own] = getattr(part.columns, name)[own[is_own]]
+        return out
 
     def names_of(self, rows: Sequence[int]) -> list[str]:
         """Return the point ids of a few rows."""

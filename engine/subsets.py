@@ -9,6 +9,7 @@ searches the whole part. Subsets are kept with the part they were taken from, an
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,11 +28,14 @@ from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.feature_sets import EnoughSets
     from engine.kernels.state import Asks
     from engine.parts import IndexPart
     from engine.snapshots import Snapshot
 
-__all__ = ["Subset", "Subsets", "narrowed"]
+__all__ = ["Narrowing", "Subset", "Subsets", "narrowed", "narrowed_to"]
 
 RARE = 16
 """Features are rare if fewer than one row in so many has them: a search meets few others before."""
@@ -48,11 +52,19 @@ _BY_ROW = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Subset:
-    """Some rows of a part, as kernels search them."""
+    """
+    Some rows of a part, as kernels search them.
+
+    Attributes
+    ----------
+    was_asked
+        Whether it was searched, by who did not ask `Subsets` for it, since it was last to be dropped.
+    """
 
     part: Part
+    was_asked: bool = False
 
     @cached_property
     def packed(self) -> Packed:
@@ -65,6 +77,7 @@ class Subsets:
 
     def __init__(self, whole: IndexPart) -> None:
         self._whole = whole
+        self._n_rows = whole.part.row.size
         self._n_of_set = np.bincount(whole.part.feature_set)
         self._lock = threading.Lock()
         self._made: OrderedDict[bytes, Subset] = OrderedDict()
@@ -85,7 +98,7 @@ class Subsets:
             How many queries are to be searched for: a subset is made once it is cheaper than to pass rows by.
         """
         codes = np.flatnonzero(enough[: self._n_of_set.size])
-        n, n_rows = self._whole.part.row.size, int(self._n_of_set[codes].sum())
+        n, n_rows = self._n_rows, int(self._n_of_set[codes].sum())
         if n_rows * RARE >= n:
             return None
         key = codes.tobytes()
@@ -103,8 +116,18 @@ class Subsets:
         with self._lock:
             self._made[key] = made
             while len(self._made) > MAX_KEPT or self._n_kept() * KEPT_SHARE > n:
-                self._made.popitem(last=False)
+                self._drop_one()
         return made
+
+    def is_common(self, enough: NDArray[np.bool_]) -> bool:
+        """Tell whether the rows whose set of features is enough are too many for a subset, however often asked for."""
+        return int(self._n_of_set[np.flatnonzero(enough[: self._n_of_set.size])].sum()) * RARE >= self._n_rows
+
+    def _drop_one(self) -> None:
+        key, subset = self._made.popitem(last=False)
+        if subset.was_asked:
+            subset.was_asked = False
+            self._made[key] = subset
 
     def _n_kept(self) -> int:
         return sum(subset.part.row.size for subset in self._made.values())
@@ -141,8 +164,42 @@ def narrowed(snapshot: Snapshot, asks: Asks) -> tuple[Packed, object]:
     if asks.enough_features.all():
         return snapshot.packed, None
     subsets = [part.subsets.of(asks.enough_features, asks.offer.size) for part in snapshot.parts]
+    return _with_subsets(snapshot, subsets), subsets
+
+
+def _with_subsets(snapshot: Snapshot, subsets: Sequence[Subset | None]) -> Packed:
+    if not any(subsets):
+        return snapshot.packed
     packed, size = snapshot.packed.copy(), NUMBERS_AN_ARRAY * ARRAYS_A_PART
     for number, subset in enumerate(subsets):
         if subset is not None:
             packed[number * size : (number + 1) * size] = subset.packed
-    return packed, subsets
+    return packed
+
+
+@dataclass(frozen=True, eq=False)
+class Narrowing:
+    """A version narrowed for features, as one argument; each subset is kept by its part, as long as it keeps it."""
+
+    packed: Packed
+    subsets: tuple[weakref.ref[Subset], ...]
+
+
+def narrowed_to(snapshot: Snapshot, features: EnoughSets) -> tuple[Packed, object]:
+    """Return `narrowed` for one question; what nothing more is to be made of is found again at once."""
+    held = snapshot.narrowings.get(features)
+    if held is not None:
+        subsets = [subset for reference in held.subsets if (subset := reference())]
+        if len(subsets) == len(held.subsets):
+            for subset in subsets:
+                subset.was_asked = True
+            return held.packed, subsets
+    found = [part.subsets.of(features.enough, 1) for part in snapshot.parts]
+    packed = _with_subsets(snapshot, found)
+    if all(
+        subset or part.subsets.is_common(features.enough) for part, subset in zip(snapshot.parts, found, strict=True)
+    ):
+        if len(snapshot.narrowings) >= MAX_KEPT:
+            snapshot.narrowings.clear()
+        snapshot.narrowings[features] = Narrowing(packed, tuple(weakref.ref(subset) for subset in found if subset))
+    return packed, found

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.day_tables import DayTables
 from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.feature_sets import FeatureSets
 from engine.hours import ScheduleBook
 from engine.inputs import Column, distinct_lists
+from engine.openings import OpeningTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from engine.feature_sets import EnoughSets
 
 __all__ = ["Vocabulary"]
 
@@ -25,25 +29,33 @@ class Vocabulary:
 
     Attributes
     ----------
-    book, days
-        The schedules, and the hours of whole days.
+    book, days, openings
+        The schedules, the hours of whole days, and when they open next.
     """
 
     def __init__(self, book: ScheduleBook | None = None) -> None:
         self.book = book or ScheduleBook()
         self.days = DayTables(self.book)
+        self.openings = OpeningTimes(self.book.extra_days)
         self._lock = threading.Lock()
         self._offers: dict[str, int] = {}
-        self._feature_sets: dict[frozenset[str], int] = {frozenset(): 0}
+        self._offer_names: list[str] = []
+        self._feature_sets = FeatureSets()
 
     def offer_codes(self, offers: Iterable[str]) -> NDArray[np.int64]:
         """Return the codes of offers, new ones entered."""
         with self._lock:
-            return np.array([self._offers.setdefault(offer, len(self._offers)) for offer in offers], np.int64)
+            codes = [self._offers.setdefault(offer, len(self._offers)) for offer in offers]
+            self._offer_names = list(self._offers)
+        return np.array(codes, np.int64)
 
     def find_offer(self, offer: str) -> int:
         """Return the code of an offer, -1 if nobody ever had it."""
         return self._offers.get(offer, -1)
+
+    def offer_name(self, code: int) -> str:
+        """Return the offer that has a code."""
+        return self._offer_names[code]
 
     def offers(self) -> list[str]:
         """Return all offers by code."""
@@ -58,23 +70,29 @@ class Vocabulary:
             raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {number.size}")
         first = np.unique(number, return_index=True)[1].tolist()
         sets = [_feature_set(item, position) for item, position in zip(items, first, strict=True)]
-        with self._lock:
-            codes = [self._feature_sets.setdefault(key, len(self._feature_sets)) for key in sets]
+        codes = self._feature_sets.codes(sets)
         return np.array(codes, np.int32)[number] if n else np.zeros(0, np.int32)
 
     def feature_sets(self) -> list[frozenset[str]]:
         """Return all sets of features by code."""
-        return list(self._feature_sets)
+        return self._feature_sets.all()
 
     def enough_features(self, required: Iterable[str]) -> NDArray[np.bool_]:
         """Return for each set of features whether it holds all that are required."""
-        given = isinstance(required, list | tuple | set | frozenset)
-        wanted = frozenset(required) if given else frozenset()
-        if not given or not all(isinstance(feature, str) for feature in wanted):
+        found = self.find_enough(required)
+        if found is None:
             raise InvalidQueryError("features", f"must be a set of strings, got {required!r:.60}", value=required)
-        if not wanted:
-            return np.ones(len(self._feature_sets), np.bool_)
-        return np.array([wanted <= held for held in list(self._feature_sets)], np.bool_)
+        return found.enough
+
+    def find_enough(self, required: Any) -> EnoughSets | None:
+        """Return which sets of features hold all that are required; None where that is no set of strings."""
+        if not isinstance(required, list | tuple | set | frozenset):
+            return None
+        wanted = frozenset(required)
+        kept = self._feature_sets.kept(wanted)
+        if kept is not None:
+            return kept
+        return self._feature_sets.enough(wanted) if all(isinstance(feature, str) for feature in wanted) else None
 
 
 def _feature_set(item: object, position: int) -> frozenset[str]:

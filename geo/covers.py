@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geo.area_rules import AreaLimits
 from geo.cells import FINEST_RESOLUTION, check_resolution
-from geo.errors import GeometryTooLargeError
+from geo.errors import CoverTooLargeError
 from geo.kernels import covers as kernels
 from geo.kernels.metric import max_chord_sq
 from geo.metric import ecef
@@ -82,7 +82,7 @@ class CoverWriter:
             edges, start, stop, box, center, chord, finest, self._cells, self._interior, self._frontier
         )
         if count < 0:
-            raise GeometryTooLargeError("area", f"must have a cover of at most {self._cells.size} cells")
+            raise CoverTooLargeError("area", f"must have a cover of at most {self._cells.size} cells")
         return Cover(self._cells[:count].copy(), self._interior[:count].copy())
 
 
@@ -113,7 +113,7 @@ def cover_area(area: shapely.Geometry, *, resolution: int | None = None, max_cel
 
     Raises
     ------
-    GeometryTooLargeError
+    CoverTooLargeError
         If a resolution is asked for at which the boundary alone is estimated to pass ``max_cells``.
     InvalidResolutionError
         If the resolution is none.
@@ -125,7 +125,7 @@ def cover_area(area: shapely.Geometry, *, resolution: int | None = None, max_cel
     estimate = _boundary_cells(table, finest)
     if estimate > max_cells:
         expected = f"must have a cover of at most {max_cells} cells, got about {estimate} at resolution {finest}"
-        raise GeometryTooLargeError("area", expected)
+        raise CoverTooLargeError("area", expected)
     return CoverWriter(max_cells).polygon(table, 0, finest)
 
 
@@ -144,7 +144,7 @@ def fill_area(area: shapely.Geometry, resolution: int, *, max_cells: int = MAX_C
 
     Raises
     ------
-    GeometryTooLargeError
+    CoverTooLargeError
         If the area's size says that more would be needed; nothing is filled then.
     InvalidResolutionError
         If the resolution is none.
@@ -155,7 +155,7 @@ def fill_area(area: shapely.Geometry, resolution: int, *, max_cells: int = MAX_C
     estimate = math.ceil(km2 / h3.average_hexagon_area(resolution, "km^2"))
     if estimate > max_cells:
         expected = f"must fill at most {max_cells} cells, got about {estimate} at resolution {resolution}"
-        raise GeometryTooLargeError("area", expected)
+        raise CoverTooLargeError("area", expected)
     cells = h3.h3shape_to_cells_experimental(h3.geo_to_h3shape(area), resolution, contain="overlap")
     return np.sort(np.array(cells, np.uint64))
 

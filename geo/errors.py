@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AntimeridianError",
     "ArgumentError",
+    "CoverTooLargeError",
     "EmptyGeometryError",
     "GeoError",
     "GeometryTooLargeError",
@@ -70,6 +71,10 @@ class EmptyGeometryError(GeoError):
 
 class GeometryTooLargeError(GeoError):
     """A shape with more vertices, holes or cover cells than allowed."""
+
+
+class CoverTooLargeError(GeometryTooLargeError):
+    """A shape whose cover by cells would pass the limit, however few vertices draw it."""
 
 
 class AntimeridianError(GeoError):

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from engine.kernels.forest import Forest
 from engine.kernels.state import NEVER, Part
+from engine.kernels.workshop import Workshop
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.lattice import FINEST_RESOLUTION
 
 MAX_ENTRIES = 96
 """A cell that needs more is split."""
 WELL_KNOWN = 5  # neighbours that a list holds for every place of its cell, or nearly
+_MOST_LOOKED_AT = 1 << 12  # rows whose areas are asked one by one for a cell
+_CLOSE = 0.1  # radii of a cell to which a chord is found that holds fewer than five rows and next to one of too many
 REACH = 1.3  # radii of a cell beyond its centre's fifth neighbour: measured, 1 place in 10 000 asks the tree
 
 
@@ -94,30 +97,33 @@ def reaching(
     z: float,
     radius_m: float,
     beyond_sq: float,
-    rows: NDArray[np.int64],
+    workshop: Workshop,
     room: int,
-    stack: NDArray[np.int64],
 ) -> tuple[int, np.uint64]:
     """
     Write the rows at a squared chord or beyond whose areas may reach within a radius, and tell their schedules' bits.
 
-    Return how many, -1 if there is not room for all.
+    Return how many, -1 if there is not room for all: then there may be bits of others, too.
     """
-    forest, xyz = part.forest, part.xyz
-    found = 0
-    bits = np.uint64(0)
+    forest, xyz, stack, rows = part.forest, part.xyz, workshop.stack, workshop.rows
+    bits = workshop.everywhere[root]
+    found = -1 if bits else 0
+    looked_at = 0
     stack[0] = root
     top = 1
     while top > 0:
         top -= 1
         node = stack[top]
         dx, dy, dz = _from_center(forest, node, x, y, z)
-        bound = np.float64(forest.radius[node]) + radius_m + math.sqrt(part.reach_sq[node])
-        if dx * dx + dy * dy + dz * dz > bound * bound:
+        bound = np.float64(forest.radius[node]) + radius_m + math.sqrt(workshop.reach_sq[node])
+        if dx * dx + dy * dy + dz * dz > bound * bound or (found < 0 and not part.schedule_bits[node] & ~bits):
             continue
-        if found < 0 and not part.schedule_bits[node] & ~bits:
+        if looked_at > _MOST_LOOKED_AT:
+            found = -1
+            bits |= part.schedule_bits[node]
             continue
         if forest.n_children[node] == 0:
+            looked_at += forest.stop[node] - forest.start[node]
             for row in range(forest.start[node], forest.stop[node]):
                 dx, dy, dz = xyz[row, 0] - x, xyz[row, 1] - y, xyz[row, 2] - z
                 square = dx * dx + dy * dy + dz * dz
@@ -149,15 +155,18 @@ def nearest_first(
     below_sq: float,
     listed: NDArray[np.int64],
     squares: NDArray[np.float64],
-) -> int:
-    """Sort the rows below a squared chord into a list; return how many, one more than fit if too many."""
+) -> tuple[int, float]:
+    """Sort the rows below a squared chord into a list, or below a smaller one what fits; return how many, and which."""
     n = 0
     for at in range(found):
         square = chord_sq[at]
         if square >= below_sq:
             continue
         if n == MAX_ENTRIES:
-            return n + 1
+            below_sq = max(square, squares[n - 1])
+            if square == below_sq:
+                continue
+            n -= 1
         to = n
         while to > 0 and squares[to - 1] > square:
             squares[to] = squares[to - 1]
@@ -166,7 +175,9 @@ def nearest_first(
         squares[to] = square
         listed[to] = rows[at]
         n += 1
-    return n
+    while n > 0 and squares[n - 1] >= below_sq:
+        n -= 1
+    return n, below_sq
 
 
 @kernel
@@ -200,20 +211,35 @@ def gather_enough(
     chord_sq: NDArray[np.float64],
     stack: NDArray[np.int64],
 ) -> tuple[int, float]:
-    """Write the rows within a chord that holds five; return how many and the chord, -1 if the cell is too full."""
+    """
+    Write the rows within a chord that holds five; return how many, and the chord.
+
+    Fewer than five if the next ones are more than there is room for, all at about that chord; -1 if the cell is too
+    full.
+    """
     within_m = guess_m
+    few_m, many_m = 0.0, math.inf  # chords that hold too few, and too many
     enough = min(WELL_KNOWN, forest.stop[root] - forest.start[root])
     least_m = REACH * radius_m
-    for _ in range(60):
+    for _ in range(80):
         found = _gather(forest, xyz, root, x, y, z, within_m, rows, chord_sq, stack)
         if found >= enough:
             return found, within_m
         if found >= 0:
-            within_m *= 2.0
-        elif within_m > least_m:
-            within_m = max(0.6 * within_m, least_m)
-        elif resolution < FINEST_RESOLUTION:
+            few_m = within_m
+        elif within_m <= least_m and resolution < FINEST_RESOLUTION:
             return -1, within_m
         else:
-            return 0, 0.0
-    return 0, 0.0
+            many_m = within_m
+        if many_m - few_m > _CLOSE * radius_m:
+            if many_m == math.inf:
+                within_m *= 2.0
+            elif few_m > 0.0:
+                within_m = 0.5 * (few_m + many_m)
+            else:
+                within_m = max(0.6 * within_m, least_m) if within_m > least_m else 0.5 * within_m
+        elif few_m > 0.0 and found < 0:
+            within_m = few_m
+        else:
+            break
+    return (found, within_m) if found >= 0 else (0, 0.0)

@@ -27,8 +27,9 @@ from engine.kernels.state import (
     ROW_BITS,
     STEPS,
     Neighbours,
-    Workshop,
+    Part,
 )
+from engine.kernels.workshop import Workshop
 from geo.jit import borrowing_kernel, inlined_kernel, kernel
 from geo.kernels.lattice import (
     FINEST_RESOLUTION,
@@ -38,69 +39,24 @@ from geo.kernels.lattice import (
     SQRT_3,
     center_at,
     ecef_of,
-    face_of,
     in_spacings,
     nearest_center,
-    on_face,
 )
-from geo.kernels.metric import ECCENTRICITY_SQ
 
 _ROWS_A_CELL = 8.0
 _MAX_STEP = 3  # resolutions from a node to its cells
 ROOM = 256  # rows looked at for one cell
+_OWN_ROWS = 8  # of a cell that holds many
+_ONE_PLACE_M = 1.0
+_FAR = 8.0  # radii of a cell to its fifth row from which on smaller cells answer hardly more
+N_NODES, N_SLOTS, N_LEAVES, N_CELLS, N_SPARE = range(5)
+"""Of the counts of `build`: the last is how many cells that hold few rows may be divided."""
 
 
 @kernel
 def _radius_m(resolution: int) -> float:
     # A hexagon's, rounded up: no place of a cell is farther from its centre.
     return SPACING_M / SCALES[resolution] / SQRT_3 * 1.0001 + 1e-3
-
-
-# Axes: n rows.
-@kernel
-def extents(xyz: NDArray[np.float64], start: int, stop: int, out: NDArray[np.float64]) -> None:
-    """
-    Write for each face how many of the rows from ``start`` to ``stop`` lie on it, and within which i and j.
-
-    ``out`` has shape (20, 2, 5): count, least i, most i, least j, most j, at resolutions 0 and 1.
-    """
-    out[:, :, 0] = 0.0
-    out[:, :, 1] = out[:, :, 3] = math.inf
-    out[:, :, 2] = out[:, :, 4] = -math.inf
-    face = 0
-    for row in range(start, stop):
-        x, y, z = xyz[row, 0], xyz[row, 1], xyz[row, 2] / (1.0 - ECCENTRICITY_SQ)
-        face = face_of(x, y, z, face)
-        px, py = on_face(face, x, y, z)
-        for turned in range(2):
-            u, v = in_spacings(px, py, turned)
-            j = v / HALF_SQRT_3
-            i = u + 0.5 * j
-            box = out[face, turned]
-            box[0] += 1.0
-            box[1] = min(box[1], i)
-            box[2] = max(box[2], i)
-            box[3] = min(box[3], j)
-            box[4] = max(box[4], j)
-
-
-# Axes: n rows.
-@kernel
-def along(
-    xyz: NDArray[np.float64], start: int, stop: int, step: int, face: int, resolution: int, out: NDArray[np.float64]
-) -> int:
-    """Write i at a resolution of every so manyth row from ``start`` to ``stop`` that lies on a face; return how many."""
-    found = 0
-    at = face
-    for row in range(start, stop, step):
-        x, y, z = xyz[row, 0], xyz[row, 1], xyz[row, 2] / (1.0 - ECCENTRICITY_SQ)
-        at = face_of(x, y, z, at)
-        if at == face and found < out.shape[0]:
-            px, py = on_face(face, x, y, z)
-            u, v = in_spacings(px, py, resolution)
-            out[found] = u + 0.5 * v / HALF_SQRT_3
-            found += 1
-    return found
 
 
 @kernel
@@ -112,32 +68,45 @@ def _outside(px: float, py: float, resolution: int, parent: int) -> bool:
 
 
 @inlined_kernel
-def _finish_leaf(
-    neighbours: Neighbours,
-    leaf: int,
-    listed: NDArray[np.int64],
-    squares: NDArray[np.float64],
-    n: int,
+def _is_to_divide(
+    chord_sq: NDArray[np.float64],
+    found: int,
     near_m: float,
-    schedule_bit: NDArray[np.uint8],
-) -> None:
-    first = neighbours.start[leaf]
-    steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0
-    bits = np.uint64(0)
-    for at in range(n):
-        bits |= bit_of_schedule(schedule_bit[listed[at]])
-        step = min(STEPS - 1, int(math.sqrt(squares[at]) * steps_per_m))
-        neighbours.entry[first + at] = np.uint32((step << ROW_BITS) | listed[at])
-    neighbours.schedule_bits[leaf] = bits
-    neighbours.near_m[leaf] = near_m * (1.0 - 1e-6) - 1e-3  # below any rounding
-    neighbours.start[leaf + 1] = first + n
+    fifth_m: float,
+    radius_m: float,
+    resolution: int,
+    counts: NDArray[np.int64],
+) -> bool:
+    # Will smaller cells list more than this one, of which a list lacks some? Not where the rest stands in one place:
+    # round a mall of a hundred shops all cells down to the smallest would be as full. Cells that hold rows of their
+    # own are few; others are divided only a number of times.
+    if found < 0 or resolution == FINEST_RESOLUTION:
+        return resolution < FINEST_RESOLUTION
+    n_own = 0
+    for at in range(found):
+        chord_m = math.sqrt(chord_sq[at])
+        n_own += 1 if chord_m < radius_m and abs(chord_m - fifth_m) > _ONE_PLACE_M else 0
+    if n_own >= _OWN_ROWS:
+        return True
+    finer_m = REACH * radius_m / 7.0  # of cells two resolutions finer
+    if counts[N_SPARE] > 0 and near_m - fifth_m > finer_m and fifth_m < _FAR * radius_m:
+        counts[N_SPARE] -= 1
+        return True
+    return False
 
 
 @inlined_kernel
 def _divide(
-    neighbours: Neighbours, workshop: Workshop, node: int, n_slots: int, resolution: int, px: float, py: float, n: int
+    neighbours: Neighbours,
+    workshop: Workshop,
+    resolution: int,
+    px: float,
+    py: float,
+    n: int,
+    counts: NDArray[np.int64],
 ) -> int:
-    # Enter a node for a cell that is too full; return how many slots there are then.
+    # Enter a node for a cell of about n rows that is too full; return what its slot says.
+    node = counts[N_NODES]
     step = math.floor(math.log(max(1.0, n / _ROWS_A_CELL)) / math.log(7.0) + 0.5)
     finer = min(FINEST_RESOLUTION, resolution + min(_MAX_STEP, max(1, step)))
     x, y = in_spacings(px, py, finer)
@@ -148,12 +117,52 @@ def _divide(
     rhomb[FIRST_I] = int(i) - half
     rhomb[FIRST_J] = int(j) - half
     rhomb[N_I] = rhomb[N_J] = 2 * half + 1
-    rhomb[FIRST_SLOT] = n_slots
+    rhomb[FIRST_SLOT] = counts[N_SLOTS]
     workshop.center[node, 0] = px
     workshop.center[node, 1] = py
     workshop.parent[node] = resolution
     workshop.n_rows[node] = max(1, n)
-    return n_slots + rhomb[N_I] * rhomb[N_J]
+    counts[N_NODES] += 1
+    counts[N_SLOTS] += rhomb[N_I] * rhomb[N_J]
+    return -2 - node
+
+
+@inlined_kernel
+def _add_leaf(
+    part: Part,
+    root: int,
+    neighbours: Neighbours,
+    workshop: Workshop,
+    x: float,
+    y: float,
+    z: float,
+    radius_m: float,
+    n: int,
+    near_sq: float,
+    counts: NDArray[np.int64],
+) -> int:
+    # Enter a list of the n rows nearer than a chord, and of those whose areas reach into the cell; return its number.
+    leaf = counts[N_LEAVES]
+    listed, squares = workshop.listed, workshop.squares
+    more, rest_bits = reaching(part, root, x, y, z, radius_m, near_sq, workshop, MAX_ENTRIES - n)
+    for extra in range(more):
+        listed[n] = workshop.rows[extra]
+        squares[n] = near_sq
+        n += 1
+    first = neighbours.start[leaf]
+    near_m = math.sqrt(near_sq)
+    steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0
+    bits = np.uint64(0)
+    for at in range(n):
+        bits |= bit_of_schedule(part.schedule_bit[listed[at]])
+        step = min(STEPS - 1, int(math.sqrt(squares[at]) * steps_per_m))
+        neighbours.entry[first + at] = np.uint32((step << ROW_BITS) | listed[at])
+    neighbours.schedule_bits[leaf] = bits
+    neighbours.rest_bits[leaf] = rest_bits if more < 0 else np.uint64(0)
+    neighbours.near_m[leaf] = near_m * (1.0 - 1e-6) - 1e-3  # below any rounding
+    neighbours.start[leaf + 1] = first + n
+    counts[N_LEAVES] += 1
+    return leaf
 
 
 @inlined_kernel
@@ -171,8 +180,53 @@ def _known_cell(workshop: Workshop, resolution: int, i: int, j: int) -> int:
     return at
 
 
+@inlined_kernel
+def _has_room(neighbours: Neighbours, workshop: Workshop, counts: NDArray[np.int64]) -> bool:
+    # For one cell more?
+    n_leaves = counts[N_LEAVES]
+    return bool(
+        counts[N_NODES] + 1 < neighbours.node.shape[0]
+        and counts[N_SLOTS] + 2048 < neighbours.slot.shape[0]
+        and n_leaves + 1 < neighbours.near_m.shape[0]
+        and neighbours.start[n_leaves] + MAX_ENTRIES < neighbours.entry.shape[0]
+        and 3 * counts[N_CELLS] < 2 * workshop.cell.shape[0]
+    )
+
+
+@inlined_kernel
+def _list_cell(
+    part: Part,
+    root: int,
+    face: int,
+    resolution: int,
+    px: float,
+    py: float,
+    guess_m: float,
+    neighbours: Neighbours,
+    workshop: Workshop,
+    counts: NDArray[np.int64],
+) -> tuple[int, float]:
+    # Enter a leaf or a node for a cell; return what its slot says, and what to guess for the next.
+    radius_m = _radius_m(resolution)
+    x, y, z = ecef_of(face, px, py)
+    rows, chord_sq = workshop.rows, workshop.chord_sq
+    found, near_m = gather_enough(
+        part.forest, part.xyz, root, x, y, z, radius_m, guess_m, resolution, rows, chord_sq, workshop.stack
+    )
+    fifth_m = math.sqrt(kth_smallest(chord_sq, found, workshop.smallest))
+    if fifth_m < math.inf:
+        guess_m = 1.25 * fifth_m + REACH * radius_m
+        near_m = min(near_m, fifth_m + REACH * radius_m)
+    n, near_sq = nearest_first(rows, chord_sq, found, near_m * near_m, workshop.listed, workshop.squares)
+    is_full = near_sq < near_m * near_m or fifth_m == math.inf
+    if is_full and _is_to_divide(chord_sq, found, math.sqrt(near_sq), fifth_m, radius_m, resolution, counts):
+        n_in = count_within(part.forest, root, x, y, z, radius_m, workshop.stack)
+        return _divide(neighbours, workshop, resolution, px, py, n_in, counts), guess_m
+    return _add_leaf(part, root, neighbours, workshop, x, y, z, radius_m, n, near_sq, counts), guess_m
+
+
 @borrowing_kernel
-def build(  # noqa: C901 - one pass over cells, and to hand its state on would cost more than it tells
+def build(
     packed_part: Packed,
     root: int,
     face: int,
@@ -190,35 +244,30 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
     root, face
         The tree and the face.
     packed_neighbours
-        Grown; node ``counts[0]`` is the root, entered by the caller.
+        Grown; its last node is the root, entered by the caller.
     packed_workshop
         Its cells are all -1 at first.
     counts
-        How many nodes, slots and leaves there are: int64[3], grown.
+        int64[5]: how many nodes, slots, leaves and cells there are, grown, and how many cells that hold few rows may
+        be divided: what a list of theirs lacks is far from most.
 
     Notes
     -----
     A list holds all rows nearer to its cell's centre than the fifth and 1.3 radii of the cell. A cell for which
-    that is too many becomes a node. Whatever a list lacks, a search that needs it asks the tree.
+    that is too many becomes a node where that helps. Whatever a list lacks, a search that needs it asks the tree.
     """
     part, neighbours, workshop = (
         part_at(packed_part, 0),
         neighbours_at(packed_neighbours, 0),
         workshop_at(packed_workshop),
     )
-    forest, xyz = part.forest, part.xyz
-    node, n_slots, n_leaves, n_cells = counts[0], counts[1], counts[2], 0
-    n_nodes = node + 1
-    rows, chord_sq, listed, squares = workshop.rows, workshop.chord_sq, workshop.listed, workshop.squares
-    smallest, stack = workshop.smallest, workshop.stack
-    while node < n_nodes:
+    node = counts[N_NODES] - 1
+    while node < counts[N_NODES]:
         rhomb = neighbours.node[node]
-        resolution = rhomb[RESOLUTION]
-        radius_m = _radius_m(resolution)
-        parent = workshop.parent[node]
-        guess_m = 3.0 * radius_m
+        resolution, parent = rhomb[RESOLUTION], workshop.parent[node]
+        guess_m = 3.0 * _radius_m(resolution)
         if parent >= 0:
-            guess_m = 2.8 * _radius_m(parent) / math.sqrt(workshop.n_rows[node]) + REACH * radius_m
+            guess_m = 2.8 * _radius_m(parent) / math.sqrt(workshop.n_rows[node]) + REACH * _radius_m(resolution)
         for at in range(rhomb[N_I] * rhomb[N_J]):
             slot = rhomb[FIRST_SLOT] + at
             i, j = rhomb[FIRST_I] + at // rhomb[N_J], rhomb[FIRST_J] + at % rhomb[N_J]
@@ -229,51 +278,13 @@ def build(  # noqa: C901 - one pass over cells, and to hand its state on would c
             ):
                 continue
             known = _known_cell(workshop, resolution, i, j)
-            if workshop.value[known] != NONE:
-                neighbours.slot[slot] = workshop.value[known]
-                continue
-            n_cells += 1
-            x, y, z = ecef_of(face, px, py)
-            found, near_m = gather_enough(
-                forest, xyz, root, x, y, z, radius_m, guess_m, resolution, rows, chord_sq, stack
-            )
-            n = MAX_ENTRIES + 1
-            if found >= 0:
-                fifth_m = math.sqrt(kth_smallest(chord_sq, found, smallest))
-                near_m = min(near_m, fifth_m + REACH * radius_m)
-                if fifth_m < math.inf:
-                    guess_m = 1.25 * fifth_m + REACH * radius_m
-                n = nearest_first(rows, chord_sq, found, near_m * near_m, listed, squares)
-                if n > MAX_ENTRIES and resolution == FINEST_RESOLUTION:
-                    n = 0  # a pile: the tree is asked
-                    near_m = 0.0
-            if n > MAX_ENTRIES:
-                n_in = count_within(forest, root, x, y, z, radius_m, stack)
-                neighbours.slot[slot] = -2 - n_nodes
-                n_slots = _divide(neighbours, workshop, n_nodes, n_slots, resolution, px, py, n_in)
-                n_nodes += 1
-            else:
-                more, bits = reaching(
-                    part, root, x, y, z, radius_m, near_m * near_m,
-                    rows, MAX_ENTRIES - n, stack,
-                )  # fmt: skip
-                for extra in range(more):
-                    listed[n] = rows[extra]
-                    squares[n] = near_m * near_m
-                    n += 1
-                neighbours.rest_bits[n_leaves] = bits if more < 0 else np.uint64(0)
-                _finish_leaf(neighbours, n_leaves, listed, squares, n, near_m, part.schedule_bit)
-                neighbours.slot[slot] = n_leaves
-                n_leaves += 1
-            workshop.value[known] = neighbours.slot[slot]
-            if (
-                n_nodes + 1 >= neighbours.node.shape[0]
-                or n_slots + 2048 >= neighbours.slot.shape[0]
-                or n_leaves + 1 >= neighbours.near_m.shape[0]
-                or neighbours.start[n_leaves] + MAX_ENTRIES >= neighbours.entry.shape[0]
-                or 3 * n_cells >= 2 * workshop.cell.shape[0]
-            ):
+            if workshop.value[known] == NONE:
+                counts[N_CELLS] += 1
+                workshop.value[known], guess_m = _list_cell(
+                    part, root, face, resolution, px, py, guess_m, neighbours, workshop, counts
+                )
+            neighbours.slot[slot] = workshop.value[known]
+            if not _has_room(neighbours, workshop, counts):
                 return False
         node += 1
-    counts[0], counts[1], counts[2] = n_nodes, n_slots, n_leaves
     return True

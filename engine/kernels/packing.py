@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.forest import Forest
-from engine.kernels.state import Asks, Best, Hours, Neighbours, Part, Polygons, Room, Units, Version, Workshop
+from engine.kernels.state import Asks, Best, Hours, Neighbours, Part, Polygons, Room, Units, Version
+from engine.kernels.workshop import Workshop
 from geo.jit import array_at, column_at, grid_at, inlined_kernel
 
 NUMBERS_AN_ARRAY = 3
@@ -72,6 +73,8 @@ def workshop_at(packed: Packed) -> Workshop:
         flat(packed, 8, np.float64),
         flat(packed, 9, np.float64),
         flat(packed, 10, np.int64),
+        flat(packed, 11, np.float64),
+        flat(packed, 12, np.uint64),
     )
 
 

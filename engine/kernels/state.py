@@ -66,35 +66,6 @@ class Neighbours(NamedTuple):
     entry: NDArray[np.uint32]
 
 
-class Workshop(NamedTuple):
-    """
-    What is only needed while neighbours are built.
-
-    Attributes
-    ----------
-    center, parent, n_rows
-        float64[m, 2], int32[m] and int64[m]: a node's own centre on its face's plane, its resolution (-1 for a
-        root) and about how many rows it has.
-    cell, value
-        int64[h] and int32[h]: the cells done so far, by hash (-1 where empty), and what their slots say: cells on
-        an edge belong to several nodes.
-    rows, chord_sq, listed, squares, smallest, stack
-        int64 or float64, of one axis: what one cell's list is made in.
-    """
-
-    center: NDArray[np.float64]
-    parent: NDArray[np.int32]
-    n_rows: NDArray[np.int64]
-    cell: NDArray[np.int64]
-    value: NDArray[np.int32]
-    rows: NDArray[np.int64]
-    chord_sq: NDArray[np.float64]
-    listed: NDArray[np.int64]
-    squares: NDArray[np.float64]
-    smallest: NDArray[np.float64]
-    stack: NDArray[np.int64]
-
-
 class Part(NamedTuple):
     """
     Searchable rows in index order (by offer, then cell), public ones only.

@@ -38,6 +38,7 @@ class Mutation:
 AREAS = "tests/property/test_area_kernels.py"
 INDEX = "tests/property/test_index_kernels.py"
 MATCHING = "tests/property/test_matching_property.py"
+LISTS = "tests/unit/engine/test_neighbours.py"
 MUTATIONS = (
     Mutation(
         "ties go to who came first, not to the smaller id",
@@ -73,6 +74,20 @@ MUTATIONS = (
         "return (math.sqrt(largest) + 1e-5)",
         "return (0.9 * math.sqrt(largest))",
         (f"{INDEX}::test_build_forest__bounds_every_node_by_a_ball_that_holds_its_rows",),
+    ),
+    Mutation(
+        "a list that is cut says that it is whole",
+        "engine/kernels/listing.py",
+        "radius_m, n, near_sq, counts), guess_m",
+        "radius_m, n, near_m * near_m, counts), guess_m",
+        (f"{LISTS}::test_prepare__makes_no_more_cells_round_a_full_place",),
+    ),
+    Mutation(
+        "who serves everywhere reaches nowhere",
+        "engine/kernels/gathering.py",
+        "bits = workshop.everywhere[root]",
+        "bits = np.uint64(0)",
+        (f"{LISTS}::test_prepare__lists_who_is_near_and_says_what_else_reaches_there",),
     ),
     Mutation(
         "unknown hours count as open",

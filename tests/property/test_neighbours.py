@@ -13,6 +13,7 @@ from tests.property.twins import brute_told, brute_xyz
 OFFER = "a/b"
 COMPILED = not numba.config.DISABLE_JIT
 N = 4000 if COMPILED else 400
+N_CELLS_A_ROW = 4.0
 
 
 def brute_rows(lat, lng, reach_m, place, k):
@@ -71,6 +72,49 @@ def test_listed__answers_as_brute_force(name, reach_m, strip_rows, monkeypatch):
             found = by_lists.distance_m[query][by_lists.row[query] >= 0]
             assert found.size == wanted.size
             assert np.allclose(found, wanted, rtol=0.0, atol=1e-6)
+
+
+def _piles(rng, n_in_pile, n_beside):
+    """Three piles, one of them in the middle of a town, and a few rows far from all."""
+    piles = np.repeat([[31.2, 121.5], [31.23, 121.5], [31.2, 121.6]], n_in_pile, axis=0)
+    spread = np.where(rng.random((n_beside, 1)) < 0.8, 0.01, 0.3)
+    return np.concatenate([piles, np.array([31.2, 121.5]) + rng.normal(size=(n_beside, 2)) * spread])
+
+
+@pytest.mark.parametrize("reach_m", [None, "one_in_ten_everywhere", 400.0, 5_000.0])
+@pytest.mark.parametrize("n_in_pile", [5_000, 150] if COMPILED else [150])
+def test_listed__answers_round_piles_from_few_cells(n_in_pile, reach_m):
+    """Thousands of rows in one place make no cells beyond those that as many scattered rows make."""
+    rng = np.random.default_rng(21)
+    n_beside = 2 * n_in_pile if COMPILED else 100
+    places = rng.permutation(_piles(rng, n_in_pile, n_beside))
+    n = len(places)
+    if reach_m == "one_in_ten_everywhere":
+        reaches = np.where(rng.random(n) < 0.1, np.inf, rng.choice([100.0, 600.0], n))
+    else:
+        reaches = np.full(n, np.inf) if reach_m is None else reach_m * rng.choice([0.1, 1.0, 8.0], n, p=[0.6, 0.3, 0.1])
+    areas = [None if np.isinf(reach) else float(reach) for reach in reaches]
+    hours = rng.choice(["24/7", "Mo-Su 08:00-18:00", "Mo-Su 22:00-06:00"], n, p=[0.01, 0.98, 0.01]).tolist()
+    engine = Engine.from_columns(
+        [f"p{row:05}" for row in range(n)], [OFFER] * n, *places.T, areas=areas, hours=hours, timezone="UTC"
+    )
+    q = 60 if COMPILED else 12
+    near = places[rng.choice(n, q)] + rng.normal(size=(q, 2)) * rng.choice([0.0, 1e-5, 1e-3, 1e-2], (q, 1))
+    asks = [{}, {"at": np.datetime64("2026-03-02T12:00")}, {"at": np.datetime64("2026-03-02T03:00")}]
+    asked = [(k, ask) for k in (1, 4, 9) for ask in asks]
+    by_trees = [engine.nearest_many(*near.T, OFFER, k=k, **ask) for k, ask in asked]
+    engine.prepare()
+    for (k, ask), trees in zip(asked, by_trees, strict=True):
+        lists = engine.nearest_many(*near.T, OFFER, k=k, **ask)
+        assert (lists.row == trees.row).all()
+        assert (lists.distance_m == trees.distance_m).all()
+    for query in range(4):
+        wanted = brute_rows(*places.T, reaches, near[query], 4)
+        found = engine.nearest_many(*near[[query]].T, OFFER, k=4).distance_m[0]
+        assert np.allclose(found[np.isfinite(found)], wanted, rtol=0.0, atol=1e-6)
+    lists = engine._snapshot.base.part.neighbours
+    assert lists.near_m.size <= N_CELLS_A_ROW * n
+    assert lists.slot.size <= 4 * N_CELLS_A_ROW * n
 
 
 @pytest.mark.parametrize("k", [1, 3])

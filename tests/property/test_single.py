@@ -125,3 +125,58 @@ def test_nearest__refuses_an_argument_that_is_none(engines):
         engines[0].nearest(31.0, 121.0, OFFERS[0], quantum=1)
     with pytest.raises(EngineError, match="offer"):
         engines[0].nearest(31.0, 121.0, "no offer")
+
+
+WORDS = ("lift", "cold", "brand:a", "brand:b", "rare", "new")
+
+
+def _point(rng, name):
+    features = [
+        word for word, share in zip(WORDS, (0.5, 0.3, 0.2, 0.1, 0.01, 0.0), strict=True) if rng.random() < share
+    ]
+    lat, lng = np.array([31.0, 121.0]) + rng.normal(size=2) * 0.02
+    return {"point_ids": name, "offers": OFFERS[0], "lat": float(lat), "lng": float(lng), "features": features}
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_nearest__knows_features_that_came_and_went_since_they_were_asked_for(seed, is_listed):
+    """Whatever was kept of an earlier version or of fewer sets of features; an older version goes on as it was."""
+    rng = np.random.default_rng(seed)
+    points = [_point(rng, f"p{row}") for row in range(1200)]
+    engine = Engine.from_columns(**{name: [point[name] for point in points] for name in points[0]})
+    if is_listed:
+        engine.prepare()
+    asked = [(), ("lift",), ("cold", "brand:a"), ("brand:b",), ("rare",), ("rare", "lift"), ("new",), ("none",)]
+    older, n_found_new = engine.still(), 0
+    for step in range(12):
+        for features in [asked[number] for number in rng.integers(len(asked), size=24)]:
+            lat, lng = (np.array([31.0, 121.0]) + rng.normal(size=2) * 0.02).tolist()
+            given = rng.choice([tuple, list, set])(features)
+            for one in (engine, older):
+                k = int(rng.choice([1, 3]))
+                rows = one.found(lat, lng, OFFERS[0], k, features=given).rows
+                many = one.nearest_many([lat], [lng], OFFERS[0], k=k, features=features)
+                assert rows == [row for row in many.row[0].tolist() if row >= 0]
+                held = [one.facts.snapshot.names_of([row])[0] for row in rows]
+                assert len(set(held)) == len(rows)
+                short, _ = one.refused(lat, lng, OFFERS[0], k, features=given)
+                whole, _ = one.refused(
+                    lat, lng, OFFERS[0], k, features=features, quantity=np.int64(1)
+                )  # not put plainly
+                assert short == whole
+            n_found_new += features == ("new",) and len(rows) > 0
+        changed = [_point(rng, f"p{number}") for number in rng.integers(1500, size=rng.integers(1, 40))]
+        changed = list({point["point_ids"]: point for point in changed}.values())
+        changed[0]["features"] = [*changed[0]["features"], f"only:{step}", "new"][: 1 + len(WORDS)]
+        engine.apply({"upsert": {name: [point[name] for point in changed] for name in changed[0]}})
+        if step == 5:
+            older = engine.still()
+    assert n_found_new > 0
+
+
+@pytest.mark.parametrize("features", ["lift", (1,), None, {"lift": 1}, 5])
+def test_nearest__refuses_features_that_are_no_set_of_strings(engines, features):
+    for _ in range(2):  # nothing of the first is kept
+        with pytest.raises(EngineError, match="set of strings"):
+            engines[0].nearest(31.0, 121.0, OFFERS[0], features=features)

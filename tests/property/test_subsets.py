@@ -41,6 +41,7 @@ def _brute(rows, place, offer, k, ask):
     for row in rows:
         if (
             row["offers"] == offer
+            and set(ask["features"]) <= set(row["features"])  # of thousands, before all else is asked of them
             and twins.brute_reason({**row, "suspended": False, "lead_s": 0}, *place, ask, None) == "matched"
         ):
             chord_sq = twins.brute_chord_sq(twins.brute_xyz(row["lat"], row["lng"]), xyz)

@@ -69,6 +69,17 @@ def brute_nearest(rows, lat, lng, offer, k, ask, state):
     return [(chord, number) for chord, _, number in sorted(found)[:k]]
 
 
+def brute_refused(rows, lat, lng, offer, k):
+    """(chord_sq, row number) of the k nearest public rows that have the offer, whatever else fails."""
+    place = brute_xyz(lat, lng)
+    found = [
+        (brute_chord_sq(brute_xyz(row["lat"], row["lng"]), place), row["point_ids"].encode(), number)
+        for number, row in enumerate(rows)
+        if row["offers"] == offer and row["visibility"] == "public"
+    ]
+    return [(chord, number) for chord, _, number in sorted(found)[:k]]
+
+
 def brute_serving(rows, lat, lng, offer):
     place = brute_xyz(lat, lng)
     return [

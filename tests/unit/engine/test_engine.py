@@ -9,10 +9,11 @@ import pytest
 import shapely
 
 import engine as package
-from engine import Engine
+from engine import Engine, queries
 from engine.holidays import parse_holiday_file
 from engine.kernels import matching
 from geo.errors import InvalidLatLngError
+from tests.scale import sized
 
 AT = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 SQUARE = shapely.box(121.4, 31.1, 121.6, 31.3)
@@ -89,9 +90,10 @@ def test_nearest_many__pads_k_beyond_the_answer():
     assert found.point_ids()[0] == ["a", "b", "c", None, None]
 
 
-def test_nearest_many__is_the_same_on_any_number_of_threads():
+def test_nearest_many__is_the_same_on_any_number_of_threads(monkeypatch):
     rng = np.random.default_rng(3)
-    n = 20_000
+    n = sized(20_000, interpreted=400)
+    monkeypatch.setattr(queries, "_QUERIES_A_CHUNK", n // 10)
     engine = Engine.from_columns(
         [str(i) for i in range(n)], ["a/b"] * n, rng.uniform(31, 32, n), rng.uniform(121, 122, n)
     )
@@ -232,8 +234,8 @@ def test_explain__names_twenty_and_counts_the_rest():
     assert told.n_more == 29
 
 
-def test_nearest__finds_the_only_open_point_behind_ten_thousand_closed_ones():
-    n = 10_001
+def test_nearest__finds_the_only_open_point_behind_thousands_of_closed_ones():
+    n = sized(10_001, interpreted=2_001)
     hours = ["off"] * (n - 1) + ["24/7"]
     engine = Engine.from_columns(
         [str(i) for i in range(n)],
@@ -243,7 +245,7 @@ def test_nearest__finds_the_only_open_point_behind_ten_thousand_closed_ones():
         hours=hours,
         timezone="UTC",
     )
-    assert names(engine.nearest(31.0, 121.0, "a/b", at=AT)) == ["10000"]
+    assert names(engine.nearest(31.0, 121.0, "a/b", at=AT)) == [str(n - 1)]
 
 
 def test_nearest_point__asks_nothing_but_visibility():

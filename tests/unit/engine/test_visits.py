@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from engine import Engine, visits
+from tests.scale import sized
 
 OFFERS = ("a/b", "a/c", "no/body")
 
@@ -29,7 +30,7 @@ def _city(rng, n):
 def test_nearest_many__answers_a_large_batch_as_its_pieces(k, is_listed, monkeypatch):
     monkeypatch.setattr(visits, "MANY", 64)
     rng = np.random.default_rng(11)
-    engine = _city(rng, 300)
+    engine = _city(rng, sized(300, interpreted=160))
     if is_listed:
         engine.prepare()
     q = 300

@@ -88,7 +88,7 @@ def change(engine: Engine) -> None:
 def ask_all(engine: Engine) -> None:
     """Ask everything an engine can be asked."""
     rng = np.random.default_rng(1)
-    for q in (0, 1, 600, 5000):
+    for q in (0, 1, 600, 4200):  # the last, to be put in order and asked in chunks
         lat, lng = 31.2 + rng.normal(0, 0.1, q), 121.5 + rng.normal(0, 0.1, q)
         ask_many(engine, lat, lng)
     ask_forms(engine)
@@ -101,6 +101,9 @@ def ask_all(engine: Engine) -> None:
     for name in ids[:: max(1, len(ids) // 3)]:
         if engine.n_rows and _lives(engine, name):
             engine.explain(31.2, 121.5, OFFERS[0], point=name, at=NOW, features=["lift"])
+    for ask in ({}, {"at": NOW, "asked_at": NOW}, {"features": ["lift"]}):
+        found = engine.found(31.2, 121.5, OFFERS[0], k=3, **ask)
+        engine.refused(31.2, 121.5, OFFERS[0], k=3, facts=found.facts, **ask)
     engine.units(), engine.positions(), engine.row_offers(), engine.offers, engine.version
     ask_coverage(engine)
 

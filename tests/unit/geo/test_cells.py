@@ -19,6 +19,7 @@ from geo.cells import (
 from geo.errors import InvalidCellError, InvalidLatLngError, InvalidResolutionError
 from geo.kernels import covers as cover_kernels
 from geo.metric import ecef
+from tests.scale import sized
 
 BEIJING = 31.23, 121.47
 
@@ -71,7 +72,7 @@ def test_parents__refuse_a_finer_resolution():
 
 
 def test_cell_reach__holds_every_place_of_a_cell_at_all_resolutions():
-    lat, lng = sphere(50_000, seed=3)
+    lat, lng = sphere(sized(50_000, interpreted=5_000), seed=3)
     pentagons = [h3.cell_to_latlng(cell) for cell in h3.get_pentagons(15)]
     lat = np.r_[lat, [p[0] for p in pentagons]]
     lng = np.r_[lng, [p[1] for p in pentagons]]
