@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 STAMP := .venv/.installed
 # Those with linli alone or beside packages of the lock; `servers` also needs PostGIS, SedonaDB and DuckDB.
-BENCHMARKS := nearest feasible rare serving single updates load memory growth
+BENCHMARKS := nearest feasible rare serving single updates load memory growth http feed start
 CODE := engine geo service fixtures benchmarks tools tests
 export PYTHONHASHSEED ?= 0
 
@@ -37,10 +37,8 @@ format: $(STAMP) ## Write what `check` asks for, as far as a tool can
 kernels: $(STAMP)
 	@$(PY) -m service.kernels
 
-test: $(STAMP) system kernels ## All tests compiled, then the unit tests interpreted, with their coverage
-	.venv/bin/pytest
-	NUMBA_DISABLE_JIT=1 .venv/bin/coverage run -m pytest -p no:cacheprovider -q $(or $(UNIT),tests/unit)
-	.venv/bin/coverage report
+test: $(STAMP) system kernels ## All tests compiled, and the unit tests of geo and engine interpreted, with their coverage
+	@tools/tests.sh
 
 test-full: export LINLI_TEST_FULL := 1
 test-full: test ## The same with every count whole (`make test` runs a tenth)

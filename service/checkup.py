@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["DEFAULT_COUNTRIES", "BrokenError", "Finding", "check_up"]
+__all__ = ["DEFAULT_COUNTRIES", "BrokenError", "Finding", "check_up", "found"]
 
 DEFAULT_COUNTRIES = ("CN", "KR", "FI")
 _LIBRARIES = ("numpy", "numba", "h3", "shapely", "pyarrow", "pandas", "osmium", "opening-hours-py", "tzdata", "tzfpy")
@@ -54,10 +54,11 @@ def check_up(*, today: dt.date, countries: Sequence[str] = DEFAULT_COUNTRIES) ->
         ("map tags", _tags),
         ("time zones", _zones),
     ]
-    return [_found(name, check) for name, check in checks] + [_calendar(country, today) for country in countries]
+    return [found(name, check) for name, check in checks] + [_calendar(country, today) for country in countries]
 
 
-def _found(name: str, check: Callable[[], str]) -> Finding:
+def found(name: str, check: Callable[[], str]) -> Finding:
+    """Return what a check found: what it raises makes it broken."""
     try:
         return Finding(name, "ok", check())
     except Exception as error:  # noqa: BLE001 - whatever fails is the finding

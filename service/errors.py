@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BadFileError", "ServiceError"]
+__all__ = [
+    "BadFileError",
+    "DeadlineExceededError",
+    "OverloadedError",
+    "ServiceError",
+    "StateConflictError",
+    "StorageUnavailableError",
+    "StoreStateError",
+]
 
 
 class ServiceError(ValueError):
@@ -33,3 +41,23 @@ class BadFileError(ServiceError):
         self.row = row
         self.reason = reason
         super().__init__(f"{file}: {reason}" if row is None else f"{file}, row {row}: {reason}")
+
+
+class StorageUnavailableError(ServiceError):
+    """The database does not answer, or no longer takes writes: nothing is known to be stored."""
+
+
+class StateConflictError(ServiceError):
+    """What is there stands against what was asked for."""
+
+
+class OverloadedError(ServiceError):
+    """More is waiting than can be done in time."""
+
+
+class DeadlineExceededError(ServiceError):
+    """What was asked for was not done in time; a write may still come to be."""
+
+
+class StoreStateError(ServiceError):
+    """A database that this linli cannot start on: in use, of another schema, or none of linli's."""

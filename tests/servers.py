@@ -90,6 +90,19 @@ class ValkeyServer:
         """Connect to it; the caller closes."""
         return redis.Redis(**self._server.connection_kwargs, protocol=2)
 
+    @property
+    def url(self) -> str:
+        """The address as redis-py reads it."""
+        return f"unix://{self._server.unix_socket_path}"
+
+    def pause(self) -> None:
+        """Let it hang: it takes connections and commands, and answers none (SIGSTOP)."""
+        self._server._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._server._process.send_signal(signal.SIGCONT)
+
     def crash(self) -> None:
         """Kill it (SIGKILL)."""
         self._server.terminate()

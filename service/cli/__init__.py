@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from service.cli import coverage, demo, doctor, import_points, match
+from service.cli import backup, coverage, demo, doctor, import_points, key, load, match, migrate, serve
+from service.stopping import end_on_sigterm
 
 __all__ = ["app", "main"]
 
@@ -28,11 +27,14 @@ class _Group(TyperGroup):
 
 
 def _is_told(error: ValueError) -> bool:
-    from engine.errors import EngineError  # it imports the compiler, and errors are rare
-    from geo.errors import GeoError
     from service.errors import ServiceError
 
-    return isinstance(error, ServiceError | EngineError | GeoError)
+    if isinstance(error, ServiceError):
+        return True
+    from engine.errors import EngineError  # it imports the compiler, and errors are rare
+    from geo.errors import GeoError
+
+    return isinstance(error, EngineError | GeoError)
 
 
 app = typer.Typer(
@@ -45,12 +47,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: frames of rich take 0.2 s of 0.3
     context_settings={"max_content_width": 120},
 )
-for _command in (demo, import_points, match, coverage, doctor):
+for _command in (demo, serve, load, key, migrate, backup, import_points, match, coverage, doctor):
     _command.register(app)
 
 
 def main() -> None:
     """Run the command line."""
     # A terminated command ends as an interrupted one: what it had half written is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_on_sigterm()
     app()

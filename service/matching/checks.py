@@ -46,14 +46,14 @@ def check_orders(raw: RawOrders, *, datum: str = "wgs84") -> tuple[Orders, list[
     Parameters
     ----------
     raw
-        What the file holds.
+        What the file holds; orders without a column of ids have none.
     datum
         Datum of its places.
     """
     n = raw.row.size
     faults = Faults(n)
     columns = {name: raw.columns.get(name, pa.nulls(n)) for name in ORDER_COLUMNS}
-    order_id = _ids(columns["order_id"], faults)
+    order_id = _ids(columns["order_id"], faults) if "order_id" in raw.columns else pa.nulls(n, pa.string())
     lat, lng = _places(columns["lat"], columns["lng"], faults)
     offer, offers = _offers(columns["offer"], faults)
     at_ns = as_instants_ns(columns["at"], "at", faults)

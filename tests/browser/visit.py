@@ -4,10 +4,11 @@ from playwright.sync_api import Page, Route
 
 
 class Visit:
-    """An open page with everything it complained about or asked for."""
+    """An open page with everything it complained about, or asked of others than ``allowed``: that is refused."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, *allowed: str) -> None:
         self.page = page
+        self.allowed = ("file:", "data:", *allowed)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         page.on("console", lambda message: self.complaints.append(message.text))
@@ -15,7 +16,7 @@ class Visit:
         page.route("**/*", self._refuse)
 
     def _refuse(self, route: Route) -> None:
-        if route.request.url.startswith(("file:", "data:")):
+        if route.request.url.startswith(self.allowed):
             route.continue_()
         else:
             self.requests.append(route.request.url)

@@ -1,0 +1,1 @@
+"""All facts in one file, and back."""

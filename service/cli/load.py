@@ -1,0 +1,92 @@
+"""``linli load``: a points file into the registry."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.import_points import Datum
+
+if TYPE_CHECKING:
+    from service.points.loading import LoadReport
+    from service.settings import Settings
+
+__all__ = ["register"]
+
+_MOST_TOLD = 20
+_MERCHANT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("load")(load_command)
+
+
+def load_command(
+    points: Annotated[Path, typer.Argument(metavar="POINTS", help="Points file: .parquet, .csv or .geojson.")],
+    merchant: Annotated[str, typer.Option(help="Whose points they are; made and verified where it is missing.")],
+    name: Annotated[str | None, typer.Option(help="Name of a new merchant; its id without.")] = None,
+    datum: Annotated[Datum, typer.Option(help="Datum of the file's places and areas.")] = Datum.wgs84,
+    data: Annotated[Path | None, typer.Option(help="Folder of the SQLite file [linli-data].")] = None,
+    database: Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """
+    Put a points file into the registry, beside a running server too.
+
+    Points that are there alike already are passed over: a load that broke off is started again. Bad rows are named
+    and left out; the exit code is 1 then.
+    """
+    if _MERCHANT.fullmatch(merchant) is None:
+        text = f"must be 2 to 40 of a-z, 0-9 and -, the first no -, got {merchant!r:.60}"
+        raise typer.BadParameter(text, param_hint="--merchant")
+    from service.settings import load_settings
+
+    told = _run(load_settings(data=data, database=database), points, merchant, name, datum)
+    if as_json:
+        bad = [{"row": error.row, "reason": error.reason} for error in told.bad]
+        counts = {"points": told.n_points, "written": told.n_written, "unchanged": told.n_points - told.n_written}
+        typer.echo(json.dumps({"merchant": merchant, "status": told.status, **counts, "bad": bad}, ensure_ascii=False))
+    else:
+        _show(told, merchant)
+    raise typer.Exit(1 if told.bad else 0)
+
+
+def _run(settings: Settings, points: Path, merchant: str, name: str | None, datum: Datum) -> LoadReport:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from service.clock import SystemClock
+    from service.points.loading import load_points
+    from service.store.opening import open_store
+
+    store = open_store(settings, SystemClock())
+    columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            return load_points(
+                store,
+                points,
+                merchant,
+                name=name,
+                datum=datum.value,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    finally:
+        store.close()
+
+
+def _show(told: LoadReport, merchant: str) -> None:
+    made = "made and verified" if told.is_new_merchant else told.status
+    typer.echo(f"merchant {merchant}: {made}")
+    unchanged = told.n_points - told.n_written
+    typer.echo(f"{told.n_points} points: {told.n_written} written, {unchanged} as they were, {len(told.bad)} bad rows")
+    for error in told.bad[:_MOST_TOLD]:
+        typer.echo(f"Left out: {error}", err=True)
+    if len(told.bad) > _MOST_TOLD:
+        typer.echo(f"Left out: {len(told.bad) - _MOST_TOLD} more rows (--json names them all)", err=True)

@@ -1,0 +1,168 @@
+"""``linli serve``: the engine as a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from service.services import Services
+    from service.settings import Settings
+    from service.store.database import Store
+
+__all__ = ["register"]
+
+_DEMO_FOLDER = Path("linli-demo/service")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve")(serve_command)
+
+
+def serve_command(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the SQLite file and of the index's snapshots [linli-data].")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql+psycopg://…, for more than one process; SQLite without.")
+    ] = None,
+    redis: Annotated[str | None, typer.Option(help="redis://…, to wake workers at once and share rate limits.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one [8080].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; more than one needs --database [1].")] = None,
+    proxies: Annotated[
+        str | None, typer.Option(help="Addresses or networks whose X-Forwarded-For counts, comma separated.")
+    ] = None,
+    verify_at_once: Annotated[
+        bool | None, typer.Option("--verify-at-once", help="New merchants are verified: you run linli for yourself.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Serve the demo's data, and print a key and a line to try.")
+    ] = False,
+) -> None:
+    """
+    Serve the registry and the matching over HTTP.
+
+    Without a database of your own everything is in one SQLite file. The first start prints an admin key, once.
+    Every option is also a LINLI_… variable; a misspelt one stops the start. The API is described at /docs.
+    """
+    from service.logs import set_up_logs
+    from service.settings import load_settings
+
+    settings = load_settings(
+        data=data or (_DEMO_FOLDER if demo and database is None else None),
+        database=database,
+        redis=redis,
+        host=host,
+        port=port,
+        workers=workers,
+        proxies=proxies,
+        verify_at_once=verify_at_once,
+    )
+    set_up_logs(settings.server.log_level)
+    _serve(settings, demo=demo)
+
+
+def _serve(settings: Settings, *, demo: bool) -> None:
+    import socket
+
+    from service.kernels import prepare_kernels
+    from service.server import serve
+    from service.store.opening import serving_alone
+
+    prepare_kernels()  # in sight, before anything waits for it
+    listener = _listener(settings.server.host, settings.server.port)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
+    if demo and settings.server.workers > 1:
+        raise typer.BadParameter("the demo is served by one process", param_hint="--workers")
+    if demo:
+        _fill(settings)
+
+    def opened(store: Store) -> None:
+        _tell_first_key(store)
+        typer.echo(f"linli serves on http://{shown}:{port}, its API is described at http://{shown}:{port}/docs")
+
+    def begun(services: Services) -> None:
+        opened(services.store)
+        if demo:
+            _tell_trial(services, f"http://{shown}:{port}")
+
+    if settings.store.database is None:
+        with serving_alone(settings.store.data):
+            serve(settings, listener, begun)
+    elif settings.server.workers == 1:
+        serve(settings, listener, begun)
+    else:
+        _supervise(settings, listener, opened)
+
+
+def _fill(settings: Settings) -> None:
+    from rich.console import Console
+
+    from service.clock import SystemClock
+    from service.demo.serving import fill_demo
+    from service.store.opening import open_store
+
+    store = open_store(settings, SystemClock())
+    try:
+        with Console(stderr=True).status("registering the demo's points") as status:
+            fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
+    finally:
+        store.close()
+
+
+def _tell_trial(services: Services, address: str) -> None:
+    from service.demo.serving import trial_of
+
+    trial = trial_of(services)
+    typer.echo(f"An app's key for the demo: {trial.key}")
+    typer.echo(f"Try:\n  curl -H 'Authorization: Bearer {trial.key}' '{address}{trial.path}'")
+
+
+def _supervise(settings: Settings, listener: socket.socket, opened: Callable[[Store], None]) -> None:
+    from service.clock import SystemClock
+    from service.store.opening import open_store
+    from service.workers import Supervisor, patience_s, worker_starter
+
+    store = open_store(settings, SystemClock())
+    try:
+        opened(store)
+    finally:
+        store.close()
+    supervisor = Supervisor(
+        worker_starter(settings, listener), settings.server.workers, patience_s=patience_s(settings)
+    )
+    raise typer.Exit(supervisor.run(listener.close))
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    import socket
+
+    from service.settings import BadSettingError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        text = f"{host}:{port} cannot be listened on: {error.strerror}; give another --host or --port"
+        raise BadSettingError(text) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _tell_first_key(store: Store) -> None:
+    from service.keys.store import create_key, has_admin
+
+    if store.read_now(has_admin):
+        return
+    key = store.write_now(lambda connection: create_key(connection, scope="admin", label="first"))
+    typer.echo(f"The first admin key, shown this once: {key.secret}")

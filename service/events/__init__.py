@@ -1,0 +1,1 @@
+"""The stream of events: what changed, told as it changes."""

@@ -1,0 +1,91 @@
+"""From rows of the store to the engine's columns."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from service.points.special_days import hours_with_special_days
+from service.store.tables import merchants, offers, points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.store.connections import AnyRow
+
+__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features"]
+
+COLUMNS = (
+    points.c.point_id,
+    points.c.merchant_id,
+    (points.c.revision + merchants.c.revision).label("revision"),
+    offers.c.stock_revision,
+    points.c.lat,
+    points.c.lng,
+    points.c.timezone,
+    points.c.country,
+    points.c.visibility,
+    points.c.features,
+    points.c.special_days,
+    points.c.is_paused,
+    merchants.c.status,
+    offers.c.offer,
+    offers.c.radius_m,
+    offers.c.area,
+    offers.c.hours,
+    offers.c.capacity,
+    offers.c.lead_s,
+    offers.c.is_paused.label("is_offer_paused"),
+)
+"""What the index needs to know of an offer of a point."""
+
+
+def columns_of(rows: Sequence[AnyRow]) -> dict[str, Any]:
+    """Return the columns of `engine.Engine.from_columns` of rows that hold `COLUMNS`."""
+    return {
+        "point_ids": [row.point_id for row in rows],
+        "offers": [row.offer for row in rows],
+        "lat": [row.lat for row in rows],
+        "lng": [row.lng for row in rows],
+        "areas": _areas(rows),
+        "hours": [_hours(row) for row in rows],
+        "timezone": [row.timezone for row in rows],
+        "country": [row.country for row in rows],
+        "capacity": [row.capacity for row in rows],
+        "lead_s": [row.lead_s for row in rows],
+        "features": [{*split_features(row.features), f"merchant:{row.merchant_id}"} for row in rows],
+        "paused": [row.is_paused or row.is_offer_paused for row in rows],
+        "suspended": [row.status != "verified" for row in rows],
+        "visibility": [row.visibility for row in rows],
+    }
+
+
+def _areas(rows: Sequence[AnyRow]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    areas = np.full(len(rows), None, object)
+    areas[:] = [row.radius_m for row in rows]
+    drawn = [number for number, row in enumerate(rows) if row.area is not None]
+    if drawn:
+        # An area that many rows share is one object, which the engine covers once.
+        texts = {rows[number].area for number in drawn}
+        shapes = dict(zip(texts, shapely.from_wkb(list(texts)), strict=True))
+        areas[drawn] = np.array([*(shapes[rows[number].area] for number in drawn), None], object)[:-1]
+    return areas
+
+
+def _hours(row: AnyRow) -> str | None:
+    if row.special_days is None:
+        return row.hours
+    return hours_with_special_days(row.hours, json.loads(row.special_days))
+
+
+def joined_features(features: Sequence[str]) -> str:
+    """Return features as the store keeps them: sorted, each between two semicolons."""
+    return ";" + "".join(f"{feature};" for feature in sorted(set(features)))
+
+
+def split_features(text: str) -> list[str]:
+    """Return the features that `joined_features` joined."""
+    return [feature for feature in text.split(";") if feature]

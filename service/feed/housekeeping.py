@@ -1,0 +1,145 @@
+"""What is done now and then, in a thread of its own: old records go, and the latest instant is kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, cast, delete, select, update
+
+from service.errors import ServiceError
+from service.feed.outbox import prune
+from service.store.tables import idempotency, marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.clock import SystemClock
+    from service.store.connections import ReadConnection, WriteConnection
+    from service.store.database import Store
+
+__all__ = ["Housekeeping", "forget_requests", "keep_mark", "kept_mark"]
+
+_LOG = logging.getLogger(__name__)
+_SECOND_US = 1_000_000
+_KEEP_REQUESTS_S = 86_400
+_A_TRANSACTION = 1_000
+_A_TURN_S = 5.0
+_WRITE_S = 10.0
+
+
+class Housekeeping:
+    """
+    Keeps a store small, and its clock from running back.
+
+    Parameters
+    ----------
+    store
+        Where.
+    clock
+        Whose latest instant is kept.
+    keep_changes_s
+        How long change records are kept.
+    every_s, prune_every_s
+        How often the clock is looked at, and how often old records are.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: SystemClock,
+        *,
+        keep_changes_s: float,
+        every_s: float = 3.0,
+        prune_every_s: float = 60.0,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._keep_changes_s = keep_changes_s
+        self._every_s = every_s
+        self._prune_every_s = prune_every_s
+        self._kept_us = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="linli-keep", daemon=True)
+
+    def start(self) -> None:
+        """Take over the latest instant that the store knows of, then go on in the thread."""
+        self._kept_us = self._store.read_now(kept_mark)
+        self._clock.keep_after(self._kept_us)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; the latest instant is kept first."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+            self._try(self._keep_time)
+
+    def _run(self) -> None:
+        pruned_at = time.monotonic()
+        while not self._ended.wait(self._every_s):
+            self._try(self._keep_time)
+            if time.monotonic() - pruned_at >= self._prune_every_s:
+                self._try(self.prune)
+                pruned_at = time.monotonic()
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except ServiceError as error:
+            _LOG.warning("housekeeping waits: %s", error)
+        except Exception:  # noqa: BLE001 - it must go on at the next turn
+            _LOG.exception("housekeeping failed")
+
+    def _keep_time(self) -> None:
+        latest_us = self._clock.latest_us
+        if latest_us > self._kept_us:
+            self._store.write_now(lambda connection: keep_mark(connection, latest_us), _WRITE_S)
+            self._kept_us = latest_us
+
+    def prune(self) -> None:
+        """Delete what is old, a small transaction at a time, for as long as one turn may last."""
+        until = time.monotonic() + _A_TURN_S
+        now_us = self._clock.now_us()
+        changes_us = now_us - int(self._keep_changes_s * _SECOND_US)
+        requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
+        for work in (
+            lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
+            lambda connection: forget_requests(connection, requests_us),
+        ):
+            while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
+                if self._ended.is_set():
+                    return
+
+
+def kept_mark(connection: ReadConnection) -> int:
+    """Return the latest instant that the store knows of."""
+    return int(connection.value(select(marks.c.value).where(marks.c.name == "clock_us")) or 0)
+
+
+def keep_mark(connection: WriteConnection, at_us: int) -> None:
+    """Let the store know of an instant, if it is later than what it knows."""
+    is_clock = marks.c.name == "clock_us"
+    connection.run(update(marks).where(is_clock, cast(marks.c.value, BigInteger) < at_us).values(value=str(at_us)))
+
+
+def forget_requests(connection: WriteConnection, before_us: int) -> int:
+    """Delete the oldest records of requests that are older than an instant; return how many went."""
+    if not connection.try_lock("requests kept"):
+        return 0
+    table = idempotency.c
+    old = connection.rows(
+        select(table.caller, table.route, table.key)
+        .where(table.created_at < before_us)
+        .order_by(table.created_at)
+        .limit(_A_TRANSACTION)
+    )
+    for caller, route, key in old:
+        connection.run(
+            delete(idempotency).where(
+                table.caller == caller, table.route == route, table.key == key, table.created_at < before_us
+            )
+        )
+    return len(old)

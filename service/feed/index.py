@@ -1,0 +1,245 @@
+"""The index of this process: the engine, and the position of the feed that each of its versions stands for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, bindparam, cast, func, select
+
+from engine import Engine
+from engine.errors import EngineError, UnknownPointError
+from geo.errors import GeoError
+from service.feed.columns import COLUMNS, columns_of
+from service.feed.outbox import START, Position
+from service.store.tables import merchants, offers, points
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from engine.holidays import HolidayFile
+    from service.feed.outbox import Change
+    from service.store.connections import AnyRow, ReadConnection
+
+__all__ = ["IndexView", "LiveIndex", "Revisions", "store_digest"]
+
+Revisions = dict[str, tuple[int, int]]
+"""By point: the revisions of it and its merchant, added; and those of the stock of its offers."""
+
+_LOG = logging.getLogger(__name__)
+_POINTS_A_READ = 500
+_MOST_VERSIONS = 4096
+_MODULUS = 1009  # a sum alone would not see a point too many where another has one revision less
+_NEVER = (-1, 0)
+_ALIVE = points.c.is_deleted.is_(False)
+_ROWS = (
+    select(*COLUMNS)
+    .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
+    .join(offers, points.c.point_id == offers.c.point_id)
+    .where(_ALIVE)
+)
+_SOME = _ROWS.where(points.c.point_id.in_(bindparam("ids", expanding=True))).order_by(points.c.point_id)
+_REVISION = (points.c.revision + merchants.c.revision).label("revision")
+_SOME_STOCK = (
+    select(offers.c.point_id, offers.c.offer, offers.c.capacity, offers.c.stock_revision, _REVISION)
+    .join_from(offers, points, offers.c.point_id == points.c.point_id)
+    .join(merchants, points.c.merchant_id == merchants.c.merchant_id)
+    .where(_ALIVE, offers.c.point_id.in_(bindparam("ids", expanding=True)))
+)
+_OF_MERCHANTS = select(points.c.point_id).where(_ALIVE, points.c.merchant_id.in_(bindparam("ids", expanding=True)))
+
+
+class IndexView:
+    """
+    An engine with the feed's position of each of its versions.
+
+    Attributes
+    ----------
+    engine
+        Answers; changed by the follower alone.
+    """
+
+    def __init__(self, engine: Engine, position: Position) -> None:
+        self.engine = engine
+        self._positions = {engine.version: str(position)}
+
+    def position_of(self, version: int) -> str:
+        """Return the feed's position that a version of the engine stands for."""
+        return self._positions[version]
+
+    def apply(self, changes: dict[str, Any]) -> None:
+        """Change the engine; its new version stands for the position of the last until it is said to be further."""
+        now = self.engine.version
+        self._positions[now + 1] = self._positions[now]
+        self._positions.pop(now + 1 - _MOST_VERSIONS, None)
+        self.engine.apply(changes)
+
+    def advance(self, position: Position) -> None:
+        """Let the current version stand for a later position: it knows all up to there."""
+        self._positions[self.engine.version] = str(position)
+
+
+class LiveIndex:
+    """
+    Keeps an engine equal to the store.
+
+    A change says which point it concerns; what the point is now is read from the store, so that changes that come
+    twice, late or in another order do no harm.
+
+    Parameters
+    ----------
+    extra_days
+        Holidays that an operator adds.
+    """
+
+    def __init__(self, extra_days: HolidayFile | None = None) -> None:
+        self._extra_days = extra_days
+        self.view = IndexView(_engine_of([], extra_days), START)
+        self._revisions: Revisions = {}
+
+    @property
+    def extra_days(self) -> HolidayFile | None:
+        """Holidays that the operator adds."""
+        return self._extra_days
+
+    @property
+    def n_points(self) -> int:
+        """How many points it knows."""
+        return len(self._revisions)
+
+    @property
+    def revisions(self) -> Revisions:
+        """For each point that it knows, the revision of point and merchant, and that of its stock."""
+        return self._revisions
+
+    def restore(self, engine: Engine, revisions: Revisions, position: Position) -> None:
+        """Go on from a snapshot."""
+        self._revisions = revisions
+        self.view = IndexView(engine, position)
+
+    def reload(self, connection: ReadConnection, position: Position) -> None:
+        """Build the index anew from the store."""
+        rows = connection.rows(_ROWS.order_by(points.c.point_id))
+        revisions = _revisions_of(rows)
+        try:
+            view = IndexView(_engine_of(rows, self._extra_days), position)
+        except (EngineError, GeoError):
+            view = IndexView(_engine_of([], self._extra_days), position)
+            _apply_one_by_one(view, rows, [])
+        self.view, self._revisions = view, revisions
+
+    def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
+        """Bring the points that changes concern up to date."""
+        position = changes[-1].position
+        whole = {change.subject for change in changes if change.kind == "point"}
+        owners = {change.subject for change in changes if change.kind == "merchant"}
+        if owners:
+            whole |= {row[0] for row in connection.rows(_OF_MERCHANTS, {"ids": sorted(owners)})}
+        stock = {change.subject for change in changes if change.kind == "stock"} - whole
+        stale: set[str] = set()
+        for ids in _pieces(sorted(stock)):
+            stale |= self._set_stock(connection.rows(_SOME_STOCK, {"ids": ids}))
+        for ids in _pieces(sorted(whole | stale)):
+            self._replace(connection.rows(_SOME, {"ids": ids}), ids)
+        self.view.advance(position)
+
+    def verify(self, connection: ReadConnection) -> bool:
+        """Tell whether the index knows as many points as the store, each of the same revision."""
+        return self.digest() == store_digest(connection)
+
+    def digest(self) -> str:
+        """Return a digest of what the index holds: equal to `store_digest` of the same facts."""
+        totals = [whole + stock for whole, stock in self._revisions.copy().values()]
+        return _digest(len(totals), sum(totals), sum(total * (total % _MODULUS) for total in totals))
+
+    def _replace(self, rows: Sequence[AnyRow], ids: Collection[str]) -> None:
+        alive = _revisions_of(rows)
+        gone = [point_id for point_id in ids if point_id not in alive and point_id in self._revisions]
+        try:
+            self.view.apply(_changes(rows, gone))
+        except (EngineError, GeoError):
+            _apply_one_by_one(self.view, rows, gone)
+        for point_id in gone:
+            del self._revisions[point_id]
+        self._revisions.update(alive)
+
+    def _set_stock(self, rows: Sequence[AnyRow]) -> set[str]:
+        """Set the units left of points that are else as they are known; return those that are not."""
+        stock = _revisions_of(rows)
+        stale = {point_id for point_id, now in stock.items() if self._revisions.get(point_id, _NEVER)[0] != now[0]}
+        known = [row for row in rows if row.point_id not in stale]
+        if not known:
+            return stale
+        try:
+            columns = zip(*((row.point_id, row.offer, row.capacity) for row in known), strict=True)
+            self.view.apply({"capacity": tuple(map(list, columns))})
+        except EngineError:  # one of them is not in the index
+            return set(stock)
+        self._revisions.update(_revisions_of(known))
+        return stale
+
+
+def store_digest(connection: ReadConnection) -> str:
+    """Return the digest of the points in the store, as `LiveIndex.digest`."""
+    of_points = (
+        select(_REVISION, func.sum(offers.c.stock_revision).label("stock"))
+        .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
+        .join(offers, points.c.point_id == offers.c.point_id)
+        .where(_ALIVE)
+        .group_by(points.c.point_id, points.c.revision, merchants.c.revision)
+        .subquery()
+    )
+    total = of_points.c.revision + cast(of_points.c.stock, BigInteger)
+    row = connection.row(select(func.count(), func.sum(total), func.sum(total * (total % _MODULUS))))
+    n_points, totals, products = (0, 0, 0) if row is None else row
+    return _digest(int(n_points), int(totals or 0), int(products or 0))
+
+
+def _revisions_of(rows: Sequence[AnyRow]) -> Revisions:
+    revisions: Revisions = {}
+    for row in rows:
+        _, stock = revisions.get(row.point_id, _NEVER)
+        revisions[row.point_id] = (row.revision, stock + row.stock_revision)
+    return revisions
+
+
+def _digest(*numbers: int) -> str:
+    return hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).hexdigest()
+
+
+def _apply_one_by_one(view: IndexView, rows: Sequence[AnyRow], gone: Iterable[str]) -> None:
+    """Apply what can be applied: one point that the engine refuses does not hold up the others, and is in it no more."""
+    for point_id in gone:
+        _drop(view, point_id)
+    for point_id, own in groupby(rows, attrgetter("point_id")):
+        try:
+            view.apply(_changes(list(own), []))
+        except (EngineError, GeoError) as error:
+            _LOG.critical("point %s cannot be indexed and is left out: %s", point_id, error)
+            _drop(view, point_id)
+
+
+def _drop(view: IndexView, point_id: str) -> None:
+    with contextlib.suppress(UnknownPointError):
+        view.apply({"remove": [point_id]})
+
+
+def _pieces(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + _POINTS_A_READ] for start in range(0, len(ids), _POINTS_A_READ))
+
+
+def _changes(rows: Sequence[AnyRow], gone: list[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if gone:
+        changes["remove"] = gone
+    if rows:
+        changes["upsert"] = columns_of(rows)
+    return changes
+
+
+def _engine_of(rows: Sequence[AnyRow], extra_days: HolidayFile | None) -> Engine:
+    return Engine.from_columns(**columns_of(rows), extra_days=extra_days)

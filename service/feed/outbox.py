@@ -1,0 +1,166 @@
+"""Read the change records in place, none skipped and each in its order."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, delete, literal_column, or_, select, update
+
+from service.errors import ServiceError
+from service.store.tables import changes, marks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.store.connections import ReadConnection, WriteConnection
+
+__all__ = [
+    "START",
+    "BadPositionError",
+    "Change",
+    "Position",
+    "feed_id",
+    "head",
+    "kept_from",
+    "oldest_unread_s",
+    "prune",
+    "read_changes",
+]
+
+_POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_VISIBLE: ColumnElement[int] = literal_column("CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+_NOW_US: dict[bool, ColumnElement[int]] = {
+    True: literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"),
+    False: literal_column("CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"),
+}
+"""The database's clock, by whether it is PostgreSQL."""
+_COLUMNS = (changes.c.tx, changes.c.id, changes.c.kind, changes.c.subject, changes.c.revision, changes.c.merchant_id)
+_PAGE = 2000
+
+
+class BadPositionError(ServiceError):
+    """Text that is no position of a feed."""
+
+
+class Position(NamedTuple):
+    """
+    How far a follower has read: the transaction and the record of it; compared in that order.
+
+    On PostgreSQL the number of a record alone does not do: transactions commit in another order than they number
+    their records, and one that commits late would be passed by.
+    """
+
+    tx: int
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.tx}-{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """
+        Return the position that `str` wrote.
+
+        Raises
+        ------
+        BadPositionError
+            For any other text.
+        """
+        found = _POSITION.fullmatch(text)
+        if found is None:
+            message = f"must be a position such as 0-17, got {text!r:.60}"
+            raise BadPositionError(message)
+        return cls(int(found[1]), int(found[2]))
+
+
+START = Position(0, 0)
+
+
+class Change(NamedTuple):
+    """One change record: something about a subject changed, and this is its revision since."""
+
+    position: Position
+    kind: str
+    subject: str
+    revision: int
+    merchant_id: str | None
+    at_us: int
+
+
+def read_changes(
+    connection: ReadConnection, after: Position, *, limit: int = _PAGE, merchant_id: str | None = None
+) -> list[Change]:
+    """
+    Return the next changes in order.
+
+    Notes
+    -----
+    On PostgreSQL only those of transactions below the oldest that still runs: whatever is to come has a higher
+    number than all that are read, so that nothing can appear behind a position.
+    """
+    later = or_(changes.c.tx > after.tx, and_(changes.c.tx == after.tx, changes.c.id > after.id))
+    if connection.is_postgres:
+        later = and_(changes.c.tx >= after.tx, later, changes.c.tx < _VISIBLE)
+    else:
+        later = changes.c.id > after.id
+    query = select(*_COLUMNS, changes.c.at).where(later).limit(limit)
+    if merchant_id is not None:
+        query = query.where(changes.c.merchant_id == merchant_id)
+    query = query.order_by(changes.c.tx, changes.c.id) if connection.is_postgres else query.order_by(changes.c.id)
+    return [Change(Position(row[0], row[1]), *row[2:]) for row in connection.rows(query)]
+
+
+def head(connection: ReadConnection) -> Position:
+    """Return the position behind the last change that may be read now."""
+    query = select(changes.c.tx, changes.c.id).limit(1)
+    if connection.is_postgres:
+        query = query.where(changes.c.tx < _VISIBLE).order_by(changes.c.tx.desc(), changes.c.id.desc())
+    else:
+        query = query.order_by(changes.c.id.desc())
+    row = connection.row(query)
+    return kept_from(connection) if row is None else Position(row[0], row[1])
+
+
+def oldest_unread_s(connection: ReadConnection, position: Position) -> float | None:
+    """
+    Return how old the first change behind a position is, None where there is none.
+
+    On PostgreSQL there may be some that cannot be read yet, as long as an older transaction runs.
+    """
+    later = or_(changes.c.tx > position.tx, and_(changes.c.tx == position.tx, changes.c.id > position.id))
+    now_us = _NOW_US[connection.is_postgres]
+    row = connection.row(select(changes.c.at, now_us).where(later).order_by(changes.c.tx, changes.c.id).limit(1))
+    return None if row is None else max(0.0, (row[1] - row[0]) / 1e6)
+
+
+def feed_id(connection: ReadConnection) -> str:
+    """Return what tells this feed from every other: a restored database has another."""
+    return str(connection.value(select(marks.c.value).where(marks.c.name == "feed_id")))
+
+
+def kept_from(connection: ReadConnection) -> Position:
+    """Return the first position from which nothing is missing."""
+    return Position.parse(str(connection.value(select(marks.c.value).where(marks.c.name == "kept_from"))))
+
+
+def prune(connection: WriteConnection, before_us: int, *, limit: int = 10_000) -> int:
+    """
+    Delete the oldest changes if they are older than an instant; return how many went.
+
+    At most about ``limit``, and only by one transaction at a time: what is kept never reaches further back again.
+    """
+    if not connection.try_lock("changes kept"):
+        return 0
+    old = select(changes.c.tx, changes.c.id).where(changes.c.at < before_us)
+    if connection.is_postgres:
+        old = old.where(changes.c.tx < _VISIBLE)
+    gone: Sequence[tuple[int, int]] = [
+        (row[0], row[1]) for row in connection.rows(old.order_by(changes.c.tx, changes.c.id).limit(limit))
+    ]
+    if not gone:
+        return 0
+    last = Position(*gone[-1])
+    behind = or_(changes.c.tx < last.tx, and_(changes.c.tx == last.tx, changes.c.id <= last.id))
+    connection.run(update(marks).where(marks.c.name == "kept_from").values(value=str(last)))
+    return connection.run(delete(changes).where(behind))

@@ -1,0 +1,1 @@
+"""The thin outside: HTTP on one side, nouns on the other."""

@@ -1,0 +1,82 @@
+"""The application: services, routes, gate, error table, in one list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from service.audit import routes as audit
+from service.events import routes as events
+from service.http import operation
+from service.http.docs import add_docs, describe
+from service.http.gate import Gate
+from service.http.routing import check_strict, register_problems
+from service.imports import routes as imports
+from service.keys import routes as keys
+from service.matching import routes as matching
+from service.matching.single_route import MATCH, match
+from service.merchants import routes as merchants
+from service.points import change_routes
+from service.points import routes as points
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from service.services import Services
+
+__all__ = ["create_app", "describe_api"]
+
+_ABOUT = (
+    "Which nearby place can really serve this need, here, at this time. Merchants register points and their offers, "
+    "apps ask for a match. `Authorization: Bearer linli_…` on every request; errors are RFC 9457 problems."
+)
+
+
+def create_app(services: Services) -> Gate:
+    """Return the ASGI application over services that are open."""
+    app = _with_routes()
+    app.state.services = services
+    register_problems(app, _routers())
+    add_docs(app, _routers(), matching.BODIES)
+    return Gate(services, _raw_routes(), app)
+
+
+def describe_api() -> dict[str, Any]:
+    """Return the description of every route, as /openapi.json tells it."""
+    return describe(_with_routes(), _routers(), matching.BODIES)
+
+
+def _with_routes() -> FastAPI:
+    app = FastAPI(
+        title="linli 邻里",
+        version="1",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it would repeat a query, and whatever Host the client sent
+    )
+    app.router.redirect_slashes = False  # a path that is not known says nothing about others
+    for router in _routers():
+        check_strict(router)
+        app.include_router(router)
+    return app
+
+
+def _routers() -> list[APIRouter]:
+    return [
+        operation.router,
+        matching.router,
+        merchants.router,
+        points.router,
+        change_routes.router,
+        imports.router,
+        keys.router,
+        audit.router,
+        events.router,
+    ]
+
+
+def _raw_routes() -> dict[tuple[str, str], Any]:
+    return {MATCH: match}

@@ -1,0 +1,130 @@
+"""Idempotency-Key: a request that creates something does so once, however often it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastapi import Response
+from sqlalchemy import insert, select
+
+from service.http.problems import ProblemError
+from service.store.tables import idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastapi import Request
+
+    from service.http.context import RequestContext
+    from service.services import Services
+    from service.store.connections import WriteConnection
+
+__all__ = ["Created", "create_once", "idempotency_key"]
+
+_HEADER = b"idempotency-key"
+_MOST_CHARS = 255
+_running: set[tuple[str, str, str]] = set()
+
+
+@dataclass(frozen=True)
+class Created:
+    """
+    The answer to a request that created something.
+
+    Attributes
+    ----------
+    status, body, headers
+        What is sent.
+    kept_body
+        What a retry is sent, where the answer holds a secret that is kept nowhere.
+    """
+
+    body: bytes
+    status: int = 201
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kept_body: bytes | None = None
+
+
+async def create_once(
+    request: Request,
+    context: RequestContext,
+    services: Services,
+    route: str,
+    create: Callable[[WriteConnection], Created],
+) -> Response:
+    """
+    Create what a request asks for, or answer as the first time.
+
+    The record of it is written in the same transaction, so that both are there or neither is.
+
+    Raises
+    ------
+    ProblemError
+        Without one good key, with a key of another payload, or while the first request is still running.
+    """
+    place = (context.key_holder.key_id, route, idempotency_key(request))
+    payload_digest = hashlib.sha256(await request.body()).hexdigest()
+    if place in _running:
+        text = "the first request with this Idempotency-Key is still running; try again"
+        raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
+    _running.add(place)
+    try:
+        created, is_replay = await services.store.write(
+            lambda connection: _once(connection, place, payload_digest, create), context.deadline
+        )
+    finally:
+        _running.discard(place)
+    headers = {**created.headers, "Idempotency-Replayed": "true"} if is_replay else dict(created.headers)
+    return Response(created.body, created.status, headers, "application/json")
+
+
+def _once(
+    connection: WriteConnection,
+    place: tuple[str, str, str],
+    payload_digest: str,
+    create: Callable[[WriteConnection], Created],
+) -> tuple[Created, bool]:
+    connection.lock("idempotency " + "\n".join(place))
+    caller, route, key = place
+    table = idempotency.c
+    found = connection.row(select(idempotency).where(table.caller == caller, table.route == route, table.key == key))
+    if found is not None:
+        if found.payload_digest != payload_digest:
+            raise ProblemError("idempotency-key-reused", "this Idempotency-Key came with another body before")
+        return Created(found.body, found.status, json.loads(found.headers)), True
+    created = create(connection)
+    connection.run(
+        insert(idempotency),
+        {
+            "caller": caller,
+            "route": route,
+            "key": key,
+            "payload_digest": payload_digest,
+            "status": created.status,
+            "headers": json.dumps(dict(created.headers)),
+            "body": created.body if created.kept_body is None else created.kept_body,
+            "created_at": connection.now_us,
+        },
+    )
+    return created, False
+
+
+def idempotency_key(request: Request) -> str:
+    """
+    Return the Idempotency-Key of a request.
+
+    Raises
+    ------
+    ProblemError
+        Without one good key.
+    """
+    found = [value for name, value in request.scope["headers"] if name == _HEADER]
+    if not found:
+        raise ProblemError("idempotency-key-missing", "send an Idempotency-Key of your own, such as a UUID")
+    key = found[0].decode("latin-1")
+    if len(found) > 1 or not 1 <= len(key) <= _MOST_CHARS or not key.isascii() or not key.isprintable():
+        raise ProblemError("idempotency-key-invalid", "send one Idempotency-Key of 1 to 255 printable ASCII characters")
+    return key

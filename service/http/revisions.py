@@ -1,0 +1,45 @@
+"""ETag and If-Match: who changes something says which revision he has seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+__all__ = ["check_match", "check_no_match", "etag", "is_creation"]
+
+
+def etag(revision: int) -> str:
+    """Return the ETag of a revision."""
+    return f'"{revision}"'
+
+
+def is_creation(request: Request) -> bool:
+    """Tell whether a request is to create: ``If-None-Match: *``."""
+    return request.headers.get("if-none-match") == "*"
+
+
+def check_match(request: Request, revision: int) -> None:
+    """
+    Let a change pass if its If-Match holds this revision.
+
+    Raises
+    ------
+    ProblemError
+        428 where there is no If-Match, 412 where it is of another revision.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted is None:
+        raise ProblemError("precondition-required", "send If-Match with the ETag that you have read")
+    if wanted != "*" and etag(revision) not in [tag.strip() for tag in wanted.split(",")]:
+        text = f"it is at {etag(revision)} now, your If-Match says {wanted:.60}: read it again"
+        raise ProblemError("precondition-failed", text, headers={"ETag": etag(revision)})
+
+
+def check_no_match(request: Request, revision: int | None) -> None:
+    """Let a creation pass if nothing is there; 412 where something is."""
+    if is_creation(request) and revision is not None:
+        raise ProblemError("precondition-failed", "it is there already", headers={"ETag": etag(revision)})

@@ -1,0 +1,1 @@
+"""Bulk upserts: many points in one stream, taken up again where it broke off."""

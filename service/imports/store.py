@@ -1,0 +1,107 @@
+"""Imports in the store: how far each has come, and what it left out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from service.audit.store import record
+from service.http.problems import ProblemError
+from service.imports.rules import without_repeats
+from service.points.store import has_merchant, merchant_lock, write_points
+from service.store.tables import import_errors, imports
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.audit.store import Actor
+    from service.imports.lines import Batch
+    from service.imports.rules import Prepared
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["add_batch", "end_import", "find_import", "import_id_of", "list_errors", "start_import"]
+
+
+def import_id_of(merchant_id: str, key: str) -> str:
+    """Return the id of the import that a merchant names by a key."""
+    digest = hashlib.sha256(f"{merchant_id}\n{key}".encode()).hexdigest()
+    return f"imp_{digest[:24]}"
+
+
+def start_import(connection: WriteConnection, merchant_id: str, import_id: str) -> AnyRow | None:
+    """Return an import, new or as far as it has come; None where there is no such merchant."""
+    merchant_lock(connection, merchant_id)
+    if not has_merchant(connection, merchant_id):
+        return None
+    found = find_import(connection, import_id)
+    if found is not None:
+        return found
+    values = {
+        "import_id": import_id,
+        "merchant_id": merchant_id,
+        "state": "running",
+        "lines_done": 0,
+        "bytes_done": 0,
+        "digest": hashlib.sha256().hexdigest(),
+        "upserted": 0,
+        "rejected": 0,
+        "created_at": connection.now_us,
+        "updated_at": connection.now_us,
+    }
+    connection.run(insert(imports), values)
+    return find_import(connection, import_id)
+
+
+def find_import(connection: ReadConnection, import_id: str) -> AnyRow | None:
+    """Return an import."""
+    return connection.row(select(imports).where(imports.c.import_id == import_id))
+
+
+def add_batch(
+    connection: WriteConnection, actor: Actor, merchant_id: str, import_id: str, batch: Batch, prepared: Prepared
+) -> None:
+    """
+    Store a batch, and how far the import has come with it.
+
+    Raises
+    ------
+    ProblemError
+        If another request goes on with the same import.
+    """
+    merchant_lock(connection, merchant_id)
+    found = find_import(connection, import_id)
+    if found is None or found.lines_done != batch.first - 1:
+        text = "another request with the same Idempotency-Key goes on with this import"
+        raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
+    n_upserted = 0
+    for piece in without_repeats(prepared.facts):
+        n_upserted += write_points(connection, merchant_id, piece, skips_same=True)
+    if prepared.bad:
+        connection.run(insert(import_errors), [{"import_id": import_id, **bad._asdict()} for bad in prepared.bad])
+    progress = {
+        "lines_done": batch.last,
+        "bytes_done": batch.n_bytes,
+        "digest": batch.digest,
+        "upserted": found.upserted + n_upserted,
+        "rejected": found.rejected + len(prepared.bad),
+        "updated_at": connection.now_us,
+    }
+    connection.run(update(imports).where(imports.c.import_id == import_id).values(progress))
+    lines = f"{batch.first}-{batch.last}"
+    record(connection, actor, "point.import", import_id, merchant_id, lines=lines, upserted=n_upserted)
+
+
+def end_import(connection: WriteConnection, merchant_id: str, import_id: str) -> AnyRow | None:
+    """Note that an import has come to its end; return it."""
+    merchant_lock(connection, merchant_id)
+    values = {"state": "done", "updated_at": connection.now_us}
+    connection.run(update(imports).where(imports.c.import_id == import_id, imports.c.state != "done").values(values))
+    return find_import(connection, import_id)
+
+
+def list_errors(connection: ReadConnection, import_id: str, *, after: int = 0, limit: int = 100) -> Sequence[AnyRow]:
+    """Return the lines that an import left out, in their order."""
+    of_import = (import_errors.c.import_id == import_id, import_errors.c.line > after)
+    return connection.rows(select(import_errors).where(*of_import).order_by(import_errors.c.line).limit(limit))

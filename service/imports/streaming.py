@@ -1,0 +1,154 @@
+"""An import as it comes: read, checked in a thread, stored batch by batch, no more ahead than one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
+
+from service.http.access import not_found
+from service.http.problems import ProblemError
+from service.imports.lines import LineCutter
+from service.imports.rules import prepare
+from service.imports.store import add_batch, end_import, start_import
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.audit.store import Actor
+    from service.deadlines import Deadline
+    from service.imports.lines import Batch
+    from service.services import Services
+    from service.store.connections import AnyRow
+
+__all__ = ["MAX_LINES", "import_stream"]
+
+MAX_LINES = 1_000_000
+_running: set[str] = set()
+
+
+async def import_stream(
+    services: Services,
+    stream: AsyncIterator[bytes],
+    merchant_id: str,
+    import_id: str,
+    *,
+    actor: Actor,
+    deadline: Deadline,
+) -> dict[str, int]:
+    """
+    Store what a stream holds, from where an earlier one of the same import broke off.
+
+    Returns
+    -------
+    dict
+        How often something stood in for what a line left out.
+
+    Raises
+    ------
+    ProblemError
+        If there is no such merchant, the same import runs already, what was done of it begins otherwise, or it is
+        too long.
+    """
+    if import_id in _running:
+        text = "the first request with this Idempotency-Key is still running; try again"
+        raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
+    _running.add(import_id)
+    try:
+        return await _Import(services, merchant_id, import_id, actor, deadline).run(stream)
+    except ClientDisconnect as error:
+        raise ProblemError("bad-request", "the stream broke off; send it again with the same key") from error
+    finally:
+        _running.discard(import_id)
+
+
+class _Import:
+    """One import of one request."""
+
+    def __init__(self, services: Services, merchant_id: str, import_id: str, actor: Actor, deadline: Deadline) -> None:
+        self._services = services
+        self._merchant_id = merchant_id
+        self._import_id = import_id
+        self._actor = actor
+        self._deadline = deadline
+        self._filled: Counter[str] = Counter()
+        self._storing: asyncio.Task[None] | None = None
+
+    async def run(self, stream: AsyncIterator[bytes]) -> dict[str, int]:
+        """Take the whole stream."""
+        merchant_id, import_id, write = self._merchant_id, self._import_id, self._services.store.write
+        row = await write(lambda connection: start_import(connection, merchant_id, import_id), self._deadline)
+        if row is None:
+            raise not_found()
+        try:
+            async for batch in _batches(stream, row):
+                await self._take(batch)
+            await self._stored()
+        finally:
+            await self._let_end()
+        if row.state != "done":
+            await write(lambda connection: end_import(connection, merchant_id, import_id), self._deadline)
+        return dict(self._filled)
+
+    async def _take(self, batch: Batch) -> None:
+        if batch.last > MAX_LINES:
+            text = f"at most {MAX_LINES} lines are taken in one import; the lines before {batch.first} are stored"
+            raise ProblemError("batch-too-large", text)
+        # While a thread reads this batch, the one before it is stored.
+        prepared = await asyncio.to_thread(prepare, batch, self._merchant_id, self._services.norms)
+        self._filled += prepared.filled
+        await self._stored()
+        merchant_id, import_id, actor = self._merchant_id, self._import_id, self._actor
+        self._storing = asyncio.create_task(
+            self._services.store.write(
+                lambda connection: add_batch(connection, actor, merchant_id, import_id, batch, prepared),
+                self._deadline,
+            )
+        )
+
+    async def _stored(self) -> None:
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            await storing
+
+    async def _let_end(self) -> None:
+        """Wait for the batch that is being stored, where the import ends early."""
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            with contextlib.suppress(Exception):
+                await storing
+
+
+async def _batches(stream: AsyncIterator[bytes], row: AnyRow) -> AsyncIterator[Batch]:
+    """Yield the batches of a stream behind what is done of it."""
+    cutter = LineCutter(row.lines_done, row.bytes_done)
+    is_known = row.bytes_done == 0
+    async for block in stream:
+        rest = block
+        if cutter.n_to_pass:
+            rest = cutter.pass_over(block)
+        if not is_known and not cutter.n_to_pass:
+            _check_same(cutter, row)
+            is_known = True
+        if rest:
+            if row.state == "done":
+                raise _reused("it holds more than the one that this Idempotency-Key came with before")
+            for batch in cutter.feed(rest):
+                yield batch
+    if cutter.n_to_pass:
+        raise _reused("it holds less than the one that this Idempotency-Key came with before")
+    for batch in cutter.end():
+        yield batch
+
+
+def _check_same(cutter: LineCutter, row: AnyRow) -> None:
+    if cutter.digest != row.digest:
+        text = f"its first {row.lines_done} lines are not those that this Idempotency-Key came with before"
+        raise _reused(text)
+
+
+def _reused(reason: str) -> ProblemError:
+    return ProblemError("idempotency-key-reused", f"{reason}; give a new one for another file")

@@ -1,0 +1,1 @@
+"""API keys: what they look like, who holds them, what they may."""

@@ -1,0 +1,92 @@
+"""The keys as this process knows them: all that live, followed by the feed, so that none is looked up in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from service.keys.formats import key_digest
+from service.store.tables import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.feed.outbox import Change, Position
+    from service.store.connections import AnyRow, ReadConnection
+
+__all__ = ["Caller", "KeyRing"]
+
+_LIVE = select(keys).where(keys.c.revoked_at.is_(None))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """
+    Who asks.
+
+    Attributes
+    ----------
+    key_id
+        The key's name, which is no secret.
+    scope
+        Of `service.keys.formats.SCOPES`.
+    merchant_id
+        Whose key it is; None for those of no merchant.
+    rate
+        Requests a second, None for the default.
+    expires_us
+        When it ends, None for never.
+    """
+
+    key_id: str
+    scope: str
+    merchant_id: str | None
+    rate: int | None
+    expires_us: int | None
+
+
+class KeyRing:
+    """All keys that are not revoked, by digest."""
+
+    def __init__(self) -> None:
+        self._callers: dict[str, Caller] = {}
+        self._key_ids: frozenset[str] = frozenset()
+
+    def caller_of(self, key: str, now_us: int) -> Caller | None:
+        """Return who holds a key, None if nobody does any more."""
+        caller = self._callers.get(key_digest(key))
+        if caller is None or (caller.expires_us is not None and caller.expires_us <= now_us):
+            return None
+        return caller
+
+    def knows(self, digest: str) -> bool:
+        """Tell whether a key of this digest lives, as far as this process knows."""
+        return digest in self._callers
+
+    def reload(self, connection: ReadConnection, position: Position) -> None:
+        """Read all keys."""
+        self._read(connection)
+
+    def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
+        """Read all keys again where one has changed: there are few, and it is seldom."""
+        if any(change.kind == "key" for change in changes):
+            self._read(connection)
+
+    def _read(self, connection: ReadConnection) -> None:
+        self._callers = {row.digest: _caller(row) for row in connection.rows(_LIVE)}
+        self._key_ids = frozenset(caller.key_id for caller in self._callers.values())
+
+    def verify(self, connection: ReadConnection) -> bool:
+        """Tell whether the keys that live are those that are known: a revoked one among them would still open."""
+        return {row.digest: _caller(row) for row in connection.rows(_LIVE)} == self._callers
+
+    def still_holds(self, caller: Caller, now_us: int) -> bool:
+        """Tell whether a caller's key still lives, for what goes on after it was let in."""
+        is_over = caller.expires_us is not None and caller.expires_us <= now_us
+        return not is_over and caller.key_id in self._key_ids
+
+
+def _caller(row: AnyRow) -> Caller:
+    return Caller(row.key_id, row.scope, row.merchant_id, row.rate, row.expires_at)

@@ -1,0 +1,115 @@
+"""Keys in the store."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, or_, select, update
+
+from service.audit.store import COMMAND, record
+from service.errors import StateConflictError
+from service.keys.formats import key_digest, new_key
+from service.store.tables import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.audit.store import Actor
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["LIVE_KEYS_A_MERCHANT", "NewKey", "create_key", "find_key", "has_admin", "list_keys", "revoke_key"]
+
+
+LIVE_KEYS_A_MERCHANT = 100
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key as it is shown once: ``secret`` is kept nowhere, ``row`` is what is kept."""
+
+    row: AnyRow
+    secret: str
+
+
+def create_key(
+    connection: WriteConnection,
+    *,
+    scope: str,
+    label: str,
+    merchant_id: str | None = None,
+    rate: int | None = None,
+    expires_us: int | None = None,
+    actor: Actor = COMMAND,
+) -> NewKey:
+    """
+    Make a key.
+
+    Raises
+    ------
+    StateConflictError
+        If its merchant has as many as there may be.
+    """
+    if merchant_id is not None:
+        connection.lock(f"merchant {merchant_id}")
+        _check_room(connection, merchant_id)
+    secret, key_id = new_key(scope), f"key_{secrets.token_hex(8)}"
+    connection.lock(f"key {key_id}")
+    values = {
+        "key_id": key_id,
+        "digest": key_digest(secret),
+        "scope": scope,
+        "merchant_id": merchant_id,
+        "label": label,
+        "rate": rate,
+        "created_at": connection.now_us,
+        "expires_at": expires_us,
+        "revoked_at": None,
+    }
+    connection.run(insert(keys), values)
+    connection.record_change("key", key_id, 1, merchant_id)
+    record(connection, actor, "key.create", key_id, merchant_id, scope=scope)
+    return NewKey(connection.rows(select(keys).where(keys.c.key_id == key_id))[0], secret)
+
+
+def revoke_key(
+    connection: WriteConnection, key_id: str, merchant_id: str | None = None, actor: Actor = COMMAND
+) -> AnyRow | None:
+    """Revoke a key, of one merchant's if given, and return it, None if there is none; once more changes nothing."""
+    connection.lock(f"key {key_id}")
+    row = find_key(connection, key_id, merchant_id)
+    if row is not None and row.revoked_at is None:
+        connection.run(update(keys).where(keys.c.key_id == key_id).values(revoked_at=connection.now_us))
+        connection.record_change("key", key_id, 2, row.merchant_id)
+        record(connection, actor, "key.revoke", key_id, row.merchant_id, scope=row.scope)
+    return find_key(connection, key_id, merchant_id)
+
+
+def find_key(connection: ReadConnection, key_id: str, merchant_id: str | None = None) -> AnyRow | None:
+    """Return a key, of one merchant's if given."""
+    query = select(keys).where(keys.c.key_id == key_id)
+    return connection.row(query if merchant_id is None else query.where(keys.c.merchant_id == merchant_id))
+
+
+def list_keys(
+    connection: ReadConnection, *, after: str = "", limit: int = 100, merchant_id: str | None = None
+) -> Sequence[AnyRow]:
+    """Return keys by name, revoked ones too."""
+    query = select(keys).where(keys.c.key_id > after).order_by(keys.c.key_id).limit(limit)
+    return connection.rows(query if merchant_id is None else query.where(keys.c.merchant_id == merchant_id))
+
+
+def has_admin(connection: ReadConnection) -> bool:
+    """Tell whether any admin key lives."""
+    query = select(keys.c.key_id).where(keys.c.scope == "admin", keys.c.revoked_at.is_(None)).limit(1)
+    return connection.row(query) is not None
+
+
+def _check_room(connection: WriteConnection, merchant_id: str) -> None:
+    lasts = or_(keys.c.expires_at.is_(None), keys.c.expires_at > connection.now_us)
+    query = select(func.count()).select_from(keys).where(keys.c.merchant_id == merchant_id)
+    query = query.where(keys.c.revoked_at.is_(None), lasts)
+    if connection.value(query) >= LIVE_KEYS_A_MERCHANT:
+        text = f"the merchant has {LIVE_KEYS_A_MERCHANT} keys that live, as many as there may be: revoke one"
+        raise StateConflictError(text)

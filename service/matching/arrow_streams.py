@@ -1,0 +1,161 @@
+"""Read an Arrow IPC stream that a stranger sent: no more rows, columns, kinds and bytes than were asked for."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.http.problems import ProblemError, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["COLUMNS", "MAX_PLACES", "read_places"]
+
+MAX_PLACES = 20_000
+_MAX_BATCHES = 1_000
+_MAX_CHARS = 1_000
+_REQUIRED = ("lat", "lng", "offer")
+_HEADER_TYPE, _HEADER = 1, 2  # fields of Message, in Arrow's Message.fbs
+_DATA = 1  # of DictionaryBatch
+_COMPRESSION = 3  # of RecordBatch
+_DICTIONARY_BATCH = 2  # of the union MessageHeader
+_CARRIES_DATA = {"record batch", "dictionary"}
+
+
+def _is_number(kind: Any) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(plain) or pa.types.is_large_string(plain)
+
+
+def _is_instant(kind: Any) -> bool:
+    return _is_text(kind) or (pa.types.is_timestamp(kind) and kind.tz is not None)
+
+
+def _is_texts(kind: Any) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    plain = is_list and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))
+    return plain or _is_text(kind)
+
+
+def _nothing_or(is_kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda kind: pa.types.is_null(kind) or is_kind(kind)
+
+
+COLUMNS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "lat": (_is_number, "numbers"),
+    "lng": (_is_number, "numbers"),
+    "offer": (_is_text, "text, plain or dictionary-encoded"),
+    "at": (_nothing_or(_is_instant), "timestamps with a time zone, or text with an offset"),
+    "quantity": (_nothing_or(pa.types.is_integer), "whole numbers"),
+    "features": (_nothing_or(_is_texts), "lists of text, or text with ; between keys"),
+}
+"""The columns that are taken, and of which kinds: others may hold in a few bytes what fills the memory once it is read."""
+
+
+def read_places(body: bytes) -> dict[str, pa.Array[Any]]:
+    """
+    Return the columns of a stream, each in one piece.
+
+    Raises
+    ------
+    ProblemError
+        For a body that is no such stream, is compressed, holds too much or other columns than are taken.
+    """
+    buffer = pa.py_buffer(body)
+    try:
+        _refuse_compressed(buffer)
+        with pa.ipc.open_stream(buffer) as stream:
+            _check_schema(stream.schema)
+            table = pa.Table.from_batches(_batches(stream), schema=stream.schema).combine_chunks()
+        return {name: _whole(table[name], name) for name in table.column_names}
+    except ProblemError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, struct.error, IndexError) as error:
+        raise _bad("/", f"must be an Arrow IPC stream: {str(error).partition(chr(10))[0]:.200}") from error
+
+
+def _refuse_compressed(buffer: pa.Buffer) -> None:
+    # A compressed buffer says itself how long it will be, and would be given the memory.
+    for message in pa.ipc.MessageReader.open_stream(buffer):
+        if message.type in _CARRIES_DATA and _is_compressed(message.metadata.to_pybytes()):
+            raise ProblemError("unsupported-encoding", "send Arrow buffers as they are, not compressed")
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Read the flatbuffer of a message: whether its batch names a compression."""
+    message = struct.unpack_from("<I", metadata, 0)[0]
+    header, kind = _field(metadata, message, _HEADER), _field(metadata, message, _HEADER_TYPE)
+    if header is None or kind is None:
+        return False
+    batch = _followed(metadata, header)
+    if metadata[kind] == _DICTIONARY_BATCH:
+        data = _field(metadata, batch, _DATA)
+        if data is None:
+            return False
+        batch = _followed(metadata, data)
+    return _field(metadata, batch, _COMPRESSION) is not None
+
+
+def _followed(data: bytes, at: int) -> int:
+    return at + int(struct.unpack_from("<I", data, at)[0])
+
+
+def _field(data: bytes, table: int, number: int) -> int | None:
+    """Return where a field of a flatbuffer's table stands, None where it is left out."""
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    if 4 + 2 * number >= struct.unpack_from("<H", data, vtable)[0]:
+        return None
+    offset = int(struct.unpack_from("<H", data, vtable + 4 + 2 * number)[0])
+    return table + offset if offset else None
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    for name in _REQUIRED:
+        if name not in schema.names:
+            raise _bad(name, "must be there")
+    for name in schema.names:
+        if name not in COLUMNS:
+            raise _bad(name[:60], f"is no column that is taken; those are {', '.join(COLUMNS)}")
+        if schema.names.count(name) > 1:
+            raise _bad(name, "is there twice, must be once")
+        is_kind, expected = COLUMNS[name]
+        kind = schema.field(name).type
+        if not is_kind(kind):
+            raise _bad(name, f"must be {expected}, got {kind!s:.60}")
+
+
+def _batches(stream: Any) -> list[pa.RecordBatch]:
+    batches: list[pa.RecordBatch] = []
+    n_rows = 0
+    for batch in stream:
+        n_rows += batch.num_rows
+        if n_rows > MAX_PLACES:
+            raise ProblemError("batch-too-large", f"at most {MAX_PLACES} places are taken, got more; split it")
+        if len(batches) == _MAX_BATCHES:
+            raise ProblemError("batch-too-large", f"at most {_MAX_BATCHES} record batches are taken, got more")
+        batch.validate(full=True)
+        batches.append(batch)
+    return batches
+
+
+def _whole(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
+    array: Any = column.chunk(0) if column.num_chunks else pa.nulls(0, column.type)
+    if pa.types.is_dictionary(array.type):
+        # One long text of a dictionary may stand in every row.
+        longest = pc.max(pc.binary_length(array.dictionary)).as_py() or 0
+        if longest > _MAX_CHARS:
+            raise _bad(name, f"must have at most {_MAX_CHARS} bytes in each text of its dictionary, got {longest}")
+    whole: pa.Array[Any] = array
+    return whole
+
+
+def _bad(where: str, reason: str) -> ProblemError:
+    return ProblemError("validation", f"{where} {reason}", (Trouble(where, reason),))

@@ -1,0 +1,210 @@
+"""What an app asks: one place, one offer, one time, read strictly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from geo.datums import DATUMS, convert_datum
+from geo.errors import InvalidLatLngError
+from geo.places import check_latlng
+from service.clock import from_us
+from service.http.problems import ProblemError, Trouble, as_problem
+from service.http.query_text import instant, latlng, number, read_query, required, whole
+from service.matching.parameters import (
+    DAYS_AHEAD,
+    FEATURE,
+    MAX_DISTANCE_M,
+    MAX_FEATURES,
+    MAX_K,
+    MAX_QUANTITY,
+    NAMES,
+    OWN_DATUM,
+    UNKNOWN_HOURS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.services import Services
+
+__all__ = [
+    "Ask",
+    "check_datum",
+    "check_limit",
+    "check_offer",
+    "check_span",
+    "check_unknown_hours",
+    "features_of",
+    "now_of",
+    "place_in_wgs84",
+    "read_ask",
+    "times_of",
+]
+
+_FEATURE = re.compile(FEATURE)
+_PAST = dt.timedelta(seconds=60)  # clocks of apps run late
+_AHEAD = dt.timedelta(days=DAYS_AHEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """
+    A question.
+
+    Attributes
+    ----------
+    lat, lng
+        Degrees, WGS 84.
+    offer
+        One that has a norm.
+    at, asked_at
+        When it is wanted, and now.
+    quantity, k, max_distance_m, features, unknown_hours
+        As of `engine.Engine.nearest`.
+    datum
+        In which places are told.
+    """
+
+    lat: float
+    lng: float
+    offer: str
+    at: dt.datetime
+    asked_at: dt.datetime
+    quantity: int = 1
+    k: int = 1
+    max_distance_m: float | None = None
+    features: tuple[str, ...] = ()
+    unknown_hours: str = "refuse"
+    datum: str = OWN_DATUM
+
+    def terms(self) -> dict[str, Any]:
+        """Return the engine's arguments beside place, offer and k."""
+        terms: dict[str, Any] = {
+            "at": self.at,
+            "asked_at": self.asked_at,
+            "quantity": self.quantity,
+            "max_distance_m": self.max_distance_m,
+            "unknown_hours": self.unknown_hours,
+        }
+        if self.features:
+            terms["features"] = self.features
+        return terms
+
+
+def read_ask(raw: bytes, services: Services, *, also: frozenset[str] = frozenset()) -> tuple[Ask, Mapping[str, str]]:
+    """
+    Return the question of a query string, and all its parameters.
+
+    Raises
+    ------
+    ProblemError
+        For what is missing, unknown, there twice, or no value that can be taken.
+    """
+    found = read_query(raw, NAMES | also if also else NAMES)
+    required(found, "lat", "lng", "offer")
+    lat, lng = latlng(found["lat"], found["lng"])
+    datum = found.get("datum", OWN_DATUM)
+    if datum != OWN_DATUM:
+        lat, lng = place_in_wgs84(lat, lng, datum)
+    check_offer(services, found["offer"])
+    at, asked_at = times_of(now_of(services), instant(found["at"], "at") if "at" in found else None)
+    unknown_hours = check_unknown_hours(found.get("unknown_hours", "refuse"))
+    limit = found.get("max_distance_m")
+    ask = Ask(
+        lat,
+        lng,
+        found["offer"],
+        at,
+        asked_at,
+        whole(found["quantity"], "quantity", 1, MAX_QUANTITY) if "quantity" in found else 1,
+        whole(found["k"], "k", 1, MAX_K) if "k" in found else 1,
+        None if limit is None else check_limit(number(limit, "max_distance_m")),
+        _features_asked(found),
+        unknown_hours,
+        datum,
+    )
+    return ask, found
+
+
+def check_offer(services: Services, offer: str, where: str = "offer") -> None:
+    """Refuse an offer that no norm knows: nobody could have it, and a misspelling must not read as "nobody near"."""
+    if offer not in services.norms.by_offer:
+        raise _bad(where, f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
+
+
+def check_limit(limit: float, where: str = "max_distance_m") -> float:
+    """Refuse a limit below nothing or beyond the earth."""
+    if not 0.0 <= limit <= MAX_DISTANCE_M:
+        raise _bad(where, f"must be from 0 to {MAX_DISTANCE_M:.0f}, got {limit!r:.40}")
+    return limit
+
+
+def now_of(services: Services) -> dt.datetime:
+    """Return the instant at which questions that are read now were asked."""
+    return from_us(services.clock.now_us())
+
+
+def times_of(now: dt.datetime, at: dt.datetime | None, where: str = "at") -> tuple[dt.datetime, dt.datetime]:
+    """Return when it is wanted and when it was asked: both now, where nobody says for when."""
+    if at is None:
+        return now, now
+    at = at.astimezone(dt.UTC)
+    check_span(at, now, where)
+    return at, min(now, at)
+
+
+def check_span(at: dt.datetime, now: dt.datetime, where: str) -> None:
+    """Refuse a time that is over, or farther ahead than hours are known."""
+    if at < now - _PAST:
+        raise _bad(where, f"must not lie in the past, got {at.isoformat()}; it is {now.isoformat(timespec='seconds')}")
+    if at > now + _AHEAD:
+        raise _bad(where, f"must lie within {_AHEAD.days} days, got {at.isoformat()}")
+
+
+def check_unknown_hours(value: str) -> str:
+    """Refuse what is no way to treat unknown hours."""
+    if value not in UNKNOWN_HOURS:
+        raise _bad("unknown_hours", f"must be refuse or allow, got {value!r:.40}")
+    return value
+
+
+def check_datum(datum: str) -> str:
+    """Refuse what is no datum."""
+    if datum not in DATUMS:
+        raise _bad("datum", f"must be one of {', '.join(DATUMS)}, got {datum!r:.40}")
+    return datum
+
+
+def _features_asked(found: Mapping[str, str]) -> tuple[str, ...]:
+    features = found["features"].split(",") if "features" in found else []
+    features += [f"{name}:{found[name]}" for name in ("brand", "merchant") if name in found]
+    return features_of(features) if features else ()
+
+
+def features_of(features: list[str], where: str = "features") -> tuple[str, ...]:
+    """Return features, each once, refusing what can be none."""
+    if len(features) > MAX_FEATURES:
+        raise _bad(where, f"must be at most {MAX_FEATURES}, got {len(features)}")
+    for feature in features:
+        if _FEATURE.fullmatch(feature) is None:
+            raise _bad(where, f"must be keys such as lift or brand:corner, separated by commas, got {feature!r:.60}")
+    return tuple(dict.fromkeys(features))
+
+
+def place_in_wgs84(lat: float, lng: float, datum: str, where: str = "") -> tuple[float, float]:
+    """Return a place in WGS 84, refusing one that is not on the earth."""
+    try:
+        check_latlng(lat, lng)
+    except InvalidLatLngError as error:
+        raise as_problem(error, f"{where}/{error.argument}" if where else None) or error from error
+    if check_datum(datum) == OWN_DATUM:
+        return lat, lng
+    converted: tuple[Any, Any] = convert_datum(lat, lng, source=datum, target=OWN_DATUM)
+    return float(converted[0]), float(converted[1])
+
+
+def _bad(where: str, reason: str) -> ProblemError:
+    return ProblemError("validation", f"{where} {reason}", (Trouble(where, reason),))

@@ -1,0 +1,78 @@
+"""Why this point and not a nearer one, for the one who asks: an app learns codes, a merchant all about own points."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UnknownPointError
+from service.http.access import not_found, owner_of
+from service.matching.own_points import about_own
+from service.matching.replies import index_of
+from service.matching.store import find_offer
+
+if TYPE_CHECKING:
+    from engine import Engine, Explanation, Match, Refusal
+    from service.http.context import RequestContext
+    from service.matching.asks import Ask
+    from service.services import Services
+    from service.store.connections import AnyRow
+
+__all__ = ["explain_to"]
+
+_MAY_ASK = {"admin", "merchant"}
+
+
+async def explain_to(services: Services, context: RequestContext, ask: Ask, point_id: str | None) -> dict[str, Any]:
+    """
+    Return why a match is as it is, as far as the caller may know.
+
+    Raises
+    ------
+    ProblemError
+        not-found for a point that is not the caller's, or is not there.
+    """
+    stored = None if point_id is None else await _own_point(services, context, ask.offer, point_id)
+    return await asyncio.to_thread(_explained, services, ask, stored)
+
+
+async def _own_point(services: Services, context: RequestContext, offer: str, point_id: str) -> AnyRow:
+    owner = owner_of(context)
+    row = None
+    if context.key_holder.scope in _MAY_ASK:
+        row = await services.store.read(
+            lambda connection: find_offer(connection, point_id, offer, owner), context.deadline
+        )
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _explained(services: Services, ask: Ask, stored: AnyRow | None) -> dict[str, Any]:
+    view = services.index.view
+    engine = view.engine.still()
+    told = _told(engine, ask, None if stored is None else stored.point_id)
+    return {
+        "match": None if told.match is None else _matched(told.match),
+        "nearer": [_coded(one) for one in told.nearer],
+        "n_more": told.n_more,
+        "point": None if stored is None else about_own(ask, told.point, stored, services.index.extra_days),
+        "at": ask.at,
+        "asked_at": ask.asked_at,
+        "index": index_of(services, view.position_of(engine.version)),
+    }
+
+
+def _told(engine: Engine, ask: Ask, point_id: str | None) -> Explanation:
+    try:
+        return engine.explain(ask.lat, ask.lng, ask.offer, point=point_id, **ask.terms())
+    except UnknownPointError:  # stored, and not yet in this version, or without any offer
+        return engine.explain(ask.lat, ask.lng, ask.offer, **ask.terms())
+
+
+def _matched(match: Match) -> dict[str, Any]:
+    return {"point_id": match.point_id, "distance_m": match.distance_m, "reason": "matched"}
+
+
+def _coded(refusal: Refusal) -> dict[str, Any]:
+    return {"point_id": refusal.point_id, "distance_m": refusal.distance_m, "reason": refusal.reason}

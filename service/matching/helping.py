@@ -1,0 +1,105 @@
+"""When nobody can serve: the nearest that were refused, when the next one opens, and what would help."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from service.matching.parameters import DAYS_AHEAD
+
+if TYPE_CHECKING:
+    from engine import Engine, Refused, RowFacts
+    from service.matching.asks import Ask
+    from service.services import Services
+
+__all__ = ["nobody"]
+
+_LOOKED_AT = 20
+_TRIES = 4
+_NOT_YET = {"closed", "too_soon"}
+_MINUTE = dt.timedelta(minutes=1)
+_AHEAD = dt.timedelta(days=DAYS_AHEAD) - _MINUTE
+
+
+def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
+    """
+    Return what is told where nobody can serve.
+
+    ``refused`` holds the nearest point of each reason among the nearest that have the offer; what ``would_help`` was
+    asked of the index as a question of its own, so that each of it is true. ``engine`` is a still one: all of it is
+    about one version.
+    """
+    refused, facts = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
+    first: dict[str, Refused] = {}
+    for one in refused:
+        first.setdefault(one.reason, one)
+    not_yet = [one.row for one in refused if one.reason in _NOT_YET]
+    opens = {row: _opens_at(facts, row, ask, dt.timedelta()) for row in not_yet}
+    return {
+        "reason": refused[0].reason if refused else "no_offer",
+        "refused": [
+            {
+                "point_id": one.point_id,
+                "distance_m": one.distance_m,
+                "reason": one.reason,
+                "next_open_at": opens.get(one.row),
+            }
+            for one in first.values()
+        ],
+        "next_open_at": min((at for at in opens.values() if at is not None), default=None),
+        "would_help": {
+            "later": _later(engine, ask, [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]),
+            "farther": _farther(engine, ask),
+            "other_modes": _other_modes(services, engine, ask),
+        },
+    }
+
+
+def _opens_at(facts: RowFacts, row: int, ask: Ask, patience: dt.timedelta) -> dt.datetime | None:
+    """Return when a row's doors are open and its lead time is over, if it is asked for within ``patience`` from now."""
+    fact = facts.row(row)
+    if fact.schedule < 0:
+        return None
+    earliest = ask.asked_at + dt.timedelta(seconds=fact.lead_s)
+    if patience and fact.lead_s:
+        earliest = _whole_minute(earliest + patience)
+    return facts.openings.next_open(facts.schedules[fact.schedule], max(ask.at, earliest))
+
+
+def _whole_minute(at: dt.datetime) -> dt.datetime:
+    cut = at.replace(second=0, microsecond=0)
+    return cut if cut == at else cut + _MINUTE
+
+
+def _later(engine: Engine, ask: Ask, times: list[dt.datetime | None]) -> dict[str, Any] | None:
+    coming = sorted({at for at in times if at is not None and ask.at < at <= ask.asked_at + _AHEAD})
+    for at in coming[:_TRIES]:
+        told = _nearest(engine, replace(ask, at=at))
+        if told is not None:
+            return {"at": at, **told}
+    return None
+
+
+def _farther(engine: Engine, ask: Ask) -> dict[str, Any] | None:
+    return None if ask.max_distance_m is None else _nearest(engine, replace(ask, max_distance_m=None))
+
+
+def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str, Any]]:
+    sector, _, mode = ask.offer.partition("/")
+    there = set(engine.offers)
+    found = []
+    for other in services.norms.sectors[sector].modes:
+        offer = f"{sector}/{other}"
+        if other != mode and offer in there:
+            told = _nearest(engine, replace(ask, offer=offer))
+            if told is not None:
+                found.append({"offer": offer, **told})
+    return found
+
+
+def _nearest(engine: Engine, ask: Ask) -> dict[str, Any] | None:
+    found = engine.found(ask.lat, ask.lng, ask.offer, 1, **ask.terms())
+    if not found.rows:
+        return None
+    return {"point_id": found.facts.row(found.rows[0]).point_id, "distance_m": found.distance_m[0]}

@@ -1,0 +1,76 @@
+"""What an app is told: who can serve and what that promises, or why nobody can and what would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.promises import promise
+from geo.datums import convert_datum
+from service.matching.helping import nobody
+
+if TYPE_CHECKING:
+    from engine.answers import Found
+    from engine.norms import OfferNorm
+    from service.matching.asks import Ask
+    from service.services import Services
+
+__all__ = ["index_of", "reply_to", "told_place"]
+
+
+def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
+    """Return the answer to a question: plain values, instants as datetimes."""
+    view = services.index.view
+    engine = view.engine
+    found = engine.found(ask.lat, ask.lng, ask.offer, ask.k, **ask.terms())
+    if not found.rows:  # once more, of a version that stands still, since more is to be asked of it
+        engine = engine.still()
+        found = engine.found(ask.lat, ask.lng, ask.offer, ask.k, **ask.terms())
+    norm = services.norms.by_offer[ask.offer]
+    reply: dict[str, Any] = {
+        "matches": [_told(found, i, ask, norm) for i in range(len(found.rows))],
+        "at": ask.at,
+        "asked_at": ask.asked_at,
+        "datum": ask.datum,
+        "index": index_of(services, view.position_of(found.facts.version)),
+    }
+    if found.rows:
+        services.metrics.matched.inc()
+    else:
+        services.metrics.unmatched.inc()
+        reply |= nobody(services, engine, ask)
+    return reply
+
+
+def index_of(services: Services, version: str) -> dict[str, Any]:
+    """Return which version of the index answered, and how long ago it was known to miss nothing."""
+    age_s = services.follower.age_s
+    return {"version": version, "age_s": None if age_s is None else round(age_s, 3)}
+
+
+def _told(found: Found, i: int, ask: Ask, norm: OfferNorm) -> dict[str, Any]:
+    facts = found.facts
+    row = facts.row(found.rows[i])
+    schedule = None if row.schedule < 0 else facts.schedules[row.schedule]
+    promised = promise(norm, row.lead_s, ask.at, ask.asked_at, schedule, facts.openings)
+    lat, lng = told_place(row.lat, row.lng, ask.datum)
+    return {
+        "point_id": row.point_id,
+        "offer": ask.offer,
+        "distance_m": found.distance_m[i],
+        "lat": lat,
+        "lng": lng,
+        "promise": {
+            "order_by": promised.order_by,
+            "ready_at": promised.ready_at,
+            "hold_until": promised.hold_until,
+            "cancel_free_until": promised.cancel_free_until,
+        },
+    }
+
+
+def told_place(lat: float, lng: float, datum: str) -> tuple[float, float]:
+    """Return a place in the datum in which it is to be told."""
+    if datum == "wgs84":
+        return lat, lng
+    converted: tuple[Any, Any] = convert_datum(lat, lng, source="wgs84", target=datum)
+    return float(converted[0]), float(converted[1])

@@ -1,0 +1,31 @@
+"""``GET /v1/match``: the one route that answers past the framework, since it is asked many thousand times a second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from service.matching.asks import read_ask
+from service.matching.replies import reply_to
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from service.http.context import RequestContext
+    from service.services import Services
+
+__all__ = ["MATCH", "dump", "match"]
+
+MATCH = ("GET", "/v1/match")
+
+
+def match(services: Services, scope: Scope, _context: RequestContext) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    """Answer one question."""
+    ask, _ = read_ask(scope["query_string"], services)
+    return 200, dump(reply_to(services, ask)), []
+
+
+def dump(reply: object) -> bytes:
+    """Return an answer as JSON, instants in UTC with a Z."""
+    return orjson.dumps(reply, option=orjson.OPT_UTC_Z)

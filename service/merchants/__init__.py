@@ -1,0 +1,1 @@
+"""Merchants: who they are, and whether they may serve."""

@@ -1,0 +1,79 @@
+"""What is counted and timed, in the form that Prometheus reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+__all__ = ["MEDIA_TYPE", "Metrics"]
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0)
+
+
+class Metrics:
+    """
+    The metrics of one process.
+
+    Parameters
+    ----------
+    worker
+        Its number where several serve on one socket: every sample carries it then, since a reader meets now one, now
+        another, and would take their counters for one that runs back and forth.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        self._worker = worker
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "linli_requests_total", "Requests answered.", ["route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "linli_request_seconds",
+            "From the head of a request to its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        told = "Places asked for, by whether somebody can serve."
+        places = Counter("linli_places_total", told, ["outcome"], registry=self.registry)
+        self.matched, self.unmatched = places.labels("matched"), places.labels("unmatched")
+        self._counts: dict[tuple[str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+
+    def watch(self, name: str, told: str, value: Callable[[], float]) -> None:
+        """Let a gauge tell a value that is asked for when somebody reads it."""
+        Gauge(name, told, registry=self.registry).set_function(value)
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count an answered request; ``route`` is a template, so that there are few."""
+        counter = self._counts.get((route, status))
+        if counter is None:
+            counter = self._counts[route, status] = self._requests.labels(route, str(status))
+            self._timers.setdefault(route, self._seconds.labels(route))
+        counter.inc()
+        self._timers[route].observe(seconds)
+
+    def text(self) -> bytes:
+        """Return all metrics as text."""
+        return generate_latest(self.registry if self._worker is None else _Numbered(self.registry, self._worker))
+
+
+class _Numbered(CollectorRegistry):
+    """Gives what another registry has, each sample with the number of its worker."""
+
+    def __init__(self, registry: CollectorRegistry, worker: int) -> None:
+        super().__init__()
+        self._registry = registry
+        self._labels = {"worker": str(worker)}
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample._replace(labels={**sample.labels, **self._labels}) for sample in metric.samples]
+            yield metric

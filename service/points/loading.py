@@ -1,0 +1,213 @@
+"""A points file into the registry, on the way that bulk upserts go."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.norms import load_norms
+from service.audit.store import COMMAND, record
+from service.errors import BadFileError
+from service.http.problems import ProblemError
+from service.http.routing import validation_problem
+from service.merchants.store import create_merchant, find_merchant
+from service.points.areas import EVERYWHERE, Kept
+from service.points.files import read_points
+from service.points.ids import LOCAL_CHARS, why_no_point_id
+from service.points.rules import facts_of
+from service.points.schemas import BulkPointBody
+from service.points.store import merchant_lock, write_points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from engine.norms import Norms
+    from service.points.files import PointsFile
+    from service.points.rules import PointFacts
+    from service.store.connections import WriteConnection
+    from service.store.database import Store
+
+__all__ = ["LoadReport", "load_points"]
+
+_ADAPTER = TypeAdapter(BulkPointBody)
+_POINTS_A_WRITE = 500
+_OFFER = re.compile(r"/offers/(\d+)")
+_NOT_LOCAL = re.compile(f"[^{LOCAL_CHARS}]")
+
+Row = dict[str, Any]
+
+
+@dataclass
+class LoadReport:
+    """
+    What became of a points file.
+
+    Attributes
+    ----------
+    n_points, n_written
+        How many points it held that can be in the registry, and how many were not there alike already.
+    bad
+        The rows that were left out, in the order of the file.
+    is_new_merchant, status
+        Whether the merchant was made, and its state: only a verified one's points match.
+    """
+
+    n_points: int = 0
+    n_written: int = 0
+    bad: list[BadFileError] = field(default_factory=list)
+    is_new_merchant: bool = False
+    status: str = ""
+
+
+def load_points(
+    store: Store,
+    path: Path,
+    merchant_id: str,
+    *,
+    name: str | None = None,
+    datum: str = "wgs84",
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> LoadReport:
+    """
+    Put the points of a file into the registry as those of a merchant, who is made and verified where he is missing.
+
+    Points that are there alike already are passed over, so that a load that broke off is simply started again.
+
+    Parameters
+    ----------
+    store
+        Where to; a server may serve from it meanwhile.
+    path
+        Parquet, CSV or GeoJSON by its suffix.
+    name
+        Of a new merchant; without, its id.
+    datum
+        Of the file's places and areas.
+    progress
+        Told how many points are done, and of how many.
+
+    Raises
+    ------
+    BadFileError
+        If the file cannot be read.
+    """
+    norms = load_norms()
+    file = read_points(path, datum=datum, norms=norms)
+    report = LoadReport(bad=list(file.bad))
+    report.is_new_merchant, report.status = store.write_now(
+        lambda connection: _merchant(connection, merchant_id, name or merchant_id)
+    )
+    groups = _by_point(file)
+    for start in range(0, len(groups), _POINTS_A_WRITE):
+        facts = _facts(path, groups[start : start + _POINTS_A_WRITE], merchant_id, norms, report.bad)
+        report.n_points += len(facts)
+        report.n_written += store.write_now(partial(_write, merchant_id=merchant_id, facts=facts))
+        progress(min(start + _POINTS_A_WRITE, len(groups)), len(groups))
+    report.bad.sort(key=lambda error: error.row or 0)
+    return report
+
+
+def _merchant(connection: WriteConnection, merchant_id: str, name: str) -> tuple[bool, str]:
+    """Return whether the merchant was made, and its state."""
+    merchant_lock(connection, merchant_id)
+    found = find_merchant(connection, merchant_id)
+    if found is not None:
+        return False, str(found.status)
+    return True, str(create_merchant(connection, COMMAND, merchant_id, name, "verified").status)
+
+
+def _write(connection: WriteConnection, merchant_id: str, facts: Sequence[PointFacts]) -> int:
+    merchant_lock(connection, merchant_id)
+    n_written = write_points(connection, merchant_id, facts, skips_same=True)
+    if n_written:
+        record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=n_written)
+    return n_written
+
+
+def _by_point(file: PointsFile) -> list[list[tuple[int, Row]]]:
+    """Return the rows of each point, with their places in the file."""
+    groups: dict[str, list[tuple[int, Row]]] = {}
+    for place, row in zip(file.row.tolist(), _rows(file), strict=True):
+        groups.setdefault(row["point_id"], []).append((place, row))
+    return list(groups.values())
+
+
+def _rows(file: PointsFile) -> Iterator[Row]:
+    for batch in file.table.to_batches():
+        yield from batch.to_pylist()
+
+
+def _facts(
+    path: Path, groups: list[list[tuple[int, Row]]], merchant_id: str, norms: Norms, bad: list[BadFileError]
+) -> list[PointFacts]:
+    """Return the facts of points; a row that cannot be one is noted, and the others of its point stay."""
+    facts: dict[str, PointFacts] = {}
+    while groups:
+        judged = [_body(group, merchant_id) for group in groups]
+        found = iter(facts_of([(body.point_id, body) for body in judged if isinstance(body, BulkPointBody)], norms))
+        again = []
+        for group, body in zip(groups, judged, strict=True):
+            fact = body if isinstance(body, ProblemError) else next(found)
+            if isinstance(fact, ProblemError):
+                number = _offer_number(fact)
+                bad.append(BadFileError(path, group[number][0], fact.detail))
+                if len(group) > 1 and _names_offer(fact):
+                    again.append(group[:number] + group[number + 1 :])
+            elif fact.point_id in facts:
+                bad.append(BadFileError(path, group[0][0], f"another point of the file is {fact.point_id}, too"))
+            else:
+                facts[fact.point_id] = fact._replace(is_synthetic=bool(group[0][1]["synthetic"]))
+        groups = again
+    return list(facts.values())
+
+
+def _names_offer(problem: ProblemError) -> bool:
+    return bool(problem.troubles) and _OFFER.match(problem.troubles[0].where) is not None
+
+
+def _offer_number(problem: ProblemError) -> int:
+    found = _OFFER.match(problem.troubles[0].where) if problem.troubles else None
+    return 0 if found is None else int(found[1])
+
+
+def _body(group: list[tuple[int, Row]], merchant_id: str) -> BulkPointBody | ProblemError:
+    """Return the body that a merchant would have sent for these rows."""
+    row = group[0][1]
+    local = _NOT_LOCAL.sub(":", row["point_id"])  # such as the / of node/17
+    point_id = f"{merchant_id}:{local}"
+    reason = why_no_point_id(point_id, merchant_id)
+    if reason is not None:
+        return ProblemError("validation", f"point_id {reason}")
+    body = {
+        "point_id": point_id,
+        "kind": row["kind"] or "store",
+        "name": row["name"] or local,
+        "features": row["features"].split(";") if row["features"] else [],
+        "visibility": row["visibility"],
+        "offers": [_offer(offer) for _, offer in group],
+        **{name: row[name] for name in ("address", "lat", "lng", "timezone", "country")},
+    }
+    try:
+        return _ADAPTER.validate_python(body)
+    except ValidationError as error:
+        return validation_problem([{**one, "loc": ("body", *one["loc"])} for one in error.errors()])
+
+
+def _offer(row: Row) -> Row:
+    area: Any = EVERYWHERE
+    if row["area"] is not None:
+        area = Kept(row["area"])
+    elif row["radius_m"] is not None:
+        area = {"radius_m": row["radius_m"]}
+    return {
+        "offer": row["offer"],
+        "area": area,
+        "hours": row["hours"],
+        "capacity": row["capacity"],
+        "lead_s": row["lead_s"] or 0,  # in a points file none is none
+    }

@@ -1,0 +1,184 @@
+"""Points over HTTP: whole ones written, read, listed, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.audit.store import actor_of, record
+from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
+from service.http.context import RequestContext, services_of
+from service.http.fields import DatumName
+from service.http.pages import CursorText, PageSize, next_page, read_cursor
+from service.http.problems import ProblemError, invalid
+from service.http.revisions import check_match, check_no_match, etag, is_creation
+from service.http.routing import StrictRoute, problems
+from service.points.ids import merchant_of, why_no_point_id
+from service.points.rules import facts_of_one
+from service.points.schemas import Kind, PointAnswer, PointBody, PointsAnswer, PublicPoint, PutAnswer, Visibility
+from service.points.store import (
+    PointFilter,
+    PointRecord,
+    delete_point,
+    find_point,
+    has_merchant,
+    list_points,
+    merchant_lock,
+    write_points,
+)
+from service.points.views import is_public, point_answer, public_point, put_answer
+
+if TYPE_CHECKING:
+    from service.store.connections import ReadConnection, WriteConnection
+
+__all__ = ["WRITES", "Datum", "json_answer", "own_merchant", "owned", "router"]
+
+router = APIRouter(prefix="/v1/points", tags=["points"], route_class=StrictRoute)
+
+Datum = Annotated[DatumName, Query(description="Datum of the answer's places and areas.")]
+WRITES = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large", "not-found")
+_SHAPES = (
+    "coordinate-out-of-range", "geometry-invalid", "geometry-empty", "geometry-unsupported", "geometry-too-large",
+    "antimeridian",
+)  # fmt: skip
+_MATCHES = ("precondition-failed", "precondition-required")
+
+
+@router.put(
+    "/{point_id}",
+    summary="Make a point, or replace it",
+    response_model=PutAnswer,
+    responses={201: {"model": PutAnswer}, **problems(*WRITES, *_SHAPES, *_MATCHES)},
+)
+async def put_point(request: Request, context: AdminOrMerchant, point_id: str, body: PointBody) -> Response:
+    """
+    Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
+
+    What the body leaves out is told in `filled`: time zone and country of the place, the norm's radius.
+    """
+    merchant_id = _named_merchant(context, point_id)
+    services = services_of(request)
+    facts = await asyncio.to_thread(facts_of_one, point_id, body, services.norms)
+
+    def put(connection: WriteConnection) -> tuple[PointRecord | None, bool]:
+        merchant_lock(connection, merchant_id)
+        if not has_merchant(connection, merchant_id):
+            raise not_found()
+        before = find_point(connection, point_id)
+        _check_revision(request, None if before is None else before.row.revision)
+        write_points(connection, merchant_id, [facts])
+        action = "point.create" if before is None else "point.replace"
+        record(connection, actor_of(context), action, point_id, merchant_id)
+        return find_point(connection, point_id), before is None
+
+    after, is_new = await services.store.write(put, context.deadline)
+    answer = put_answer(owned(after), body.datum, facts.filled)
+    return json_answer(answer, answer.revision, status=201 if is_new else 200)
+
+
+@router.get("/{point_id}", summary="Read a point", responses=problems("not-found"))
+async def get_point(
+    request: Request, response: Response, context: Anyone, point_id: str, datum: Datum = "wgs84"
+) -> PointAnswer | PublicPoint:
+    """Read a point: all of it as its merchant or an admin, else what everyone may know of a verified merchant's."""
+    reads_all = _reads_all(context)
+    if reads_all:
+        own_merchant(context, point_id)
+    found = await services_of(request).store.read(lambda connection: find_point(connection, point_id), context.deadline)
+    if found is None or not (reads_all or is_public(found)):
+        raise not_found()
+    response.headers["ETag"] = etag(found.row.revision)
+    return point_answer(found, datum) if reads_all else public_point(found, datum)
+
+
+@router.get("", summary="List points", responses=problems("cursor-invalid"))
+async def get_points(
+    request: Request,
+    context: Anyone,
+    page_size: PageSize = 50,
+    cursor: CursorText = None,
+    datum: Datum = "wgs84",
+    merchant: Annotated[str | None, Query(max_length=40, description="Only those of this merchant.")] = None,
+    offer: Annotated[str | None, Query(max_length=81, description="Only those that have this offer.")] = None,
+    kind: Annotated[Kind | None, Query(description="Only those of this kind.")] = None,
+    visibility: Annotated[Visibility | None, Query(description="Only those seen so.")] = None,
+    paused: Annotated[bool | None, Query(description="Only those that are paused as a whole, or are not.")] = None,
+    feature: Annotated[str | None, Query(max_length=161, description="Only those that have this feature.")] = None,
+) -> PointsAnswer:
+    """List points by id: a merchant's own, all as an admin, else the public ones of verified merchants."""
+    services, reads_all = services_of(request), _reads_all(context)
+    owner = owner_of(context) if reads_all else None
+    wanted = PointFilter(merchant, kind, visibility, paused, offer, feature, owner, is_public=not reads_all)
+    if offer is not None and offer not in services.norms.by_offer:
+        raise invalid("offer", f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
+    listed = f"points {wanted}"
+    after = read_cursor(services.secret, listed, cursor) or [""]
+
+    def page_of(connection: ReadConnection) -> PointsAnswer:
+        found = list_points(connection, wanted, after=after[0], limit=page_size + 1)
+        page, following = next_page(services.secret, listed, found, page_size, lambda one: [one.row.point_id])
+        if reads_all:
+            return PointsAnswer(items=[point_answer(one, datum) for one in page], next_cursor=following)
+        return PointsAnswer(items=[public_point(one, datum) for one in page], next_cursor=following)
+
+    return await services.store.read(page_of, context.deadline)
+
+
+@router.delete("/{point_id}", status_code=204, summary="Delete a point", responses=problems("not-found", *_MATCHES))
+async def remove_point(request: Request, context: AdminOrMerchant, point_id: str) -> Response:
+    """Delete a point; `If-Match` holds the ETag that was read. Should it be made again, its revisions go on."""
+    merchant_id = own_merchant(context, point_id)
+
+    def remove(connection: WriteConnection) -> None:
+        merchant_lock(connection, merchant_id)
+        before = owned(find_point(connection, point_id))
+        check_match(request, before.row.revision)
+        delete_point(connection, before)
+        record(connection, actor_of(context), "point.delete", point_id, merchant_id)
+
+    await services_of(request).store.write(remove, context.deadline)
+    return Response(status_code=204)
+
+
+def own_merchant(context: RequestContext, point_id: str) -> str:
+    """Return the merchant of a point that a caller may change; 404 for what is another's, or no id."""
+    merchant_id = merchant_of(point_id)
+    if merchant_id is None or owner_of(context) not in {None, merchant_id}:
+        raise not_found()
+    return merchant_id
+
+
+def owned(found: PointRecord | None) -> PointRecord:
+    """Return what was found; 404 for nothing."""
+    if found is None:
+        raise not_found()
+    return found
+
+
+def json_answer(answer: PointAnswer, revision: int, *, status: int = 200) -> Response:
+    """Return an answer with its ETag."""
+    return Response(answer.model_dump_json(), status, {"ETag": etag(revision)}, "application/json")
+
+
+def _named_merchant(context: RequestContext, point_id: str) -> str:
+    """Return the merchant of a point that is to be made; a bad name of one's own is told."""
+    owner = owner_of(context)
+    if owner is not None and point_id.startswith(f"{owner}:"):
+        reason = why_no_point_id(point_id, owner)
+        if reason is not None:
+            raise invalid("point_id", reason)
+    return own_merchant(context, point_id)
+
+
+def _reads_all(context: RequestContext) -> bool:
+    return context.key_holder.scope in {"admin", "merchant"}
+
+
+def _check_revision(request: Request, revision: int | None) -> None:
+    check_no_match(request, revision)
+    if revision is not None and not is_creation(request):
+        check_match(request, revision)
+    if revision is None and "if-match" in request.headers:
+        raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")

@@ -1,0 +1,88 @@
+"""Points as answers tell them: to their merchant, and to everyone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from geo.datums import convert_datum
+from service.clock import from_us
+from service.feed.columns import split_features
+from service.points.areas import area_json
+from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, PublicPoint, PutAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.points.schemas import Filled
+    from service.points.store import PointRecord
+
+__all__ = ["is_public", "point_answer", "public_point", "put_answer"]
+
+
+def is_public(record: PointRecord) -> bool:
+    """Tell whether everyone may read a point whose id he has."""
+    return record.row.status == "verified" and record.row.visibility != "internal"
+
+
+def point_answer(record: PointRecord, datum: str) -> PointAnswer:
+    """Return a point as its merchant sees it."""
+    return PointAnswer(**_whole(record, datum))
+
+
+def put_answer(record: PointRecord, datum: str, filled: Sequence[Filled]) -> PutAnswer:
+    """Return a point as it was stored, with what stands in for what was left out."""
+    return PutAnswer(**_whole(record, datum), filled=list(filled))
+
+
+def public_point(record: PointRecord, datum: str) -> PublicPoint:
+    """Return a point as everyone sees it."""
+    offers = [
+        PublicOffer(offer=offer.offer, hours=offer.hours, lead_s=offer.lead_s, paused=offer.is_paused)
+        for offer in record.offers
+    ]
+    return PublicPoint(**_common(record, datum), offers=offers)
+
+
+def _whole(record: PointRecord, datum: str) -> dict[str, Any]:
+    row = record.row
+    offers = [
+        OfferAnswer(
+            offer=offer.offer,
+            area=area_json(offer.radius_m, offer.area, datum),
+            hours=offer.hours,
+            capacity=offer.capacity,
+            lead_s=offer.lead_s,
+            paused=offer.is_paused,
+        )
+        for offer in record.offers
+    ]
+    return {
+        **_common(record, datum),
+        "visibility": row.visibility,
+        "synthetic": row.is_synthetic,
+        "offers": offers,
+        "revision": row.revision,
+        "created_at": from_us(row.created_at),
+        "updated_at": from_us(row.updated_at),
+    }
+
+
+def _common(record: PointRecord, datum: str) -> dict[str, Any]:
+    row = record.row
+    lat, lng = convert_datum(row.lat, row.lng, source="wgs84", target=datum)
+    return {
+        "point_id": row.point_id,
+        "merchant_id": row.merchant_id,
+        "kind": row.kind,
+        "name": row.name,
+        "address": row.address,
+        "lat": lat,
+        "lng": lng,
+        "datum": datum,
+        "timezone": row.timezone,
+        "country": row.country,
+        "features": split_features(row.features),
+        "special_days": [] if row.special_days is None else json.loads(row.special_days),
+        "paused": row.is_paused,
+    }

@@ -1,0 +1,168 @@
+"""Everything that routes work with, opened in one list and closed in reverse order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from engine.norms import Norms, load_norms
+from service.clock import Clock, SystemClock
+from service.feed.events import EventHub
+from service.feed.followers import Follower
+from service.feed.housekeeping import Housekeeping
+from service.feed.index import LiveIndex
+from service.feed.outbox import START, feed_id
+from service.feed.snapshots import Snapshots, restored
+from service.feed.waking import RedisWaker
+from service.http.rates import LocalRates, Rates
+from service.http.shared_rates import SharedRates, connect
+from service.keys.ring import KeyRing
+from service.metrics import Metrics
+from service.store.opening import open_store
+from service.store.tables import marks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.settings import Settings
+    from service.store.connections import ReadConnection
+    from service.store.database import Store
+
+__all__ = ["Services", "open_services"]
+
+_LOG = logging.getLogger(__name__)
+_STALE_S = 5.0
+
+
+@dataclass
+class Services:
+    """
+    What this process serves with.
+
+    Attributes
+    ----------
+    secret
+        The store's own, that cursors are signed with.
+    is_draining
+        Set once it is about to stop: it says so to /readyz, then takes no more.
+    is_stopping
+        Set once it takes no more.
+    """
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    index: LiveIndex
+    ring: KeyRing
+    follower: Follower
+    hub: EventHub
+    rates: Rates
+    metrics: Metrics
+    secret: bytes
+    norms: Norms = field(default_factory=load_norms)
+    n_inflight: int = 0
+    is_draining: bool = False
+    is_stopping: bool = False
+
+    def stop_taking(self) -> None:
+        """Send away what still comes: this process is about to end."""
+        self.is_stopping = True
+
+    def why_not_ready(self) -> str | None:
+        """Return why this process should get no requests, None if it may."""
+        if self.is_draining:
+            return "draining"
+        age_s = self.follower.age_s
+        if age_s is None or self.follower.has_gap:
+            return "the index is being built"
+        if age_s > _STALE_S:
+            return f"the index has not been confirmed for {age_s:.0f} s"
+        return None
+
+
+@contextlib.contextmanager
+def open_services(settings: Settings, clock: Clock | None = None, *, worker: int | None = None) -> Iterator[Services]:
+    """
+    Open everything; what was opened is closed in reverse order, also where opening fails half way.
+
+    Parameters
+    ----------
+    worker
+        The number of this process where there are several: its metrics carry it.
+
+    Raises
+    ------
+    StoreStateError
+        If the database is not one that this linli can start on.
+    """
+    with contextlib.ExitStack() as stack:
+        clock = clock or SystemClock()
+        store = open_store(settings, clock)
+        stack.callback(store.close)
+        index, ring, hub = LiveIndex(), KeyRing(), EventHub(settings.limits.streams)
+        follower = _follower(settings, stack, store, index, (ring, index, hub))
+        rates = _rates(settings)
+        secret = store.read_now(_secret)
+        services = Services(settings, clock, store, index, ring, follower, hub, rates, Metrics(worker), secret)
+        _watch(services)
+        follower.start()
+        if isinstance(clock, SystemClock):
+            keeping = Housekeeping(store, clock, keep_changes_s=settings.store.keep_changes_s)
+            stack.callback(keeping.close)
+            keeping.start()
+        if settings.store.redis is not None:
+            waker = RedisWaker(settings.store.redis, store, follower.wake, store.read_now(feed_id))
+            stack.callback(waker.close)
+            waker.start()
+        yield services
+
+
+def _follower(
+    settings: Settings,
+    stack: contextlib.ExitStack,
+    store: Store,
+    index: LiveIndex,
+    handlers: tuple[KeyRing, LiveIndex, EventHub],
+) -> Follower:
+    """Return the follower, from the newest snapshot if it will do; the last snapshot is written when it has ended."""
+    folder = settings.store.data / "index"
+    with store.reading() as connection:
+        start = restored(index, folder, connection)
+        handlers[0].reload(connection, START)
+    snapshots = Snapshots(index, folder, every_s=settings.store.snapshot_s, written=start)
+    stack.callback(snapshots.close)
+    position, of_feed = (None, None) if start is None else start
+    follower = Follower(
+        store,
+        handlers,
+        poll_s=settings.store.poll_s,
+        verify_s=settings.store.verify_s,
+        position=position,
+        of_feed=of_feed,
+        rested=snapshots.rested,
+    )
+    stack.callback(follower.close)
+    return follower
+
+
+def _secret(connection: ReadConnection) -> bytes:
+    return bytes.fromhex(str(connection.value(select(marks.c.value).where(marks.c.name == "secret"))))
+
+
+def _rates(settings: Settings) -> Rates:
+    """Return what the server closes when it stops, since a client of Redis belongs to its event loop."""
+    local = LocalRates(share=min(1.0, 2.0 / settings.server.workers))
+    return local if settings.store.redis is None else SharedRates(connect(settings.store.redis), local)
+
+
+def _watch(services: Services) -> None:
+    watch, follower = services.metrics.watch, services.follower
+    watch("linli_index_age_seconds", "Since the index was known to miss nothing.", lambda: follower.age_s or 0.0)
+    watch("linli_index_points", "Points that the index holds.", lambda: services.index.n_points)
+    watch("linli_index_reloads", "How often the index was read anew.", lambda: follower.n_reloads)
+    watch("linli_event_streams", "Event streams that are open.", lambda: services.hub.n_streams)
+    watch("linli_requests_inflight", "Requests that are being answered.", lambda: services.n_inflight)

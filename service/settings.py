@@ -1,0 +1,145 @@
+"""All that can be set about the service: ``LINLI_…`` variables, and flags of the command line in front of them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BadSettingError", "LimitSettings", "ServerSettings", "Settings", "StoreSettings", "load_settings"]
+
+_PREFIX = "LINLI_"
+_OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class BadSettingError(ServiceError):
+    """A setting that cannot be used, or a variable that is none."""
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+
+class StoreSettings(_Group):
+    """Where the facts are."""
+
+    data: Path = Field(Path("linli-data"), description="Folder of the SQLite file and of the index's snapshots.")
+    database: str | None = Field(
+        None, description="postgresql+psycopg://… ; none for the SQLite file in the data folder.", pattern="^postgresql"
+    )
+    redis: str | None = Field(
+        None, description="redis://… or unix://…, to wake workers and share limits.", pattern="^(rediss?|unix)://."
+    )
+    pool: int = Field(8, ge=1, le=64, description="PostgreSQL connections of one worker.")
+    poll_s: Seconds = Field(0.1, description="How often a follower looks for changes when nobody wakes it.")
+    verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
+    snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")
+    keep_changes_s: float = Field(7 * 86_400.0, ge=60, description="How long change records are kept.")
+
+
+class ServerSettings(_Group):
+    """Where and how it listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Processes; more than one needs PostgreSQL.")
+    proxies: str = Field("", description="Addresses or networks, comma separated, whose X-Forwarded-For counts.")
+    drain_s: Seconds = Field(8.0, description="How long a stopping server lets running requests end.")
+    announce_s: float = Field(0.5, ge=0, le=60, description="How long it tells /readyz before it stops listening.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level of a log line.")
+
+
+class LimitSettings(_Group):
+    """What one caller, one request may take."""
+
+    deadline_s: Seconds = Field(3.0, description="What a request may take, storage and locks included.")
+    bulk_deadline_s: Seconds = Field(600.0, description="The same for a bulk upsert.")
+    receive_s: Seconds = Field(10.0, description="How long a request may take to arrive.")
+    inflight: int = Field(256, ge=1, description="Requests at once; more are sent away with Retry-After.")
+    write_queue: int = Field(512, ge=1, description="Writes that wait for storage at once.")
+    streams: int = Field(200, ge=1, description="Event streams open at once in a worker.")
+    key_rate: int = Field(500, ge=1, description="Requests a second that one key may make.")
+    ip_rate: int = Field(50, ge=1, description="Requests a second without a valid key from one address.")
+    verify_at_once: bool = Field(
+        False, description="New merchants are verified: for a shop that runs linli for itself."
+    )
+
+
+class Settings:
+    """All groups."""
+
+    def __init__(self, store: StoreSettings, server: ServerSettings, limits: LimitSettings) -> None:
+        self.store = store
+        self.server = server
+        self.limits = limits
+
+    @property
+    def database_url(self) -> str:
+        """The address of the database as SQLAlchemy reads it."""
+        if self.store.database is None:
+            return f"sqlite:///{self.store.data / 'linli.db'}"
+        return self.store.database.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that tell another process what was set."""
+        groups = (self.store, self.server, self.limits)
+        told = {name: value for group in groups for name, value in group.model_dump(exclude_unset=True).items()}
+        return {f"{_PREFIX}{name}".upper(): str(value) for name, value in told.items() if value is not None}
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """
+    Read the environment; flags that are not None go before it.
+
+    Raises
+    ------
+    BadSettingError
+        For a ``LINLI_`` variable that is no setting, or a value out of range, naming what is allowed.
+    """
+    given = dict(os.environ if environment is None else environment)
+    groups = (StoreSettings, ServerSettings, LimitSettings)
+    names = {f"{_PREFIX}{name}".upper(): name for group in groups for name in group.model_fields}
+    for variable in sorted(given):
+        if variable.upper().startswith(_PREFIX) and variable not in names and variable not in _OF_TESTS:
+            near = difflib.get_close_matches(variable, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
+            text = f"{variable} is no setting of linli{hint}"
+            raise BadSettingError(text)
+    values = {names[key]: value for key, value in given.items() if key in names and value}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    made = [_made(group, {name: values[name] for name in group.model_fields if name in values}) for group in groups]
+    settings = Settings(*made)
+    if settings.server.workers > 1 and settings.store.database is None:
+        raise BadSettingError("workers must be 1 with SQLite; give --database postgresql+psycopg://… for more")
+    return settings
+
+
+def _made(group: type[_Group], values: dict[str, Any]) -> Any:
+    try:
+        return group.model_construct() if not values and not group.model_fields else group(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        text = f"{_PREFIX}{name.upper()} (or --{name.replace('_', '-')}): {first['msg']}, got {first['input']!r:.80}"
+        raise BadSettingError(text) from error
+
+
+def settings_table() -> str:
+    """Return all settings as a Markdown table, for the page of those who run linli."""
+    lines = ["| variable | what it is | default |", "| --- | --- | --- |"]
+    for group in (StoreSettings, ServerSettings, LimitSettings):
+        for name, field in group.model_fields.items():
+            default = "" if field.default in (None, "") else f"`{field.default}`"
+            lines.append(f"| `{_PREFIX}{name.upper()}` | {field.description} | {default} |")
+    return "\n".join(lines) + "\n"

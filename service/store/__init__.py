@@ -1,0 +1,1 @@
+"""Where the facts are: SQLite or PostgreSQL, the same statements for both."""

@@ -1,0 +1,242 @@
+"""PostgreSQL: a pool of connections, one thread for each, no wait longer than the request's deadline."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from service.clock import Clock
+from service.deadlines import Deadline
+from service.errors import DeadlineExceededError, OverloadedError, StorageUnavailableError
+from service.store.connections import ReadConnection, WriteConnection
+from service.store.database import Store
+
+__all__ = ["PostgresStore", "postgres_engine"]
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_CONNECT_S = 2
+_GRACE_S = 0.1
+_FOLLOW_S = 300.0  # what one look of a follower may take: a million points are read in a tenth of it
+_CLOSE_S = 1.0
+_LINK: Any = {  # a server that is gone without a word is noticed within ten seconds
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_BEGIN = text(
+    "SELECT set_config('statement_timeout', :ms, true), set_config('lock_timeout', :ms, true),"
+    " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+)
+_TIMEOUT = text("SELECT set_config('statement_timeout', :ms, true)")
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and the server asks for another try
+_TOO_SLOW = {"57014", "55P03"}  # statement cancelled, lock not to be had
+_CONSTRAINT_CLASS = "23"
+_READING: Any = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def postgres_engine(url: str, *, size: int) -> Engine:
+    """Return an engine of at most ``size`` connections."""
+    return create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=_CONNECT_S,
+        hide_parameters=True,  # of statements in errors, which are logged
+        connect_args={
+            "connect_timeout": _CONNECT_S,
+            "application_name": "linli",
+            "options": "-c timezone=UTC",
+            **_LINK,
+        },
+    )
+
+
+class PostgresStore(Store):
+    """The facts in PostgreSQL."""
+
+    def __init__(self, url: str, clock: Clock, *, pool: int = 8, waiting: int = 512) -> None:
+        super().__init__()
+        self._clock = clock
+        self._engine = postgres_engine(url, size=pool)
+        self._own_engine = postgres_engine(url, size=4)  # of followers, who must not wait behind requests
+        self._reading = self._engine.execution_options(**_READING)
+        self._own_reading = self._own_engine.execution_options(**_READING)
+        self._threads = ThreadPoolExecutor(pool, "linli-store")
+        self._places = threading.BoundedSemaphore(waiting)
+        self._watch = _Watch()
+
+    def submit_write(self, fn: Callable[[WriteConnection], T], deadline: Deadline) -> Future[T]:
+        """Queue a write for a thread of the pool."""
+        return self._submit(self._write, fn, deadline)
+
+    def submit_read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> Future[T]:
+        """Queue a read for a thread of the pool."""
+        return self._submit(self._read, fn, deadline)
+
+    def _submit(self, run: Callable[..., T], fn: Callable[..., T], deadline: Deadline) -> Future[T]:
+        if not self._places.acquire(blocking=False):
+            raise OverloadedError("too many requests wait for storage")
+        try:
+            future = self._threads.submit(self._judged, run, fn, deadline)
+        except RuntimeError as error:
+            self._places.release()
+            raise StorageUnavailableError("the store is closed") from error
+        future.add_done_callback(lambda _done: self._places.release())
+        return future
+
+    def _judged(self, run: Callable[..., T], fn: Callable[..., T], deadline: Deadline) -> T:
+        while True:
+            if deadline.is_over:
+                raise DeadlineExceededError("it waited too long for storage")
+            progress = _Progress()
+            try:
+                result = run(fn, deadline, progress)
+            except PoolTimeoutError as error:
+                raise StorageUnavailableError("no connection was to be had") from error
+            except DBAPIError as error:
+                if _is_constraint(error):
+                    raise
+                if _state(error) in _TOO_SLOW or deadline.left_s() <= 0.0:
+                    raise DeadlineExceededError("storage did not answer in time") from error
+                # A connection that was dead before it was used, or a try that the server took back: nothing was done.
+                stale = error.connection_invalidated and not progress.begun and not self._watch.is_closed
+                if stale or (_state(error) in _AGAIN and not progress.committing):
+                    continue
+                raise StorageUnavailableError(str(error.orig)) from error
+            return result
+
+    def _write(self, fn: Callable[[WriteConnection], T], deadline: Deadline, progress: _Progress) -> T:
+        with self._engine.connect() as connection, self._watch.over(connection, deadline):
+            transaction = connection.begin()
+            try:
+                begun = connection.execute(_BEGIN, {"ms": _ms(deadline)}).one()
+                progress.begun = True
+                result = fn(WriteConnection(connection, now_us=self._clock.now_us(begun[2])))
+                progress.committing = True
+                transaction.commit()
+            except BaseException:
+                with suppress(DBAPIError):
+                    transaction.rollback()
+                raise
+        self.tell_committed()
+        return result
+
+    def _read(self, fn: Callable[[ReadConnection], T], deadline: Deadline, progress: _Progress) -> T:
+        with self._reading.connect() as connection, self._watch.over(connection, deadline), connection.begin():
+            connection.execute(_TIMEOUT, {"ms": _ms(deadline)})
+            progress.begun = True
+            return fn(ReadConnection(connection))
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadConnection]:
+        """Give a connection with one consistent view."""
+        try:
+            with (
+                self._own_reading.connect() as connection,
+                self._watch.over(connection, Deadline.after(_FOLLOW_S)),
+                connection.begin(),
+            ):
+                yield ReadConnection(connection)
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise StorageUnavailableError(str(getattr(error, "orig", error))) from error
+
+    def close(self) -> None:
+        """Let running work end, but not wait for a server that does not answer; then close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._watch.close(_CLOSE_S)
+        self._threads.shutdown(wait=True)
+        self._engine.dispose()
+        self._own_engine.dispose()
+
+
+class _Progress:
+    """How far a try has come: what is not begun may be tried again, what is being committed may not."""
+
+    begun = False
+    committing = False
+
+
+def _ms(deadline: Deadline) -> str:
+    return str(max(1, int(deadline.left_s() * 1000)))
+
+
+def _state(error: DBAPIError) -> str:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state or ""
+
+
+def _is_constraint(error: DBAPIError) -> bool:
+    return _state(error).startswith(_CONSTRAINT_CLASS)
+
+
+class _Watch:
+    """
+    Ends connections whose deadline has passed: a server that is stopped or cut off answers no cancel request.
+
+    The socket is shut down, not closed: the driver, waiting on it in its own thread, sees the end and raises.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[int, tuple[Deadline, Any]] = {}
+        self._changed = threading.Condition()
+        self._last: Deadline | None = None
+        self._thread = threading.Thread(target=self._run, name="linli-watch", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def over(self, connection: Connection, deadline: Deadline) -> Iterator[None]:
+        raw: Any = connection.connection.dbapi_connection
+        with self._changed:
+            self._watched[id(raw)] = (self._limited(deadline), raw)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._watched.pop(id(raw), None)
+
+    def close(self, grace_s: float) -> None:
+        """Give running work a last deadline, and watch until it has ended."""
+        with self._changed:
+            self._last = self._last or Deadline.after(grace_s)
+            self._watched = {key: (self._limited(old), raw) for key, (old, raw) in self._watched.items()}
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether running work has been given its last deadline."""
+        return self._last is not None
+
+    def _limited(self, deadline: Deadline) -> Deadline:
+        return deadline if self._last is None or deadline.at <= self._last.at else self._last
+
+    def _run(self) -> None:
+        with self._changed:
+            while self._watched or self._last is None:
+                for key, (deadline, raw) in list(self._watched.items()):
+                    if deadline.left_s() <= 0.0:
+                        self._watched.pop(key)
+                        _shut(raw)
+                self._changed.wait(_GRACE_S)
+
+
+def _shut(raw: Any) -> None:
+    # Its socket as of now: the driver may have closed it, and the number may be another's since.
+    # A copy of the descriptor, so that closing ours leaves the driver's alone.
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(raw.pgconn.socket)) as copy:
+        _LOG.warning("a database connection did not answer in time and is cut")
+        copy.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,298 @@
+"""SQLite: one file, one writer thread that commits up to 32 writes at once, readers beside it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from service.clock import Clock
+from service.deadlines import Deadline
+from service.errors import DeadlineExceededError, OverloadedError, StorageUnavailableError
+from service.store.connections import ReadConnection, WriteConnection
+from service.store.database import Store
+
+__all__ = ["SqliteStore", "sqlite_engine"]
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_GROUP = 32
+_READERS = 4
+_BUSY_S = 2.0
+_CONNECTING = {"check_same_thread": False, "timeout": _BUSY_S, "isolation_level": None}
+_FOLLOWERS = 4
+_WAL_BYTES = 4 * 1024 * 1024
+_STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
+_OF_ONE_WRITE = {
+    None,  # the driver refused a value before SQLite saw it
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+}
+"""Primary codes that concern one statement: the writes beside it in the group go on."""
+_PASSING = _OF_ONE_WRITE | {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
+"""Primary codes after which the file is as good as before; any other, such as IOERR or FULL, ends all writing."""
+
+
+def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
+    """
+    Return an engine on a SQLite file: WAL, ``synchronous=FULL``, transactions only where they are begun.
+
+    A transaction that writes takes the lock at its start, so that it never has to give up half way.
+    """
+    readers: Any = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 0, "pool_timeout": _BUSY_S}
+    pool = {"poolclass": StaticPool} if writes else readers
+    # Errors are logged, and must not quote what was to be written.
+    engine = create_engine(f"sqlite:///{path}", connect_args=_CONNECTING, hide_parameters=True, **pool)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "wal_autocheckpoint=0",  # it would hide what fails: the writer does it in sight
+            f"journal_size_limit={_WAL_BYTES}",
+            "temp_store=MEMORY",
+            f"query_only={'OFF' if writes else 'ON'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@dataclass(eq=False)
+class _Job:
+    fn: Callable[[WriteConnection], Any]
+    deadline: Deadline
+    future: Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteStore(Store):
+    """
+    The facts in one SQLite file.
+
+    After an error of the disk nothing is acknowledged any more until the process is started anew: a retry could
+    succeed falsely, since the system forgets what it failed to sync.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, waiting: int = 512) -> None:
+        super().__init__()
+        self._clock = clock
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
+        self._write_engine = sqlite_engine(path, writes=True)
+        self._read_engine = sqlite_engine(path, writes=False, size=_READERS)
+        self._own_engine = sqlite_engine(path, writes=False, size=_FOLLOWERS)  # of followers, who may read for long
+        self._readers = ThreadPoolExecutor(_READERS, "linli-read")
+        self._broken: str | None = None
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._writer = threading.Thread(target=self._write_all, name="linli-write", daemon=True)
+        self._writer.start()
+
+    def submit_write(self, fn: Callable[[WriteConnection], T], deadline: Deadline) -> Future[T]:
+        """Queue a write for the writer thread."""
+        future: Future[T] = Future()
+        with self._closing:  # a job queued behind the writer's end would wait for ever
+            self._check_sound()
+            try:
+                self._jobs.put_nowait(_Job(fn, deadline, future))
+            except queue.Full:
+                raise OverloadedError("too many writes are waiting") from None
+        return future
+
+    def _check_sound(self) -> None:
+        if self._broken is not None:
+            text_ = f"storage failed ({self._broken}) and takes no writes until linli is started again"
+            raise StorageUnavailableError(text_)
+        if self._is_closed:
+            raise StorageUnavailableError("the store is closed")
+
+    def submit_read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> Future[T]:
+        """Queue a read; it is interrupted at its deadline."""
+        try:
+            return self._readers.submit(self._read, fn, deadline)
+        except RuntimeError as error:
+            raise StorageUnavailableError("the store is closed") from error
+
+    def _read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> T:
+        if deadline.is_over:
+            raise DeadlineExceededError("the read waited too long")
+        try:
+            with self._read_engine.connect() as connection, connection.begin():
+                raw: Any = connection.connection.dbapi_connection
+                raw.set_progress_handler(lambda: deadline.is_over, _STEPS)
+                try:
+                    return fn(ReadConnection(connection))
+                finally:
+                    raw.set_progress_handler(None, 0)
+        except DBAPIError as error:
+            if deadline.is_over:
+                raise DeadlineExceededError("the read took too long") from error
+            raise StorageUnavailableError(str(error.orig)) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadConnection]:
+        """Give a connection with one consistent view."""
+        try:
+            with self._own_engine.connect() as connection, connection.begin():
+                yield ReadConnection(connection)
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise StorageUnavailableError(str(getattr(error, "orig", error))) from error
+
+    def close(self) -> None:
+        """End the writer after what is queued, and the readers."""
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._jobs.put(None)
+        self._writer.join()
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._read_engine.dispose()
+        self._own_engine.dispose()
+        self._write_engine.dispose()
+
+    def _write_all(self) -> None:
+        is_last = False
+        while not is_last:
+            group, is_last = self._next_group()
+            if group:
+                self._write_group(group)
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        group: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            # First whether its caller has gone: a cancelled future takes no exception, which would end the writer.
+            if job.future.set_running_or_notify_cancel():
+                if job.deadline.is_over:
+                    job.future.set_exception(DeadlineExceededError("the write waited too long"))
+                else:
+                    group.append(job)
+            if len(group) == _GROUP:
+                return group, False
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _write_group(self, group: list[_Job]) -> None:
+        if self._broken is not None:
+            self._fail(
+                group, StorageUnavailableError("storage failed and takes no writes until linli is started again")
+            )
+            return
+        until = max(job.deadline.at for job in group)
+        while True:
+            try:
+                self._commit(group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, every waiting caller must hear of it
+                if _is_busy(error) and not Deadline(until).is_over:
+                    continue
+                self._fail(group, self._judged(error))
+                return
+            break
+        for job in group:
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+        self.tell_committed()
+        self._checkpoint()
+
+    def _commit(self, group: list[_Job]) -> None:
+        with self._write_engine.connect() as connection, connection.begin():
+            for job in group:
+                job.result = job.error = None
+                if job.deadline.is_over:
+                    job.error = DeadlineExceededError("the write waited too long")
+                    continue
+                writing = WriteConnection(connection, now_us=self._clock.now_us())
+                # The driver's own words: SQLAlchemy's nested transactions cost four times as much.
+                connection.exec_driver_sql("SAVEPOINT job")
+                try:
+                    job.result = job.fn(writing)
+                except Exception as error:
+                    if isinstance(error, DBAPIError) and _primary_code(error) not in _OF_ONE_WRITE:
+                        raise  # of the file, not of this write: the group goes down together
+                    job.error = error
+                    connection.exec_driver_sql("ROLLBACK TO job")
+                connection.exec_driver_sql("RELEASE job")
+
+    def _checkpoint(self) -> None:
+        """
+        Move what is committed from the log into the file, once the log is long.
+
+        Its size tells: it is cut to the limit when it is begun anew. What a reader still needs stays for the next time.
+        """
+        try:
+            if self._wal.stat().st_size <= _WAL_BYTES:
+                return
+            with self._write_engine.connect() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except FileNotFoundError:
+            return
+        except sqlite3.Error as error:
+            if (error.sqlite_errorcode & 0xFF) not in _PASSING:
+                self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        self._broken = str(getattr(error, "orig", error))
+        _LOG.critical("storage failed: no writes until the next start", exc_info=error)
+
+    def _judged(self, error: Exception) -> Exception:
+        if not isinstance(error, DBAPIError):
+            _LOG.error("a group of writes failed", exc_info=error)
+            return error
+        code = _primary_code(error)
+        if code not in _PASSING:
+            self._break(error)
+        return StorageUnavailableError(str(getattr(error, "orig", error)))
+
+    @staticmethod
+    def _fail(group: list[_Job], error: Exception) -> None:
+        for job in group:
+            job.future.set_exception(error)
+
+
+def _primary_code(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _is_busy(error: BaseException) -> bool:
+    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def integrity(path: Path) -> str:
+    """Return what SQLite says of the file's integrity: ``ok``, or its first faults."""
+    engine = sqlite_engine(path, writes=False)
+    try:
+        with engine.connect() as connection:
+            return "; ".join(row[0] for row in connection.execute(text("PRAGMA integrity_check(5)")))
+    finally:
+        engine.dispose()

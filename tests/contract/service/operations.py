@@ -1,0 +1,173 @@
+"""Every operation of the API: who may ask for it, and a request of it that is good. What is not here fails a test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.http.app import describe_api
+from service.keys.formats import SCOPES
+
+__all__ = ["DESCRIBED", "LAT", "LNG", "POINT", "TABLE", "Operation", "Row", "operations"]
+
+DESCRIBED = describe_api()
+LAT, LNG = 31.2304817, 121.4737265
+POINT: dict[str, Any] = {
+    "kind": "store",
+    "name": "A shop",
+    "lat": LAT,
+    "lng": LNG,
+    "offers": [{"offer": "retail/pickup", "hours": "Mo-Su 00:00-24:00", "capacity": 9}],
+}
+_ASK = {"lat": LAT, "lng": LNG, "offer": "retail/pickup"}
+_QUERY = f"lat={LAT}&lng={LNG}&offer=retail/pickup"
+ALL, OWNERS, ADMIN = frozenset(SCOPES), frozenset({"admin", "merchant"}), frozenset({"admin"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    What is expected of an operation.
+
+    Attributes
+    ----------
+    scopes
+        Whose keys may ask; none where no key is needed.
+    status
+        Of the good request.
+    query, body
+        Of the good request; ``{merchant_id}`` and the like stand for ids.
+    takes
+        The kind of body.
+    uses_up
+        Whether the good request can be made but once of its subject.
+    of_others
+        What it gets about what is another's, or is not there.
+    """
+
+    scopes: frozenset[str]
+    status: int = 200
+    query: str = ""
+    body: Any = None
+    takes: str = "application/json"
+    uses_up: bool = False
+    of_others: int = 404
+
+
+TABLE = {
+    "GET /healthz": Row(frozenset()),
+    "GET /readyz": Row(frozenset()),
+    "GET /v1/match": Row(ALL, query=_QUERY),
+    "POST /v1/match:batch": Row(ALL, body={"asks": [_ASK]}),
+    "GET /v1/match:explain": Row(ALL, query=_QUERY),
+    "POST /v1/merchants": Row(ADMIN, 201, body={"merchant_id": "new-{new}", "name": "New"}),
+    "GET /v1/merchants": Row(ADMIN),
+    "GET /v1/merchants/{merchant_id}": Row(OWNERS),
+    "PATCH /v1/merchants/{merchant_id}": Row(OWNERS, body={"name": "Another name"}),
+    "POST /v1/merchants/{merchant_id}:verify": Row(ADMIN, uses_up=True),
+    "POST /v1/merchants/{merchant_id}:suspend": Row(ADMIN, uses_up=True),
+    "POST /v1/merchants/{merchant_id}:reinstate": Row(ADMIN, 409, uses_up=True),  # it was not suspended
+    "PUT /v1/points/{point_id}": Row(OWNERS, body=POINT),
+    "GET /v1/points/{point_id}": Row(ALL),
+    "DELETE /v1/points/{point_id}": Row(OWNERS, 204, uses_up=True),
+    "PATCH /v1/points/{point_id}": Row(OWNERS, body={"name": "Another name"}),
+    "GET /v1/points": Row(ALL, query="merchant={merchant_id}", of_others=200),
+    "POST /v1/points/{point_id}:pause": Row(OWNERS, body={"offer": "retail/pickup"}),
+    "POST /v1/points/{point_id}:resume": Row(OWNERS, body={"offer": None}),
+    "PUT /v1/points/{point_id}/offers/{sector}/{mode}/capacity": Row(OWNERS, body={"units": 7}),
+    "GET /v1/points/{point_id}/hours": Row(ALL, query="offer=retail/pickup"),
+    "POST /v1/points:import": Row(OWNERS, query="merchant_id={merchant_id}", body=b"", takes="application/x-ndjson"),
+    "GET /v1/imports/{import_id}": Row(OWNERS),
+    "GET /v1/imports/{import_id}/errors": Row(OWNERS),
+    "POST /v1/keys": Row(OWNERS, 201, body={"scope": "station", "merchant_id": "{merchant_id}"}),
+    "GET /v1/keys": Row(OWNERS),
+    "GET /v1/keys/{key_id}": Row(OWNERS),
+    "POST /v1/keys/{key_id}:revoke": Row(OWNERS, uses_up=True),
+    "GET /v1/audit": Row(OWNERS, query="merchant_id={merchant_id}"),
+    "GET /v1/events": Row(OWNERS),
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation as it is described, with its row."""
+
+    name: str
+    row: Row
+    described: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def method(self) -> str:
+        """Its method."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """Its path, a template."""
+        return self.name.partition(" ")[2]
+
+    @property
+    def names_what(self) -> bool:
+        """Whether it is about something that has an owner."""
+        told = self.path + self.row.query + str(self.row.body)
+        return any(f"{{{name}}}" in told for name in ("merchant_id", "point_id", "key_id", "import_id"))
+
+    @property
+    def takes_json(self) -> bool:
+        """Whether it takes a JSON body."""
+        return "application/json" in self.described.get("requestBody", {}).get("content", {})
+
+    @property
+    def streams(self) -> bool:
+        """Whether its answer has no end."""
+        return self.path == "/v1/events"
+
+    def request(self, ids: Mapping[str, str], **more: Any) -> dict[str, Any]:
+        """Return its good request about something, as httpx takes it; ``more`` goes before it."""
+        filled = {**ids, "new": uuid.uuid4().hex[:12]}
+        query = _filled(self.row.query, filled)
+        made: dict[str, Any] = {
+            "method": self.method,
+            "url": _filled(self.path, filled) + (f"?{query}" if query else ""),
+            "headers": {"Idempotency-Key": str(uuid.uuid4()), "If-Match": "*"},
+        }
+        if isinstance(self.row.body, bytes):
+            made["content"] = self.row.body
+        elif self.row.body is not None:
+            made["json"] = _filled_body(self.row.body, filled)
+        if made.keys() & {"content", "json"}:
+            made["headers"]["Content-Type"] = self.row.takes
+        headers = {**made["headers"], **more.pop("headers", {})}
+        if "content" in more:
+            made.pop("json", None)
+        return {**made, **more, "headers": headers}
+
+
+def operations() -> list[Operation]:
+    """Return every operation that is described; raises where one has no row, or a row no operation."""
+    found = {
+        f"{method.upper()} {path}": told
+        for path, methods in DESCRIBED["paths"].items()
+        for method, told in methods.items()
+    }
+    if found.keys() != TABLE.keys():
+        text = f"these operations and rows of the table have no counterpart: {sorted(found.keys() ^ TABLE.keys())}"
+        raise AssertionError(text)
+    return [Operation(name, TABLE[name], told) for name, told in found.items()]
+
+
+def _filled(text: str, ids: Mapping[str, str]) -> str:
+    for name, value in ids.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _filled_body(body: Any, ids: Mapping[str, str]) -> Any:
+    if isinstance(body, dict):
+        return {name: _filled(value, ids) if isinstance(value, str) else value for name, value in body.items()}
+    return body

@@ -1,0 +1,102 @@
+"""Two merchants with all that a merchant can have, a key of each scope, and what is of neither."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from service.keys.formats import SCOPES
+from tests.contract.service.operations import POINT, Operation
+from tests.contract.service.talking import make_key, make_merchant
+from tests.serving import Serving
+
+__all__ = ["Tenants", "answer_of", "tenants"]
+
+ABSENT = {"merchant_id": "absent-shop", "point_id": "absent-shop:1", "key_id": "0" * 16, "import_id": "0" * 32}
+_OFFER = {"sector": "retail", "mode": "pickup"}
+_LINES = b'{"point_id": "no"}\n'
+
+
+@dataclass
+class Tenants:
+    """
+    What is there.
+
+    Attributes
+    ----------
+    clients
+        By scope, those of merchant, station and crew of the first merchant; ``""`` sends no key.
+    secrets
+        The keys themselves.
+    own, other, absent
+        Ids by their names: the first merchant's, the second's, nobody's.
+    """
+
+    clients: dict[str, httpx.Client]
+    secrets: dict[str, str]
+    own: dict[str, str]
+    other: dict[str, str]
+    absent: dict[str, str]
+
+    @property
+    def admin(self) -> httpx.Client:
+        """The admin's client."""
+        return self.clients["admin"]
+
+    def fresh(self, operation: Operation) -> dict[str, str]:
+        """Return the first merchant's ids, of a subject made anew where the operation uses it up."""
+        if not operation.row.uses_up:
+            return self.own
+        name = f"fresh-{uuid.uuid4().hex[:12]}"
+        if "{point_id}" in operation.path:
+            return {**self.own, "point_id": _make_point(self.admin, f"own-shop:{name}")}
+        if "{key_id}" in operation.path:
+            return {**self.own, "key_id": make_key(self.admin, "station", merchant_id="own-shop")["key_id"]}
+        make_merchant(self.admin, name)
+        return {**self.own, "merchant_id": name}
+
+
+@contextlib.contextmanager
+def tenants(service: Serving) -> Iterator[Tenants]:
+    """Give the two merchants, made anew in a service."""
+    with contextlib.ExitStack() as stack:
+        admin = stack.enter_context(service.client())
+        own, other = _make(admin, "own-shop", "public"), _make(admin, "other-shop", "internal")
+        secrets = {"admin": service.admin_key, "": ""}
+        for scope in sorted(set(SCOPES) - {"admin"}):
+            of = {"merchant_id": "own-shop"} if scope in {"merchant", "station", "crew"} else {}
+            secrets[scope] = make_key(admin, scope, **of)["secret"]
+        clients = {scope: stack.enter_context(service.client(secret)) for scope, secret in secrets.items()}
+        yield Tenants(clients, secrets, own, other, {**ABSENT, **_OFFER})
+
+
+def answer_of(client: httpx.Client, request: dict[str, Any]) -> httpx.Response:
+    """Return the answer to a request; of one that has no end, its beginning."""
+    with client.stream(**request) as answer:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            next(answer.iter_raw())
+        else:
+            answer.read()
+        return answer
+
+
+def _make(admin: httpx.Client, merchant_id: str, visibility: str) -> dict[str, str]:
+    make_merchant(admin, merchant_id)
+    admin.post(f"/v1/merchants/{merchant_id}:verify", headers={"If-Match": "*"}).raise_for_status()
+    point_id = _make_point(admin, f"{merchant_id}:1", visibility)
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/x-ndjson"}
+    done = admin.post(f"/v1/points:import?merchant_id={merchant_id}", content=_LINES, headers=headers)
+    key_id = make_key(admin, "merchant", merchant_id=merchant_id)["key_id"]
+    ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id}
+    return {**ids, **_OFFER, "import_id": done.json()["import_id"]}
+
+
+def _make_point(admin: httpx.Client, point_id: str, visibility: str = "public") -> str:
+    answer = admin.put(f"/v1/points/{point_id}", json={**POINT, "visibility": visibility})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    return point_id

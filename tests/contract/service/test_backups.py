@@ -1,0 +1,172 @@
+"""A backup made under load restores, into either database; one that is not as it was written is refused."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.backups.archives import check_archive
+from service.errors import BadFileError
+from service.feed.outbox import feed_id, head, kept_from, read_changes
+from service.keys.store import create_key, has_admin
+from service.store.database import Store
+from tests.faults.writing import facts, opened, write
+from tests.scale import scaled
+from tests.serving import Place, fresh_database, linli
+
+SEED = secrets.randbelow(2**32)
+
+
+def name_of(place: Place) -> str:
+    """Return a place as the writing process names it."""
+    return place.database or str(place.folder)
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    """Give an open store with an admin key."""
+    opened_ = opened(name_of(place))
+    opened_.write_now(lambda connection: create_key(connection, scope="admin", label="first"))
+    yield opened_
+    opened_.close()
+
+
+def other(place: Place, folder: Path, request: pytest.FixtureRequest, *, crossed: bool) -> Place:
+    """Return an empty place on the same kind of database, or crossed, on the other."""
+    if (place.database is None) != crossed:
+        return Place(folder / secrets.token_hex(4))
+    return Place(folder / secrets.token_hex(4), fresh_database(request.getfixturevalue("postgres_url")))
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_backup__made_under_load_holds_all_that_was_acknowledged_before(
+    store: Store, place: Place, tmp_path: Path, request: pytest.FixtureRequest, crossed: bool
+) -> None:
+    acked: list[str] = []
+    ended = threading.Event()
+
+    def load() -> None:
+        run = secrets.token_hex(4)
+        while not ended.is_set():
+            name = f"w{run}-{len(acked)}"
+            store.write_now(partial(write, merchant_id=name))
+            acked.append(name)
+
+    writer = threading.Thread(target=load)
+    writer.start()
+    try:
+        for i in range(scaled(20)):
+            before = set(acked)
+            made = linli("backup", str(tmp_path / f"{i}.zip"), *place.flags, "--json")
+            assert made.returncode == 0, made.stderr
+            target = other(place, tmp_path, request, crossed=crossed)
+            done = linli("restore", str(tmp_path / f"{i}.zip"), *target.flags, "--json")
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout) == json.loads(made.stdout)
+            restored = opened(name_of(target))
+            try:
+                merchants, _changed, audited = restored.read_now(facts)
+                assert merchants == audited
+                assert before <= merchants <= {*acked, *merchants}
+                assert restored.read_now(has_admin)
+                assert restored.read_now(feed_id) != store.read_now(feed_id)
+            finally:
+                restored.close()
+    finally:
+        ended.set()
+        writer.join()
+
+
+def test_restore__gives_the_feed_another_name_and_lets_numbers_run_on(
+    store: Store, place: Place, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store.write_now(lambda connection: [write(connection, f"w{i}{secrets.token_hex(3)}") for i in range(50)])
+    assert linli("backup", str(tmp_path / "b.zip"), *place.flags).returncode == 0
+    target = other(place, tmp_path, request, crossed=False)
+    later = opened(name_of(target))  # a database in use, whose numbers are already higher
+    later.write_now(lambda connection: [write(connection, f"wx{i}") for i in range(900)])
+    end = later.read_now(head)
+    later.close()
+    refused = linli("restore", str(tmp_path / "b.zip"), *target.flags)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert linli("restore", str(tmp_path / "b.zip"), *target.flags, "--force").returncode == 0
+    restored = opened(name_of(target))
+    try:
+        start = restored.read_now(head)
+        assert start == restored.read_now(kept_from)
+        assert start.id >= end.id
+        assert start > end
+        restored.write_now(lambda connection: write(connection, "wy"))
+        assert [change.subject for change in restored.read_now(lambda c: read_changes(c, start))] == ["wy"]
+        assert not any(name.startswith("wx") for name in restored.read_now(facts)[0])
+    finally:
+        restored.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a backup."""
+    folder = tmp_path_factory.mktemp("whole")
+    store = opened(str(folder / "data"))
+    store.write_now(lambda connection: [write(connection, f"w{i}") for i in range(30)])
+    store.close()
+    assert linli("backup", str(folder / "b.zip"), f"--data={folder / 'data'}").returncode == 0
+    return folder / "b.zip"
+
+
+def test_backup__with_any_bit_flipped_or_cut_short_is_refused(whole: Path, tmp_path: Path) -> None:
+    content, damaged = whole.read_bytes(), tmp_path / "damaged.zip"
+    rng = np.random.default_rng(SEED)
+    bits = {int(bit) for bit in rng.integers(0, 8 * len(content), scaled(2_000))}
+    bits |= set(range(8 * (len(content) - 100), 8 * len(content)))
+    for bit in sorted(bits):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << (bit % 8)
+        damaged.write_bytes(changed)
+        with pytest.raises(BadFileError, match="checksum"):
+            check_archive(damaged, lambda _share: None)
+    for size in (0, 10, len(content) // 2, len(content) - 1):
+        damaged.write_bytes(content[:size])
+        with pytest.raises(BadFileError, match="checksum"):
+            check_archive(damaged, lambda _share: None)
+    damaged.write_bytes(content)
+    check_archive(damaged, lambda _share: None)
+
+
+def test_restore__that_is_refused_touches_nothing(whole: Path, tmp_path: Path) -> None:
+    content = bytearray(whole.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged.zip").write_bytes(content)
+    refused = linli("restore", str(tmp_path / "damaged.zip"), f"--data={tmp_path / 'data'}")
+    assert refused.returncode == 1
+    assert "checksum" in refused.stderr
+    assert not (tmp_path / "data" / "linli.db").exists()
+
+
+def test_restore__refuses_a_file_that_is_served(whole: Path, tmp_path: Path) -> None:
+    from service.store.opening import serving_alone
+
+    with serving_alone(tmp_path / "data"):
+        refused = linli("restore", str(whole), f"--data={tmp_path / 'data'}")
+    assert refused.returncode == 1
+    assert "another linli serves" in refused.stderr
+
+
+def test_backup__that_fails_leaves_no_file(whole: Path, tmp_path: Path) -> None:
+    assert linli("backup", str(tmp_path / "b.zip"), f"--data={tmp_path / 'nothing'}").returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_backup__is_readable_by_its_owner_alone(whole: Path) -> None:
+    assert whole.stat().st_mode & 0o077 == 0
+    shutil.copy(whole, whole.with_name("copy.zip"))
+    check_archive(whole.with_name("copy.zip"), lambda _share: None)

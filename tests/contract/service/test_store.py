@@ -1,0 +1,192 @@
+"""Both stores keep the same promises: writes whole or not at all, each fault its own caller's, no wait without an end."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from service.clock import SystemClock
+from service.deadlines import Deadline
+from service.errors import DeadlineExceededError, ServiceError, StorageUnavailableError, StoreStateError
+from service.settings import load_settings
+from service.store.connections import ReadConnection, WriteConnection
+from service.store.database import Store
+from service.store.opening import open_store
+from service.store.schema import check_schema
+from service.store.tables import changes, merchants
+from tests.serving import Place
+
+LONG_S = 20.0
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    """Give an open store that other tests of the module may have written to."""
+    opened = open_store(load_settings({}, data=place.folder, database=place.database), SystemClock())
+    yield opened
+    opened.close()
+
+
+def add(connection: WriteConnection, merchant_id: str) -> str:
+    """Write a merchant and its change."""
+    connection.lock(f"merchant {merchant_id}")
+    same = {"name": "n", "status": "verified", "revision": 1, "created_at": 1, "updated_at": 1}
+    connection.run(insert(merchants), {"merchant_id": merchant_id, **same})
+    connection.record_change("merchant", merchant_id, 1, merchant_id)
+    return merchant_id
+
+
+def add_all(connection: WriteConnection, merchant_ids: list[str]) -> None:
+    """Write many merchants with their changes."""
+    for merchant_id in merchant_ids:
+        add(connection, merchant_id)
+
+
+def kept(connection: ReadConnection, prefix: str) -> set[str]:
+    """Return the merchants of a prefix, each with its change."""
+    found = {
+        row[0]
+        for row in connection.rows(select(merchants.c.merchant_id).where(merchants.c.merchant_id.startswith(prefix)))
+    }
+    told = {row[0] for row in connection.rows(select(changes.c.subject).where(changes.c.subject.startswith(prefix)))}
+    assert found == told
+    return found
+
+
+def test_write__one_that_fails_takes_none_of_its_neighbours_down(store: Store) -> None:
+    release = threading.Event()
+    first = store.submit_write(lambda _c: release.wait(LONG_S), Deadline.after(LONG_S))
+
+    def failing(kind: int, connection: WriteConnection) -> None:
+        add(connection, f"bad{kind}")
+        match kind:
+            case 0:
+                raise RuntimeError("its own fault")
+            case 1:
+                connection.run(text("SELECT nothing FROM nowhere"))
+            case 2:
+                add(connection, f"bad{kind}")  # the same again
+            case _:
+                connection.run(insert(merchants), {"merchant_id": object()})
+
+    good = [store.submit_write(partial(add, merchant_id=f"good{i}"), Deadline.after(LONG_S)) for i in range(4)]
+    bad = [store.submit_write(partial(failing, i), Deadline.after(LONG_S)) for i in range(4)]
+    release.set()
+    everything: list[Future[Any]] = [first, *good, *bad]
+    wait(everything, LONG_S)
+    assert [future.result(0) for future in good] == ["good0", "good1", "good2", "good3"]
+    assert all(future.exception(0) is not None for future in bad)
+    assert store.read_now(lambda c: kept(c, "good")) == {"good0", "good1", "good2", "good3"}
+    assert store.read_now(lambda c: kept(c, "bad")) == set()
+
+
+def test_write__given_up_by_its_caller_ends_no_other(store: Store) -> None:
+    release = threading.Event()
+    blocking = [store.submit_write(lambda _c: release.wait(LONG_S), Deadline.after(LONG_S)) for _ in range(8)]
+
+    async def give_up() -> None:
+        await store.write(lambda c: add(c, "late"), Deadline.after(0.05))
+
+    with pytest.raises(DeadlineExceededError):
+        asyncio.run(give_up())
+    release.set()
+    wait(blocking, LONG_S)
+    assert store.write_now(lambda c: add(c, "after"), LONG_S) == "after"
+    assert store.read_now(lambda c: kept(c, "late")) == set()
+
+
+def test_store__closed_refuses_and_leaves_nobody_waiting(place: Place) -> None:
+    store = open_store(load_settings({}, data=place.folder, database=place.database), SystemClock())
+    release = threading.Event()
+    running = store.submit_write(lambda _c: release.wait(LONG_S), Deadline.after(LONG_S))
+    queued = [store.submit_write(partial(add, merchant_id=f"queued{i}"), Deadline.after(LONG_S)) for i in range(20)]
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    release.set()
+    closing.join(LONG_S)
+    assert not closing.is_alive()
+    everything: list[Future[Any]] = [running, *queued]
+    assert all(future.done() for future in everything)
+    with pytest.raises(StorageUnavailableError, match="closed"):
+        store.submit_write(lambda c: add(c, "more"), Deadline.after(1))
+    with pytest.raises(StorageUnavailableError, match="closed"):
+        store.submit_read(lambda c: kept(c, "more"), Deadline.after(1))
+
+
+def test_read__ends_at_its_deadline(store: Store) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with pytest.raises(DeadlineExceededError):
+        store.read_now(lambda c: c.value(text(endless)), 0.3)
+
+
+def test_reading__more_followers_than_connections_are_told_and_requests_go_on(store: Store) -> None:
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(store.reading())
+        with pytest.raises(StorageUnavailableError), store.reading():
+            pass
+        assert store.read_now(lambda c: c.value(select(func.count()).select_from(merchants)), 5.0) >= 0
+
+
+def test_sqlite__log_is_bounded_and_moved_into_the_file(tmp_path: Path) -> None:
+    store = open_store(load_settings({}, data=tmp_path), SystemClock())
+    try:
+        for i in range(60):
+            store.write_now(partial(add_all, merchant_ids=[f"m{i}-{j}-{'x' * 400}" for j in range(100)]))
+        sizes = {name: (tmp_path / name).stat().st_size for name in ("linli.db", "linli.db-wal")}
+    finally:
+        store.close()
+    assert sizes["linli.db"] > 4_000_000
+    assert sizes["linli.db-wal"] < 12_000_000
+
+
+def broken_file(folder: Path) -> dict[str, object]:
+    (folder / "linli.db").write_bytes(b"no database at all" * 1000)
+    return {"data": folder}
+
+
+def strange_tables(folder: Path) -> dict[str, object]:
+    with sqlite3.connect(folder / "linli.db") as connection:
+        connection.execute("CREATE TABLE others (x)")
+    connection.close()
+    return {"data": folder}
+
+
+def later_schema(folder: Path) -> dict[str, object]:
+    check_schema(f"sqlite:///{folder}/linli.db")
+    with sqlite3.connect(folder / "linli.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    return {"data": folder}
+
+
+def nobody_there(folder: Path) -> dict[str, object]:
+    return {"data": folder, "database": f"postgresql://user:hidden-word@/x?host={folder}"}
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (broken_file, "not a database"),
+        (strange_tables, "not linli's"),
+        (later_schema, "needs a later linli"),
+        (nobody_there, "cannot be used"),
+    ],
+)
+def test_open__refuses_what_it_cannot_serve_in_one_line_without_secrets(tmp_path: Path, made, told: str) -> None:
+    settings = load_settings({}, **made(tmp_path))
+    with pytest.raises(StoreStateError, match=told) as caught:
+        open_store(settings, SystemClock())
+    assert isinstance(caught.value, ServiceError)
+    assert "hidden-word" not in str(caught.value)

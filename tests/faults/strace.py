@@ -1,0 +1,34 @@
+"""Faults of the operating system, injected at a chosen call of a child by strace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.serving import ROOT
+
+__all__ = ["run_with_fault"]
+
+
+def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.CompletedProcess[str]:
+    """
+    Run ``python -m MODULE…`` with a fault such as ``fdatasync,fsync:error=EIO:when=3``.
+
+    The log has every write and sync in the order in which they came, the failed ones marked ``(INJECTED)``.
+    """
+    calls = "write,pwrite64,fdatasync,fsync"
+    quick = [] if "signal=" in fault else ["--seccomp-bpf"]  # with it, no signal is sent
+    shown = ["-qq", "-s", "80", "-o", str(log)]
+    command = ["strace", "-f", *quick, *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
+    return subprocess.run(
+        [*command, sys.executable, "-m", *module],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -1,0 +1,94 @@
+"""A migration or a restore that is killed at any write has happened, or it has not."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.store.schema import newest_revision
+from service.store.sqlite import integrity
+from tests.faults.strace import run_with_fault
+from tests.faults.test_store_kills import RNG, SEED
+from tests.faults.writing import facts, opened, write_all
+from tests.scale import FULL
+from tests.serving import linli
+
+KILLED = "pwrite64,fdatasync,fsync:signal=SIGKILL:when="
+
+
+def _steps() -> tuple[int, int]:
+    """Return at which call to begin, and how many to go on by."""
+    return (1, 1) if FULL else (int(RNG.integers(1, 8)), 8)
+
+
+def tables(file: Path) -> set[str]:
+    """Return the tables of a file, none where there is no file."""
+    if not file.exists():
+        return set()
+    with closing(sqlite3.connect(file)) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_migration__killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> None:
+    call, step = _steps()
+    seen = set()
+    while True:
+        folder = tmp_path / f"at{call}"
+        run = run_with_fault(
+            ["tests.faults.commands", "migrate", f"--data={folder}"], f"{KILLED}{call}", tmp_path / "log"
+        )
+        found = tables(folder / "linli.db")
+        assert found == set() or {"merchants", "import_errors", "marks", "alembic_version"} <= found, f"seed {SEED}"
+        seen.add(bool(found))
+        again = linli("migrate", f"--data={folder}", "--json")
+        assert again.returncode == 0, again.stderr
+        assert newest_revision() in again.stdout
+        assert integrity(folder / "linli.db") == "ok"
+        if run.returncode == 0:
+            break
+        call += step
+    assert seen == {False, True}
+    assert call > 2
+
+
+@pytest.fixture(scope="module")
+def backup(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Give a backup, and a folder with other facts."""
+    folder = tmp_path_factory.mktemp("backup")
+    for name in ("new", "old"):
+        store = opened(str(folder / name))
+        store.write_now(partial(write_all, merchant_ids=[f"w{name}{i}" for i in range(30)], size=2_000))
+        store.close()
+    assert linli("backup", str(folder / "b.zip"), f"--data={folder / 'new'}").returncode == 0
+    return folder / "b.zip", folder / "old"
+
+
+def test_restore__killed_at_every_write_is_whole_or_absent(backup: tuple[Path, Path], tmp_path: Path) -> None:
+    file, old = backup
+    call, step = _steps()
+    seen = set()
+    while True:
+        folder = tmp_path / f"at{call}"
+        shutil.copytree(old, folder)
+        command = ["tests.faults.commands", "restore", str(file), f"--data={folder}", "--force"]
+        run = run_with_fault(command, f"{KILLED}{call}", tmp_path / "log")
+        assert integrity(folder / "linli.db") == "ok"
+        store = opened(str(folder))
+        try:
+            merchants, _changed, audited = store.read_now(facts)
+        finally:
+            store.close()
+        assert merchants == audited
+        assert len(merchants) == 30
+        kinds = {name[1:4] for name in merchants}
+        assert len(kinds) == 1, f"seed {SEED}"
+        seen |= kinds
+        if run.returncode == 0:
+            break
+        call += step
+    assert seen == {"old", "new"}

@@ -1,0 +1,83 @@
+"""Two workers of a real service share their limits in Redis, outlive it, and stop without a trace of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.scale import FULL
+from tests.servers import ValkeyServer, running_valkey
+from tests.serving import Serving, fresh_database, running_service
+
+SECONDS = 60 if FULL else 3
+RATE, IP_RATE = 100, 40
+N_CLIENTS = 6
+
+
+@pytest.fixture(scope="module")
+def valkey_server() -> Iterator[ValkeyServer]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def serving(postgres_url: str, valkey_server: ValkeyServer) -> Iterator[Serving]:
+    with running_service(
+        fresh_database(postgres_url), "--workers=2", key_rate=RATE, ip_rate=IP_RATE, redis=valkey_server.url
+    ) as service:
+        yield service
+        assert service.stop() == 0
+        log = service.log.read_text()
+        assert "Traceback" not in log
+        assert "unclosed" not in log
+        assert "never retrieved" not in log
+
+
+def _statuses(serving: Serving, key: str, seconds: int) -> list[int]:
+    """Overload it over several connections for whole seconds; return what was answered."""
+    statuses: list[int] = []
+    connected = threading.Barrier(N_CLIENTS)
+
+    def ask() -> None:
+        with serving.client(key) as client:
+            client.get("/healthz")
+            connected.wait(30)
+            start = int(time.time() + 0.5) + 1
+            time.sleep(start - time.time())
+            while time.time() < start + seconds - 0.05:
+                statuses.append(client.get("/v1/nothing").status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(N_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+@pytest.mark.parametrize(("who", "rate", "admitted"), [("key", RATE, 404), ("ip", IP_RATE, 401)])
+def test_workers__admit_what_the_policy_says(serving: Serving, who: str, rate: int, admitted: int) -> None:
+    statuses = _statuses(serving, serving.admin_key if who == "key" else "", SECONDS)
+    assert set(statuses) == {admitted, 429}
+    n = statuses.count(admitted)
+    assert abs(n / (rate * SECONDS) - 1) <= 0.05, f"{n} admitted, the policy is {rate * SECONDS}"
+
+
+def test_workers__outlive_redis(serving: Serving, valkey_server: ValkeyServer) -> None:
+    valkey_server.crash()
+    try:
+        statuses = _statuses(serving, serving.admin_key, 3)
+    finally:
+        valkey_server.start()
+    assert set(statuses) == {404, 429}, "nobody sees that it is gone"
+    assert statuses.count(404) <= 2 * RATE * 3
+    with valkey_server.client() as client, serving.client() as asking:
+        deadline = time.monotonic() + 10
+        while not client.keys("linli:rate:key_*"):
+            assert time.monotonic() < deadline, "it is used again"
+            assert isinstance(asking.get("/v1/nothing"), httpx.Response)
+            time.sleep(0.02)

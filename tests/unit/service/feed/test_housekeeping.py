@@ -1,0 +1,99 @@
+"""Old records go, what is kept from moves on, and the latest instant outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from service.clock import SystemClock
+from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
+from service.feed.outbox import Position, head, kept_from, prune, read_changes
+from service.store.connections import WriteConnection
+from service.store.database import Store
+from service.store.tables import idempotency
+from tests.feed_store import fill, opened_store, set_units, wait_until
+from tests.serving import Place, fresh_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = fresh_database(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
+    with opened_store(Place(tmp_path, url)) as store:
+        fill(store, 2, 3)
+        yield store
+
+
+def test_prune__removes_the_oldest_and_says_from_where_nothing_is_missing(store: Store) -> None:
+    with store.reading() as connection:
+        every, end = read_changes(connection, Position(0, 0)), head(connection)
+    assert store.write_now(lambda connection: prune(connection, connection.now_us + 1, limit=3)) == 3
+    with store.reading() as connection:
+        assert kept_from(connection) == every[2].position
+        assert read_changes(connection, kept_from(connection)) == every[3:]
+        assert head(connection) == end
+
+
+def test_prune__of_all_leaves_the_head_where_it_was(store: Store) -> None:
+    with store.reading() as connection:
+        end = head(connection)
+    store.write_now(lambda connection: prune(connection, connection.now_us + 1))
+    with store.reading() as connection:
+        assert head(connection) == kept_from(connection) == end
+    store.write_now(lambda connection: set_units(connection, "m0:0", "laundry/pickup", 1))
+    with store.reading() as connection:
+        assert len(read_changes(connection, end)) == 1
+
+
+def test_prune__leaves_what_is_young(store: Store) -> None:
+    assert store.write_now(lambda connection: prune(connection, connection.now_us - 60_000_000)) == 0
+
+
+def test_prune__is_one_worker_s_at_a_time(postgres_url: str, tmp_path: Path) -> None:
+    place = Place(tmp_path, fresh_database(postgres_url))
+    with opened_store(place) as one, opened_store(place) as other:
+        fill(one, 1, 3)
+
+        def both(connection: WriteConnection) -> tuple[int, int]:
+            mine = prune(connection, connection.now_us + 1, limit=1)
+            return mine, other.write_now(lambda c: prune(c, c.now_us + 60_000_000, limit=1))
+
+        assert one.write_now(both) == (1, 0)
+
+
+def _keep_request(connection: WriteConnection, key: str, at_us: int) -> None:
+    row = {"caller": "key_1", "route": "/", "key": key, "payload_digest": "", "status": 201, "headers": "{}"}
+    connection.run(insert(idempotency), {**row, "body": b"", "created_at": at_us})
+
+
+def test_requests__are_forgotten_when_they_are_old(store: Store) -> None:
+    for number in range(5):
+        store.write_now(partial(_keep_request, key=str(number), at_us=number))
+    assert store.write_now(lambda connection: forget_requests(connection, 3)) == 3
+    count = select(func.count()).select_from(idempotency)
+    assert store.read_now(lambda connection: connection.value(count)) == 2
+
+
+def test_mark__moves_on_only(store: Store) -> None:
+    for at_us, kept in ((5, 5), (1_000, 1_000), (999, 1_000), (20, 1_000)):
+        store.write_now(partial(keep_mark, at_us=at_us))
+        assert store.read_now(kept_mark) == kept
+
+
+def test_housekeeping__keeps_time_over_a_restart_and_prunes(store: Store) -> None:
+    ahead_us = SystemClock().now_us() + 3_600_000_000
+    first = SystemClock()
+    keeping = Housekeeping(store, first, keep_changes_s=-7200, every_s=0.02, prune_every_s=0.05)
+    keeping.start()
+    first.keep_after(ahead_us)
+    wait_until(lambda: store.read_now(kept_mark) == ahead_us, 5, "kept")
+    wait_until(lambda: store.read_now(lambda c: read_changes(c, Position(0, 0))) == [], 5, "pruned")
+    keeping.close()
+    second = SystemClock()
+    keeping = Housekeeping(store, second, keep_changes_s=60)
+    keeping.start()
+    keeping.close()
+    assert second.now_us() >= ahead_us

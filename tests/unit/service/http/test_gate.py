@@ -1,0 +1,480 @@
+"""The gate as a stranger sees it: who is let in, what is told to whom, and what stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import itertools
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from service.http.app import create_app
+from service.http.gate import Gate
+from service.http.intake import network_of
+from service.http.routing import StrictRoute, register_problems
+from service.keys.formats import new_key
+from service.keys.store import create_key, revoke_key
+from service.logs import set_up_logs
+from service.services import Services, open_services
+from service.settings import load_settings
+
+MATCH = "/v1/match?lat=31.2304&lng=121.4737&offer=repair"
+N_INFLIGHT = 4
+IP_RATE = 20
+ADDRESSES = (f"198.51.{high}.{low}" for high, low in itertools.product(range(256), range(256)))
+RAW: dict[tuple[str, str], Any] = {("GET", "/v1/match"): lambda _services, _scope, _context: (200, b"{}", [])}
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    settings = load_settings({}, data=tmp_path_factory.mktemp("data"), inflight=N_INFLIGHT, ip_rate=IP_RATE)
+    with open_services(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def key(services: Services) -> str:
+    return _key(services)
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], str]]:
+    """Let the logs be written as `linli serve` does, and give what was written."""
+    root, of_client = logging.getLogger(), logging.getLogger("httpx")
+    handlers, level, written = root.handlers[:], root.level, io.StringIO()
+    with contextlib.redirect_stderr(written):
+        set_up_logs("info")
+    (ours,) = root.handlers
+    root.handlers[:] = [*handlers, ours]
+    of_client.disabled = True
+    yield written.getvalue
+    of_client.disabled = False
+    root.removeHandler(ours)
+    root.setLevel(level)
+
+
+def _key(services: Services, **values: Any) -> str:
+    """Make a key and wait until the ring knows of it."""
+    made = services.store.write_now(lambda connection: create_key(connection, scope="app", label="a test", **values))
+    if values.get("expires_us", 1) > 0:
+        _wait(lambda: services.ring.caller_of(made.secret, 0) is not None)
+    return made.secret
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _ask(
+    app: Any, path: str, *, method: str = "GET", headers: Any = (), address: str | None = None, **more: Any
+) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=(address or next(ADDRESSES), 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://linli") as client:
+            return await client.request(
+                method, path, headers=[(n.encode(), v.encode("latin-1")) for n, v in headers], **more
+            )
+
+    return asyncio.run(ask())
+
+
+def _bearer(key: str) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {key}")]
+
+
+def _slug(response: httpx.Response) -> str:
+    assert response.headers["content-type"] == "application/problem+json"
+    return str(response.json()["type"]).rpartition("/")[2]
+
+
+def _other_sum(key: str) -> str:
+    return key[:-1] + ("0" if key[-1] != "0" else "1")
+
+
+STRANGERS: dict[str, Callable[[str], tuple[str, list[tuple[str, str]]]]] = {
+    "no key": lambda key: (MATCH, []),
+    "another scheme": lambda key: (MATCH, [("Authorization", f"Basic {key}")]),
+    "no scheme": lambda key: (MATCH, [("Authorization", key)]),
+    "no key after the scheme": lambda key: (MATCH, [("Authorization", "Bearer ")]),
+    "two spaces": lambda key: (MATCH, [("Authorization", f"Bearer  {key}")]),
+    "two headers, both right": lambda key: (MATCH, _bearer(key) * 2),
+    "two headers, one right": lambda key: (MATCH, _bearer(key) + _bearer("x")),
+    "two keys in one header": lambda key: (MATCH, [("Authorization", f"Bearer {key}, Bearer {key}")]),
+    "malformed": lambda key: (MATCH, _bearer("linli_app_")),
+    "bad sum": lambda key: (MATCH, _bearer(_other_sum(key))),
+    "well formed, of nobody": lambda key: (MATCH, _bearer(new_key("admin"))),
+    "cut": lambda key: (MATCH, _bearer(key[:-1])),
+    "longer": lambda key: (MATCH, _bearer(key + "x")),
+    "of 10,000 letters": lambda key: (MATCH, _bearer(key * 200)),
+    "not ASCII": lambda key: (MATCH, [("Authorization", b"Bearer \xff\xfe".decode("latin-1"))]),
+    "in the query": lambda key: (f"{MATCH}&key={key}", []),
+    "in the query, right header too": lambda key: (f"{MATCH}&key={key}", _bearer(key)),
+    "in the path, right header too": lambda key: (f"/v1/points/{key}", _bearer(key)),
+    "its beginning in the query": lambda key: (f"{MATCH}&key={key[:12]}", _bearer(key)),
+    "unknown path": lambda key: ("/v1/nothing", []),
+    "unknown path outside": lambda key: ("/admin.php", []),
+    "unknown method": lambda key: (MATCH, []),
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_gate__sends_strangers_away(who: str, services: Services, key: str) -> None:
+    path, headers = STRANGERS[who](key)
+    told = _ask(create_app(services), path, method="BREW" if who == "unknown method" else "GET", headers=headers)
+    assert (told.status_code, _slug(told)) == (401, "unauthenticated")
+    assert told.headers["www-authenticate"] == 'Bearer realm="linli"'
+    assert told.json() == _ask(create_app(services), MATCH).json(), "the same body whatever was wrong"
+    assert key not in told.text
+
+
+def test_gate__lets_a_key_in(services: Services, key: str) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        told = _ask(Gate(services, RAW, FastAPI()), MATCH, headers=[("Authorization", f"{scheme} {key}")])
+        assert told.status_code == 200
+
+
+def test_gate__lets_a_name_in_that_only_begins_like_a_key(services: Services, key: str) -> None:
+    gate = Gate(services, RAW, FastAPI())
+    assert _ask(gate, f"{MATCH}&note=linli_shop", headers=_bearer(key)).status_code == 200
+
+
+def test_gate__knows_no_revoked_or_expired_key(services: Services) -> None:
+    gate = Gate(services, RAW, FastAPI())
+    expired = _key(services, expires_us=-1)
+    assert _ask(gate, MATCH, headers=_bearer(expired)).status_code == 401
+    revoked = _key(services)
+    assert _ask(gate, MATCH, headers=_bearer(revoked)).status_code == 200
+    caller = services.ring.caller_of(revoked, 0)
+    assert caller is not None
+    services.store.write_now(lambda connection: revoke_key(connection, caller.key_id))
+    _wait(lambda: services.ring.caller_of(revoked, 0) is None)
+    assert _ask(gate, MATCH, headers=_bearer(revoked)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "slug"),
+    [
+        ("GET", "/v1/nothing", 404, "not-found"),
+        ("GET", "/v1/match/", 404, "not-found"),  # no redirect, which would repeat query and Host
+        ("GET", "/docs/..%2fv1%2fmatch", 404, "not-found"),
+        ("HEAD", MATCH, 405, "method-not-allowed"),
+        ("OPTIONS", MATCH, 405, "method-not-allowed"),
+        ("POST", MATCH, 405, "method-not-allowed"),
+        ("TRACE", MATCH, 405, "method-not-allowed"),
+        ("GET", "/v1/match:batch", 405, "method-not-allowed"),
+    ],
+)
+def test_gate__tells_a_key_holder_what_is_not_there(
+    method: str, path: str, status: int, slug: str, services: Services, key: str
+) -> None:
+    told = _ask(create_app(services), path, method=method, headers=_bearer(key), follow_redirects=False)
+    assert told.status_code == status
+    assert method == "HEAD" or _slug(told) == slug
+    if status == 405:
+        assert told.headers["allow"] == ("POST" if path.endswith("batch") else "GET")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs"])
+def test_gate__needs_no_key_for_what_is_open(path: str, services: Services) -> None:
+    assert _ask(create_app(services), path).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "not-an-address", ""])
+def test_metrics__are_told_to_no_stranger(address: str, services: Services) -> None:
+    assert _ask(create_app(services), "/metrics", address=address or "x").status_code == 401
+
+
+def test_gate__reads_no_body_of_a_match(services: Services, key: str) -> None:
+    gate = Gate(services, RAW, FastAPI())
+    assert _ask(gate, MATCH, headers=_bearer(key), content=b"x" * 5_000_000).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br", "deflate", "gzip, gzip", "GZIP", "x", "identity, gzip"])
+@pytest.mark.parametrize("path", [MATCH, "/v1/match:batch", "/v1/points:import"])
+def test_gate__takes_no_encoded_body(coding: str, path: str, services: Services, key: str) -> None:
+    taken: list[int] = []
+
+    async def bomb() -> Any:
+        for _ in range(64):
+            taken.append(1)
+            yield b"\x1f\x8b" + bytes(65_536)
+
+    method = "GET" if path == MATCH else "POST"
+    headers = [*_bearer(key), ("Content-Encoding", coding)]
+    told = _ask(create_app(services), path, method=method, headers=headers, content=bomb())
+    assert (told.status_code, _slug(told)) == (415, "unsupported-encoding")
+    assert taken == [], "nothing of it is read"
+
+
+def test_gate__asks_for_the_key_before_it_tells_of_encodings(services: Services) -> None:
+    address = next(ADDRESSES)
+    headers = [("Content-Encoding", "gzip")]
+    told = [_ask(create_app(services), MATCH, headers=headers, address=address) for _ in range(2 * IP_RATE + 2)]
+    assert {response.status_code for response in told} == {401, 429}, "strangers are counted whatever they send"
+
+
+def test_gate__takes_identity(services: Services, key: str) -> None:
+    gate = Gate(services, RAW, FastAPI())
+    assert _ask(gate, MATCH, headers=[*_bearer(key), ("Content-Encoding", "identity")]).status_code == 200
+
+
+RATELIMIT = re.compile(r'"second";r=(\d+);t=(\d+)')
+
+
+def test_gate__tells_the_policy_and_what_is_left_as_the_draft_has_it(services: Services) -> None:
+    gate, key = Gate(services, RAW, FastAPI()), _key(services, rate=3)
+    time.sleep(1 - time.time() % 1)
+    told = [_ask(gate, MATCH, headers=_bearer(key)) for _ in range(4)]
+    assert [response.status_code for response in told] == [200, 200, 200, 429]
+    assert {response.headers["ratelimit-policy"] for response in told} == {'"second";q=3;w=1'}
+    left = [RATELIMIT.fullmatch(response.headers["ratelimit"]) for response in told]
+    assert [found and found.groups() for found in left] == [("2", "1"), ("1", "1"), ("0", "1"), ("0", "1")]
+    assert _slug(told[3]) == "rate-limited"
+    assert told[3].headers["retry-after"] == "1", "not before the window ends"
+
+
+def test_gate__counts_strangers_by_address_and_tells_them_the_same(services: Services) -> None:
+    address, app = next(ADDRESSES), create_app(services)
+    time.sleep(1 - time.time() % 1)
+    told = [_ask(app, MATCH, address=address) for _ in range(IP_RATE + 1)]
+    assert [response.status_code for response in told] == [401] * IP_RATE + [429]
+    assert told[-1].headers["ratelimit-policy"] == f'"second";q={IP_RATE};w=1'
+    assert _ask(app, MATCH).status_code == 401, "another address is not concerned"
+
+
+@pytest.mark.parametrize(
+    ("host", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+        ("x" * 900, "x" * 64),  # what a proxy tells
+    ],
+)
+def test_network_of__counts_one_line_as_one(host: str, counted_as: str) -> None:
+    assert network_of(host) == counted_as
+
+
+def _failing_app() -> FastAPI:
+    app, router = FastAPI(), APIRouter(route_class=StrictRoute)
+
+    async def fail(lat: float, lng: float) -> None:
+        try:
+            raise KeyError("31.2304 linli of the secret")
+        except KeyError as cause:
+            raise RuntimeError(f"secret at {lat},{lng}") from cause
+
+    async def misjudge(lat: float, lng: float) -> None:
+        raise ValueError(f"secret at {lat},{lng}")
+
+    router.add_api_route("/v1/fail", fail)
+    router.add_api_route("/v1/misjudge", misjudge)
+    app.include_router(router)
+    register_problems(app)
+    return app
+
+
+def _fail_raw(_services: Any, _scope: Any, _context: Any) -> Any:
+    raise RuntimeError("secret at 31.2304,121.4737")
+
+
+@pytest.mark.parametrize("path", ["/v1/fail", "/v1/misjudge", "/v1/raw"])
+def test_gate__a_failure_tells_where_the_log_has_it_and_nothing_else(
+    path: str, services: Services, key: str, log_lines: Callable[[], str]
+) -> None:
+    gate = Gate(services, {("GET", "/v1/raw"): _fail_raw}, _failing_app())
+    told = _ask(gate, f"{path}?lat=31.2304&lng=121.4737", headers=_bearer(key))
+    assert (told.status_code, _slug(told)) == (500, "internal")
+    request_id = told.headers["x-request-id"]
+    assert request_id in told.json()["detail"]
+    lines = log_lines()
+    found = [orjson.loads(line) for line in lines.splitlines() if request_id in line]
+    assert {line["level"] for line in found} == {"error", "info"}
+    assert re.search(r"Error at \S*test_gate\.py:\d+ (_fail_raw|fail|misjudge) < ", lines), "it says where"
+    for secret in ("secret", "31.23", "121.47", key, "lat="):
+        assert secret not in told.text + lines
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_gate__logs_neither_key_nor_query_nor_place(
+    who: str, services: Services, key: str, log_lines: Callable[[], str]
+) -> None:
+    path, headers = STRANGERS[who](key)
+    told = _ask(create_app(services), path, headers=headers)
+    lines = log_lines()
+    assert told.headers["x-request-id"] in lines
+    for secret in (key[10:], key[10:-2], "lat=", "31.23", "121.47", "repair", "nothing", "admin.php"):
+        assert secret not in lines
+
+
+def test_logs__cut_keys_wherever_they_stand(key: str, log_lines: Callable[[], str]) -> None:
+    logging.getLogger("service.test").warning("got %s", f"/v1/match?key={key}")
+    try:
+        raise RuntimeError(key)
+    except RuntimeError:
+        logging.getLogger("service.test").exception("failed with %s", key)
+    lines = log_lines()
+    assert "linli_app_[redacted]" in lines
+    assert key[10:] not in lines
+
+
+def test_gate__request_ids_differ(services: Services) -> None:
+    app = create_app(services)
+    ids = {_ask(app, "/healthz").headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
+
+
+class Slow:
+    """An application whose answers wait until they are let go, or until their client goes."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.n_begun = 0
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        """Answer once all are let go."""
+        self.n_begun += 1
+        await self.go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+
+
+class Crowd:
+    """Requests at once through one gate."""
+
+    def __init__(self, services: Services, key: str) -> None:
+        self.slow = Slow()
+        self.gate = Gate(services, RAW, self.slow)
+        transport = httpx.ASGITransport(app=self.gate, client=(next(ADDRESSES), 1))
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://linli", headers=_bearer(key))
+
+    def begin(self, n: int, path: str = "/v1/slow") -> list[asyncio.Task[httpx.Response]]:
+        """Begin requests that last."""
+        return [asyncio.ensure_future(self.client.get(path)) for _ in range(n)]
+
+    async def begun(self, n: int) -> None:
+        """Wait until so many have come through."""
+        async with asyncio.timeout(5):
+            while self.slow.n_begun < n:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.001)
+
+
+def _in_crowd(services: Services, key: str, what: Callable[[Crowd], Awaitable[None]]) -> None:
+    async def run() -> None:
+        crowd = Crowd(services, key)
+        async with crowd.client:
+            await what(crowd)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "no task is left"
+
+    asyncio.run(run())
+    assert services.n_inflight == 0
+
+
+def test_gate__sheds_what_is_over_the_limit_in_milliseconds(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        running = crowd.begin(N_INFLIGHT)
+        await crowd.begun(N_INFLIGHT)
+        seconds = []
+        for _ in range(50):
+            started = time.perf_counter()
+            told = await crowd.client.get("/v1/slow")
+            seconds.append(time.perf_counter() - started)
+            assert (told.status_code, _slug(told), told.headers["retry-after"]) == (503, "overloaded", "1")
+        assert sorted(seconds)[48] < 0.020
+        crowd.slow.go.set()
+        assert [response.status_code for response in await asyncio.gather(*running)] == [200] * N_INFLIGHT
+        assert (await crowd.client.get("/v1/slow")).status_code == 200, "normal again"
+
+    _in_crowd(services, key, crowded)
+
+
+def test_gate__answers_whether_it_lives_while_it_sheds(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        running = crowd.begin(N_INFLIGHT)
+        await crowd.begun(N_INFLIGHT)
+        alive = crowd.begin(1, "/healthz")
+        await crowd.begun(N_INFLIGHT + 1)
+        crowd.slow.go.set()
+        assert all(response.status_code == 200 for response in await asyncio.gather(*running, *alive))
+
+    _in_crowd(services, key, crowded)
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/points:import"])
+def test_gate__what_lasts_uses_up_nothing_of_the_others(path: str, services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        lasting = crowd.begin(2 * N_INFLIGHT, path)
+        await crowd.begun(2 * N_INFLIGHT)
+        assert services.n_inflight == 0
+        assert (await crowd.client.get(MATCH)).status_code == 200
+        crowd.slow.go.set()
+        assert all(response.status_code == 200 for response in await asyncio.gather(*lasting))
+
+    _in_crowd(services, key, crowded)
+
+
+def test_gate__what_lasts_has_a_limit_of_its_own(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        lasting = crowd.begin(16, "/v1/points:import")
+        await crowd.begun(16)
+        assert _slug(await crowd.client.get("/v1/points:import")) == "overloaded"
+        crowd.slow.go.set()
+        await asyncio.gather(*lasting)
+        assert (await crowd.client.get("/v1/points:import")).status_code == 200
+
+    _in_crowd(services, key, crowded)
+
+
+def test_gate__aborted_requests_free_their_place(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        for _ in range(20):
+            running = crowd.begin(N_INFLIGHT)
+            await asyncio.sleep(0)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        crowd.slow.go.set()
+        assert [r.status_code for r in await asyncio.gather(*crowd.begin(N_INFLIGHT))] == [200] * N_INFLIGHT
+
+    _in_crowd(services, key, crowded)
+
+
+def test_gate__a_request_ends_with_its_deadline(tmp_path: Path) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        started = time.perf_counter()
+        told = await crowd.client.get("/v1/slow")
+        assert _slug(told) == "deadline-exceeded"
+        assert told.headers["retry-after"] == "1"
+        assert time.perf_counter() - started <= 0.2 + 0.25
+
+    with open_services(load_settings({}, data=tmp_path, deadline_s=0.2)) as services:
+        _in_crowd(services, _key(services), crowded)
+
+
+@pytest.mark.parametrize(("is_stopping", "status"), [(False, 200), (True, 503)])
+def test_gate__takes_no_more_once_it_stops(is_stopping: bool, status: int, services: Services, key: str) -> None:
+    gate = Gate(services, RAW, FastAPI())
+    services.is_stopping = is_stopping
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, services, "is_stopping", False)
+        told = _ask(gate, MATCH, headers=_bearer(key))
+    assert told.status_code == status
+    assert told.headers.get("retry-after") == (None if status == 200 else "1")

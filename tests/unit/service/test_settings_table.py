@@ -1,0 +1,45 @@
+"""The page for those who run linli lists the settings and metrics that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from service.metrics import Metrics
+from service.settings import load_settings, settings_table
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "operate.md"
+
+
+def test_page__has_the_settings_as_they_are() -> None:
+    _, _, after = PAGE.read_text(encoding="utf-8").partition("<!-- settings -->\n")
+    assert after.partition("<!-- /settings -->")[0] == settings_table(), "put `settings_table()` there"
+
+
+def test_page__names_every_metric() -> None:
+    named = set(re.findall(r"`(linli_[a-z_]+)`", PAGE.read_text(encoding="utf-8")))
+    metrics = set(re.findall(r"^# TYPE (\S+)", Metrics().text().decode(), re.MULTILINE))
+    assert {name for name in metrics if not name.endswith("_created")} <= named
+
+
+def test_metrics__of_a_worker_carry_its_number() -> None:
+    metrics = Metrics(worker=3)
+    metrics.count("/v1/match", 200, 0.001)
+    metrics.watch("linli_more", "More.", lambda: 1.0)
+    lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
+    assert lines
+    assert all('worker="3"' in line for line in lines)
+    assert 'worker="' not in Metrics().text().decode()
+
+
+def test_settings__are_told_to_another_process_by_its_environment() -> None:
+    told = load_settings(
+        {"LINLI_KEY_RATE": "7"}, port=0, verify_at_once=True, database="postgresql://x/y"
+    ).environment()
+    assert told == {
+        "LINLI_DATABASE": "postgresql://x/y",
+        "LINLI_PORT": "0",
+        "LINLI_KEY_RATE": "7",
+        "LINLI_VERIFY_AT_ONCE": "True",
+    }
+    assert load_settings(told).limits.verify_at_once
