@@ -29,6 +29,9 @@ NAMES = (
     "growth",
     "servers",
     "closed",
+    "http",
+    "feed",
+    "start",
 )
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 200
