@@ -80,7 +80,14 @@ def _without_engine(constant: bytes) -> Any:
 
 def _run(app: Any, listener: socket.socket, protocol: Any) -> None:
     config = uvicorn.Config(
-        app, loop="uvloop", http=protocol, ws="none", lifespan="off", access_log=False, log_config=None
+        app,
+        loop="uvloop",
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        access_log=False,
+        log_config=None,
     )
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()

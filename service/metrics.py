@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,21 +35,11 @@ class Metrics:
     def __init__(self, worker: int | None = None) -> None:
         self._worker = worker
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "linli_requests_total", "Requests answered.", ["route", "status"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "linli_request_seconds",
-            "From the head of a request to its answer.",
-            ["route"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self._requests = _Requests()
+        self.registry.register(self._requests)
         told = "Places asked for, by whether somebody can serve."
         places = Counter("linli_places_total", told, ["outcome"], registry=self.registry)
         self.matched, self.unmatched = places.labels("matched"), places.labels("unmatched")
-        self._counts: dict[tuple[str, int], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
 
     def watch(self, name: str, told: str, value: Callable[[], float]) -> None:
         """Let a gauge tell a value that is asked for when somebody reads it."""
@@ -53,16 +47,42 @@ class Metrics:
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` is a template, so that there are few."""
-        counter = self._counts.get((route, status))
-        if counter is None:
-            counter = self._counts[route, status] = self._requests.labels(route, str(status))
-            self._timers.setdefault(route, self._seconds.labels(route))
-        counter.inc()
-        self._timers[route].observe(seconds)
+        self._requests.count(route, status, seconds)
 
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self.registry if self._worker is None else _Numbered(self.registry, self._worker))
+
+
+class _Requests(Collector):
+    """Requests by route and status, and their times: counted by one thread, the event loop's, without a lock."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        self._times: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        key = (route, status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        times = self._times.get(route)
+        if times is None:
+            times = self._times[route] = [0] * (len(_SECONDS) + 1)
+            self._sums[route] = 0.0
+        times[bisect_left(_SECONDS, seconds)] += 1
+        self._sums[route] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("linli_requests", "Requests answered.", labels=["route", "status"])
+        for (route, status), n in list(self._counts.items()):
+            requests.add_metric([route, str(status)], n)
+        yield requests
+        told = "From the head of a request to its answer."
+        seconds = HistogramMetricFamily("linli_request_seconds", told, labels=["route"])
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        for route, times in list(self._times.items()):
+            seconds.add_metric([route], list(zip(bounds, accumulate(times), strict=True)), self._sums[route])
+        yield seconds
 
 
 class _Numbered(CollectorRegistry):

@@ -20,7 +20,7 @@ from service.http.problems import ProblemError, as_problem, internal_problem
 from service.keys.formats import holds_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,7 +86,8 @@ class Gate:
             context = await self._admitted(scope, request_id, headers)
             if raw is not None:
                 status, body, own = raw(services, scope, context)
-                await send_answer(answer, status, body, own)
+                answer.status = status
+                await send_answer(send, status, body, answer.with_own(own))
             else:
                 await self._passed_on(scope, receive, answer, context)
         except ClientDisconnect:  # nobody is there to be answered
@@ -189,11 +190,15 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = [*message.get("headers", ()), *self._headers]
-            if self._closes:
-                own.append((b"connection", b"close"))
-            message = {**message, "headers": own}
+            message = {**message, "headers": self.with_own(message.get("headers", ()))}
         await self._send(message)
+
+    def with_own(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return a route's headers with those of the gate."""
+        own = [*headers, *self._headers]
+        if self._closes:
+            own.append((b"connection", b"close"))
+        return own
 
 
 async def _refuse(answer: _Answer, error: Exception, request_id: str) -> None:
@@ -222,8 +227,11 @@ def _policy(rate: int) -> tuple[bytes, bytes]:
 
 
 def _heed(allowance: Allowance, rate: int, headers: list[tuple[bytes, bytes]]) -> None:
-    headers.append(_policy(rate))
-    headers.append((b"ratelimit", b'"second";r=%d;t=%d' % (allowance.remaining, allowance.reset_s)))
+    if (
+        2 * allowance.remaining < rate
+    ):  # whoever is far from the limit need not be told: each header costs a microsecond
+        headers.append(_policy(rate))
+        headers.append((b"ratelimit", b'"second";r=%d;t=%d' % (allowance.remaining, allowance.reset_s)))
     if not allowance.admitted:
         raise ProblemError(
             "rate-limited",

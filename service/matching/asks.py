@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geo.datums import DATUMS, convert_datum
 from geo.errors import InvalidLatLngError
@@ -49,8 +48,7 @@ _PAST = dt.timedelta(seconds=60)  # clocks of apps run late
 _AHEAD = dt.timedelta(days=DAYS_AHEAD)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """
     A question.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from service.matching.parameters import DAYS_AHEAD
@@ -75,14 +74,14 @@ def _whole_minute(at: dt.datetime) -> dt.datetime:
 def _later(engine: Engine, ask: Ask, times: list[dt.datetime | None]) -> dict[str, Any] | None:
     coming = sorted({at for at in times if at is not None and ask.at < at <= ask.asked_at + _AHEAD})
     for at in coming[:_TRIES]:
-        told = _nearest(engine, replace(ask, at=at))
+        told = _nearest(engine, ask._replace(at=at))
         if told is not None:
             return {"at": at, **told}
     return None
 
 
 def _farther(engine: Engine, ask: Ask) -> dict[str, Any] | None:
-    return None if ask.max_distance_m is None else _nearest(engine, replace(ask, max_distance_m=None))
+    return None if ask.max_distance_m is None else _nearest(engine, ask._replace(max_distance_m=None))
 
 
 def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str, Any]]:
@@ -92,7 +91,7 @@ def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str,
     for other in services.norms.sectors[sector].modes:
         offer = f"{sector}/{other}"
         if other != mode and offer in there:
-            told = _nearest(engine, replace(ask, offer=offer))
+            told = _nearest(engine, ask._replace(offer=offer))
             if told is not None:
                 found.append({"offer": offer, **told})
     return found
