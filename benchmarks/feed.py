@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=10_000, help="points (default: %(default)s)")
     parser.add_argument("--rate", type=int, default=200, help="changes a second (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each turn (default: %(default)s)")
-    parser.add_argument("--poll", type=float, default=0.1, help="seconds between polls (default: %(default)s)")
+    parser.add_argument("--poll", type=float, default=0.05, help="seconds between polls (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the changes (default: %(default)s)")
 
 

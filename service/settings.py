@@ -42,7 +42,7 @@ class StoreSettings(_Group):
         None, description="redis://… or unix://…, to wake workers and share limits.", pattern="^(rediss?|unix)://."
     )
     pool: int = Field(8, ge=1, le=64, description="PostgreSQL connections of one worker.")
-    poll_s: Seconds = Field(0.1, description="How often a follower looks for changes when nobody wakes it.")
+    poll_s: Seconds = Field(0.05, description="How often a follower looks for changes when nobody wakes it.")
     verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
     snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")
     keep_changes_s: float = Field(7 * 86_400.0, ge=60, description="How long change records are kept.")

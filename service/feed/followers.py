@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "Handler"]
 
 _LOG = logging.getLogger(__name__)
+_BREATH_S = 0.02  # what comes within it is followed in one step: a step for each change would take a whole core
 _LONGEST_PAUSE_S = 0.5
 _CLOSE_S = 5.0
 
@@ -131,6 +132,7 @@ class Follower:
         pause = self._poll_s
         while not self._ended.is_set():
             self._woken.wait(pause)
+            self._ended.wait(_BREATH_S)
             self._woken.clear()
             try:
                 self.step()
