@@ -52,7 +52,7 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_auto
 _COLUMNS = {
     "points": "point_id, kind, name, address, lat, lng, timezone, country, features, revision",
     "offers": "point_id, offer, radius_m, hours, capacity, lead_s",
-    "changes": "kind, subject, revision, merchant_id",
+    "changes WHERE kind = 'point'": "kind, subject, revision, merchant_id",
 }
 _ADDRESS = re.compile(rb"linli serves on (http://\S+),")
 
