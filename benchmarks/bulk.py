@@ -182,11 +182,8 @@ def _is_ready(url: str) -> bool:
 
 def _opened(folder: Path) -> str:
     """Make a store with a merchant in it; return that merchant's key."""
-    store = open_store(load_settings({}, data=folder), SystemClock())
-    try:
+    with open_store(load_settings({}, data=folder), SystemClock()) as store:
         return store.write_now(_open_up)
-    finally:
-        store.close()
 
 
 def _open_up(connection: WriteConnection) -> str:

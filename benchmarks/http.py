@@ -90,13 +90,9 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _engine_of(folder: Path) -> Engine:
-    store = open_store(load_settings({}, data=folder), SystemClock())
-    try:
-        with store.reading() as connection:
-            index = LiveIndex()
-            index.reload(connection, head(connection))
-    finally:
-        store.close()
+    index = LiveIndex()
+    with open_store(load_settings({}, data=folder), SystemClock()) as store, store.reading() as connection:
+        index.reload(connection, head(connection))
     index.view.engine.prepare()
     return index.view.engine
 

@@ -30,23 +30,14 @@ _POINTS_A_WRITE = 5_000
 def register_city(folder: Path, n_points: int, seed: int) -> tuple[City, str]:
     """Put a city into a new SQLite store; return it, and the key of an app."""
     drawn = city(seed, n_points, 1)
-    rows = drawn.points_table().to_pylist()
-    store = open_store(load_settings({}, data=folder), SystemClock())
-    try:
+    of_point: dict[str, list[dict[str, Any]]] = {}
+    for row in drawn.points_table().to_pylist():
+        of_point.setdefault(row["point_id"], []).append(row)
+    groups = list(of_point.values())
+    with open_store(load_settings({}, data=folder), SystemClock()) as store:
         key = store.write_now(_open_up)
-        first: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            first.setdefault(row["point_id"], row)
-        ids = list(first)
-        of_point: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            of_point.setdefault(row["point_id"], []).append(row)
-        for start in range(0, len(ids), _POINTS_A_WRITE):
-            some = ids[start : start + _POINTS_A_WRITE]
-            own = [row for point_id in some for row in of_point[point_id]]
-            store.write_now(partial(_insert, own=[first[i] for i in some], rows=own), 300)
-    finally:
-        store.close()
+        for start in range(0, len(groups), _POINTS_A_WRITE):
+            store.write_now(partial(_insert, groups=groups[start : start + _POINTS_A_WRITE]), 300)
     return drawn, key
 
 
@@ -58,7 +49,8 @@ def _open_up(connection: WriteConnection) -> str:
     return create_key(connection, scope="app", label="benchmark", rate=RATE).secret
 
 
-def _insert(connection: WriteConnection, own: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+def _insert(connection: WriteConnection, groups: list[list[dict[str, Any]]]) -> None:
+    own, rows = [group[0] for group in groups], [row for group in groups for row in group]
     now = connection.now_us
     same = {"is_paused": False, "is_deleted": False, "revision": 1, "created_at": now, "updated_at": now}
     connection.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.import_points import Datum
+from service.cli.instants import read_instant
 
 if TYPE_CHECKING:
     from service.errors import BadFileError
@@ -77,7 +77,7 @@ def coverage_command(
         "district_column": district_column,
         "by": chosen.value,
         "cell_resolution": cell_resolution,
-        "at": _instant(at),
+        "at": read_instant(at, option="--at", example="2026-11-24T18:30+08:00"),
         "unknown_hours": "allow" if unknown_hours else "refuse",
         "max_distance_m": max_distance,
         "any_area": any_area,
@@ -145,16 +145,3 @@ def _bands(text: str) -> tuple[float, ...]:
         message = f"must be distances in metres separated by commas, got {text!r:.60}"
         raise typer.BadParameter(message, param_hint="--bands")
     return bands
-
-
-def _instant(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        message = f"must be a time with an offset such as 2026-11-24T18:30+08:00, got {text!r:.40}"
-        raise typer.BadParameter(message, param_hint="--at")
-    return at

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from service.cli.instants import read_instant
 
+if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
     from service.store.database import Store
 
@@ -60,6 +58,7 @@ def create_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Make a key and print its secret, this once."""
+    from service.clock import to_us
     from service.keys.rules import fault_of_key
     from service.keys.store import create_key
     from service.merchants.store import find_merchant
@@ -67,7 +66,9 @@ def create_command(
     fault = fault_of_key(scope.value, merchant)
     if fault is not None:
         raise typer.BadParameter(fault[1], param_hint="--merchant")
-    label, expires_us = _line(label), _instant_us(expires)
+    label = _line(label)
+    ends_at = read_instant(expires, option="--expires", example="2027-01-01T00:00:00Z")
+    expires_us = None if ends_at is None else to_us(ends_at)
 
     def create(connection: WriteConnection) -> Any:
         if merchant is not None and find_merchant(connection, merchant) is None:
@@ -118,9 +119,8 @@ def list_command(
         typer.echo(f"{row['key_id']}  {row['scope']:<8}  {row['merchant_id'] or '-'}  {ends}  {row['label']}")
 
 
-@contextmanager
-def _store(data: Path | None, database: str | None, *, is_made: bool = False) -> Iterator[Store]:
-    """Give the store that the options name; only where ``is_made`` one that is not there yet is made."""
+def _store(data: Path | None, database: str | None, *, is_made: bool = False) -> Store:
+    """Open the store that the options name; only where ``is_made`` one that is not there yet is made."""
     from service.clock import SystemClock
     from service.errors import StoreStateError
     from service.settings import load_settings
@@ -130,11 +130,7 @@ def _store(data: Path | None, database: str | None, *, is_made: bool = False) ->
     if settings.store.database is None and not is_made and not (settings.store.data / "linli.db").exists():
         text = f"{settings.store.data} holds no linli.db: name the folder with --data, or a database with --database"
         raise StoreStateError(text)
-    store = open_store(settings, SystemClock())
-    try:
-        yield store
-    finally:
-        store.close()
+    return open_store(settings, SystemClock())
 
 
 def _all_keys(connection: ReadConnection) -> list[AnyRow]:
@@ -167,21 +163,6 @@ def _line(text: str) -> str:
     if len(text) > 200 or not text.isprintable():
         raise typer.BadParameter("must be one line of at most 200 characters", param_hint="--label")
     return text
-
-
-def _instant_us(text: str | None) -> int | None:
-    from service.clock import to_us
-
-    if text is None:
-        return None
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        message = f"must be a time with an offset such as 2027-01-01T00:00:00Z, got {text!r:.40}"
-        raise typer.BadParameter(message, param_hint="--expires")
-    return to_us(at)
 
 
 def _unknown(noun: str, name: str) -> Exception:

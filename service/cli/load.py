@@ -64,21 +64,18 @@ def _run(settings: Settings, points: Path, merchant: str, name: str | None, datu
     from service.points.loading import load_points
     from service.store.opening import open_store
 
-    store = open_store(settings, SystemClock())
     columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=None)
-            return load_points(
-                store,
-                points,
-                merchant,
-                name=name,
-                datum=datum.value,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-    finally:
-        store.close()
+    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    with open_store(settings, SystemClock()) as store, shown as bar:
+        task = bar.add_task("", total=None)
+        return load_points(
+            store,
+            points,
+            merchant,
+            name=name,
+            datum=datum.value,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
 
 
 def _show(told: LoadReport, merchant: str) -> None:

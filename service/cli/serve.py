@@ -110,12 +110,9 @@ def _fill(settings: Settings) -> None:
     from service.demo.serving import fill_demo
     from service.store.opening import open_store
 
-    store = open_store(settings, SystemClock())
-    try:
-        with Console(stderr=True).status("registering the demo's points") as status:
-            fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
-    finally:
-        store.close()
+    shown = Console(stderr=True).status("registering the demo's points")
+    with open_store(settings, SystemClock()) as store, shown as status:
+        fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
 
 
 def _tell_trial(services: Services, address: str) -> None:
@@ -131,11 +128,8 @@ def _supervise(settings: Settings, listener: socket.socket, opened: Callable[[St
     from service.store.opening import open_store
     from service.workers import Supervisor, patience_s, worker_starter
 
-    store = open_store(settings, SystemClock())
-    try:
+    with open_store(settings, SystemClock()) as store:
         opened(store)
-    finally:
-        store.close()
     supervisor = Supervisor(
         worker_starter(settings, listener), settings.server.workers, patience_s=patience_s(settings)
     )

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from geo.errors import InvalidLatLngError
 from geo.places import check_latlng
 from service.http.json_bodies import check_text
-from service.http.problems import ProblemError, Trouble
+from service.http.problems import ProblemError, Trouble, invalid
 
 __all__ = ["instant", "latlng", "number", "read_query", "required", "whole"]
 
@@ -74,7 +74,7 @@ def read_query(raw: bytes, known: frozenset[str]) -> dict[str, str]:
         if name not in known:
             raise _unknown(name, known)
         if name in found:
-            raise _bad(name, "is there twice, must be once")
+            raise invalid(name, "is there twice, must be once")
         found[name] = value
     return found
 
@@ -93,7 +93,7 @@ def number(text: str, where: str) -> float:
         value = float(text)
         if value - value == 0.0:
             return value
-    raise _bad(where, f"must be a finite number such as 31.2304, got {text!r:.60}")
+    raise invalid(where, f"must be a finite number such as 31.2304, got {text!r:.60}")
 
 
 def whole(text: str, where: str, low: int, high: int) -> int:
@@ -102,7 +102,7 @@ def whole(text: str, where: str, low: int, high: int) -> int:
         value = int(text)
         if low <= value <= high:
             return value
-    raise _bad(where, f"must be a whole number from {low} to {high}, got {text!r:.60}")
+    raise invalid(where, f"must be a whole number from {low} to {high}, got {text!r:.60}")
 
 
 def instant(text: str, where: str) -> datetime:
@@ -111,12 +111,12 @@ def instant(text: str, where: str) -> datetime:
         try:
             value = datetime.fromisoformat(text)
         except ValueError as error:
-            raise _bad(where, f"is no day and time that exists ({error}), got {text!r:.60}") from error
+            raise invalid(where, f"is no day and time that exists ({error}), got {text!r:.60}") from error
         if _FIRST_YEAR <= value.year <= _LAST_YEAR:
             return value
-        raise _bad(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
+        raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
     hint = "; a + in a query is a space, write it as %2B" if " " in text else ""
-    raise _bad(where, f"must be a time with its offset such as 2026-11-25T10:00:00+08:00, got {text!r:.60}{hint}")
+    raise invalid(where, f"must be a time with its offset such as 2026-11-25T10:00:00+08:00, got {text!r:.60}{hint}")
 
 
 def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:
@@ -137,7 +137,7 @@ def _degrees(text: str, where: str) -> float:
         return float(text)
     if _NOT_FINITE.fullmatch(text) is not None:
         raise _out_of_range(where, f"must be finite degrees, got {text}")
-    raise _bad(where, f"must be degrees in decimal notation such as 31.2304, got {text!r:.60}")
+    raise invalid(where, f"must be degrees in decimal notation such as 31.2304, got {text!r:.60}")
 
 
 def _out_of_range(where: str, reason: str) -> ProblemError:
@@ -154,7 +154,7 @@ def _decoded(text: str, where: str) -> str:
 
 def _decoded_bytes(text: str, where: str) -> str:
     if _ESCAPE_CUT_SHORT.search(text) is not None:
-        raise _bad(where, "holds a % without two hexadecimal digits; write a % as %25")
+        raise invalid(where, "holds a % without two hexadecimal digits; write a % as %25")
     try:
         decoded = unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError as error:
@@ -166,8 +166,4 @@ def _decoded_bytes(text: str, where: str) -> str:
 def _unknown(name: str, known: frozenset[str]) -> ProblemError:
     if name.lower().replace("-", "_") in _SECRETS:
         return ProblemError("unauthenticated", "A key must never stand in a URL: send it in a header, and replace it.")
-    return _bad(f"{name:.60}", f"is not known here, known are {', '.join(sorted(known))}")
-
-
-def _bad(where: str, reason: str) -> ProblemError:
-    return ProblemError("validation", f"{where} {reason}", (Trouble(where, reason),))
+    return invalid(f"{name:.60}", f"is not known here, known are {', '.join(sorted(known))}")

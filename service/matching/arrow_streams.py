@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.http.problems import ProblemError, Trouble
+from service.http.problems import ProblemError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +79,7 @@ def read_places(body: bytes) -> dict[str, pa.Array[Any]]:
     except ProblemError:
         raise
     except (pa.ArrowException, OSError, ValueError, struct.error, IndexError) as error:
-        raise _bad("/", f"must be an Arrow IPC stream: {str(error).partition(chr(10))[0]:.200}") from error
+        raise invalid("/", f"must be an Arrow IPC stream: {str(error).partition(chr(10))[0]:.200}") from error
 
 
 def _refuse_compressed(buffer: pa.Buffer) -> None:
@@ -120,16 +120,16 @@ def _field(data: bytes, table: int, number: int) -> int | None:
 def _check_schema(schema: pa.Schema) -> None:
     for name in _REQUIRED:
         if name not in schema.names:
-            raise _bad(name, "must be there")
+            raise invalid(name, "must be there")
     for name in schema.names:
         if name not in COLUMNS:
-            raise _bad(name[:60], f"is no column that is taken; those are {', '.join(COLUMNS)}")
+            raise invalid(name[:60], f"is no column that is taken; those are {', '.join(COLUMNS)}")
         if schema.names.count(name) > 1:
-            raise _bad(name, "is there twice, must be once")
+            raise invalid(name, "is there twice, must be once")
         is_kind, expected = COLUMNS[name]
         kind = schema.field(name).type
         if not is_kind(kind):
-            raise _bad(name, f"must be {expected}, got {kind!s:.60}")
+            raise invalid(name, f"must be {expected}, got {kind!s:.60}")
 
 
 def _batches(stream: Any) -> list[pa.RecordBatch]:
@@ -152,10 +152,6 @@ def _whole(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
         # One long text of a dictionary may stand in every row.
         longest = pc.max(pc.binary_length(array.dictionary)).as_py() or 0
         if longest > _MAX_CHARS:
-            raise _bad(name, f"must have at most {_MAX_CHARS} bytes in each text of its dictionary, got {longest}")
+            raise invalid(name, f"must have at most {_MAX_CHARS} bytes in each text of its dictionary, got {longest}")
     whole: pa.Array[Any] = array
     return whole
-
-
-def _bad(where: str, reason: str) -> ProblemError:
-    return ProblemError("validation", f"{where} {reason}", (Trouble(where, reason),))

@@ -10,7 +10,7 @@ from geo.datums import DATUMS, convert_datum
 from geo.errors import InvalidLatLngError
 from geo.places import check_latlng
 from service.clock import from_us
-from service.http.problems import ProblemError, Trouble, as_problem
+from service.http.problems import as_problem, invalid
 from service.http.query_text import instant, latlng, number, read_query, required, whole
 from service.matching.parameters import (
     DAYS_AHEAD,
@@ -130,13 +130,13 @@ def read_ask(raw: bytes, services: Services, *, also: frozenset[str] = frozenset
 def check_offer(services: Services, offer: str, where: str = "offer") -> None:
     """Refuse an offer that no norm knows: nobody could have it, and a misspelling must not read as "nobody near"."""
     if offer not in services.norms.by_offer:
-        raise _bad(where, f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
+        raise invalid(where, f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
 
 
 def check_limit(limit: float, where: str = "max_distance_m") -> float:
     """Refuse a limit below nothing or beyond the earth."""
     if not 0.0 <= limit <= MAX_DISTANCE_M:
-        raise _bad(where, f"must be from 0 to {MAX_DISTANCE_M:.0f}, got {limit!r:.40}")
+        raise invalid(where, f"must be from 0 to {MAX_DISTANCE_M:.0f}, got {limit!r:.40}")
     return limit
 
 
@@ -157,22 +157,24 @@ def times_of(now: dt.datetime, at: dt.datetime | None, where: str = "at") -> tup
 def check_span(at: dt.datetime, now: dt.datetime, where: str) -> None:
     """Refuse a time that is over, or farther ahead than hours are known."""
     if at < now - _PAST:
-        raise _bad(where, f"must not lie in the past, got {at.isoformat()}; it is {now.isoformat(timespec='seconds')}")
+        raise invalid(
+            where, f"must not lie in the past, got {at.isoformat()}; it is {now.isoformat(timespec='seconds')}"
+        )
     if at > now + _AHEAD:
-        raise _bad(where, f"must lie within {_AHEAD.days} days, got {at.isoformat()}")
+        raise invalid(where, f"must lie within {_AHEAD.days} days, got {at.isoformat()}")
 
 
 def check_unknown_hours(value: str) -> str:
     """Refuse what is no way to treat unknown hours."""
     if value not in UNKNOWN_HOURS:
-        raise _bad("unknown_hours", f"must be refuse or allow, got {value!r:.40}")
+        raise invalid("unknown_hours", f"must be refuse or allow, got {value!r:.40}")
     return value
 
 
 def check_datum(datum: str) -> str:
     """Refuse what is no datum."""
     if datum not in DATUMS:
-        raise _bad("datum", f"must be one of {', '.join(DATUMS)}, got {datum!r:.40}")
+        raise invalid("datum", f"must be one of {', '.join(DATUMS)}, got {datum!r:.40}")
     return datum
 
 
@@ -185,10 +187,10 @@ def _features_asked(found: Mapping[str, str]) -> tuple[str, ...]:
 def features_of(features: list[str], where: str = "features") -> tuple[str, ...]:
     """Return features, each once, refusing what can be none."""
     if len(features) > MAX_FEATURES:
-        raise _bad(where, f"must be at most {MAX_FEATURES}, got {len(features)}")
+        raise invalid(where, f"must be at most {MAX_FEATURES}, got {len(features)}")
     for feature in features:
         if _FEATURE.fullmatch(feature) is None:
-            raise _bad(where, f"must be keys such as lift or brand:corner, separated by commas, got {feature!r:.60}")
+            raise invalid(where, f"must be keys such as lift or brand:corner, separated by commas, got {feature!r:.60}")
     return tuple(dict.fromkeys(features))
 
 
@@ -202,7 +204,3 @@ def place_in_wgs84(lat: float, lng: float, datum: str, where: str = "") -> tuple
         return lat, lng
     converted: tuple[Any, Any] = convert_datum(lat, lng, source=datum, target=OWN_DATUM)
     return float(converted[0]), float(converted[1])
-
-
-def _bad(where: str, reason: str) -> ProblemError:
-    return ProblemError("validation", f"{where} {reason}", (Trouble(where, reason),))

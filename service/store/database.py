@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from service.deadlines import Deadline
 from service.errors import DeadlineExceededError
@@ -49,6 +49,12 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let running work end, then close; calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     async def write(self, fn: Callable[[WriteConnection], T], deadline: Deadline) -> T:
         """
