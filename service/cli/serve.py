@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from service.services import Services
     from service.settings import Settings
-    from service.store.database import Store
 
 __all__ = ["register"]
 
@@ -70,66 +70,57 @@ def serve_command(
 
 
 def _serve(settings: Settings, *, demo: bool) -> None:
-    import socket
-
     from service.kernels import prepare_kernels
     from service.server import serve
     from service.store.opening import serving_alone
 
     prepare_kernels()  # in sight, before anything waits for it
-    listener = _listener(settings.server.host, settings.server.port)
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
     if demo and settings.server.workers > 1:
         raise typer.BadParameter("the demo is served by one process", param_hint="--workers")
-    if demo:
-        _fill(settings)
-
-    def opened(store: Store) -> None:
-        _tell_first_key(store)
-        typer.echo(f"linli serves on http://{shown}:{port}, its API is described at http://{shown}:{port}/docs")
-
-    def begun(services: Services) -> None:
-        opened(services.store)
-        if demo:
-            _tell_trial(services, f"http://{shown}:{port}")
-
-    if settings.store.database is None:
-        with serving_alone(settings.store.data):
-            serve(settings, listener, begun)
-    elif settings.server.workers == 1:
-        serve(settings, listener, begun)
-    else:
-        _supervise(settings, listener, opened)
+    listener = _listener(settings.server.host, settings.server.port)
+    alone = contextlib.nullcontext() if settings.store.database is not None else serving_alone(settings.store.data)
+    with alone:
+        trial_key = _prepared(settings, demo=demo)
+        told = partial(_tell, _address(listener), trial_key)
+        if settings.server.workers == 1:
+            serve(settings, listener, told)
+        else:
+            told(None)
+            _supervise(settings, listener)
 
 
-def _fill(settings: Settings) -> None:
+def _prepared(settings: Settings, *, demo: bool) -> str | None:
+    """Make what is not there yet, before anything is served: a key is known to whoever serves from its first request."""
     from rich.console import Console
 
     from service.clock import SystemClock
     from service.demo.serving import fill_demo
+    from service.keys.store import create_key, has_admin
     from service.store.opening import open_store
-
-    shown = Console(stderr=True).status("registering the demo's points")
-    with open_store(settings, SystemClock()) as store, shown as status:
-        fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
-
-
-def _tell_trial(services: Services, address: str) -> None:
-    from service.demo.serving import trial_of
-
-    trial = trial_of(services)
-    typer.echo(f"An app's key for the demo: {trial.key}")
-    typer.echo(f"Try:\n  curl -H 'Authorization: Bearer {trial.key}' '{address}{trial.path}'")
-
-
-def _supervise(settings: Settings, listener: socket.socket, opened: Callable[[Store], None]) -> None:
-    from service.clock import SystemClock
-    from service.store.opening import open_store
-    from service.workers import Supervisor, patience_s, worker_starter
 
     with open_store(settings, SystemClock()) as store:
-        opened(store)
+        if not store.read_now(has_admin):
+            key = store.write_now(lambda connection: create_key(connection, scope="admin", label="first"))
+            typer.echo(f"The first admin key, shown this once: {key.secret}")
+        if not demo:
+            return None
+        with Console(stderr=True).status("registering the demo's points") as status:
+            fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
+        return store.write_now(lambda connection: create_key(connection, scope="app", label="demo")).secret
+
+
+def _tell(address: str, trial_key: str | None, services: Services | None) -> None:
+    from service.demo.serving import trial_path
+
+    typer.echo(f"linli serves on {address}, its API is described at {address}/docs")
+    if trial_key is not None and services is not None:
+        typer.echo(f"An app's key for the demo: {trial_key}")
+        typer.echo(f"Try:\n  curl -H 'Authorization: Bearer {trial_key}' '{address}{trial_path(services)}'")
+
+
+def _supervise(settings: Settings, listener: socket.socket) -> None:
+    from service.workers import Supervisor, patience_s, worker_starter
+
     supervisor = Supervisor(
         worker_starter(settings, listener), settings.server.workers, patience_s=patience_s(settings)
     )
@@ -153,10 +144,6 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _tell_first_key(store: Store) -> None:
-    from service.keys.store import create_key, has_admin
-
-    if store.read_now(has_admin):
-        return
-    key = store.write_now(lambda connection: create_key(connection, scope="admin", label="first"))
-    typer.echo(f"The first admin key, shown this once: {key.secret}")
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

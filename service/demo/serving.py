@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,7 +14,6 @@ from sqlalchemy import select
 
 from fixtures import helsinki_path, overlay
 from service.demo.run import COUNTRY, SEED, TIMEZONE
-from service.keys.store import create_key
 from service.points.importing import import_table
 from service.points.loading import load_points
 from service.store.tables import points
@@ -26,19 +24,11 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.database import Store
 
-__all__ = ["MERCHANT", "Trial", "fill_demo", "trial_of"]
+__all__ = ["MERCHANT", "fill_demo", "trial_path"]
 
 MERCHANT = "demo"
 _CENTER = (60.1699, 24.9384)  # Helsinki's railway square
 _AHEAD_H = 14 * 24
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A question that is answered, and the key to ask it with."""
-
-    key: str
-    path: str
 
 
 def fill_demo(store: Store, progress: Callable[[int, int | None], None]) -> int:
@@ -52,9 +42,8 @@ def fill_demo(store: Store, progress: Callable[[int, int | None], None]) -> int:
         return load_points(store, path, MERCHANT, name="Helsinki demo", progress=progress).n_written
 
 
-def trial_of(services: Services) -> Trial:
-    """Return a new app key and a question that somebody can serve: now if there is one, else at the next full hour."""
-    key = services.store.write_now(lambda connection: create_key(connection, scope="app", label="demo"))
+def trial_path(services: Services) -> str:
+    """Return a question that somebody can serve: now if there is one, else at the next full hour."""
     lat, lng = _CENTER
     now = dt.datetime.now(dt.UTC)
     hours = (now.replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=n) for n in range(1, _AHEAD_H))
@@ -63,5 +52,5 @@ def trial_of(services: Services) -> Trial:
         for offer in services.norms.by_offer:
             if engine.found(lat, lng, offer, at=at, asked_at=now).rows:
                 wanted = "" if at == now else f"&at={quote(at.isoformat(), safe='')}"
-                return Trial(key.secret, f"/v1/match?lat={lat}&lng={lng}&offer={offer}{wanted}")
-    return Trial(key.secret, f"/v1/match?lat={lat}&lng={lng}&offer=retail/pickup")
+                return f"/v1/match?lat={lat}&lng={lng}&offer={offer}{wanted}"
+    return f"/v1/match?lat={lat}&lng={lng}&offer=retail/pickup"

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from service.http.send_stall import SendStall
+from service.http.turn_writes import Turn, TurnTransport
 from service.http.wire_limits import NO_ANSWER, REFUSALS, WireLimits, fault_of_head, head_without_upgrade
 
 __all__ = ["LimitedProtocol", "WireLimits", "limited_protocol"]
@@ -35,6 +36,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 over httptools, with limits; what breaks them gets a status line without body, and a close."""
 
     limits: ClassVar[WireLimits] = WireLimits()
+    turn: ClassVar[Turn] = Turn()
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head: a socket may say nothing at all."""
+        transport = TurnTransport(transport, self.turn, self.loop)
         super().connection_made(transport)
         self._stall = SendStall(self.loop, transport, self.limits.send_stall_s)
         self._watch(0)
@@ -289,7 +292,7 @@ def limited_protocol(limits: WireLimits, on_refused: Callable[[int], None] | Non
 
     ``on_refused`` is called with the status of every refusal, 0 where the connection is closed without one.
     """
-    members: dict[str, Any] = {"limits": limits}
+    members: dict[str, Any] = {"limits": limits, "turn": Turn()}
     if on_refused is not None:
         members["on_refused"] = lambda _protocol, status: on_refused(status)
     return type("LimitedProtocol", (LimitedProtocol,), members)
