@@ -21,7 +21,7 @@ import engine
 from service.http.app import create_app
 from service.http.gate import Gate
 from service.http.protocol import WireLimits, limited_protocol
-from service.matching.asks import read_ask
+from service.matching.asks import ask_of
 from service.matching.single_route import MATCH
 from service.services import open_services
 from service.settings import load_settings
@@ -71,9 +71,9 @@ def _bare(constant: bytes) -> Any:
 
 
 def _without_engine(constant: bytes) -> Any:
-    def answer(services: Services, scope: Scope, _context: RequestContext) -> tuple[int, bytes, list[Any]]:
-        read_ask(scope["query_string"], services)
-        return 200, constant, []
+    def answer(services: Services, scope: Scope, _context: RequestContext) -> bytes:
+        ask_of(scope["query_string"], services)
+        return constant
 
     return answer
 

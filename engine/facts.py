@@ -91,7 +91,7 @@ class RowFacts:
         offer, lat, lng, lead_s, schedule = part.values
         at = row - part.first_row
         name = self._vocabulary.offer_name(offer[at])
-        return RowFact(part.names_of((row,))[0], name, lat[at], lng[at], lead_s[at], schedule[at])
+        return RowFact(part.name_of(row), name, lat[at], lng[at], lead_s[at], schedule[at])
 
     def point_ids(self, rows: NDArray[np.int64]) -> pa.Array[Any]:
         """Return the point ids of rows in one Arrow array, null where a row is negative."""

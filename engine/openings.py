@@ -7,7 +7,6 @@ the clock repeats is open on both passes, one that it skips on none. Minutes tha
 
 from __future__ import annotations
 
-import bisect
 import datetime as dt
 import functools
 from dataclasses import dataclass
@@ -63,14 +62,22 @@ class OpenSpans:
         int64[n + 1, 2]: start and end, exclusive, in UTC seconds since 1970; behind the last one `NEVER_S` twice.
     first_of_day
         int64[32]: the first span that ends on a UTC day of the window or later.
-    starts, ends
-        ``spans_s`` as memoryviews, an element of which costs a fifth of an array's.
+    starts, ends, days
+        ``spans_s`` and ``first_of_day`` as memoryviews, an element of which costs a fifth of an array's.
     """
 
     spans_s: NDArray[np.int64]
     first_of_day: NDArray[np.int64]
     starts: memoryview
     ends: memoryview
+    days: memoryview
+
+    def place_from(self, at_s: int) -> int:
+        """Return which span is the first that ends at an instant of the window or after it."""
+        place: int = self.days[at_s // DAY_S % WINDOW_DAYS]
+        while self.ends[place] < at_s:  # as many times as doors open on a day
+            place += 1
+        return place
 
 
 class OpeningTimes:
@@ -183,9 +190,9 @@ class OpeningTimes:
 
     def _span_from(self, key: ScheduleKey, at_us: int) -> tuple[int, int]:
         """Return the first span of the window around an instant that ends after it, in seconds."""
-        at_s = at_us // _SECOND_US
-        spans = self._spans(key, at_s // WINDOW_S)
-        place = bisect.bisect_right(spans.ends, at_s)
+        after_s = at_us // _SECOND_US + 1
+        spans = self._spans(key, after_s // WINDOW_S)
+        place = spans.place_from(after_s)
         return spans.starts[place], spans.ends[place]
 
 
@@ -213,7 +220,8 @@ def _open_spans(key: ScheduleKey, window: int, calendar: HolidayCalendar | None)
     parts = spans[1:, 0] != spans[:-1, 1]  # from the next one
     spans_s = np.stack([spans[np.append(True, parts), 0], spans[np.append(parts, True), 1]], axis=1)
     days = np.arange(WINDOW_DAYS) * DAY_S + window * WINDOW_S
-    return OpenSpans(spans_s, np.searchsorted(spans_s[:, 1], days), spans_s[:, 0].data, spans_s[:, 1].data)
+    first_of_day = np.searchsorted(spans_s[:, 1], days)
+    return OpenSpans(spans_s, first_of_day, spans_s[:, 0].data, spans_s[:, 1].data, first_of_day.data)
 
 
 @functools.lru_cache(maxsize=1 << 13)

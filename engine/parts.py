@@ -116,9 +116,13 @@ class IndexPart:
 
     def names_of(self, rows: Sequence[int]) -> list[str]:
         """Return the point ids of a few of the version's rows."""
+        return [self.name_of(row) for row in rows]
+
+    def name_of(self, row: int) -> str:
+        """Return the point id of one of the version's rows."""
         point, offsets, arena = self.names
-        numbers = [point[row - self.first_row] for row in rows]
-        return [str(arena[offsets[number] : offsets[number + 1]], "utf-8") for number in numbers]
+        number = point[row - self.first_row]
+        return str(arena[offsets[number] : offsets[number + 1]], "utf-8")
 
     def rows_of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the version's row numbers of all offers of points (numbers of ``columns.ids``), and how many of each."""

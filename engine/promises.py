@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -89,29 +89,35 @@ def promise(
     """
     at_us = microseconds_of(at)
     in_utc = at if at.tzinfo is dt.UTC else instant_of(at_us)
-    ready_us = at_us
+    ready_at, hold_until, cancel_free_until = in_utc, None, None
     if asked_at is not None:
         earliest_us = microseconds_of(asked_at) + lead_s * _SECOND_US
         if earliest_us < at_us:
             found = earliest_us if schedule is None else openings.next_open_us(schedule, earliest_us)
-            ready_us = at_us if found is None else min(at_us, found)
-    hold_s, cancel_free_s = (None, None) if norm is None else (norm.hold_s, norm.cancel_free_s)
-    hold_us = None if hold_s is None else _held_us(schedule, at_us + hold_s * _SECOND_US, openings)
-    return Promise(  # making an instant costs more than looking whether it is the one at hand
-        instant_of(at_us - lead_s * _SECOND_US) if lead_s else in_utc,
-        in_utc if ready_us == at_us else instant_of(ready_us),
-        None if hold_us is None else instant_of(hold_us),
-        None if cancel_free_s is None else instant_of(at_us - cancel_free_s * _SECOND_US) if cancel_free_s else in_utc,
-    )
+            if found is not None and found < at_us:
+                ready_at = instant_of(found)
+    if norm is not None and norm.hold_s is not None:
+        hold_until = in_utc + _span(norm.hold_s)
+        if schedule is not None:
+            end_us = at_us + norm.hold_s * _SECOND_US
+            held_us = _held_us(schedule, end_us, openings)
+            if held_us != end_us:
+                hold_until = instant_of(held_us)
+    if norm is not None and norm.cancel_free_s is not None:
+        cancel_free_until = in_utc - _span(norm.cancel_free_s)
+    return Promise(in_utc - _span(lead_s), ready_at, hold_until, cancel_free_until)
 
 
-def _held_us(schedule: ScheduleKey | None, end_us: int, openings: OpeningTimes) -> int:
+@functools.lru_cache(maxsize=1024)
+def _span(seconds: int) -> dt.timedelta:
+    return dt.timedelta(seconds=seconds)
+
+
+def _held_us(schedule: ScheduleKey, end_us: int, openings: OpeningTimes) -> int:
     # A hold that ends with the opening hours ends at an open door.
-    if schedule is None:
-        return end_us
     end_s = -(-end_us // _SECOND_US)
-    spans = openings.window(schedule, end_us // _SECOND_US // WINDOW_S)
-    place = bisect.bisect_left(spans.ends, end_s)
+    spans = openings.window(schedule, end_s // WINDOW_S)
+    place = spans.place_from(end_s)
     if not end_us < spans.starts[place] * _SECOND_US <= end_us + _HOLD_ON_US:
         return end_us
     return min(spans.ends[place] * _SECOND_US, end_us + _HOLD_ON_US)

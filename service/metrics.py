@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -37,9 +38,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._requests = _Requests()
         self.registry.register(self._requests)
-        told = "Places asked for, by whether somebody can serve."
-        places = Counter("linli_places_total", told, ["outcome"], registry=self.registry)
-        self.matched, self.unmatched = places.labels("matched"), places.labels("unmatched")
+        self._counting = threading.Lock()
 
     def watch(self, name: str, told: str, value: Callable[[], float]) -> None:
         """Let a gauge tell a value that is asked for when somebody reads it."""
@@ -49,18 +48,29 @@ class Metrics:
         """Count an answered request; ``route`` is a template, so that there are few."""
         self._requests.count(route, status, seconds)
 
+    def count_places(self, n_matched: int, n_unmatched: int) -> None:
+        """Count places that were asked for, from any thread."""
+        with self._counting:
+            self._requests.n_matched += n_matched
+            self._requests.n_unmatched += n_unmatched
+
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self.registry if self._worker is None else _Numbered(self.registry, self._worker))
 
 
 class _Requests(Collector):
-    """Requests by route and status, and their times: counted by one thread, the event loop's, without a lock."""
+    """
+    Requests by route and status, their times, and the places asked for.
+
+    Requests are counted by one thread, the event loop's, without a lock.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, int], int] = {}
         self._times: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
+        self.n_matched = self.n_unmatched = 0
 
     def count(self, route: str, status: int, seconds: float) -> None:
         key = (route, status)
@@ -83,6 +93,11 @@ class _Requests(Collector):
         for route, times in list(self._times.items()):
             seconds.add_metric([route], list(zip(bounds, accumulate(times), strict=True)), self._sums[route])
         yield seconds
+        told = "Places asked for, by whether somebody can serve."
+        places = CounterMetricFamily("linli_places", told, labels=["outcome"])
+        places.add_metric(["matched"], self.n_matched)
+        places.add_metric(["unmatched"], self.n_unmatched)
+        yield places
 
 
 class _Numbered(CollectorRegistry):

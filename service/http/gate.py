@@ -11,12 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.deadlines import Deadline
-from service.http.answers import send_answer, send_problem
+from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, STREAMED, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem
+from service.http.whole_answers import send_whole
 from service.keys.formats import holds_key
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from service.keys.ring import Caller
     from service.services import Services
 
-    RawRoute = Callable[[Services, Scope, RequestContext], tuple[int, bytes, list[tuple[bytes, bytes]]]]
+    RawRoute = Callable[[Services, Scope, RequestContext], bytes]
 
 __all__ = ["Gate"]
 
@@ -85,9 +87,7 @@ class Gate:
         try:
             context = await self._admitted(scope, request_id, headers)
             if raw is not None:
-                status, body, own = raw(services, scope, context)
-                answer.status = status
-                await send_answer(send, status, body, answer.with_own(own))
+                await self._answered(raw, scope, answer, context)
             else:
                 await self._passed_on(scope, receive, answer, context)
         except ClientDisconnect:  # nobody is there to be answered
@@ -104,6 +104,13 @@ class Gate:
             services.metrics.count(route, answer.status, seconds)
             if raw is None or answer.status >= _BAD:
                 _log(scope, route, request_id, answer.status, seconds)
+
+    async def _answered(self, raw: RawRoute, scope: Scope, answer: _Answer, context: RequestContext) -> None:
+        # Whoever is ready comes as far as here before the first goes on: the same code in a row runs twice as fast.
+        await asyncio.sleep(0)
+        body = raw(self._services, scope, context)
+        await asyncio.sleep(0)
+        await answer.send_whole(body)
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]
@@ -159,7 +166,8 @@ class Gate:
             await self._app(scope, limited, answer)
 
 
-_BAD, _GONE = 400, 499
+_OK, _BAD, _GONE = 200, 400, 499
+_JSON = (b"content-type", JSON)
 _LATER = {"Retry-After": "1"}
 _HOW_TO = "send a key that lives: 'Authorization: Bearer linli_…', never in the address"
 
@@ -192,6 +200,15 @@ class _Answer:
             self.status = message["status"]
             message = {**message, "headers": self.with_own(message.get("headers", ()))}
         await self._send(message)
+
+    async def send_whole(self, body: bytes) -> None:
+        """Send a good answer, past the two messages where uvicorn takes it."""
+        cycle = getattr(self._send, "__self__", None)
+        if not isinstance(cycle, RequestResponseCycle):
+            await send_answer(self, _OK, body, [])
+            return
+        self.status = _OK
+        await send_whole(cycle, _OK, [_JSON, *self._headers], body, closes=self._closes)
 
     def with_own(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Return a route's headers with those of the gate."""

@@ -10,12 +10,11 @@ an interpreter runs at half its pace for a while.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
+from typing import Any, TypeAlias
 
 __all__ = ["Turn", "TurnTransport"]
+
+_Data: TypeAlias = bytes | bytearray | memoryview
 
 _MOST_BYTES = 65_536
 
@@ -48,10 +47,10 @@ class TurnTransport(asyncio.Transport):
 
     def __init__(self, transport: asyncio.Transport, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._turn, self._loop = transport, turn, loop
-        self._pieces: list[Buffer] = []
+        self._pieces: list[_Data] = []
         self._n_bytes = 0
 
-    def write(self, data: Buffer) -> None:
+    def write(self, data: _Data) -> None:
         """Keep what is to be written."""
         if not self._pieces:
             self._turn.add(self, self._loop)

@@ -103,8 +103,8 @@ def _timed(services: Services, orders: Orders) -> Orders:
 
 def _answers(services: Services, engine: Engine, orders: Orders, found: Found) -> dict[str, pa.Array[Any]]:
     matched = found.row >= 0
-    services.metrics.matched.inc(int(matched.sum()))
-    services.metrics.unmatched.inc(int((~matched).sum()))
+    n_matched = int(matched.sum())
+    services.metrics.count_places(n_matched, matched.size - n_matched)
     code = np.where(matched, 0, found.code).astype(np.int8)
     instants = _promised(services, engine, orders, found, matched)
     return {

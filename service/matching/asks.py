@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ask",
+    "ask_of",
     "check_datum",
     "check_limit",
     "check_offer",
@@ -44,6 +45,10 @@ __all__ = [
 ]
 
 _FEATURE = re.compile(FEATURE)
+_USUAL = re.compile(
+    r"lat=(-?[0-9]{1,2}\.[0-9]{1,20})&lng=(-?[0-9]{1,3}\.[0-9]{1,20})&offer=([a-z0-9_]+(?:/|%2F)[a-z0-9_]+)"
+    r"(?:&at=([0-9T:.%ABZ-]{1,64}))?"
+)
 _PAST = dt.timedelta(seconds=60)  # clocks of apps run late
 _AHEAD = dt.timedelta(days=DAYS_AHEAD)
 
@@ -90,6 +95,22 @@ class Ask(NamedTuple):
         if self.features:
             terms["features"] = self.features
         return terms
+
+
+def ask_of(raw: bytes, services: Services) -> Ask:
+    """Return the question of a query string, as `read_ask` does; one of the usual form is read at a glance."""
+    usual = _USUAL.fullmatch(raw.decode("latin-1"))
+    if usual is not None:
+        lat_text, lng_text, offer, at_text = usual.groups()
+        lat, lng, offer = float(lat_text), float(lng_text), offer.replace("%2F", "/")
+        if -90.0 <= lat <= 90.0 and -180.0 <= lng <= 180.0 and offer in services.norms.by_offer:
+            now = now_of(services)
+            if at_text is None:
+                return Ask(lat, lng, offer, now, now)
+            at_text = at_text.replace("%3A", ":").replace("%2B", "+")
+            if "%" not in at_text:
+                return Ask(lat, lng, offer, *times_of(now, instant(at_text, "at")))
+    return read_ask(raw, services)[0]
 
 
 def read_ask(raw: bytes, services: Services, *, also: frozenset[str] = frozenset()) -> tuple[Ask, Mapping[str, str]]:
@@ -150,8 +171,10 @@ def times_of(now: dt.datetime, at: dt.datetime | None, where: str = "at") -> tup
     if at is None:
         return now, now
     at = at.astimezone(dt.UTC)
-    check_span(at, now, where)
-    return at, min(now, at)
+    if at < now or at - now > _AHEAD:
+        check_span(at, now, where)
+        return at, min(now, at)
+    return at, now
 
 
 def check_span(at: dt.datetime, now: dt.datetime, where: str) -> None:

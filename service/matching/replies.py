@@ -34,9 +34,9 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
         "index": index_of(services, view.position_of(found.facts.version)),
     }
     if found.rows:
-        services.metrics.matched.inc()
+        services.metrics.count_places(1, 0)
     else:
-        services.metrics.unmatched.inc()
+        services.metrics.count_places(0, 1)
         reply |= nobody(services, engine, ask)
     return reply
 
@@ -44,7 +44,7 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
 def index_of(services: Services, version: str) -> dict[str, Any]:
     """Return which version of the index answered, and how long ago it was known to miss nothing."""
     age_s = services.follower.age_s
-    return {"version": version, "age_s": None if age_s is None else round(age_s, 3)}
+    return {"version": version, "age_s": None if age_s is None else int(age_s * 1000) / 1000}
 
 
 def _told(found: Found, i: int, ask: Ask, norm: OfferNorm) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from service.matching.asks import read_ask
+from service.matching.asks import ask_of
 from service.matching.replies import reply_to
 
 if TYPE_CHECKING:
@@ -20,10 +20,9 @@ __all__ = ["MATCH", "dump", "match"]
 MATCH = ("GET", "/v1/match")
 
 
-def match(services: Services, scope: Scope, _context: RequestContext) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+def match(services: Services, scope: Scope, _context: RequestContext) -> bytes:
     """Answer one question."""
-    ask, _ = read_ask(scope["query_string"], services)
-    return 200, dump(reply_to(services, ask)), []
+    return dump(reply_to(services, ask_of(scope["query_string"], services)))
 
 
 def dump(reply: object) -> bytes:

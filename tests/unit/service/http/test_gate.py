@@ -32,7 +32,7 @@ MATCH = "/v1/match?lat=31.2304&lng=121.4737&offer=repair"
 N_INFLIGHT = 4
 IP_RATE = 20
 ADDRESSES = (f"198.51.{high}.{low}" for high, low in itertools.product(range(256), range(256)))
-RAW: dict[tuple[str, str], Any] = {("GET", "/v1/match"): lambda _services, _scope, _context: (200, b"{}", [])}
+RAW: dict[tuple[str, str], Any] = {("GET", "/v1/match"): lambda _services, _scope, _context: b"{}"}
 
 
 @pytest.fixture(scope="module")

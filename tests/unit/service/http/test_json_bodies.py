@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -97,15 +96,8 @@ def test_parse_json__takes(body: bytes, value: object) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 100_000 + b"]" * 100_000, b"[[]," * 60_000, b'{"a":' * 50_000])
 def test_parse_json__refuses_what_is_deep_before_it_is_decoded(body: bytes) -> None:
-    # The least of several: 5 ms is the promise, and what else the machine does is not meant.
-    assert min(_seconds_of_refusal(body) for _ in range(20)) <= 0.005
-
-
-def _seconds_of_refusal(body: bytes) -> float:
-    began = time.perf_counter()
-    with pytest.raises(ProblemError):
-        parse_json(body)
-    return time.perf_counter() - began
+    with pytest.raises(ProblemError, match="nested more than 32 deep"):
+        parse_json(body + b"\xff")  # which a decoder would meet
 
 
 @given(JSON_VALUES)
