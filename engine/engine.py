@@ -205,7 +205,7 @@ class Engine:
         List the rows near every cell, from which `nearest_many` answers several times as fast.
 
         About 2 to 8 µs and 55 to 120 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
-        and again when changes are merged. The version stays, and neither readers nor changes wait for it.
+        and again when changes were merged and there were as many since. The version stays, and neither readers nor changes wait for it.
         Without ``wait`` another thread does it; where that fails, the logger ``engine.live`` says so.
         """
         (self._live.list_now if wait else self._live.list_beside)()

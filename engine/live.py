@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 _ROWS_A_QUERY = 4
 _MIN_QUERIES = 1000
-"""Rows are listed once there was a query for so many of them, and at least so many: sooner would not pay."""
+"""Rows are listed once there was a query for so many of them since they last were, and at least so many."""
 
 
 class LiveSnapshot:
@@ -53,24 +53,28 @@ class LiveSnapshot:
         with self._writing:
             before = self.current
             self.current = after = make(before)
-        if before.base.is_listed and not after.base.is_listed:
+        if before.base.is_listed and not after.base.is_listed and self._pays:
             self.list_beside()
         return after
 
     def count_queries(self, n: int) -> None:
         """Take note of n searches by row; once there were enough to pay for lists, let them be made beside."""
-        if self._is_still or self.current.base.is_listed:
+        if self._is_still:
             return
         self._n_asked += n  # of two threads at once one may go uncounted
-        if self._n_asked > max(_MIN_QUERIES, self.current.n_rows // _ROWS_A_QUERY):
+        if not self.current.base.is_listed and self._pays:
             self.list_beside()
+
+    @property
+    def _pays(self) -> bool:
+        return self._n_asked > max(_MIN_QUERIES, self.current.n_rows // _ROWS_A_QUERY)
 
     def list_now(self) -> None:
         """List the rows near every cell of the base, if they are not yet; return when the lists are in place."""
         with self._listing:
             tried = None
             while (base := self.current.base) is not tried and not base.is_listed:
-                tried = base
+                tried, self._n_asked = base, 0
                 self._put(base, base.listed())
 
     def _put(self, bare: IndexPart, listed: IndexPart) -> None:

@@ -61,10 +61,14 @@ class TurnTransport(asyncio.Transport):
 
     def flush(self) -> None:
         """Write what waits; of a connection that is lost nothing is."""
-        pieces = self._pieces
+        pieces, n_bytes = self._pieces, self._n_bytes
         if pieces:
             self._pieces, self._n_bytes = [], 0
-            if not self._transport.is_closing():
+            if self._transport.is_closing():
+                return
+            if n_bytes > _MOST_BYTES:  # one write each costs less than to copy them
+                self._transport.writelines(pieces)
+            else:
                 self._transport.write(b"".join(pieces))
 
     def write_eof(self) -> None:

@@ -123,8 +123,9 @@ def _promised(
     instants = np.full((len(_INSTANTS), found.row.size), _NAT)
     lead_s, schedule = facts.lead_s(found.row), facts.schedule(found.row)
     for number_, offer in enumerate(orders.offers):
-        own = np.flatnonzero(matched & (orders.offer == number_))
-        if own.size:
+        mask = matched & (orders.offer == number_)
+        if mask.any():
+            own = slice(None) if mask.all() else np.flatnonzero(mask)
             promised = promises_many(
                 services.norms.by_offer[offer],
                 lead_s[own],
@@ -134,7 +135,8 @@ def _promised(
                 facts.schedules,
                 facts.openings,
             )
-            instants[:, own] = np.stack(promised).view("datetime64[us]")
+            for told, instant in zip(instants, promised, strict=True):
+                told[own] = instant.view("datetime64[us]")
     return instants
 
 

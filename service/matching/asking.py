@@ -69,7 +69,7 @@ def match_together(engine: Engine, orders: Orders, terms: Terms) -> Found:
     """Match orders, each against the same facts."""
     found = Found.nothing(len(orders))
     ask = terms.ask() | {"threads": terms.threads}
-    for wants in np.unique(orders.wants).tolist():
+    for wants in np.flatnonzero(np.bincount(orders.wants)).tolist():
         chosen = np.flatnonzero(orders.wants == wants)
         features = orders.feature_sets[wants]
         matches = engine.nearest_many(**_asked(orders, chosen), features=features, **ask)
@@ -117,15 +117,16 @@ def _runs(orders: Orders) -> Iterator[NDArray[np.int64]]:
 
 
 def _asked(orders: Orders, chosen: NDArray[np.int64]) -> dict[str, Any]:
-    codes = orders.offer[chosen]
+    at = slice(None) if chosen.size == len(orders) else chosen  # a slice copies nothing
+    codes = orders.offer[at]
     is_one = codes.min() == codes.max()
     return {
-        "lat": orders.lat[chosen],
-        "lng": orders.lng[chosen],
+        "lat": orders.lat[at],
+        "lng": orders.lng[at],
         "offer": orders.offers[codes[0]]
         if is_one
         else pa.DictionaryArray.from_arrays(codes, pa.array(orders.offers, pa.string())),
-        "at": orders.at[chosen],
-        "asked_at": orders.asked_at[chosen],
-        "quantity": orders.quantity[chosen],
+        "at": orders.at[at],
+        "asked_at": orders.asked_at[at],
+        "quantity": orders.quantity[at],
     }

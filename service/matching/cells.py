@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["Faults", "as_degrees", "as_mask", "as_text", "cast_each", "coded", "none_if_empty", "of_codes", "shown"]
+__all__ = ["Faults", "as_degrees", "as_mask", "as_text", "cast_each", "coded", "is_clean", "none_if_empty", "of_codes", "shown"]
 
 
 class Faults:
@@ -107,6 +107,14 @@ def as_degrees(column: pa.Array[Any], name: str, faults: Faults) -> NDArray[np.f
         faulty = as_mask(column.is_valid()) & (not is_number)
     faults.add(faulty, reason)
     return numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
+
+
+def is_clean(column: pa.DictionaryArray[Any, Any]) -> bool:
+    """Tell whether a column came in codes of texts as `coded` gives them: none twice, none empty."""
+    if not pa.types.is_string(column.type.value_type):
+        return False
+    texts = column.dictionary.to_pylist()
+    return len(set(texts)) == len(texts) and "" not in texts and None not in texts
 
 
 def coded(text: pa.Array[Any]) -> tuple[NDArray[np.int32], list[str]]:

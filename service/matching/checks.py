@@ -18,6 +18,7 @@ from service.matching.cells import (
     as_text,
     cast_each,
     coded,
+    is_clean,
     none_if_empty,
     of_codes,
     shown,
@@ -61,10 +62,10 @@ def check_orders(raw: RawOrders, *, datum: str = "wgs84") -> tuple[Orders, list[
     faults.add(_is_told(asked_ns) & ~_is_told(at_ns), lambda _: "asked_at needs at, the time for which it is asked")
     quantity = _quantities(columns["quantity"], faults)
     wants, feature_sets = _features(columns["features"], faults)
-    good = faults.good
+    good = slice(None) if faults.good.all() else faults.good  # a slice copies nothing
     lat, lng = (np.asarray(degrees) for degrees in convert_datum(lat[good], lng[good], source=datum, target="wgs84"))
     orders = Orders(
-        order_id.filter(pa.array(good)),
+        order_id if isinstance(good, slice) else order_id.filter(pa.array(good)),
         lat,
         lng,
         offer[good],
@@ -116,9 +117,13 @@ def _places(lat: pa.Array[Any], lng: pa.Array[Any], faults: Faults) -> tuple[NDA
 
 
 def _offers(column: pa.Array[Any], faults: Faults) -> tuple[NDArray[np.int32], list[str]]:
-    text = as_text(column, "offer", faults)
-    faults.add_empty(text, "offer")
-    codes, offers = coded(text)
+    if isinstance(column, pa.DictionaryArray) and is_clean(column):
+        faults.add_empty(column, "offer")
+        codes, offers = coded(column)
+    else:
+        text = as_text(column, "offer", faults)
+        faults.add_empty(text, "offer")
+        codes, offers = coded(text)
     wrong = of_codes(codes, [_OFFER.fullmatch(offer) is None for offer in offers], missing=False)
     faults.add(wrong, lambda i: f'offer must be "sector/mode" in a-z, 0-9 and _, got {offers[codes[i]]!r:.60}')
     return codes, offers

@@ -132,10 +132,23 @@ def test_apply__that_merges_the_base_has_it_listed_anew(gate: Gate) -> None:
     gate.may_go_on.set()
     until(lambda: engine._snapshot.base.is_listed)
     assert gate.n_begun == 2
-    engine.apply({"upsert": city(400, "r")})  # and now that it is listed
+    ask_often(engine)
+    ask_often(engine)
+    engine.apply({"upsert": city(400, "r")})  # and now that it is listed, and was asked since
     until(lambda: engine._snapshot.base.is_listed)
     assert gate.n_begun == 3
     assert engine._snapshot.base.columns.n_rows == 700 + N
+
+
+def test_apply__that_merges_the_base_leaves_it_to_questions_to_have_it_listed(gate: Gate) -> None:
+    gate.may_go_on.set()
+    engine = Engine.from_columns(**city())
+    engine.prepare()
+    engine.apply({"upsert": city(300, "q")})
+    assert (engine._snapshot.base.is_listed, gate.n_begun) == (False, 1)
+    ask_often(engine)
+    ask_often(engine)
+    until(lambda: engine._snapshot.base.is_listed)
 
 
 def test_prepare__in_the_background_logs_its_error_and_is_tried_again_for_another_base(
