@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from engine import Engine
 from service.clock import SystemClock
@@ -88,7 +88,7 @@ def set_units(connection: WriteConnection, point_id: str, offer: str, units: int
     merchant_id = point_id.partition(":")[0]
     connection.lock(f"merchant {merchant_id}")
     its = (offers.c.point_id == point_id) & (offers.c.offer == offer)
-    revision = connection.value(select(offers.c.stock_revision).where(its))
+    revision = connection.value(select(func.max(offers.c.stock_revision)).where(offers.c.point_id == point_id))
     if revision is not None:
         connection.run(update(offers).where(its).values(capacity=units, stock_revision=revision + 1))
         connection.record_change("stock", point_id, revision + 1, merchant_id)

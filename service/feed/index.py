@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, bindparam, cast, func, select
+from sqlalchemy import bindparam, func, select
 
 from engine import Engine
 from engine.errors import EngineError, UnknownPointError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IndexView", "LiveIndex", "Revisions", "store_digest"]
 
 Revisions = dict[str, tuple[int, int]]
-"""By point: the revisions of it and its merchant, added; and those of the stock of its offers."""
+"""By point: the revisions of it and its merchant, added; and the highest of the stock of its offers. Each change raises one."""
 
 _LOG = logging.getLogger(__name__)
 _POINTS_A_READ = 500
@@ -186,14 +186,14 @@ class LiveIndex:
 def store_digest(connection: ReadConnection) -> str:
     """Return the digest of the points in the store, as `LiveIndex.digest`."""
     of_points = (
-        select(_REVISION, func.sum(offers.c.stock_revision).label("stock"))
+        select(_REVISION, func.max(offers.c.stock_revision).label("stock"))
         .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
         .join(offers, points.c.point_id == offers.c.point_id)
         .where(_ALIVE)
         .group_by(points.c.point_id, points.c.revision, merchants.c.revision)
         .subquery()
     )
-    total = of_points.c.revision + cast(of_points.c.stock, BigInteger)
+    total = of_points.c.revision + of_points.c.stock
     row = connection.row(select(func.count(), func.sum(total), func.sum(total * (total % _MODULUS))))
     n_points, totals, products = (0, 0, 0) if row is None else row
     return _digest(int(n_points), int(totals or 0), int(products or 0))
@@ -203,7 +203,7 @@ def _revisions_of(rows: Sequence[AnyRow]) -> Revisions:
     revisions: Revisions = {}
     for row in rows:
         _, stock = revisions.get(row.point_id, _NEVER)
-        revisions[row.point_id] = (row.revision, stock + row.stock_revision)
+        revisions[row.point_id] = (row.revision, max(stock, row.stock_revision))
     return revisions
 
 

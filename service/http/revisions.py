@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["check_match", "check_no_match", "etag", "is_creation"]
 
 
-def etag(revision: int) -> str:
-    """Return the ETag of a revision."""
-    return f'"{revision}"'
+def etag(*revisions: int) -> str:
+    """Return the ETag of a revision, or of several that count together."""
+    return f'"{"-".join(map(str, revisions))}"'
 
 
 def is_creation(request: Request) -> bool:
@@ -22,24 +22,24 @@ def is_creation(request: Request) -> bool:
     return request.headers.get("if-none-match") == "*"
 
 
-def check_match(request: Request, revision: int) -> None:
+def check_match(request: Request, tag: str) -> None:
     """
-    Let a change pass if its If-Match holds this revision.
+    Let a change pass if its If-Match holds the ETag of what is there.
 
     Raises
     ------
     ProblemError
-        428 where there is no If-Match, 412 where it is of another revision.
+        428 where there is no If-Match, 412 where it holds another.
     """
     wanted = request.headers.get("if-match")
     if wanted is None:
         raise ProblemError("precondition-required", "send If-Match with the ETag that you have read")
-    if wanted != "*" and etag(revision) not in [tag.strip() for tag in wanted.split(",")]:
-        text = f"it is at {etag(revision)} now, your If-Match says {wanted:.60}: read it again"
-        raise ProblemError("precondition-failed", text, headers={"ETag": etag(revision)})
+    if wanted != "*" and tag not in [one.strip() for one in wanted.split(",")]:
+        text = f"it is at {tag} now, your If-Match says {wanted:.60}: read it again"
+        raise ProblemError("precondition-failed", text, headers={"ETag": tag})
 
 
-def check_no_match(request: Request, revision: int | None) -> None:
+def check_no_match(request: Request, tag: str | None) -> None:
     """Let a creation pass if nothing is there; 412 where something is."""
-    if is_creation(request) and revision is not None:
-        raise ProblemError("precondition-failed", "it is there already", headers={"ETag": etag(revision)})
+    if is_creation(request) and tag is not None:
+        raise ProblemError("precondition-failed", "it is there already", headers={"ETag": tag})

@@ -86,7 +86,7 @@ async def patch_merchant(
     _check_own(context, merchant_id)
     row = await services_of(request).store.write(
         lambda connection: rename_merchant(
-            connection, actor_of(context), merchant_id, body.name, lambda revision: check_match(request, revision)
+            connection, actor_of(context), merchant_id, body.name, lambda revision: check_match(request, etag(revision))
         ),
         context.deadline,
     )
@@ -116,7 +116,7 @@ async def _move(
 ) -> Merchant:
     row = await services_of(request).store.write(
         lambda connection: move_merchant(
-            connection, actor_of(context), merchant_id, event, lambda revision: check_match(request, revision)
+            connection, actor_of(context), merchant_id, event, lambda revision: check_match(request, etag(revision))
         ),
         context.deadline,
     )

@@ -32,7 +32,7 @@ from service.points.schemas import (
 )
 from service.points.special_days import hours_with_special_days
 from service.points.store import PointRecord, change_point, find_point, merchant_lock, set_offer_paused, set_units
-from service.points.views import is_public, point_answer
+from service.points.views import is_public, point_answer, point_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ async def patch_point(request: Request, context: AdminOrMerchant, point_id: str,
     """Change what the body names, and leave the rest; `If-Match` holds the ETag that was read."""
 
     def change(connection: WriteConnection, before: PointRecord) -> None:
-        check_match(request, before.row.revision)
+        check_match(request, point_etag(before))
         change_point(connection, before, _patched(before, body))
 
     return await _changed(request, context, point_id, change, "point.change", names=sorted(body.model_fields_set))
@@ -128,7 +128,7 @@ async def _changed(
         return owned(find_point(connection, point_id))
 
     after = await services_of(request).store.write(write, context.deadline)
-    return json_answer(point_answer(after, "wgs84"), after.row.revision)
+    return json_answer(point_answer(after, "wgs84"), point_etag(after))
 
 
 @router.put(
@@ -139,7 +139,7 @@ async def _changed(
 async def put_capacity(
     request: Request, context: AdminOrMerchant, point_id: str, sector: str, mode: str, body: CapacityBody
 ) -> CapacityAnswer:
-    """Set the units left of an offer, or null for no limit. The point keeps its revision, its stock gets another."""
+    """Set the units left of an offer, or null for no limit. The point keeps its revision; its ETag and the revision of its stock go on."""
     merchant_id, offer = own_merchant(context, point_id), f"{sector}/{mode}"
 
     def write(connection: WriteConnection) -> int:

@@ -13,7 +13,7 @@ from service.http.context import RequestContext, services_of
 from service.http.fields import DatumName
 from service.http.pages import CursorText, PageSize, next_page, read_cursor
 from service.http.problems import ProblemError, invalid
-from service.http.revisions import check_match, check_no_match, etag, is_creation
+from service.http.revisions import check_match, check_no_match, is_creation
 from service.http.routing import StrictRoute, problems
 from service.points.ids import merchant_of, why_no_point_id
 from service.points.rules import facts_of_one
@@ -28,7 +28,7 @@ from service.points.store import (
     merchant_lock,
     write_points,
 )
-from service.points.views import is_public, point_answer, public_point, put_answer
+from service.points.views import is_public, point_answer, point_etag, public_etag, public_point, put_answer
 
 if TYPE_CHECKING:
     from service.store.connections import ReadConnection, WriteConnection
@@ -56,7 +56,8 @@ async def put_point(request: Request, context: AdminOrMerchant, point_id: str, b
     """
     Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
 
-    What the body leaves out is told in `filled`: time zone and country of the place, the norm's radius.
+    Units left are replaced, too: once they are set, the point has another ETag. What the body leaves out is told in
+    `filled`: time zone and country of the place, the norm's radius.
     """
     merchant_id = _named_merchant(context, point_id)
     services = services_of(request)
@@ -67,15 +68,16 @@ async def put_point(request: Request, context: AdminOrMerchant, point_id: str, b
         if not has_merchant(connection, merchant_id):
             raise not_found()
         before = find_point(connection, point_id)
-        _check_revision(request, None if before is None else before.row.revision)
+        _check_condition(request, None if before is None else point_etag(before))
         write_points(connection, merchant_id, [facts])
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
         return find_point(connection, point_id), before is None
 
     after, is_new = await services.store.write(put, context.deadline)
-    answer = put_answer(owned(after), body.datum, facts.filled)
-    return json_answer(answer, answer.revision, status=201 if is_new else 200)
+    stored = owned(after)
+    answer = put_answer(stored, body.datum, facts.filled)
+    return json_answer(answer, point_etag(stored), status=201 if is_new else 200)
 
 
 @router.get("/{point_id}", summary="Read a point", responses=problems("not-found"))
@@ -89,7 +91,7 @@ async def get_point(
     found = await services_of(request).store.read(lambda connection: find_point(connection, point_id), context.deadline)
     if found is None or not (reads_all or is_public(found)):
         raise not_found()
-    response.headers["ETag"] = etag(found.row.revision)
+    response.headers["ETag"] = point_etag(found) if reads_all else public_etag(found)
     return point_answer(found, datum) if reads_all else public_point(found, datum)
 
 
@@ -134,7 +136,7 @@ async def remove_point(request: Request, context: AdminOrMerchant, point_id: str
     def remove(connection: WriteConnection) -> None:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
-        check_match(request, before.row.revision)
+        check_match(request, point_etag(before))
         delete_point(connection, before)
         record(connection, actor_of(context), "point.delete", point_id, merchant_id)
 
@@ -157,9 +159,9 @@ def owned(found: PointRecord | None) -> PointRecord:
     return found
 
 
-def json_answer(answer: PointAnswer, revision: int, *, status: int = 200) -> Response:
+def json_answer(answer: PointAnswer, tag: str, *, status: int = 200) -> Response:
     """Return an answer with its ETag."""
-    return Response(answer.model_dump_json(), status, {"ETag": etag(revision)}, "application/json")
+    return Response(answer.model_dump_json(), status, {"ETag": tag}, "application/json")
 
 
 def _named_merchant(context: RequestContext, point_id: str) -> str:
@@ -176,9 +178,9 @@ def _reads_all(context: RequestContext) -> bool:
     return context.key_holder.scope in {"admin", "merchant"}
 
 
-def _check_revision(request: Request, revision: int | None) -> None:
-    check_no_match(request, revision)
-    if revision is not None and not is_creation(request):
-        check_match(request, revision)
-    if revision is None and "if-match" in request.headers:
+def _check_condition(request: Request, tag: str | None) -> None:
+    check_no_match(request, tag)
+    if tag is not None and not is_creation(request):
+        check_match(request, tag)
+    if tag is None and "if-match" in request.headers:
         raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -10,7 +11,7 @@ from service.points.rules import OfferFacts, PointFacts
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -66,6 +67,11 @@ class PointRecord(NamedTuple):
 
     row: AnyRow
     offers: Sequence[AnyRow]
+
+    @property
+    def stock_revision(self) -> int:
+        """The highest of its offers: each change of units takes the next number of the point."""
+        return max((int(offer.stock_revision) for offer in self.offers), default=0)
 
 
 class PointFilter(NamedTuple):
@@ -125,7 +131,7 @@ def write_points(
     connection.insert_rows(
         offers,
         _INSERTED_OFFERS,
-        [(fact.point_id, *offer, _stock_revision(known, fact, offer)) for fact in facts for offer in fact.offers],
+        [(fact.point_id, *offer, stock) for fact in facts for offer, stock in _with_stock(known, fact)],
     )
     revisions = [(fact.point_id, known[fact.point_id].revision + 1 if fact.point_id in known else 1) for fact in facts]
     connection.record_changes("point", revisions, merchant_id)
@@ -150,9 +156,11 @@ def _replace(connection: WriteConnection, changed: Sequence[tuple[_Known, PointF
     connection.run(_DELETE_OFFERS, [{"of_point": fact.point_id} for _, fact in changed])
 
 
-def _stock_revision(known: Mapping[str, _Known], fact: PointFacts, offer: OfferFacts) -> int:
+def _with_stock(known: Mapping[str, _Known], fact: PointFacts) -> Iterable[tuple[OfferFacts, int]]:
+    """Return the offers of a point, each with the revision of its units once it is stored."""
     stands = known.get(fact.point_id)
-    return 0 if stands is None else stands.stock_revision(offer)
+    revisions = repeat(0) if stands is None else stands.stock_revisions(fact)
+    return zip(fact.offers, revisions, strict=False)
 
 
 class _Known:
@@ -174,12 +182,17 @@ class _Known:
             and tuple(offer for offer, _ in self._offers.values()) == fact.offers
         )
 
-    def stock_revision(self, offer: OfferFacts) -> int:
-        """Return the revision of an offer's units once it is stored."""
-        stands = self._offers.get(offer.offer)
-        if stands is None:
-            return 0
-        return stands[1] + (stands[0].capacity != offer.capacity)
+    def stock_revisions(self, fact: PointFacts) -> Iterable[int]:
+        """
+        Return the revisions of the units of each offer once they are stored.
+
+        Where offers or their units are others, all take the point's next number: the highest of a point never falls, and
+        an offer that comes back is above all that it ever was.
+        """
+        units = {offer.offer: offer.capacity for offer in fact.offers}
+        if units == {name: offer.capacity for name, (offer, _) in self._offers.items()}:
+            return [self._offers[name][1] for name in units]
+        return repeat(1 + max((revision for _, revision in self._offers.values()), default=0))
 
 
 def _known(connection: ReadConnection, ids: list[str]) -> dict[str, _Known]:
@@ -263,9 +276,9 @@ def _touched(connection: WriteConnection, row: AnyRow, values: Mapping[str, Any]
 
 
 def set_units(connection: WriteConnection, record: PointRecord, offer: str, units: int | None) -> int:
-    """Set the units left of an offer that the point has; return the revision of its stock."""
+    """Set the units left of an offer that the point has; return the revision of its stock. The caller has locked it."""
     mine = (offers.c.point_id == record.row.point_id, offers.c.offer == offer)
-    connection.run(update(offers).where(*mine).values(capacity=units, stock_revision=offers.c.stock_revision + 1))
-    revision = int(connection.value(select(offers.c.stock_revision).where(*mine)))
+    revision = record.stock_revision + 1
+    connection.run(update(offers).where(*mine).values(capacity=units, stock_revision=revision))
     connection.record_change("stock", record.row.point_id, revision, record.row.merchant_id)
     return revision

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from geo.datums import convert_datum
 from service.clock import from_us
 from service.feed.columns import split_features
+from service.http.revisions import etag
 from service.points.areas import area_json
 from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, PublicPoint, PutAnswer
 
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
     from service.points.schemas import Filled
     from service.points.store import PointRecord
 
-__all__ = ["is_public", "point_answer", "public_point", "put_answer"]
+__all__ = ["is_public", "point_answer", "point_etag", "public_etag", "public_point", "put_answer"]
 
 
 def is_public(record: PointRecord) -> bool:
     """Tell whether everyone may read a point whose id he has."""
     return record.row.status == "verified" and record.row.visibility != "internal"
+
+
+def point_etag(record: PointRecord) -> str:
+    """Return the ETag of a point as its merchant sees it: another once units left are set, too."""
+    return etag(record.row.revision, record.stock_revision)
+
+
+def public_etag(record: PointRecord) -> str:
+    """Return the ETag of a point as everyone sees it: it tells nothing of stock."""
+    return etag(record.row.revision)
 
 
 def point_answer(record: PointRecord, datum: str) -> PointAnswer:

@@ -58,7 +58,7 @@ def judged(committed: set[str], sent: Sent) -> Verdict:
     for data in dict.fromkeys(data for _, data in sent):
         told = json.loads(data)
         subject = told["kind"], told["subject"]
-        n_disordered += told["kind"] != "stock" and told["revision"] <= latest[subject]  # of two offers, each its own
+        n_disordered += told["revision"] <= latest[subject]
         latest[subject] = max(latest[subject], told["revision"])
     return Verdict(
         n_lost=len(committed - set(data_of)),

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
+from engine.norms import load_norms
 from service.feed.index import LiveIndex, store_digest
 from service.feed.outbox import START, Change, Position, head, read_changes
 from service.keys.ring import KeyRing
 from service.keys.store import create_key, revoke_key
+from service.points.rules import OfferFacts, facts_of_one
+from service.points.schemas import PointBody
+from service.points.store import write_points
 from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.tables import changes, offers, points
+from tests.contract.service.shops import point
 from tests.feed_store import facts_in, facts_of, fill, opened_store, put_merchant, put_point, set_units
 from tests.serving import Place
 
@@ -96,6 +101,20 @@ def test_index__sees_one_point_ahead_as_far_as_another_is_behind(store: Store) -
         store.write_now(partial(_set_revision, point_id=point_id, revision=revision))
     with store.reading() as connection:
         assert index.digest() != store_digest(connection)
+
+
+def test_index__sees_that_an_offer_whose_stock_had_changed_was_taken_away(store: Store) -> None:
+    kept, sold = (
+        OfferFacts(name, None, None, None, 4, 0, is_paused=False) for name in ("retail/delivery", "retail/pickup")
+    )
+    body = PointBody.model_validate(point(lat=31.0, lng=121.0))
+    whole = facts_of_one("m0:shop", body, load_norms())._replace(offers=(kept, sold))
+    store.write_now(lambda connection: write_points(connection, "m0", [whole]))
+    store.write_now(lambda connection: set_units(connection, "m0:shop", "retail/pickup", 3))
+    index, _ = _built(store)
+    store.write_now(lambda connection: write_points(connection, "m0", [whole._replace(offers=(kept,))]))
+    with store.reading() as connection:
+        assert not index.verify(connection)
 
 
 def _break(store: Store, point_id: str, hours: str | None) -> None:
