@@ -94,8 +94,10 @@ def set_units(connection: WriteConnection, point_id: str, offer: str, units: int
         connection.record_change("stock", point_id, revision + 1, merchant_id)
 
 
-def some_change(drawn: random.Random, n_merchants: int, n_points: int) -> Callable[[WriteConnection], None]:
-    """Return a write that changes a registry of `n_points` points a merchant: mostly stock, at times a whole merchant."""
+def some_change(
+    drawn: random.Random, n_merchants: int, n_points: int, of_merchants: float = 0.05
+) -> Callable[[WriteConnection], None]:
+    """Return a write that changes a registry of `n_points` points a merchant: a share of them a whole merchant."""
     merchant_id = f"m{drawn.randrange(n_merchants)}"
     point_id = f"{merchant_id}:{drawn.randrange(n_points)}"
     kind, number = drawn.random(), drawn.random()
@@ -103,7 +105,7 @@ def some_change(drawn: random.Random, n_merchants: int, n_points: int) -> Callab
         return lambda connection: set_units(connection, point_id, OFFERS[number < 0.5], int(number * 100))
     if kind < 0.5:
         return lambda connection: put_point(connection, point_id, is_deleted=True)
-    if kind < 0.95:
+    if kind < 1.0 - of_merchants:
         place: dict[str, Any] = {"lat": 31 + number, "lng": 121 + number, "is_paused": number < 0.1}
         return lambda connection: put_point(connection, point_id, **place)
     return lambda connection: put_merchant(connection, merchant_id, "suspended" if number < 0.3 else "verified")
