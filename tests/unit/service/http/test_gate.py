@@ -407,6 +407,14 @@ def test_gate__sheds_what_is_over_the_limit_in_milliseconds(services: Services, 
     _in_crowd(services, key, crowded)
 
 
+def test_gate__matches_that_come_at_once_are_no_overload(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        many = crowd.begin(10 * N_INFLIGHT, MATCH)
+        assert {response.status_code for response in await asyncio.gather(*many)} == {200}
+
+    _in_crowd(services, key, crowded)
+
+
 def test_gate__answers_whether_it_lives_while_it_sheds(services: Services, key: str) -> None:
     async def crowded(crowd: Crowd) -> None:
         running = crowd.begin(N_INFLIGHT)
