@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from engine.columns import MAX_LEAD_S
+from service.features import FEATURE
 from service.http.fields import Answer, Body, DatumName, Line, line
 from service.http.json_bodies import check_text
 from service.http.problems import invalid
@@ -36,7 +37,7 @@ __all__ = [
 
 MAX_UNITS = 2**53 - 1  # what every reader of JSON can hold
 _MAX_OFFERS, _MAX_FEATURES, _MAX_SPECIAL_DAYS, _MAX_HOURS_CHARS = 64, 64, 100, 4_096
-_FEATURE = re.compile(r"[a-z][a-z0-9_]{0,79}(?::(?=.{1,80}$)[^;\s]+(?: [^;\s]+)*)?")  # as in brand:Burger King
+_FEATURE = re.compile(FEATURE)
 _RESERVED = "merchant:"
 _TIME = r"(?:[01][0-9]|2[0-9]|3[0-5]):[0-5][0-9]"
 _SPECIAL_HOURS = rf"^(?:off|{_TIME}-{_TIME}(?:,{_TIME}-{_TIME}){{0,11}})$"

@@ -21,6 +21,7 @@ def shops(service: Serving) -> Iterator[Shops]:
         yield found
 
 
+ASK = {"lat": 31.2304, "lng": 121.4737, "offer": "retail/pickup"}
 WHOLE: dict[str, Any] = {
     "kind": "pickup_point",
     "name": "街角便利店 O'Neil",
@@ -275,6 +276,29 @@ def test_put__under_one_revision_lets_one_of_eight_through(shops: Shops, service
             return client.put(path, json=point(name=str(number)), headers=tag).status_code
 
     assert sorted(together(8, write)) == [200] + [412] * 7
+
+
+BRANDS = ("Burger King", "7-11", "Marks & Spencer = M+S", "a:b", "O'Neil 转角 店", "x " * 39 + "xy")
+
+
+def test_features__that_are_registered_can_be_asked_for(service: Serving) -> None:
+    with open_shops(service, "brands") as shops:
+        n_before = shops.own.get("/readyz").json()["points"]
+        offers = [{"offer": "retail/pickup", "hours": "24/7"}]
+        for number, brand in enumerate(BRANDS):
+            features = ["lift", f"brand:{brand}"]
+            assert shops.put(f"b{number}", point(offers=offers, features=features)).status_code == 201
+        _wait(shops, n_before + len(BRANDS))
+        for number, brand in enumerate(BRANDS):
+            of_brand = {"brand": brand}
+            for wanted in (of_brand, {"features": f"lift,brand:{brand}"}, of_brand | {"merchant": "brands"}):
+                told = shops.app.get("/v1/match", params={**ASK, **wanted, "k": 9})
+                assert told.status_code == 200, told.text
+                assert [one["point_id"] for one in told.json()["matches"]] == [f"brands:b{number}"], wanted
+            batch = shops.app.post("/v1/match:batch", json={"asks": [{**ASK, "features": [f"brand:{brand}"]}]})
+            assert [one["point_id"] for one in batch.json()["answers"][0]["matches"]] == [f"brands:b{number}"]
+            found = shops.own.get("/v1/points", params={"feature": f"brand:{brand}"}).json()["items"]
+            assert [one["point_id"] for one in found] == [f"brands:b{number}"]
 
 
 def test_follower__sees_points_and_their_end(service: Serving) -> None:
