@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["Faults", "as_degrees", "as_mask", "as_text", "cast_each", "coded", "is_clean", "none_if_empty", "of_codes", "shown"]
+__all__ = [
+    "Faults",
+    "as_degrees",
+    "as_mask",
+    "as_text",
+    "cast_each",
+    "coded",
+    "is_clean",
+    "none_if_empty",
+    "of_codes",
+    "shown",
+]
 
 
 class Faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import shapely
@@ -21,7 +22,6 @@ def shops(service: Serving) -> Iterator[Shops]:
         yield found
 
 
-ASK = {"lat": 31.2304, "lng": 121.4737, "offer": "retail/pickup"}
 WHOLE: dict[str, Any] = {
     "kind": "pickup_point",
     "name": "街角便利店 O'Neil",
@@ -290,12 +290,12 @@ def test_features__that_are_registered_can_be_asked_for(service: Serving) -> Non
             assert shops.put(f"b{number}", point(offers=offers, features=features)).status_code == 201
         _wait(shops, n_before + len(BRANDS))
         for number, brand in enumerate(BRANDS):
-            of_brand = {"brand": brand}
-            for wanted in (of_brand, {"features": f"lift,brand:{brand}"}, of_brand | {"merchant": "brands"}):
-                told = shops.app.get("/v1/match", params={**ASK, **wanted, "k": 9})
+            for wanted in (f"brand={quote(brand)}&merchant=brands", f"features=lift,brand:{quote(brand)}"):
+                told = shops.app.get(f"/v1/match?lat=31.2304&lng=121.4737&offer=retail/pickup&k=9&{wanted}")
                 assert told.status_code == 200, told.text
                 assert [one["point_id"] for one in told.json()["matches"]] == [f"brands:b{number}"], wanted
-            batch = shops.app.post("/v1/match:batch", json={"asks": [{**ASK, "features": [f"brand:{brand}"]}]})
+            asked = {"lat": 31.2304, "lng": 121.4737, "offer": "retail/pickup", "features": [f"brand:{brand}"]}
+            batch = shops.app.post("/v1/match:batch", json={"asks": [asked]})
             assert [one["point_id"] for one in batch.json()["answers"][0]["matches"]] == [f"brands:b{number}"]
             found = shops.own.get("/v1/points", params={"feature": f"brand:{brand}"}).json()["items"]
             assert [one["point_id"] for one in found] == [f"brands:b{number}"]
