@@ -13,6 +13,7 @@ from service.features import FEATURE
 from service.http.fields import Answer, Body, DatumName, Line, line
 from service.http.json_bodies import check_text
 from service.http.problems import invalid
+from service.http.query_text import day_of
 from service.points.areas import AreaBody
 
 __all__ = [
@@ -54,14 +55,7 @@ def _features(features: list[str]) -> list[str]:
 
 
 def _date(text: str) -> str:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as error:
-        message = f"must be a day that exists, got {text!r:.40}"
-        raise invalid("", message) from error
-    if not 2000 <= day.year <= 2100:
-        raise invalid("", f"must lie in the years 2000 to 2100, got {text}")
-    return text
+    return day_of(text, "").isoformat()
 
 
 def _once(days: list[SpecialDay]) -> list[SpecialDay]:
