@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,12 @@ class Serving:
 
 @contextmanager
 def running_service(
-    place: Place | Path | str, *flags: str, admin_key: str = "", stderr: Path | None = None, **settings: object
+    place: Place | Path | str,
+    *flags: str,
+    admin_key: str = "",
+    stderr: Path | None = None,
+    program: Sequence[str] = LINLI,
+    **settings: object,
 ) -> Iterator[Serving]:
     """
     Give a service that is ready, stopped afterwards.
@@ -117,6 +122,8 @@ def running_service(
         That of an earlier start on the same place, which prints none again.
     stderr
         Where its log goes.
+    program
+        Another linli, such as one without a guard.
     settings
         ``LINLI_`` variables by their names in small letters: ``key_rate=5``. Rates are out of the way by default.
     """
@@ -125,7 +132,7 @@ def running_service(
             place = Place(place) if isinstance(place, Path) else Place(folder / "data", place)
         log, told = stderr or folder / "log", folder / "told"
         environment = _environment({"key_rate": 1_000_000, "ip_rate": 1_000_000, "announce_s": 0, **settings})
-        command = [*LINLI, "serve", "--port=0", *place.flags, *flags]
+        command = [*program, "serve", "--port=0", *place.flags, *flags]
         with log.open("wb") as errors, told.open("wb") as out:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=errors)
         serving = Serving("", admin_key, process, place, log)

@@ -76,4 +76,5 @@ def limited_body(scope: Scope, receive: Receive) -> Receive:
 
 
 def _too_large(limit: int) -> ProblemError:
-    return ProblemError("payload-too-large", f"at most {limit} bytes are taken here; split it")
+    text = f"at most {limit} bytes are taken here; split it"
+    return ProblemError("payload-too-large", text, headers={"Connection": "close"})

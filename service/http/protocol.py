@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from service.http.send_stall import SendStall
 from service.http.turn_writes import Turn, TurnTransport
-from service.http.wire_limits import NO_ANSWER, REFUSALS, WireLimits, fault_of_head, head_without_upgrade
+from service.http.wire_limits import NO_ANSWER, REFUSALS, WireLimits, fault_of_head, fault_so_far, head_without_upgrade
 
 __all__ = ["LimitedProtocol", "WireLimits", "limited_protocol"]
 
@@ -62,7 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head: a socket may say nothing at all."""
-        transport = TurnTransport(transport, self.turn, self.loop)
+        transport = TurnTransport(transport, self.turn, self.loop, self._lingers)
         super().connection_made(transport)
         self._stall = SendStall(self.loop, transport, self.limits.send_stall_s)
         self._watch(0)
@@ -113,8 +113,10 @@ class LimitedProtocol(HttpToolsProtocol):
             return False
         if self._phase == _IDLE:
             return True
-        in_head = self._phase == _HEAD
-        fault = self._fault_of_open_head() if in_head else self._fault_of_open_body(n if in_body else 0, n_body)
+        if self._phase == _HEAD:
+            fault = fault_so_far(self.url, self.headers, self._n_head - _PIECE, self.limits)
+        else:
+            fault = self._fault_of_open_body(n if in_body else 0, n_body)
         if fault is not None:
             self._refuse(fault)
         return fault is None
@@ -163,9 +165,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Start what waits; after the last answer say the refusal that waits for it."""
         waiting = bool(self.pipeline)
         super().on_response_complete()
-        if self.transport.is_closing():
-            self._stall.watch()
-        elif self._refused is not None and not waiting:
+        if self._refused is not None and not waiting:
             self._say_refusal()
 
     def pause_writing(self) -> None:
@@ -178,17 +178,6 @@ class LimitedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._stall.note_progress()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, even where its last answer is not taken."""
-        super().timeout_keep_alive_handler()
-        self._stall.watch()
-
-    def shutdown(self) -> None:
-        """Close or let the request at work end, even where its answer is not taken."""
-        super().shutdown()
-        if self.transport.is_closing():
-            self._stall.watch()
-
     def on_refused(self, status: int) -> None:
         """Hear of a refusal."""
 
@@ -199,13 +188,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _begin_head(self, n: int) -> None:
         self._phase, self._n_head, self._deadline = _HEAD, n, 0.0
-
-    def _fault_of_open_head(self) -> int | None:
-        limits = self.limits
-        if len(self.url) > limits.max_url_bytes:
-            return 414
-        most = limits.max_url_bytes + limits.max_header_bytes + 4 * limits.max_headers + _PIECE
-        return 431 if len(self.headers) > limits.max_headers or self._n_head > most else None
 
     def _fault_of_open_body(self, n: int, n_body: int) -> int | None:
         cycle = self.cycle
@@ -270,6 +252,15 @@ class LimitedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is None or cycle.response_complete
 
+    def _lingers(self) -> bool:
+        """Before a close, drop what is left of a body: a reset would take the answer away. Else see the answer taken."""
+        if self._refused is None and self._phase == _BODY and self.cycle.response_complete:
+            self._refused = NO_ANSWER
+            self._say_refusal()
+            return True
+        self._stall.watch()
+        return False
+
     def _say_refusal(self) -> None:
         if self.transport.is_closing():
             return
@@ -283,7 +274,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(self.limits.linger_s, self.transport.abort)
         else:
             self.transport.close()
-            self._stall.watch()
 
 
 def limited_protocol(limits: WireLimits, on_refused: Callable[[int], None] | None = None) -> type[LimitedProtocol]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from urllib.parse import unquote_to_bytes
 
 from geo.errors import InvalidLatLngError
@@ -17,7 +17,7 @@ from geo.places import check_latlng
 from service.http.json_bodies import check_text
 from service.http.problems import ProblemError, Trouble, invalid
 
-__all__ = ["instant", "latlng", "number", "read_query", "required", "whole"]
+__all__ = ["day_of", "instant", "latlng", "number", "read_query", "required", "whole"]
 
 _SECRETS = frozenset(
     {
@@ -117,6 +117,17 @@ def instant(text: str, where: str) -> datetime:
         raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
     hint = "; a + in a query is a space, write it as %2B" if " " in text else ""
     raise invalid(where, f"must be a time with its offset such as 2026-11-25T10:00:00+08:00, got {text!r:.60}{hint}")
+
+
+def day_of(text: str, where: str) -> date:
+    """Return the day of a text of the form 2026-11-25, of the years 2000 to 2100."""
+    try:
+        value = date.fromisoformat(text)
+    except ValueError as error:
+        raise invalid(where, f"must be a day that exists, got {text!r:.40}") from error
+    if _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        return value
+    raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.40}")
 
 
 def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:

@@ -10,7 +10,10 @@ an interpreter runs at half its pace for a while.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Turn", "TurnTransport"]
 
@@ -42,11 +45,13 @@ class TurnTransport(asyncio.Transport):
     Another transport, whose writes wait until the turn ends.
 
     Whatever else is asked of it comes after them, and no more than 64 KiB wait, so that order and back-pressure stay as
-    they were.
+    they were. ``lingers`` is asked before a close, and tells whether it sees to the end itself.
     """
 
-    def __init__(self, transport: asyncio.Transport, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._turn, self._loop = transport, turn, loop
+    def __init__(
+        self, transport: asyncio.Transport, turn: Turn, loop: asyncio.AbstractEventLoop, lingers: Callable[[], bool]
+    ) -> None:
+        self._transport, self._turn, self._loop, self._lingers = transport, turn, loop, lingers
         self._pieces: list[_Data] = []
         self._n_bytes = 0
 
@@ -79,7 +84,8 @@ class TurnTransport(asyncio.Transport):
     def close(self) -> None:
         """Close after what waits."""
         self.flush()
-        self._transport.close()
+        if not self._lingers():
+            self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from service.errors import ServiceError
 
-__all__ = ["NO_ANSWER", "REFUSALS", "WireLimits", "fault_of_head", "head_without_upgrade"]
+__all__ = ["NO_ANSWER", "REFUSALS", "WireLimits", "fault_of_head", "fault_so_far", "head_without_upgrade"]
 
 NO_ANSWER = 0
 REFUSALS = {
@@ -94,6 +94,14 @@ def fault_of_head(
     if b"host" in named:
         return None if version() == "1.1" else 400  # HTTP/1.0 knows no coding
     return None if version() == "1.0" and coding is None else 400
+
+
+def fault_so_far(url: bytes, headers: Sequence[tuple[bytes, bytes]], n_bytes: int, limits: WireLimits) -> int | None:
+    """Return the status that refuses a head of which more is to come; it has ``n_bytes`` at least, with all marks."""
+    if len(url) > limits.max_url_bytes:
+        return 414
+    most = limits.max_url_bytes + limits.max_header_bytes + 4 * limits.max_headers
+    return 431 if len(headers) > limits.max_headers or n_bytes > most else None
 
 
 def _repeats(headers: Sequence[tuple[bytes, bytes]]) -> bool:

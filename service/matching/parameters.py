@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from geo.datums import DATUMS
+from service.features import FEATURE, FEATURE_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +38,8 @@ MAX_FEATURES = 20
 DAYS_AHEAD = 400
 UNKNOWN_HOURS = ("refuse", "allow")
 OWN_DATUM = "wgs84"
-FEATURE = r"[a-z][a-z0-9_]*(?::[^;,\s]{1,80})?"
 EXAMPLE_TIME = "2026-11-26T10:00:00+08:00"
-_FEATURE_VALUE = r"^[^;,\s]{1,80}$"
+_VALUE = f"^{FEATURE_VALUE}$"
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,11 @@ PARAMETERS = (
         {"type": "string", "pattern": f"^{FEATURE}(?:,{FEATURE})*$"},
         "lift,cold_locker",
     ),
-    Parameter(
-        "brand", "Only points of a brand: the feature brand:…", {"type": "string", "pattern": _FEATURE_VALUE}, "corner"
-    ),
+    Parameter("brand", "Only points of a brand: the feature brand:…", {"type": "string", "pattern": _VALUE}, "corner"),
     Parameter(
         "merchant",
         "Only points of a merchant: the feature merchant:…",
-        {"type": "string", "pattern": _FEATURE_VALUE},
+        {"type": "string", "pattern": _VALUE},
         "corner-shop",
     ),
     Parameter(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.promises import promise
-from geo.datums import convert_datum
 from service.matching.helping import nobody
+from service.places import told_place
 
 if TYPE_CHECKING:
     from engine.answers import Found
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.matching.asks import Ask
     from service.services import Services
 
-__all__ = ["index_of", "reply_to", "told_place"]
+__all__ = ["index_of", "reply_to"]
 
 
 def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
@@ -66,11 +66,3 @@ def _told(found: Found, i: int, ask: Ask, norm: OfferNorm) -> dict[str, Any]:
             "cancel_free_until": promised.cancel_free_until,
         },
     }
-
-
-def told_place(lat: float, lng: float, datum: str) -> tuple[float, float]:
-    """Return a place in the datum in which it is to be told."""
-    if datum == "wgs84":
-        return lat, lng
-    converted: tuple[Any, Any] = convert_datum(lat, lng, source="wgs84", target=datum)
-    return float(converted[0]), float(converted[1])

@@ -17,6 +17,7 @@ from service.feed.columns import joined_features
 from service.http.access import AdminOrMerchant, Anyone, not_found
 from service.http.context import RequestContext, services_of
 from service.http.problems import as_problem, invalid
+from service.http.query_text import day_of
 from service.http.revisions import check_match
 from service.http.routing import StrictRoute, problems
 from service.points.routes import WRITES, json_answer, own_merchant, owned
@@ -208,14 +209,7 @@ def _preview(found: PointRecord, offer: AnyRow, first_day: str | None, n_days: i
 def _day(text: str | None, timezone: str, now_us: int) -> dt.date:
     if text is None:
         return from_us(now_us).astimezone(ZoneInfo(timezone)).date()
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as error:
-        message = f"must be a day that exists, got {text}"
-        raise invalid("from", message) from error
-    if not 2000 <= day.year <= 2100:
-        raise invalid("from", f"must lie in the years 2000 to 2100, got {text}")
-    return day
+    return day_of(text, "from")
 
 
 def _offer_of(found: PointRecord, name: str, *, is_in_path: bool = False) -> AnyRow:

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from engine.columns import MAX_LEAD_S
+from service.features import FEATURE
 from service.http.fields import Answer, Body, DatumName, Line, line
 from service.http.json_bodies import check_text
 from service.http.problems import invalid
+from service.http.query_text import day_of
 from service.points.areas import AreaBody
 
 __all__ = [
@@ -36,7 +38,7 @@ __all__ = [
 
 MAX_UNITS = 2**53 - 1  # what every reader of JSON can hold
 _MAX_OFFERS, _MAX_FEATURES, _MAX_SPECIAL_DAYS, _MAX_HOURS_CHARS = 64, 64, 100, 4_096
-_FEATURE = re.compile(r"[a-z][a-z0-9_]{0,79}(?::(?=.{1,80}$)[^;\s]+(?: [^;\s]+)*)?")  # as in brand:Burger King
+_FEATURE = re.compile(FEATURE)
 _RESERVED = "merchant:"
 _TIME = r"(?:[01][0-9]|2[0-9]|3[0-5]):[0-5][0-9]"
 _SPECIAL_HOURS = rf"^(?:off|{_TIME}-{_TIME}(?:,{_TIME}-{_TIME}){{0,11}})$"
@@ -53,14 +55,7 @@ def _features(features: list[str]) -> list[str]:
 
 
 def _date(text: str) -> str:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as error:
-        message = f"must be a day that exists, got {text!r:.40}"
-        raise invalid("", message) from error
-    if not 2000 <= day.year <= 2100:
-        raise invalid("", f"must lie in the years 2000 to 2100, got {text}")
-    return text
+    return day_of(text, "").isoformat()
 
 
 def _once(days: list[SpecialDay]) -> list[SpecialDay]:

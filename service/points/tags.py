@@ -222,6 +222,6 @@ def _features(rule: _Rule, tags: Mapping[str, str]) -> Iterator[str]:
         return
     text = tags[next(iter(rule.when))]
     for part in text.split(";"):
-        value = " ".join(part.split())
+        value = " ".join(part.replace(",", " ").split())  # no feature holds a comma
         if value:
             yield feature.replace("{value}", value)

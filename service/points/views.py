@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from geo.datums import convert_datum
 from service.clock import from_us
 from service.feed.columns import split_features
 from service.http.revisions import etag
+from service.places import told_place
 from service.points.areas import area_json
 from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, PublicPoint, PutAnswer
 
@@ -81,7 +81,7 @@ def _whole(record: PointRecord, datum: str) -> dict[str, Any]:
 
 def _common(record: PointRecord, datum: str) -> dict[str, Any]:
     row = record.row
-    lat, lng = convert_datum(row.lat, row.lng, source="wgs84", target=datum)
+    lat, lng = told_place(row.lat, row.lng, datum)
     return {
         "point_id": row.point_id,
         "merchant_id": row.merchant_id,

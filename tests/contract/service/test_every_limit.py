@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import itertools
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -144,6 +145,21 @@ def test_body_without_end__is_read_no_further_than_its_limit(
     assert n_sent < 16 * MIB
     assert told.startswith(b"HTTP/1.1 413 ") or told == b""
     assert _rss(service) - before <= 16 * MIB
+
+
+@pytest.mark.parametrize("line", ["Content-Length: 600000", "Transfer-Encoding: chunked"])
+def test_large_body__is_refused_with_a_close_that_is_told_and_loses_no_answer(
+    all_: Tenants, service: Serving, line: str
+) -> None:
+    address, body = httpx.URL(service.base_url), b" " * 600_000
+    head = _head(_named("PUT /v1/points/{point_id}").request(all_.own), all_.secrets["admin"], line)
+    with socket.create_connection((address.host, address.port), timeout=10) as sending:
+        sending.sendall(head + (body if "Length" in line else b"927c0\r\n" + body + b"\r\n0\r\n\r\n"))
+        told = b"".join(iter(lambda: sending.recv(65_536), b""))  # a reset would raise
+    start, _, problem_told = told.partition(b"\r\n\r\n")
+    assert start.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close" in start
+    assert json.loads(problem_told)["type"].endswith("/payload-too-large")
 
 
 def test_draining__sends_every_operation_elsewhere(tmp_path: Path) -> None:

@@ -141,6 +141,9 @@ BODIES = [
     (0, text(features=["merchant:inputs"]), 422, "validation"),
     (0, text(features=["Lift"]), 422, "validation"),
     (0, text(features=["brand:a;b"]), 422, "validation"),
+    (0, text(features=["brand:a,b"]), 422, "validation"),
+    (0, text(features=["brand:a  b"]), 422, "validation"),
+    (0, text(features=["brand:" + "a" * 81]), 422, "validation"),
     (58, text(special_days=[{"date": "2027-02-29", "hours": "off"}]), 422, "validation"),
     (58, text(special_days=[{"date": "9999-01-01", "hours": "off"}]), 422, "validation"),
     (0, text(special_days=[{"date": "2027-01-01", "hours": "off; 24/7"}]), 422, "validation"),
@@ -190,6 +193,7 @@ GOOD = [
     (44, json.dumps(drawn([BOX[0][::-1]]))),
     (0, text(offers=[{"offer": "retail/pickup", "area": None, "capacity": 2**53 - 1}])),
     (0, text(features=["brand:Burger King", "lift"])),
+    (0, text(features=["brand:" + "a " * 39 + "ab"])),
 ]  # fmt: skip
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import shapely
 
 from tests.contract.service.shops import Shops, open_shops, point, square
 from tests.contract.service.talking import ask, problem, together
-from tests.serving import Serving
+from tests.serving import Serving, fresh_database, running_service
+from tests.unguarded import without
 
 
 @pytest.fixture(scope="module")
@@ -249,32 +251,74 @@ def test_capacity__is_set_and_never_negative(shops: Shops, service: Serving) -> 
     assert [tuple(row) for row in kinds] == [("point", 1), ("stock", 1), ("stock", 2)]
 
 
-def test_put__by_eight_at_once_gives_revisions_without_gaps(shops: Shops, service: Serving) -> None:
+def _raced(shops: Shops, service: Serving) -> tuple[list[int], list[int]]:
+    """Return the revisions that eight were told who wrote a point five times each, and those of its changes."""
     shops.put("race")
 
     def write(number: int) -> list[int]:
         with service.client(shops.own_key) as client:
             path, tag = f"/v1/points/{shops.merchant_id}:race", {"If-Match": "*"}
-            return [
-                client.put(path, json=point(name=f"{number} {turn}"), headers=tag).json()["revision"]
-                for turn in range(5)
-            ]
+            answers = [client.put(path, json=point(name=f"{number} {i}"), headers=tag) for i in range(5)]
+            return [answer.json().get("revision", 0) for answer in answers]
 
     revisions = sorted(revision for found in together(8, write) for revision in found)
-    assert revisions == list(range(2, 42))
     told = ask(service.place, "SELECT revision FROM changes WHERE subject = 'corner:race' ORDER BY tx, id")
-    assert [row[0] for row in told] == list(range(1, 42))
+    return revisions, [row[0] for row in told]
 
 
-def test_put__under_one_revision_lets_one_of_eight_through(shops: Shops, service: Serving) -> None:
-    shops.put("one")
+def _let_through(shops: Shops, service: Serving, local: str) -> list[int]:
+    """Return what eight are answered who write a point of one revision."""
+    shops.put(local)
 
     def write(number: int) -> int:
         with service.client(shops.own_key) as client:
-            path, tag = f"/v1/points/{shops.merchant_id}:one", {"If-Match": '"1-0"'}
+            path, tag = f"/v1/points/{shops.merchant_id}:{local}", {"If-Match": '"1-0"'}
             return client.put(path, json=point(name=str(number)), headers=tag).status_code
 
-    assert sorted(together(8, write)) == [200] + [412] * 7
+    return sorted(together(8, write))
+
+
+def test_put__by_eight_at_once_gives_revisions_without_gaps(shops: Shops, service: Serving) -> None:
+    assert _raced(shops, service) == (list(range(2, 42)), list(range(1, 42)))
+
+
+def test_put__under_one_revision_lets_one_of_eight_through(shops: Shops, service: Serving) -> None:
+    assert _let_through(shops, service, "one") == [200] + [412] * 7
+
+
+def test_put__without_the_lock_fails_both(postgres_url: str) -> None:
+    """The control of the tests above, on PostgreSQL: SQLite has one writer, with or without a lock."""
+    with (
+        running_service(fresh_database(postgres_url), program=without("lock")) as unlocked,
+        open_shops(unlocked, "corner") as shops,
+    ):
+        revisions, changes = _raced(shops, unlocked)
+        assert revisions != list(range(2, 42))
+        assert changes != list(range(1, 42))
+        assert any(_let_through(shops, unlocked, f"one-{i}") != [200] + [412] * 7 for i in range(20))
+
+
+BRANDS = ("Burger King", "7-11", "Marks & Spencer = M+S", "a:b", "O'Neil 转角 店", "x " * 39 + "xy")
+
+
+def test_features__that_are_registered_can_be_asked_for(service: Serving) -> None:
+    with open_shops(service, "brands") as shops:
+        n_before = shops.own.get("/readyz").json()["points"]
+        offers = [{"offer": "retail/pickup", "hours": "24/7"}]
+        for number, brand in enumerate(BRANDS):
+            features = ["lift", f"brand:{brand}"]
+            assert shops.put(f"b{number}", point(offers=offers, features=features)).status_code == 201
+        _wait(shops, n_before + len(BRANDS))
+        for number, brand in enumerate(BRANDS):
+            for wanted in (f"brand={quote(brand)}&merchant=brands", f"features=lift,brand:{quote(brand)}"):
+                told = shops.app.get(f"/v1/match?lat=31.2304&lng=121.4737&offer=retail/pickup&k=9&{wanted}")
+                assert told.status_code == 200, told.text
+                assert [one["point_id"] for one in told.json()["matches"]] == [f"brands:b{number}"], wanted
+            asked = {"lat": 31.2304, "lng": 121.4737, "offer": "retail/pickup", "features": [f"brand:{brand}"]}
+            batch = shops.app.post("/v1/match:batch", json={"asks": [asked]})
+            assert [one["point_id"] for one in batch.json()["answers"][0]["matches"]] == [f"brands:b{number}"]
+            found = shops.own.get("/v1/points", params={"feature": f"brand:{brand}"}).json()["items"]
+            assert [one["point_id"] for one in found] == [f"brands:b{number}"]
 
 
 def test_follower__sees_points_and_their_end(service: Serving) -> None:

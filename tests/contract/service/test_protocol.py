@@ -218,6 +218,14 @@ def test_limited_protocol__stops_reading_a_body_that_was_answered(wire: WireServ
     assert heard.closed
 
 
+def test_limited_protocol__closes_behind_an_early_answer_without_a_reset(wire: WireServer) -> None:
+    early = b"POST /early HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Length: 600000\r\n\r\n"
+    with wire.connect() as connection:
+        connection.sendall(early + b"a" * 600_000)
+        told = b"".join(iter(lambda: connection.recv(65_536), b""))  # a reset would raise
+    assert told.endswith(b"early")
+
+
 def test_limited_protocol__cuts_off_a_client_that_takes_no_answer(wire: WireServer) -> None:
     with wire.connect() as connection:
         connection.sendall(b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n")

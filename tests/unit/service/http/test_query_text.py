@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.http.problems import ProblemError
-from service.http.query_text import instant, latlng, number, read_query, required, whole
+from service.http.query_text import day_of, instant, latlng, number, read_query, required, whole
 from tests.unit.service.http.slugs import slug_of
 
 KNOWN = frozenset({"lat", "lng", "offer", "at", "k"})
@@ -137,6 +137,25 @@ def test_whole__refuses(text: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("1", 1), ("50", 50), ("-3", -3)])
 def test_whole__reads(text: str, value: int) -> None:
     assert whole(text, "k", -5, 50) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2027-02-29", "from must be a day that exists, got '2027-02-29'"),  # 58
+        ("9999-12-31", "from must lie in the years 2000 to 2100, got '9999-12-31'"),  # 58
+        ("1999-12-31", "from must lie in the years 2000 to 2100, got '1999-12-31'"),
+        ("0000-01-01", "from must be a day that exists, got '0000-01-01'"),
+    ],
+)
+def test_day_of__refuses(text: str, told: str) -> None:
+    with pytest.raises(ProblemError, match=told):
+        day_of(text, "from")
+
+
+@pytest.mark.parametrize("text", ["2000-01-01", "2024-02-29", "2100-12-31"])
+def test_day_of__reads(text: str) -> None:
+    assert day_of(text, "from").isoformat() == text
 
 
 @pytest.mark.parametrize(

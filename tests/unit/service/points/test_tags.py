@@ -127,7 +127,7 @@ def test_judge__tells_what_is_usual_from_what_the_map_says(table: TagTable) -> N
 
 
 def test_judge__gives_features(table: TagTable) -> None:
-    taken = _taken(table, shop="clothes", wheelchair="yes", elevator="yes", brand="A  & B;C", drive_through="yes")
+    taken = _taken(table, shop="clothes", wheelchair="yes", elevator="yes", brand="A,  & B;C", drive_through="yes")
     assert taken.features == ("brand:A & B", "brand:C", "drive_through", "lift", "wheelchair")
     assert _taken(table, shop="clothes", wheelchair="limited").features == ()
 

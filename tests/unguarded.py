@@ -1,0 +1,47 @@
+"""
+``linli`` with one of its guards taken out, for the controls: a checker counts once it was seen to catch a fault.
+
+``python -m tests.unguarded lock serve …``: writes about one merchant do not wait for each other. With ``owner``, nobody
+asks whose a thing is.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.http.context import RequestContext
+
+__all__ = ["without"]
+
+
+def without(guard: str) -> tuple[str, ...]:
+    """Return the command of a linli that lacks a guard."""
+    return (sys.executable, "-m", "tests.unguarded", guard)
+
+
+def _take_out_lock() -> None:
+    from service.store.connections import WriteConnection
+
+    def lock(self: WriteConnection, subject: str) -> None:
+        pass
+
+    WriteConnection.lock = lock  # type: ignore[method-assign]
+
+
+def _take_out_owner() -> None:
+    from service.http import access  # the routes, which take the function from it, are imported later
+
+    def owner_of(context: RequestContext) -> str | None:
+        return None
+
+    access.owner_of = owner_of
+
+
+if __name__ == "__main__":
+    {"lock": _take_out_lock, "owner": _take_out_owner}[sys.argv.pop(1)]()
+
+    from service.cli import main
+
+    main()
