@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -45,7 +46,9 @@ __all__ = ["PACKAGES", "add_options", "run"]
 PACKAGES = ("uvicorn", "uvloop", "httptools", "fastapi", "orjson", "numba", "pyarrow")
 OFFER = "retail/pickup"
 N_REQUESTS, N_CHECKED, N_BATCH = 2000, 300, 10_000
-CONNECTIONS = 16
+CONNECTIONS = (16, 64)
+ASKED_CONNECTIONS = 64
+"""Apps of a whole city; with fewer the answers are told beside."""
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -134,21 +137,23 @@ def _wrong_answers(alone: Engine, asked: _Asked, port: int) -> tuple[int, int]:
 
 def _single_rows(asked: _Asked, ports: dict[str, int], n_bytes: int, options: argparse.Namespace) -> list[Row]:
     requests = b"\0".join(asked.request(i) for i in range(N_REQUESTS))
-    rates = dict.fromkeys(ports, 0.0)
+    rates = {(name, n): 0.0 for name in ports for n in CONNECTIONS}
     medians = {name: float("inf") for name in ports}
     for turn in range(options.repeats):
         for name, port in list(ports.items())[:: -1 if turn % 2 else 1]:
-            rates[name] = max(rates[name], _load(port, options.seconds, CONNECTIONS, requests)[0])
+            for n in CONNECTIONS:
+                rates[name, n] = max(rates[name, n], _load(port, options.seconds, n, requests)[0])
             medians[name] = min(medians[name], _load(port, options.seconds / 2, 1, requests)[1])
     rows = []
     settings = {
         "bare": "raw ASGI, uvicorn, uvloop, httptools",
         "gate": "linli, key, limits, deadline, metrics, the question read, constant answer",
     }
-    for name, reach in (("bare", 0.3), ("gate", 0.7)):
-        case = f"one match, answers of {n_bytes} bytes, {CONNECTIONS} connections"
-        share = round(rates["linli"] / rates[name], 3)
-        rows.append(Row(case, name, settings[name], "answers a second", rates["linli"], rates[name], share, reach))
+    for (name, asked_for), n in product((("bare", 0.3), ("gate", 0.7)), CONNECTIONS):
+        case = f"one match, answers of {n_bytes} bytes, {n} connections"
+        own, peer = rates["linli", n], rates[name, n]
+        reach = asked_for if n == ASKED_CONNECTIONS else None
+        rows.append(Row(case, name, settings[name], "answers a second", own, peer, round(own / peer, 3), reach))
     case = "one match, one client, median"
     return rows + [
         Row.of_costs(case, name, settings[name], "us", medians["linli"], medians[name]) for name in ("bare", "gate")

@@ -115,7 +115,8 @@ class Gate:
             await asyncio.sleep(0)
         finally:
             self._services.n_inflight += 1
-        await answer.send_whole(body)
+        if not answer.sends_whole(body):
+            await send_answer(answer, _OK, body, [])
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]
@@ -206,14 +207,14 @@ class _Answer:
             message = {**message, "headers": self.with_own(message.get("headers", ()))}
         await self._send(message)
 
-    async def send_whole(self, body: bytes) -> None:
-        """Send a good answer, past the two messages where uvicorn takes it."""
+    def sends_whole(self, body: bytes) -> bool:
+        """Send a good answer past the two messages, if the server is uvicorn and need not wait for the client."""
         cycle = getattr(self._send, "__self__", None)
-        if not isinstance(cycle, RequestResponseCycle):
-            await send_answer(self, _OK, body, [])
-            return
+        if not isinstance(cycle, RequestResponseCycle) or cycle.flow.write_paused:
+            return False
         self.status = _OK
-        await send_whole(cycle, _OK, [_JSON, *self._headers], body, closes=self._closes)
+        send_whole(cycle, _OK, [_JSON, *self._headers], body, closes=self._closes)
+        return True
 
     def with_own(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Return a route's headers with those of the gate."""

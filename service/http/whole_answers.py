@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["send_whole"]
 
 
-async def send_whole(
+def send_whole(
     cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes, *, closes: bool
 ) -> None:
     """
-    Send a whole answer to a GET request.
+    Send a whole answer to a GET request, whose client takes what is sent.
 
     Parameters
     ----------
@@ -26,8 +26,6 @@ async def send_whole(
     closes
         Whether the connection ends with it.
     """
-    if cycle.flow.write_paused and not cycle.disconnected:
-        await cycle.flow.drain()
     if cycle.disconnected:
         return
     lines = [STATUS_LINE[status]]
