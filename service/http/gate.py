@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -18,6 +19,7 @@ from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, STREAMED, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem
+from service.http.shares import LATER, KeyShares, Lasting
 from service.http.whole_answers import send_whole
 from service.keys.formats import holds_key
 
@@ -66,7 +68,9 @@ class Gate:
         self._app = app
         self._ids = _request_ids()
         # What may last for minutes has limits of its own: it must not use up those of all other requests.
-        self._lasting = {_EVENTS: _Lasting(services.settings.limits.streams), STREAMED: _Lasting(_UPLOADS)}
+        limits = services.settings.limits
+        self._lasting = {_EVENTS: Lasting(limits.streams), STREAMED: Lasting(_UPLOADS)}
+        self._shares = KeyShares(max(1, limits.inflight // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or send it away."""
@@ -124,10 +128,10 @@ class Gate:
         if path in OPEN or path.startswith(_OPEN_FOLDER):
             return self._noted(scope, RequestContext(request_id, None, deadline))
         if services.is_stopping:
-            raise ProblemError("draining", "this server is about to stop; another will answer", headers=_LATER)
+            raise ProblemError("draining", "this server is about to stop; another will answer", headers=LATER)
         lasting = self._lasting.get(path)
         if services.n_inflight > limits.inflight or (lasting is not None and lasting.n > lasting.limit):
-            raise ProblemError("overloaded", "too many requests at once; try again", headers=_LATER)
+            raise ProblemError("overloaded", "too many requests at once; try again", headers=LATER)
         authorization, is_encoded = read_head(scope["headers"])
         caller = self._caller(scope, authorization)
         if caller is None:
@@ -168,13 +172,15 @@ class Gate:
         if scope["path"] == _EVENTS:  # it lasts as long as its client
             await self._app(scope, limited, answer)
             return
-        async with asyncio.timeout(context.deadline.left_s() + _GRACE_S):
-            await self._app(scope, limited, answer)
+        with contextlib.ExitStack() as stack:
+            if context.caller is not None and scope["path"] != STREAMED:
+                stack.enter_context(self._shares.place_of(context.caller.key_id))
+            async with asyncio.timeout(context.deadline.left_s() + _GRACE_S):
+                await self._app(scope, limited, answer)
 
 
 _OK, _BAD, _GONE = 200, 400, 499
 _JSON = (b"content-type", JSON)
-_LATER = {"Retry-After": "1"}
 _HOW_TO = "send a key that lives: 'Authorization: Bearer linli_…', never in the address"
 
 
@@ -182,14 +188,6 @@ def _request_ids() -> Iterator[str]:
     while True:
         many = os.urandom(4096).hex()  # a system call for each would cost more than all else about it
         yield from (many[start : start + 16] for start in range(0, len(many), 16))
-
-
-class _Lasting:
-    """How many requests of a kind that may last for minutes are at work, and how many may be."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.n = 0
 
 
 class _Answer:
@@ -227,7 +225,7 @@ class _Answer:
 async def _refuse(answer: _Answer, error: Exception, request_id: str) -> None:
     problem = as_problem(error)
     if problem is None and isinstance(error, TimeoutError):
-        problem = ProblemError("deadline-exceeded", "it was not done in time; it may still come to be", headers=_LATER)
+        problem = ProblemError("deadline-exceeded", "it was not done in time; it may still come to be", headers=LATER)
     if problem is None:
         _LOG.error("request %s failed: %s", request_id, _told(error))
         problem = internal_problem(request_id)

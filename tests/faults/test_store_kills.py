@@ -19,7 +19,7 @@ from tests.scale import FULL, scaled
 from tests.serving import ROOT, fresh_database
 
 MODULE = "tests.faults.writing"
-N_WRITES = 20
+N_WRITES = 50 if FULL else 20
 SEED = secrets.randbelow(2**32)
 RNG = np.random.default_rng(SEED)
 KILLED = "write,pwrite64,fdatasync,fsync:signal=SIGKILL:when="

@@ -358,9 +358,10 @@ class Slow:
 
 
 class Crowd:
-    """Requests at once through one gate."""
+    """Requests at once through one gate, by turns of two keys."""
 
     def __init__(self, services: Services, key: str) -> None:
+        self.keys = (key, _key(services))
         self.slow = Slow()
         self.gate = Gate(services, RAW, self.slow)
         transport = httpx.ASGITransport(app=self.gate, client=(next(ADDRESSES), 1))
@@ -368,7 +369,11 @@ class Crowd:
 
     def begin(self, n: int, path: str = "/v1/slow") -> list[asyncio.Task[httpx.Response]]:
         """Begin requests that last."""
-        return [asyncio.ensure_future(self.client.get(path)) for _ in range(n)]
+        return [asyncio.ensure_future(self.get(path, number % 2)) for number in range(n)]
+
+    async def get(self, path: str, number: int) -> httpx.Response:
+        """Ask with one of the keys."""
+        return await self.client.get(path, headers=_bearer(self.keys[number]))
 
     async def begun(self, n: int) -> None:
         """Wait until so many have come through."""
@@ -403,6 +408,23 @@ def test_gate__sheds_what_is_over_the_limit_in_milliseconds(services: Services, 
         crowd.slow.go.set()
         assert [response.status_code for response in await asyncio.gather(*running)] == [200] * N_INFLIGHT
         assert (await crowd.client.get("/v1/slow")).status_code == 200, "normal again"
+
+    _in_crowd(services, key, crowded)
+
+
+def test_gate__a_key_has_half_of_all_places_and_keeps_out_no_other(services: Services, key: str) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        running = [asyncio.ensure_future(crowd.get("/v1/slow", 0)) for _ in range(N_INFLIGHT // 2)]
+        await crowd.begun(N_INFLIGHT // 2)
+        told = await crowd.get("/v1/slow", 0)
+        assert (told.status_code, _slug(told), told.headers["retry-after"]) == (503, "overloaded", "1")
+        assert "this key has 2 requests at work" in told.json()["detail"]
+        assert (await crowd.get(MATCH, 0)).status_code == 200, "which holds no place"
+        running.append(asyncio.ensure_future(crowd.get("/v1/slow", 1)))
+        await crowd.begun(N_INFLIGHT // 2 + 1)
+        crowd.slow.go.set()
+        assert {response.status_code for response in await asyncio.gather(*running)} == {200}
+        assert (await crowd.get("/v1/slow", 0)).status_code == 200
 
     _in_crowd(services, key, crowded)
 

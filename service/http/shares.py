@@ -1,0 +1,54 @@
+"""How many requests may be at work at once, of a kind and of a key."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from service.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LATER", "KeyShares", "Lasting"]
+
+LATER = {"Retry-After": "1"}
+"""What is told to who may come again at once."""
+
+
+class Lasting:
+    """How many requests of a kind that may last for minutes are at work, and how many may be."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.n = 0
+
+
+class KeyShares:
+    """Lets each key have some requests at work at once, so that none keeps out the others."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._n_of: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def place_of(self, key_id: str) -> Iterator[None]:
+        """
+        Hold a place for a request of a key.
+
+        Raises
+        ------
+        ProblemError
+            overloaded, where the key has as many as it may have.
+        """
+        n = self._n_of.get(key_id, 0)
+        if n >= self._limit:
+            text = f"this key has {n} requests at work, as many as one may have; try again"
+            raise ProblemError("overloaded", text, headers=LATER)
+        self._n_of[key_id] = n + 1
+        try:
+            yield
+        finally:
+            self._n_of[key_id] -= 1
+            if not self._n_of[key_id]:
+                del self._n_of[key_id]
