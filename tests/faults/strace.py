@@ -16,9 +16,10 @@ def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.Compl
     """
     Run ``python -m MODULE…`` with a fault such as ``fdatasync,fsync:error=EIO:when=3``.
 
-    The log has every write and sync in the order in which they came, the failed ones marked ``(INJECTED)``.
+    The log has every write and sync, and every call of the kind that fails, in the order in which they came, the failed
+    ones marked ``(INJECTED)``.
     """
-    calls = "write,pwrite64,fdatasync,fsync"
+    calls = f"write,pwrite64,fdatasync,fsync,{fault.partition(':')[0]}"
     quick = [] if "signal=" in fault else ["--seccomp-bpf"]  # with it, no signal is sent
     shown = ["-qq", "-s", "80", "-o", str(log)]
     command = ["strace", "-f", *quick, *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
