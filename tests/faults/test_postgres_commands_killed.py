@@ -10,7 +10,7 @@ import pytest
 
 from service.store.schema import newest_revision
 from tests.faults.strace import run_with_fault
-from tests.faults.test_migration_kills import RNG, SEED
+from tests.faults.test_store_kills import RNG, SEED
 from tests.faults.writing import facts, opened, write_all
 from tests.scale import FULL
 from tests.serving import fresh_database, linli
