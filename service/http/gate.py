@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from service.deadlines import Deadline
 from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
-from service.http.intake import OPEN, STREAMED, limited_body, network_of, read_head
+from service.http.intake import OPEN, PROBES, STREAMED, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem
 from service.http.shares import LATER, KeyShares, Lasting
 from service.http.whole_answers import send_whole
@@ -126,6 +126,8 @@ class Gate:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]
         deadline = Deadline.after(limits.bulk_deadline_s if path == STREAMED else limits.deadline_s)
         if path in OPEN or path.startswith(_OPEN_FOLDER):
+            if path not in PROBES:
+                await self._count_stranger(scope, headers)
             return self._noted(scope, RequestContext(request_id, None, deadline))
         if services.is_stopping:
             raise ProblemError("draining", "this server is about to stop; another will answer", headers=LATER)

@@ -10,9 +10,12 @@ from service.http.problems import ProblemError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-__all__ = ["OPEN", "STREAMED", "limited_body", "network_of", "read_head"]
+__all__ = ["OPEN", "PROBES", "STREAMED", "limited_body", "network_of", "read_head"]
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines beside this one ask, and must never be refused."""
+
+OPEN = PROBES | {"/openapi.json", "/docs"}
 """What asks for no key."""
 
 STREAMED = "/v1/points:import"

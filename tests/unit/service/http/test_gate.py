@@ -257,6 +257,18 @@ def test_gate__counts_strangers_by_address_and_tells_them_the_same(services: Ser
 
 
 @pytest.mark.parametrize(
+    ("path", "status"), [("/openapi.json", 429), ("/docs", 429), ("/healthz", 200), ("/readyz", 200)]
+)
+def test_gate__counts_who_reads_the_description_and_never_who_asks_whether_it_lives(
+    path: str, status: int, services: Services
+) -> None:
+    address, app = next(ADDRESSES), create_app(services)
+    time.sleep(1 - time.time() % 1)
+    told = [_ask(app, path, address=address).status_code for _ in range(IP_RATE + 1)]
+    assert told == [200] * IP_RATE + [status]
+
+
+@pytest.mark.parametrize(
     ("host", "counted_as"),
     [
         ("192.0.2.7", "192.0.2.7"),
