@@ -58,10 +58,15 @@ def check_orders(raw: RawOrders, *, datum: str = "wgs84") -> tuple[Orders, list[
     lat, lng = _places(columns["lat"], columns["lng"], faults)
     offer, offers = _offers(columns["offer"], faults)
     at_ns = as_instants_ns(columns["at"], "at", faults)
-    asked_ns = as_instants_ns(columns["asked_at"], "asked_at", faults)
-    faults.add(_is_told(asked_ns) & ~_is_told(at_ns), lambda _: "asked_at needs at, the time for which it is asked")
-    quantity = _quantities(columns["quantity"], faults)
-    wants, feature_sets = _features(columns["features"], faults)
+    asked_ns, quantity = np.full(n, NOT_TOLD), np.ones(n, np.int64)
+    wants, feature_sets = np.zeros(n, np.int32), [frozenset[str]()]
+    if "asked_at" in raw.columns:
+        asked_ns = as_instants_ns(columns["asked_at"], "asked_at", faults)
+        faults.add(_is_told(asked_ns) & ~_is_told(at_ns), lambda _: "asked_at needs at, the time for which it is asked")
+    if "quantity" in raw.columns:
+        quantity = _quantities(columns["quantity"], faults)
+    if "features" in raw.columns:
+        wants, feature_sets = _features(columns["features"], faults)
     good = slice(None) if faults.good.all() else faults.good  # a slice copies nothing
     lat, lng = (np.asarray(degrees) for degrees in convert_datum(lat[good], lng[good], source=datum, target="wgs84"))
     orders = Orders(
