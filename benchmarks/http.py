@@ -148,8 +148,9 @@ def _single_rows(asked: _Asked, ports: dict[str, int], n_bytes: int, options: ar
     settings = {
         "bare": "raw ASGI, uvicorn, uvloop, httptools",
         "gate": "linli, key, limits, deadline, metrics, the question read, constant answer",
+        "unsearched": "linli, all of it but the engine's search: one row is promised and told to everyone",
     }
-    for (name, asked_for), n in product((("bare", 0.3), ("gate", 0.7)), CONNECTIONS):
+    for (name, asked_for), n in product((("bare", 0.3), ("gate", 0.7), ("unsearched", None)), CONNECTIONS):
         case = f"one match, answers of {n_bytes} bytes, {n} connections"
         own, peer = rates["linli", n], rates[name, n]
         reach = asked_for if n == ASKED_CONNECTIONS else None

@@ -2,8 +2,8 @@
 A server process of the benchmark: ``python -m benchmarks.http_server VARIANT FOLDER BYTES CORES``.
 
 ``bare`` is a raw ASGI route with a constant answer on stock uvicorn; ``gate`` is linli with everything before the
-engine (key, limits, deadline, metrics, the question read) and the same constant; ``linli`` is linli. CORES is ``one``
-or ``all``.
+engine (key, limits, deadline, metrics, the question read) and the same constant; ``unsearched`` is linli whose engine
+finds the first row at once, so that everything but the search is done; ``linli`` is linli. CORES is ``one`` or ``all``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 import engine
+from engine.answers import Found
 from service.http.app import create_app
 from service.http.gate import Gate
 from service.http.protocol import WireLimits, limited_protocol
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIANTS", "main"]
 
-VARIANTS = ("bare", "gate", "linli")
+VARIANTS = ("bare", "gate", "unsearched", "linli")
 
 
 def main(variant: str, folder: str, n_bytes: int, cores: str) -> None:
@@ -54,6 +55,9 @@ def main(variant: str, folder: str, n_bytes: int, cores: str) -> None:
         app = create_app(services)
         if variant == "gate":
             app = Gate(services, {MATCH: _without_engine(constant)}, app)
+        if variant == "unsearched":
+            kept = Found([0], [1.0], services.index.view.engine.facts)
+            services.index.view.engine.found = lambda *_, **__: kept  # type: ignore[method-assign]
         gc.collect()
         gc.freeze()  # as `service.server.serve` does
         _run(app, listener, limited_protocol(WireLimits()))
