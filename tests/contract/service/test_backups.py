@@ -55,7 +55,7 @@ def test_backup__made_under_load_holds_all_that_was_acknowledged_before(
 
     def load() -> None:
         run = secrets.token_hex(4)
-        while not ended.is_set():
+        while not ended.wait(0.002):  # at full speed the last backups would hold a minute's writes, and take as long
             name = f"w{run}-{len(acked)}"
             store.write_now(partial(write, merchant_id=name))
             acked.append(name)
