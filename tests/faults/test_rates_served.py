@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -37,9 +38,9 @@ def serving(postgres_url: str, valkey_server: ValkeyServer) -> Iterator[Serving]
         assert "never retrieved" not in log
 
 
-def _statuses(serving: Serving, key: str, seconds: int) -> list[int]:
-    """Overload it over several connections for whole seconds; return what was answered."""
-    statuses: list[int] = []
+def _answers(serving: Serving, key: str, seconds: int) -> list[tuple[int, int]]:
+    """Overload it over several connections for whole seconds; return the second and the status of each answer."""
+    answers: list[tuple[int, int]] = []
     connected = threading.Barrier(N_CLIENTS)
 
     def ask() -> None:
@@ -49,29 +50,32 @@ def _statuses(serving: Serving, key: str, seconds: int) -> list[int]:
             start = int(time.time() + 0.5) + 1
             time.sleep(start - time.time())
             while time.time() < start + seconds - 0.05:
-                statuses.append(client.get("/v1/nothing").status_code)
+                status = client.get("/v1/nothing").status_code
+                answers.append((int(time.time()), status))
 
     threads = [threading.Thread(target=ask) for _ in range(N_CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return statuses
+    return answers
 
 
 @pytest.mark.parametrize(("who", "rate", "admitted"), [("key", RATE, 404), ("ip", IP_RATE, 401)])
 def test_workers__admit_what_the_policy_says(serving: Serving, who: str, rate: int, admitted: int) -> None:
-    statuses = _statuses(serving, serving.admin_key if who == "key" else "", SECONDS)
-    assert set(statuses) == {admitted, 429}
-    n = statuses.count(admitted)
-    # In a few seconds a machine that is busy for a moment asks for less than it may have.
-    assert (0.95 if FULL else 0.8) <= n / (rate * SECONDS) <= 1.05, f"{n} admitted, the policy is {rate * SECONDS}"
+    answers = _answers(serving, serving.admin_key if who == "key" else "", SECONDS)
+    assert {status for _, status in answers} == {admitted, 429}
+    n = [status for _, status in answers].count(admitted)
+    # A machine that is busy for a moment asks for less than it may have.
+    granted = sum(min(n_asked, rate) for n_asked in Counter(second for second, _ in answers).values())
+    assert granted >= 0.5 * rate * SECONDS, "too little was asked for to tell"
+    assert (0.95 if FULL else 0.9) * granted <= n <= 1.05 * rate * SECONDS, f"{n} admitted of {granted}"
 
 
 def test_workers__outlive_redis(serving: Serving, valkey_server: ValkeyServer) -> None:
     valkey_server.crash()
     try:
-        statuses = _statuses(serving, serving.admin_key, 3)
+        statuses = [status for _, status in _answers(serving, serving.admin_key, 3)]
     finally:
         valkey_server.start()
     assert set(statuses) == {404, 429}, "nobody sees that it is gone"
