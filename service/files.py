@@ -13,7 +13,7 @@ from service.errors import BadFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["atomic_path", "format_of", "write_text"]
+__all__ = ["atomic_path", "format_of", "sync", "write_text"]
 
 
 @contextmanager
@@ -40,13 +40,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise BadFileError(target, None, f"cannot be written: {error.strerror or error}") from error
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(target)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -85,7 +85,8 @@ def _create(temporary: Path, *, like: Path) -> None:
         temporary.chmod(like.stat().st_mode & 0o777)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

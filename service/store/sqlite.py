@@ -21,8 +21,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from service.clock import Clock
 from service.deadlines import Deadline
 from service.errors import DeadlineExceededError, OverloadedError, StorageUnavailableError
+from service.files import sync
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
+from service.store.sqlite_errors import OF_ONE_WRITE, PASSING, is_busy, primary_code
 
 __all__ = ["SqliteStore", "sqlite_engine"]
 
@@ -35,17 +37,6 @@ _CONNECTING = {"check_same_thread": False, "timeout": _BUSY_S, "isolation_level"
 _FOLLOWERS = 4
 _WAL_BYTES = 4 * 1024 * 1024
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
-_OF_ONE_WRITE = {
-    None,  # the driver refused a value before SQLite saw it
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_TOOBIG,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_RANGE,
-}
-"""Primary codes that concern one statement: the writes beside it in the group go on."""
-_PASSING = _OF_ONE_WRITE | {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
-"""Primary codes after which the file is as good as before; any other, such as IOERR or FULL, ends all writing."""
 
 
 def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
@@ -105,6 +96,7 @@ class SqliteStore(Store):
         self._read_engine = sqlite_engine(path, writes=False, size=_READERS)
         self._own_engine = sqlite_engine(path, writes=False, size=_FOLLOWERS)  # of followers, who may read for long
         self._readers = ThreadPoolExecutor(_READERS, "linli-read")
+        self._is_log_settled = False
         self._broken: str | None = None
         self._closing = threading.Lock()
         self._is_closed = False
@@ -210,7 +202,7 @@ class SqliteStore(Store):
             try:
                 self._commit(group)
             except Exception as error:  # noqa: BLE001 - whatever it is, every waiting caller must hear of it
-                if _is_busy(error) and not Deadline(until).is_over:
+                if is_busy(error) and not Deadline(until).is_over:
                     continue
                 self._fail(group, self._judged(error))
                 return
@@ -225,6 +217,9 @@ class SqliteStore(Store):
 
     def _commit(self, group: list[_Job]) -> None:
         with self._write_engine.connect() as connection, connection.begin():
+            if not self._is_log_settled:  # its name is kept, too: SQLite overlooks a folder that cannot be synced
+                sync(self._wal.parent)
+                self._is_log_settled = True
             for job in group:
                 job.result = job.error = None
                 if job.deadline.is_over:
@@ -236,7 +231,7 @@ class SqliteStore(Store):
                 try:
                     job.result = job.fn(writing)
                 except Exception as error:
-                    if isinstance(error, DBAPIError) and _primary_code(error) not in _OF_ONE_WRITE:
+                    if isinstance(error, DBAPIError) and primary_code(error) not in OF_ONE_WRITE:
                         raise  # of the file, not of this write: the group goes down together
                     job.error = error
                     connection.exec_driver_sql("ROLLBACK TO job")
@@ -257,7 +252,7 @@ class SqliteStore(Store):
         except FileNotFoundError:
             return
         except sqlite3.Error as error:
-            if (error.sqlite_errorcode & 0xFF) not in _PASSING:
+            if (error.sqlite_errorcode & 0xFF) not in PASSING:
                 self._break(error)
 
     def _break(self, error: Exception) -> None:
@@ -265,11 +260,14 @@ class SqliteStore(Store):
         _LOG.critical("storage failed: no writes until the next start", exc_info=error)
 
     def _judged(self, error: Exception) -> Exception:
+        if isinstance(error, OSError):
+            self._break(error)
+            return StorageUnavailableError(str(error))
         if not isinstance(error, DBAPIError):
             _LOG.error("a group of writes failed", exc_info=error)
             return error
-        code = _primary_code(error)
-        if code not in _PASSING:
+        code = primary_code(error)
+        if code not in PASSING:
             self._break(error)
         return StorageUnavailableError(str(getattr(error, "orig", error)))
 
@@ -277,15 +275,6 @@ class SqliteStore(Store):
     def _fail(group: list[_Job], error: Exception) -> None:
         for job in group:
             job.future.set_exception(error)
-
-
-def _primary_code(error: BaseException) -> int | None:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _is_busy(error: BaseException) -> bool:
-    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def integrity(path: Path) -> str:

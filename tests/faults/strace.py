@@ -21,7 +21,7 @@ def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.Compl
     """
     calls = f"write,pwrite64,fdatasync,fsync,{fault.partition(':')[0]}"
     quick = [] if "signal=" in fault else ["--seccomp-bpf"]  # with it, no signal is sent
-    shown = ["-qq", "-s", "80", "-o", str(log)]
+    shown = ["-qq", "-y", "-s", "80", "-o", str(log)]
     command = ["strace", "-f", *quick, *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
     return subprocess.run(

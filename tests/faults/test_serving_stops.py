@@ -177,7 +177,7 @@ def test_stop__during_the_start_ends_it_and_the_next_start_works(kind: tuple[Pla
         time.sleep(RNG.uniform(0.0, 3.0))
         starting.send_signal(signal.SIGTERM)
         told = starting.communicate(timeout=STOP_S)[1]
-        assert starting.returncode in {0, 128 + signal.SIGTERM, -signal.SIGTERM}, f"seed {SEED}"
+        assert starting.returncode in {0, 128 + signal.SIGTERM, -signal.SIGTERM}, f"seed {SEED}: {told!r}"
         assert b"Traceback" not in told
     with running_service(place, *flags) as serving:
         assert httpx.get(f"{serving.base_url}/readyz", trust_env=False).status_code == httpx.codes.OK

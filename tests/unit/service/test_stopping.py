@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+IN_A_FINALISER = """
+import signal, sys, time
+from service.stopping import end_on_sigterm
+
+class Held:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+end_on_sigterm()
+held = Held()
+try:
+    del held
+    print("went on", flush=True)
+    time.sleep(20)
+finally:
+    print("undone", flush=True)
+"""
+IN_VAIN = """
+from service.stopping import end_on_sigterm
+
+class Held:
+    def __del__(self):
+        raise ValueError("a fault")
+
+end_on_sigterm()
+held = Held()
+del held
+"""
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_sigterm__that_meets_a_finaliser_ends_the_process_all_the_same() -> None:
+    ended = _run(IN_A_FINALISER)
+    assert (ended.returncode, ended.stdout.split("\n")) == (128 + signal.SIGTERM, ["went on", "undone", ""])
+    assert ended.stderr == ""
+
+
+def test_other_faults_of_finalisers__are_told_as_ever() -> None:
+    ended = _run(IN_VAIN)
+    assert ended.returncode == 0
+    assert "ValueError: a fault" in ended.stderr
