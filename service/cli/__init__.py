@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from service.cli import backup, coverage, demo, doctor, import_points, key, load, match, migrate, serve
-from service.stopping import end_on_sigterm
+from service.stopping import end_if_told, end_on_sigterm
 
 __all__ = ["app", "main"]
 
@@ -19,8 +19,9 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except ValueError as error:
-            if not _is_told(error):
+        except Exception as error:
+            end_if_told()  # the signal may have met a library that makes another error of it
+            if not (isinstance(error, ValueError) and _is_told(error)):
                 raise
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error

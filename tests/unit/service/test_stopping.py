@@ -32,6 +32,21 @@ end_on_sigterm()
 held = Held()
 del held
 """
+IN_A_LIBRARY = """
+import signal
+from service.cli import app
+from service.stopping import end_on_sigterm
+
+@app.command("fail")
+def fail():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        raise OSError("the word of a library")
+
+end_on_sigterm()
+app(["fail"])
+"""
 
 
 def _run(program: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +57,11 @@ def test_sigterm__that_meets_a_finaliser_ends_the_process_all_the_same() -> None
     ended = _run(IN_A_FINALISER)
     assert (ended.returncode, ended.stdout.split("\n")) == (128 + signal.SIGTERM, ["went on", "undone", ""])
     assert ended.stderr == ""
+
+
+def test_sigterm__of_which_a_library_made_another_error_ends_the_command_as_told() -> None:
+    ended = _run(IN_A_LIBRARY)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
 
 
 def test_other_faults_of_finalisers__are_told_as_ever() -> None:
