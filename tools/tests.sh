@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # All tests in three lanes at once, since most of them wait: for one core, for servers to start, for faults to pass.
-# The first lane is all but what drives whole processes (contract, faults), then the unit tests of geo and engine
-# interpreted, with their coverage. `UNIT=tests/unit/geo/test_metric.py make test` interprets those alone.
+# The first lane is all but what drives whole processes (contract, faults), with a few faults that the last has no time
+# for, then the unit tests of geo and engine interpreted, with their coverage. `UNIT=tests/unit/geo/test_metric.py make test`
+# interprets those alone.
 # In CI one lane comes after the other: what is slow there must not be taken for what is broken.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
 failed=0
 
-lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1"; }
+lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1" --ignore-glob='tests/faults/test_m*'; }
 
 beside=()
 if [ "${CI:-}" != true ]; then
@@ -19,7 +20,7 @@ if [ "${CI:-}" != true ]; then
     trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
 fi
 
-.venv/bin/pytest --ignore=tests/contract --ignore=tests/faults || failed=1
+.venv/bin/pytest --ignore=tests/contract --ignore-glob='tests/faults/test_[!m]*' || failed=1
 # shellcheck disable=SC2086 # one word a path
 NUMBA_DISABLE_JIT=1 .venv/bin/coverage run -m pytest -p no:cacheprovider -q ${UNIT:-tests/unit/geo tests/unit/engine} || failed=1
 .venv/bin/coverage report || failed=1
