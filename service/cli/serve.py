@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from service.services import Services
     from service.settings import Settings
+    from service.store.database import Store
 
 __all__ = ["register"]
 
@@ -91,10 +92,7 @@ def _serve(settings: Settings, *, demo: bool) -> None:
 
 def _prepared(settings: Settings, *, demo: bool) -> str | None:
     """Make what is not there yet, before anything is served: a key is known to whoever serves from its first request."""
-    from rich.console import Console
-
     from service.clock import SystemClock
-    from service.demo.serving import fill_demo
     from service.keys.store import create_key, has_admin
     from service.store.opening import open_store
 
@@ -104,16 +102,24 @@ def _prepared(settings: Settings, *, demo: bool) -> str | None:
             typer.echo(f"The first admin key, shown this once: {key.secret}")
         if not demo:
             return None
-        with Console(stderr=True).status("registering the demo's points") as status:
-            fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
+        _fill(store)
         return store.write_now(lambda connection: create_key(connection, scope="app", label="demo")).secret
 
 
-def _tell(address: str, trial_key: str | None, services: Services | None) -> None:
-    from service.demo.serving import trial_path
+def _fill(store: Store) -> None:
+    from rich.console import Console
 
+    from service.demo.serving import fill_demo  # its imports take a second
+
+    with Console(stderr=True).status("registering the demo's points") as status:
+        fill_demo(store, lambda done, _total: status.update(f"registering the demo's points: {done}"))
+
+
+def _tell(address: str, trial_key: str | None, services: Services | None) -> None:
     typer.echo(f"linli serves on {address}, its API is described at {address}/docs")
     if trial_key is not None and services is not None:
+        from service.demo.serving import trial_path
+
         typer.echo(f"An app's key for the demo: {trial_key}")
         typer.echo(f"Try:\n  curl -H 'Authorization: Bearer {trial_key}' '{address}{trial_path(services)}'")
 

@@ -67,8 +67,8 @@ class Gate:
         self._methods = {path: ", ".join(sorted(m for m, p in raw if p == path)) for _, path in raw}
         self._app = app
         self._ids = _request_ids()
-        # What may last for minutes has limits of its own: it must not use up those of all other requests.
         limits = services.settings.limits
+        # What may last for minutes has limits of its own: it must not use up those of all other requests.
         self._lasting = {_EVENTS: Lasting(limits.streams), STREAMED: Lasting(_UPLOADS)}
         self._shares = KeyShares(max(1, limits.inflight // 2))
 

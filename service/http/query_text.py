@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from geo.errors import InvalidLatLngError
@@ -19,6 +20,7 @@ from service.http.problems import ProblemError, Trouble, invalid
 
 __all__ = ["day_of", "instant", "latlng", "number", "read_query", "required", "whole"]
 
+D = TypeVar("D", bound=date)
 _SECRETS = frozenset(
     {
         "access_token",
@@ -112,9 +114,7 @@ def instant(text: str, where: str) -> datetime:
             value = datetime.fromisoformat(text)
         except ValueError as error:
             raise invalid(where, f"is no day and time that exists ({error}), got {text!r:.60}") from error
-        if _FIRST_YEAR <= value.year <= _LAST_YEAR:
-            return value
-        raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
+        return _of_known_years(value, text, where)
     hint = "; a + in a query is a space, write it as %2B" if " " in text else ""
     raise invalid(where, f"must be a time with its offset such as 2026-11-25T10:00:00+08:00, got {text!r:.60}{hint}")
 
@@ -125,9 +125,13 @@ def day_of(text: str, where: str) -> date:
         value = date.fromisoformat(text)
     except ValueError as error:
         raise invalid(where, f"must be a day that exists, got {text!r:.40}") from error
+    return _of_known_years(value, text, where)
+
+
+def _of_known_years(value: D, text: str, where: str) -> D:
     if _FIRST_YEAR <= value.year <= _LAST_YEAR:
         return value
-    raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.40}")
+    raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
 
 
 def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:
