@@ -28,7 +28,7 @@ from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 from geo.metric import ecef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 __all__ = ["IndexPart", "build_part", "empty_part"]
 
@@ -113,10 +113,6 @@ class IndexPart:
         """Each row's offer, latitude, longitude, lead time and schedule, as `names`."""
         columns = self.columns
         return columns.offer.data, columns.lat.data, columns.lng.data, columns.lead_s.data, columns.schedule.data
-
-    def names_of(self, rows: Sequence[int]) -> list[str]:
-        """Return the point ids of a few of the version's rows."""
-        return [self.name_of(row) for row in rows]
 
     def name_of(self, row: int) -> str:
         """Return the point id of one of the version's rows."""

@@ -141,8 +141,8 @@ class Snapshot:
     def names_of(self, rows: Sequence[int]) -> list[str]:
         """Return the point ids of a few rows."""
         if max(rows, default=-1) < self.middle.first_row:
-            return self.base.names_of(rows)
-        return [name for row in rows for name in self.part_of(row).names_of([row])]
+            return [self.base.name_of(row) for row in rows]
+        return [self.part_of(row).name_of(row) for row in rows]
 
     def rows_of(self, point_ids: pa.Array[Any], argument: str) -> NDArray[np.int64]:
         """Return the living rows of points; `UnknownPointError` names the first that has none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import func, insert, select
@@ -22,9 +23,10 @@ from service.store.database import Store
 from service.store.opening import open_store
 from service.store.tables import audit, changes, merchants
 
-__all__ = ["PREFIX", "facts", "opened", "write", "write_all"]
+__all__ = ["PREFIX", "facts", "fill", "filled_with", "opened", "write", "write_all"]
 
 PREFIX = "w"
+N_FILLED = 30
 
 
 def opened(place: str) -> Store:
@@ -57,6 +59,23 @@ def facts(connection: ReadConnection) -> tuple[set[str], set[str], set[str]]:
         {row[0] for row in connection.rows(select(column).where(column.startswith(PREFIX)))} for column in columns
     )
     return merchant_ids, changed, audited
+
+
+def fill(place: str, name: str) -> None:
+    """Write the merchants of a name, so many and so long that a restore of them takes a while."""
+    with opened(place) as store:
+        store.write_now(partial(write_all, merchant_ids=[f"{PREFIX}{name}{i}" for i in range(N_FILLED)], size=2_000))
+
+
+def filled_with(place: str, told: str) -> str:
+    """Return the name, of three letters, of which all merchants of a store are; fails with a word where they are not."""
+    with opened(place) as store:
+        found, _changed, audited = store.read_now(facts)
+    assert found == audited, told
+    assert len(found) == N_FILLED, told
+    names = {merchant_id[len(PREFIX) :][:3] for merchant_id in found}
+    assert len(names) == 1, told
+    return names.pop()
 
 
 def _say(text: str) -> None:
