@@ -85,7 +85,6 @@ def _insert(connection: WriteConnection, groups: list[list[dict[str, Any]]]) -> 
                 "capacity": row["capacity"],
                 "lead_s": row["lead_s"] or 0,
                 "is_paused": False,
-                "stock_revision": 0,
             }
             for row in rows
         ],

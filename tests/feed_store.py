@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from engine import Engine
 from service.clock import SystemClock
@@ -76,7 +76,7 @@ def put_point(connection: WriteConnection, point_id: str, *, is_deleted: bool = 
             "created_at": connection.now_us,
         }
         connection.run(insert(points), {**new, **now})
-        offer = {"point_id": point_id, "radius_m": 5000.0, "lead_s": 0, "is_paused": False, "stock_revision": 0}
+        offer = {"point_id": point_id, "radius_m": 5000.0, "lead_s": 0, "is_paused": False}
         connection.run(insert(offers), [{**offer, "offer": name, "capacity": 10} for name in OFFERS])
     else:
         connection.run(update(points).where(points.c.point_id == point_id).values(revision=revision + 1, **now))
@@ -88,9 +88,10 @@ def set_units(connection: WriteConnection, point_id: str, offer: str, units: int
     merchant_id = point_id.partition(":")[0]
     connection.lock(f"merchant {merchant_id}")
     its = (offers.c.point_id == point_id) & (offers.c.offer == offer)
-    revision = connection.value(select(func.max(offers.c.stock_revision)).where(offers.c.point_id == point_id))
+    revision = connection.value(select(points.c.stock_revision).where(points.c.point_id == point_id))
     if revision is not None:
-        connection.run(update(offers).where(its).values(capacity=units, stock_revision=revision + 1))
+        connection.run(update(offers).where(its).values(capacity=units))
+        connection.run(update(points).where(points.c.point_id == point_id).values(stock_revision=revision + 1))
         connection.record_change("stock", point_id, revision + 1, merchant_id)
 
 

@@ -204,5 +204,4 @@ def _offer_row(point: Point, offer: Offer) -> dict[str, Any]:
         "capacity": offer.capacity,
         "lead_s": offer.lead_s,
         "is_paused": offer.is_paused,
-        "stock_revision": 0,
     }

@@ -1,14 +1,14 @@
 """
 ``linli`` with one of its guards taken out, for the controls: a checker counts once it was seen to catch a fault.
 
-``python -m tests.unguarded lock serve …``: writes about one merchant do not wait for each other. With ``owner``, nobody
+``python -m tests.unguarded lock serve …``: writes about one merchant, or one point, do not wait for each other. With ``owner``, nobody
 asks whose a thing is.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from service.http.context import RequestContext
@@ -27,7 +27,15 @@ def _take_out_lock() -> None:
     def lock(self: WriteConnection, subject: str) -> None:
         pass
 
+    def rows(self: WriteConnection, statement: Any, parameters: Any = None) -> Any:
+        if getattr(statement, "_for_update_arg", None) is not None:
+            statement = statement.with_only_columns(*statement.selected_columns)  # a copy
+            statement._for_update_arg = None
+        return asked(self, statement, parameters)
+
+    asked = WriteConnection.rows
     WriteConnection.lock = lock  # type: ignore[method-assign]
+    WriteConnection.rows = rows  # type: ignore[method-assign]
 
 
 def _take_out_owner() -> None:

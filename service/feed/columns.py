@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from service.store.connections import AnyRow
 
-__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features"]
+__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features", "units_left"]
 
 COLUMNS = (
     points.c.point_id,
     points.c.merchant_id,
     (points.c.revision + merchants.c.revision).label("revision"),
-    offers.c.stock_revision,
+    points.c.stock_revision,
     points.c.lat,
     points.c.lng,
     points.c.timezone,
@@ -37,6 +37,7 @@ COLUMNS = (
     offers.c.area,
     offers.c.hours,
     offers.c.capacity,
+    offers.c.in_work,
     offers.c.lead_s,
     offers.c.is_paused.label("is_offer_paused"),
 )
@@ -54,13 +55,18 @@ def columns_of(rows: Sequence[AnyRow]) -> dict[str, Any]:
         "hours": [_hours(row) for row in rows],
         "timezone": [row.timezone for row in rows],
         "country": [row.country for row in rows],
-        "capacity": [row.capacity for row in rows],
+        "capacity": [units_left(row) for row in rows],
         "lead_s": [row.lead_s for row in rows],
         "features": [{*split_features(row.features), f"merchant:{row.merchant_id}"} for row in rows],
         "paused": [row.is_paused or row.is_offer_paused for row in rows],
         "suspended": [row.status != "verified" for row in rows],
         "visibility": [row.visibility for row in rows],
     }
+
+
+def units_left(row: AnyRow) -> int | None:
+    """Return how many orders an offer can still take into work, None without a limit."""
+    return None if row.capacity is None else max(0, row.capacity - row.in_work)
 
 
 def _areas(rows: Sequence[AnyRow]) -> np.ndarray[Any, np.dtype[np.object_]]:

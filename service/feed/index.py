@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select
 from engine import Engine
 from engine.errors import EngineError, UnknownPointError
 from geo.errors import GeoError
-from service.feed.columns import COLUMNS, columns_of
+from service.feed.columns import COLUMNS, columns_of, units_left
 from service.feed.outbox import START, Position
 from service.store.tables import merchants, offers, points
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IndexView", "LiveIndex", "Revisions", "store_digest"]
 
 Revisions = dict[str, tuple[int, int]]
-"""By point: the revisions of it and its merchant, added; and the highest of the stock of its offers. Each change raises one."""
+"""By point: the revisions of it and its merchant, added; and that of its stock. Each change raises one."""
 
 _LOG = logging.getLogger(__name__)
 _POINTS_A_READ = 500
@@ -45,7 +45,7 @@ _ROWS = (
 _SOME = _ROWS.where(points.c.point_id.in_(bindparam("ids", expanding=True))).order_by(points.c.point_id)
 _REVISION = (points.c.revision + merchants.c.revision).label("revision")
 _SOME_STOCK = (
-    select(offers.c.point_id, offers.c.offer, offers.c.capacity, offers.c.stock_revision, _REVISION)
+    select(offers.c.point_id, offers.c.offer, offers.c.capacity, offers.c.in_work, points.c.stock_revision, _REVISION)
     .join_from(offers, points, offers.c.point_id == points.c.point_id)
     .join(merchants, points.c.merchant_id == merchants.c.merchant_id)
     .where(_ALIVE, offers.c.point_id.in_(bindparam("ids", expanding=True)))
@@ -175,7 +175,7 @@ class LiveIndex:
         if not known:
             return stale
         try:
-            columns = zip(*((row.point_id, row.offer, row.capacity) for row in known), strict=True)
+            columns = zip(*((row.point_id, row.offer, units_left(row)) for row in known), strict=True)
             self.view.apply({"capacity": tuple(map(list, columns))})
         except EngineError:  # one of them is not in the index
             return set(stock)
@@ -185,26 +185,19 @@ class LiveIndex:
 
 def store_digest(connection: ReadConnection) -> str:
     """Return the digest of the points in the store, as `LiveIndex.digest`."""
+    total = points.c.revision + merchants.c.revision + points.c.stock_revision
     of_points = (
-        select(_REVISION, func.max(offers.c.stock_revision).label("stock"))
+        select(func.count(), func.sum(total), func.sum(total * (total % _MODULUS)))
         .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
-        .join(offers, points.c.point_id == offers.c.point_id)
         .where(_ALIVE)
-        .group_by(points.c.point_id, points.c.revision, merchants.c.revision)
-        .subquery()
     )
-    total = of_points.c.revision + of_points.c.stock
-    row = connection.row(select(func.count(), func.sum(total), func.sum(total * (total % _MODULUS))))
+    row = connection.row(of_points)
     n_points, totals, products = (0, 0, 0) if row is None else row
     return _digest(int(n_points), int(totals or 0), int(products or 0))
 
 
 def _revisions_of(rows: Sequence[AnyRow]) -> Revisions:
-    revisions: Revisions = {}
-    for row in rows:
-        _, stock = revisions.get(row.point_id, _NEVER)
-        revisions[row.point_id] = (row.revision, max(stock, row.stock_revision))
-    return revisions
+    return {row.point_id: (row.revision, row.stock_revision) for row in rows}
 
 
 def _digest(*numbers: int) -> str:

@@ -32,7 +32,7 @@ from service.points.schemas import (
     PointPatch,
 )
 from service.points.special_days import hours_with_special_days
-from service.points.store import PointRecord, change_point, find_point, merchant_lock, set_offer_paused, set_units
+from service.points.store import PointRecord, change_point, find_point, merchant_lock, set_capacity, set_offer_paused
 from service.points.views import is_public, point_answer, point_etag
 
 if TYPE_CHECKING:
@@ -134,20 +134,24 @@ async def _changed(
 
 @router.put(
     "/{point_id}/offers/{sector}/{mode}/capacity",
-    summary="Say how many units are left",
+    summary="Say how many orders it can have in work",
     responses=problems(*WRITES),
 )
 async def put_capacity(
     request: Request, context: AdminOrMerchant, point_id: str, sector: str, mode: str, body: CapacityBody
 ) -> CapacityAnswer:
-    """Set the units left of an offer, or null for no limit. The point keeps its revision; its ETag and the revision of its stock go on."""
+    """
+    Set how many orders an offer can have in work at once, or null for no limit.
+
+    Those that are in work stay. The point keeps its revision; its ETag and the revision of its stock go on.
+    """
     merchant_id, offer = own_merchant(context, point_id), f"{sector}/{mode}"
 
     def write(connection: WriteConnection) -> int:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
         _offer_of(before, offer, is_in_path=True)
-        revision = set_units(connection, before, offer, body.units)
+        revision = set_capacity(connection, before, offer, body.units)
         record(connection, actor_of(context), "point.stock", point_id, merchant_id, offer=offer)
         return revision
 

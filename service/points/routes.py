@@ -56,7 +56,7 @@ async def put_point(request: Request, context: AdminOrMerchant, point_id: str, b
     """
     Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
 
-    Units left are replaced, too: once they are set, the point has another ETag. What the body leaves out is told in
+    Capacities are replaced, too: once one is set, the point has another ETag. What the body leaves out is told in
     `filled`: time zone and country of the place, the norm's radius.
     """
     merchant_id = _named_merchant(context, point_id)

@@ -41,6 +41,8 @@ class OfferFacts(NamedTuple):
     capacity: int | None
     lead_s: int
     is_paused: bool
+    slot_orders: int | None = None
+    slot_s: int | None = None
 
 
 class PointFacts(NamedTuple):
@@ -208,7 +210,9 @@ def _offer(given: OfferBody, norm: float, datum: str, number: int) -> tuple[Offe
         area = wkb_of(drawn, datum)
     elif drawn is not EVERYWHERE:
         radius_m = drawn
-    return OfferFacts(given.offer, radius_m, area, given.hours, given.capacity, given.lead_s or 0, given.paused), filled
+    slot = (None, None) if given.slot is None else (given.slot.orders, given.slot.minutes * 60)
+    lead_s = given.lead_s or 0
+    return OfferFacts(given.offer, radius_m, area, given.hours, given.capacity, lead_s, given.paused, *slot), filled
 
 
 @functools.lru_cache(maxsize=1024)

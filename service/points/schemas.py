@@ -34,6 +34,7 @@ __all__ = [
     "PublicOffer",
     "PublicPoint",
     "PutAnswer",
+    "SlotBody",
 ]
 
 MAX_UNITS = 2**53 - 1  # what every reader of JSON can hold
@@ -89,13 +90,23 @@ class SpecialDay(Body):
 SpecialDays = Annotated[list[SpecialDay], Field(max_length=_MAX_SPECIAL_DAYS), AfterValidator(_once)]
 
 
+class SlotBody(Body):
+    """A preparation slot: so many orders are handed over in so many minutes."""
+
+    orders: Annotated[int, Field(ge=1, le=MAX_UNITS)]
+    minutes: Literal[5, 10, 15, 20, 30, 60]
+
+
 class OfferBody(Body):
     """What a point offers: where, when, how much of it."""
 
     offer: OfferName
     area: AreaBody = Field(None, description="Left out: the radius of the offer's norm, and the answer says so.")
     hours: Hours | None = Field(None, description="OSM opening_hours; null: unknown, which is not open.")
-    capacity: Units | None = Field(None, description="Units left; null: no limit.")
+    capacity: Units | None = Field(
+        None, description="Orders that it can have in work at once, from hold to end; null: no limit."
+    )
+    slot: SlotBody | None = Field(None, description="How fast it prepares orders; null: no limit.")
     lead_s: Annotated[int, Field(ge=0, le=MAX_LEAD_S)] | None = Field(
         None, description="Seconds between asking and the earliest time served; left out: none."
     )
@@ -144,7 +155,7 @@ class PauseBody(Body):
 
 
 class CapacityBody(Body):
-    """How many units are left."""
+    """How many orders an offer can have in work at once."""
 
     units: Units | None = Field(description="null: no limit.")
 
@@ -156,6 +167,8 @@ class OfferAnswer(Answer):
     area: dict[str, Any]
     hours: str | None
     capacity: int | None
+    in_work: int
+    slot: SlotBody | None
     lead_s: int
     paused: bool
 
@@ -234,7 +247,7 @@ class PointsAnswer(Answer):
 
 
 class CapacityAnswer(Answer):
-    """The units that are left."""
+    """How many orders an offer can have in work at once."""
 
     point_id: str
     offer: str

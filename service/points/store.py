@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -11,7 +10,7 @@ from service.points.rules import OfferFacts, PointFacts
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -24,8 +23,8 @@ __all__ = [
     "has_merchant",
     "list_points",
     "merchant_lock",
+    "set_capacity",
     "set_offer_paused",
-    "set_units",
     "write_points",
 ]
 
@@ -33,22 +32,30 @@ _POINT_NAMES = tuple(name for name in PointFacts._fields if name not in {"offers
 _OFFER_NAMES = OfferFacts._fields
 _N_FACTS = len(_POINT_NAMES)
 _IDS: Any = bindparam("ids", expanding=True)
-_KNOWN = select(*(points.c[name] for name in _POINT_NAMES), points.c.revision, points.c.is_deleted).where(
-    points.c.point_id.in_(_IDS)
+_KNOWN = (  # locked: orders change what its offers have in work
+    select(*(points.c[name] for name in _POINT_NAMES), points.c.revision, points.c.is_deleted)
+    .where(points.c.point_id.in_(_IDS))
+    .order_by(points.c.point_id)
+    .with_for_update()
 )
 _KNOWN_OFFERS = (
-    select(*(offers.c[name] for name in _OFFER_NAMES), offers.c.stock_revision, offers.c.point_id)
+    select(*(offers.c[name] for name in _OFFER_NAMES), offers.c.in_work, offers.c.point_id)
     .where(offers.c.point_id.in_(_IDS))
     .order_by(offers.c.point_id, offers.c.offer)
 )
 _INSERTED = (*_POINT_NAMES, "merchant_id", "is_deleted", "revision", "created_at", "updated_at")
-_INSERTED_OFFERS = ("point_id", *_OFFER_NAMES, "stock_revision")
+_INSERTED_OFFERS = ("point_id", *_OFFER_NAMES, "in_work")
 _UPDATE_POINT = (
     update(points)
     .where(points.c.point_id == bindparam("of_point"))
     .values(
         {name: bindparam(name) for name in (*_POINT_NAMES[1:], "is_deleted", "revision", "updated_at")}  # but its id
     )
+)
+_COUNT_CAPACITY = (
+    update(points)
+    .where(points.c.point_id == bindparam("of_point"))
+    .values(capacity_revision=points.c.capacity_revision + 1, stock_revision=points.c.stock_revision + 1)
 )
 _DELETE_OFFERS = delete(offers).where(offers.c.point_id == bindparam("of_point"))
 
@@ -67,11 +74,6 @@ class PointRecord(NamedTuple):
 
     row: AnyRow
     offers: Sequence[AnyRow]
-
-    @property
-    def stock_revision(self) -> int:
-        """The highest of its offers: each change of units takes the next number of the point."""
-        return max((int(offer.stock_revision) for offer in self.offers), default=0)
 
 
 class PointFilter(NamedTuple):
@@ -131,7 +133,7 @@ def write_points(
     connection.insert_rows(
         offers,
         _INSERTED_OFFERS,
-        [(fact.point_id, *offer, stock) for fact in facts for offer, stock in _with_stock(known, fact)],
+        [(fact.point_id, *offer, _in_work(known, fact, offer)) for fact in facts for offer in fact.offers],
     )
     revisions = [(fact.point_id, known[fact.point_id].revision + 1 if fact.point_id in known else 1) for fact in facts]
     connection.record_changes("point", revisions, merchant_id)
@@ -156,11 +158,9 @@ def _replace(connection: WriteConnection, changed: Sequence[tuple[_Known, PointF
     connection.run(_DELETE_OFFERS, [{"of_point": fact.point_id} for _, fact in changed])
 
 
-def _with_stock(known: Mapping[str, _Known], fact: PointFacts) -> Iterable[tuple[OfferFacts, int]]:
-    """Return the offers of a point, each with the revision of its units once it is stored."""
+def _in_work(known: Mapping[str, _Known], fact: PointFacts, offer: OfferFacts) -> int:
     stands = known.get(fact.point_id)
-    revisions = repeat(0) if stands is None else stands.stock_revisions(fact)
-    return zip(fact.offers, revisions, strict=False)
+    return 0 if stands is None else stands.in_work(offer.offer)
 
 
 class _Known:
@@ -172,7 +172,7 @@ class _Known:
         self.revision = int(row.revision)
 
     def add(self, row: AnyRow) -> None:
-        self._offers[row.offer] = (OfferFacts._make(row[: len(_OFFER_NAMES)]), int(row.stock_revision))
+        self._offers[row.offer] = (OfferFacts._make(row[: len(_OFFER_NAMES)]), int(row.in_work))
 
     def holds(self, fact: PointFacts) -> bool:
         """Tell whether it is so already."""
@@ -182,17 +182,9 @@ class _Known:
             and tuple(offer for offer, _ in self._offers.values()) == fact.offers
         )
 
-    def stock_revisions(self, fact: PointFacts) -> Iterable[int]:
-        """
-        Return the revisions of the units of each offer once they are stored.
-
-        Where offers or their units are others, all take the point's next number: the highest of a point never falls, and
-        an offer that comes back is above all that it ever was.
-        """
-        units = {offer.offer: offer.capacity for offer in fact.offers}
-        if units == {name: offer.capacity for name, (offer, _) in self._offers.items()}:
-            return [self._offers[name][1] for name in units]
-        return repeat(1 + max((revision for _, revision in self._offers.values()), default=0))
+    def in_work(self, offer: str) -> int:
+        """Return how many orders of an offer are in work."""
+        return self._offers[offer][1] if offer in self._offers else 0
 
 
 def _known(connection: ReadConnection, ids: list[str]) -> dict[str, _Known]:
@@ -275,10 +267,11 @@ def _touched(connection: WriteConnection, row: AnyRow, values: Mapping[str, Any]
     return revision
 
 
-def set_units(connection: WriteConnection, record: PointRecord, offer: str, units: int | None) -> int:
-    """Set the units left of an offer that the point has; return the revision of its stock. The caller has locked it."""
-    mine = (offers.c.point_id == record.row.point_id, offers.c.offer == offer)
-    revision = record.stock_revision + 1
-    connection.run(update(offers).where(*mine).values(capacity=units, stock_revision=revision))
-    connection.record_change("stock", record.row.point_id, revision, record.row.merchant_id)
+def set_capacity(connection: WriteConnection, record: PointRecord, offer: str, units: int | None) -> int:
+    """Set how many orders an offer of a point can have in work; return the revision of its stock."""
+    point_id = record.row.point_id
+    connection.run(_COUNT_CAPACITY, {"of_point": point_id})
+    connection.run(update(offers).where(offers.c.point_id == point_id, offers.c.offer == offer).values(capacity=units))
+    revision = int(connection.value(select(points.c.stock_revision).where(points.c.point_id == point_id)))
+    connection.record_change("stock", point_id, revision, record.row.merchant_id)
     return revision

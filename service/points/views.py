@@ -10,13 +10,14 @@ from service.feed.columns import split_features
 from service.http.revisions import etag
 from service.places import told_place
 from service.points.areas import area_json
-from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, PublicPoint, PutAnswer
+from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, PublicPoint, PutAnswer, SlotBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.points.schemas import Filled
     from service.points.store import PointRecord
+    from service.store.connections import AnyRow
 
 __all__ = ["is_public", "point_answer", "point_etag", "public_etag", "public_point", "put_answer"]
 
@@ -27,8 +28,8 @@ def is_public(record: PointRecord) -> bool:
 
 
 def point_etag(record: PointRecord) -> str:
-    """Return the ETag of a point as its merchant sees it: another once units left are set, too."""
-    return etag(record.row.revision, record.stock_revision)
+    """Return the ETag of a point as its merchant sees it: another once its merchant sets a capacity, too."""
+    return etag(record.row.revision, record.row.capacity_revision)
 
 
 def public_etag(record: PointRecord) -> str:
@@ -55,6 +56,10 @@ def public_point(record: PointRecord, datum: str) -> PublicPoint:
     return PublicPoint(**_common(record, datum), offers=offers)
 
 
+def _slot(offer: AnyRow) -> SlotBody | None:
+    return None if offer.slot_s is None else SlotBody(orders=offer.slot_orders, minutes=offer.slot_s // 60)
+
+
 def _whole(record: PointRecord, datum: str) -> dict[str, Any]:
     row = record.row
     offers = [
@@ -63,6 +68,8 @@ def _whole(record: PointRecord, datum: str) -> dict[str, Any]:
             area=area_json(offer.radius_m, offer.area, datum),
             hours=offer.hours,
             capacity=offer.capacity,
+            in_work=offer.in_work,
+            slot=_slot(offer),
             lead_s=offer.lead_s,
             paused=offer.is_paused,
         )

@@ -1,4 +1,4 @@
-"""The tables of the registry, the outbox and what stands round them."""
+"""The tables of the registry, the outbox and what stands round them; those of orders are in `order_tables`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from sqlalchemy import (
 
 __all__ = [
     "METADATA",
+    "SERIAL",
+    "Instant",
     "audit",
     "changes",
     "idempotency",
@@ -34,9 +36,9 @@ __all__ = [
 METADATA = MetaData()
 
 # SQLite numbers rows only where the type is INTEGER to the letter.
-_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
 # Instants are microseconds since 1970 in UTC: both databases compare and keep them alike.
-_Instant = BigInteger
+Instant = BigInteger
 
 marks = Table(
     "marks",
@@ -52,8 +54,9 @@ merchants = Table(
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Column("created_at", _Instant, nullable=False),
-    Column("updated_at", _Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("routing", Text),  # JSON: who takes an order over that a point rejects; null: the rules of `orders.routing`
     CheckConstraint("status IN ('unverified', 'verified', 'suspended')", name="merchants_status"),
 )
 
@@ -76,8 +79,12 @@ points = Table(
     Column("is_synthetic", Boolean, nullable=False),
     Column("is_deleted", Boolean, nullable=False),  # the row stays, so that its revision never runs back
     Column("revision", BigInteger, nullable=False),
-    Column("created_at", _Instant, nullable=False),
-    Column("updated_at", _Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("capacity_revision", BigInteger, nullable=False, default=0),  # of what its merchant says of capacity
+    Column(
+        "stock_revision", BigInteger, nullable=False, default=0
+    ),  # of that, and of all that orders take and give back
     Index("points_of_merchant", "merchant_id", "point_id"),
 )
 
@@ -89,23 +96,26 @@ offers = Table(
     Column("radius_m", Float),
     Column("area", LargeBinary),  # WKB in lng/lat, WGS 84; with neither, everywhere
     Column("hours", Text),  # OSM opening_hours; null: unknown
-    Column("capacity", BigInteger),  # units left; null: no limit
+    Column("capacity", BigInteger),  # orders that it can have in work at once; null: no limit
     Column("lead_s", BigInteger, nullable=False),
     Column("is_paused", Boolean, nullable=False),
-    Column("stock_revision", BigInteger, nullable=False),
+    Column("in_work", BigInteger, nullable=False, default=0),
+    Column("slot_orders", BigInteger),  # so many orders in so many seconds are prepared; null: no limit
+    Column("slot_s", BigInteger),
     CheckConstraint("capacity >= 0", name="offers_capacity"),
+    CheckConstraint("in_work >= 0", name="offers_in_work"),
 )
 
 changes = Table(
     "changes",
     METADATA,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("tx", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("merchant_id", Text),
-    Column("at", _Instant, nullable=False),
+    Column("at", Instant, nullable=False),
     Index("changes_in_order", "tx", "id"),
     sqlite_autoincrement=True,
 )
@@ -113,8 +123,8 @@ changes = Table(
 audit = Table(
     "audit",
     METADATA,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    Column("at", _Instant, nullable=False),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("merchant_id", Text),
@@ -135,9 +145,9 @@ keys = Table(
     Column("merchant_id", Text, ForeignKey("merchants.merchant_id")),
     Column("label", Text, nullable=False),
     Column("rate", Integer),  # requests a second; null: the default
-    Column("created_at", _Instant, nullable=False),
-    Column("expires_at", _Instant),
-    Column("revoked_at", _Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
     CheckConstraint("scope IN ('admin', 'merchant', 'app', 'planner', 'station', 'crew')", name="keys_scope"),
 )
 
@@ -151,7 +161,7 @@ idempotency = Table(
     Column("status", Integer, nullable=False),
     Column("headers", Text, nullable=False),  # JSON
     Column("body", LargeBinary, nullable=False),
-    Column("created_at", _Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
     Index("idempotency_age", "created_at"),
 )
 
@@ -166,8 +176,8 @@ imports = Table(
     Column("digest", Text, nullable=False),  # SHA-256 of the bytes of those lines
     Column("upserted", BigInteger, nullable=False),
     Column("rejected", BigInteger, nullable=False),
-    Column("created_at", _Instant, nullable=False),
-    Column("updated_at", _Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
     Index("imports_of_merchant", "merchant_id", "import_id"),
 )
 

@@ -187,7 +187,9 @@ def _restore(followed: Followed) -> None:
     def write(connection: WriteConnection) -> None:
         older = update(points).where(points.c.revision > 1, points.c.merchant_id == "m2")
         connection.run(older.values(revision=points.c.revision - 1, lat=31.5))
-        connection.run(update(offers).where(offers.c.stock_revision > 0).values(stock_revision=0, capacity=4))
+        stocked = select(points.c.point_id).where(points.c.stock_revision > 0)
+        connection.run(update(offers).where(offers.c.point_id.in_(stocked)).values(capacity=4))
+        connection.run(update(points).where(points.c.stock_revision > 0).values(stock_revision=0))
         first = connection.value(select(changes.c.id).order_by(changes.c.id.desc()).offset(3).limit(1))
         if first is not None:
             connection.run(delete(changes).where(changes.c.id >= first))

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from sqlalchemy import update
 
-from service.store.tables import offers
+from service.store.tables import offers, points
 from tests.registry import NOW, Offer, Point, Registry, opened
 
 PICKUP, DELIVERY = "retail/pickup", "retail/delivery"
@@ -190,7 +190,8 @@ def test_explanation__follows_a_change_of_stock(registry: Registry) -> None:
 
     def sell(connection: Any) -> None:
         mine = offers.c.point_id == "mine:good"
-        connection.run(update(offers).where(mine).values(capacity=0, stock_revision=1))
+        connection.run(update(offers).where(mine).values(capacity=0))
+        connection.run(update(points).where(points.c.point_id == "mine:good").values(stock_revision=1))
         connection.record_change("stock", "mine:good", 1, "mine")
 
     registry.services.store.write_now(sell)

@@ -58,7 +58,9 @@ def test_put__keeps_every_field_in_the_datum_it_came_in(shops: Shops) -> None:
     for given in WHOLE["offers"]:
         told = offers[given["offer"]]
         area, wanted = told.pop("area"), given["area"]
-        assert told == {"paused": False} | {name: value for name, value in given.items() if name != "area"}
+        assert told == {"paused": False, "in_work": 0, "slot": None} | {
+            name: value for name, value in given.items() if name != "area"
+        }
         if "type" in wanted:
             assert shapely.geometry.shape(area).equals_exact(shapely.geometry.shape(wanted).normalize(), 1e-6) or (
                 shapely.hausdorff_distance(shapely.geometry.shape(area), shapely.geometry.shape(wanted)) < 1e-6
