@@ -19,6 +19,7 @@ from service.matching.single_route import MATCH, match
 from service.merchants import routes as merchants
 from service.points import change_routes
 from service.points import routes as points
+from service.stock import routes as stock
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -71,6 +72,7 @@ def _routers() -> list[APIRouter]:
         merchants.router,
         points.router,
         change_routes.router,
+        stock.router,
         imports.router,
         keys.router,
         audit.router,
