@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from service.stock.schemas import StockBody
     from service.store.connections import AnyRow
 
-__all__ = ["Shelf", "StockFacts", "facts_of", "good_until_us", "is_available", "units_of", "why_held"]
+__all__ = ["SECOND_US", "Shelf", "StockFacts", "facts_of", "good_until_us", "is_available", "units_of", "why_held"]
 
-_SECOND_US = 1_000_000
+SECOND_US = 1_000_000
 
 
 class StockFacts(NamedTuple):
@@ -42,7 +42,7 @@ def units_of(row: AnyRow) -> int | None:
 
 def good_until_us(row: AnyRow) -> int | None:
     """Return the first instant at which the count of an entry is no longer trusted, None where it is until the next."""
-    return None if row.good_for_s is None else int(row.counted_at) + int(row.good_for_s) * _SECOND_US
+    return None if row.good_for_s is None else int(row.counted_at) + int(row.good_for_s) * SECOND_US
 
 
 def is_available(row: AnyRow, now_us: int) -> bool:

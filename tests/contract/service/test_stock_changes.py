@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from service.stock.rules import StockFacts
+from service.stock.rules import StockFacts, good_until_us, units_of
 from service.stock.store import (
-    StockUnits,
     delete_entry,
     delete_stock,
     find_entry,
+    list_entries,
     lock_stock,
     put_entries,
     stock_changes,
@@ -62,7 +63,7 @@ def _delete(connection: WriteConnection, point_id: str, sku: str) -> None:
     delete_entry(connection, "m0", row)
 
 
-def _told(found: list[StockUnits]) -> list[tuple[str, str, int | None, bool, int]]:
+def _told(found: Sequence[Any]) -> list[tuple[str, str, int | None, bool, int]]:
     return [(one.point_id, one.sku, one.units, one.is_deleted, one.revision) for one in found]
 
 
@@ -86,8 +87,21 @@ def test_stock__is_read_whole_and_by_what_changed_since_a_revision(store: Store)
         changed[1], (B, "a", 1, False, 1),
     ]  # fmt: skip
     assert store.read_now(lambda connection: stock_changes(connection, {A: 4, B: 1})) == []
+    assert _told(store.read_now(lambda connection: stock_of_points(connection, None)))[:5] == [
+        changed[0], whole[2], whole[3], changed[2], (B, "a", 1, False, 1),
+    ]  # fmt: skip
     left = _told(store.read_now(lambda connection: stock_of_points(connection, [A])))
     assert left == [changed[0], whole[2], whole[3], changed[2]]
+
+
+def test_units__are_those_that_the_merchant_is_told(store: Store) -> None:
+    counts = [(None, 0, None), (0, 0, 1), (3, 4, 60), (2**53 - 1, 0, 366 * 86_400), (7, 2, None)]
+    _put(store, "m0:9", *(_fact(f"s{number}", *told) for number, told in enumerate(counts)))
+    rows = store.read_now(lambda connection: stock_of_points(connection, ["m0:9"]))
+    entries = store.read_now(lambda connection: list_entries(connection, "m0:9"))
+    assert len(rows) == len(counts)
+    told = [(row.units, row.good_until_us) for row in rows]
+    assert told == [(units_of(entry), good_until_us(entry)) for entry in entries]
 
 
 def test_stock__of_nothing_asked_is_nothing(store: Store) -> None:
