@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from service.http.problems import ProblemError, invalid
 from service.imports.kinds import Prepared, Stored
-from service.imports.rules import bad_line, read_bodies
+from service.imports.rules import bad_line, json_object, read_bodies
 from service.points.ids import why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
@@ -54,7 +54,7 @@ class PointImport:
 
     def prepare(self, batch: Batch) -> Prepared[PointFacts]:
         """Read the points of a batch, and look up what they left out."""
-        bodies, bad = read_bodies(batch, _ADAPTER, self._why_not)
+        bodies, bad = read_bodies(batch, self._body_of)
         facts: list[tuple[int, PointFacts]] = []
         found = facts_of([(body.point_id, body) for _, body in bodies], self.norms)
         for (number, _), one in zip(bodies, found, strict=True):
@@ -65,9 +65,12 @@ class PointImport:
         filled = Counter(told.where.rpartition("/")[2] for _, fact in facts for told in fact.filled)
         return Prepared(facts, sorted(bad), filled)
 
-    def _why_not(self, body: BulkPointBody) -> ProblemError | None:
+    def _body_of(self, line: bytes) -> BulkPointBody:
+        body = _ADAPTER.validate_python(json_object(line))
         reason = why_no_point_id(body.point_id, self.merchant_id)
-        return None if reason is None else invalid("/point_id", reason)
+        if reason is not None:
+            raise invalid("/point_id", reason)
+        return body
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
         """Store points; one that is so already keeps its revision."""

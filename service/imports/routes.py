@@ -15,7 +15,7 @@ from service.http.routing import StrictRoute, problems
 from service.imports.points import PointImport
 from service.imports.schemas import ErrorsPage, ImportAnswer, ImportDone
 from service.imports.store import find_import, import_id_of, list_errors
-from service.imports.taking import IMPORT_PROBLEMS, ndjson_body, take_import
+from service.imports.taking import IMPORT_PROBLEMS, NDJSON, kind_of_lines, lines_body, take_import
 from service.imports.views import import_answer, row_error
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LINES = "A point a line, each with its point_id; up to 1 000 000 lines of up to
     "/v1/points:import",
     summary="Upsert many points",
     responses=problems(*IMPORT_PROBLEMS),
-    openapi_extra=ndjson_body(_LINES),
+    openapi_extra=lines_body(_LINES, NDJSON),
 )
 async def post_import(
     request: Request,
@@ -46,8 +46,9 @@ async def post_import(
     breaks off, send the same again with the same `Idempotency-Key`: it goes on where it was.
     """
     owner = _merchant(context, merchant_id)
-    services, import_id = services_of(request), import_id_of(owner, idempotency_key(request))
-    return await take_import(request, context, PointImport(owner, services.norms), import_id)
+    kind_of_lines(request, NDJSON)
+    kind, import_id = PointImport(owner, services_of(request).norms), import_id_of(owner, idempotency_key(request))
+    return await take_import(request, context, request.stream(), kind, import_id)
 
 
 @router.get("/v1/imports/{import_id}", summary="Read how far an import is", responses=problems("not-found"))

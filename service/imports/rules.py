@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from service.http.json_bodies import as_object, parse_json
 from service.http.problems import PROBLEMS, ProblemError, Trouble
@@ -17,38 +17,36 @@ if TYPE_CHECKING:
 
     from service.imports.lines import Batch
 
-__all__ = ["bad_line", "read_bodies"]
+__all__ = ["bad_line", "json_object", "read_bodies"]
 
 B = TypeVar("B")
 _MAX_REASON_CHARS = 500
 
 
-def read_bodies(
-    batch: Batch, adapter: TypeAdapter[B], check: Callable[[B], ProblemError | None]
-) -> tuple[list[tuple[int, B]], list[BadLine]]:
-    """Return the bodies of a batch, each behind its line's number, and the lines that hold none or fail a check."""
+def json_object(line: bytes) -> dict[str, Any]:
+    """Return the JSON object of a line."""
+    return as_object(parse_json(line))
+
+
+def read_bodies(batch: Batch, body_of: Callable[[bytes], B]) -> tuple[list[tuple[int, B]], list[BadLine]]:
+    """Return the bodies of a batch, each behind its line's number, and the lines of which ``body_of`` raises a problem."""
     good: list[tuple[int, B]] = []
     bad: list[BadLine] = []
     for number, line in enumerate(batch.lines, batch.first):
         try:
-            body = _body_of(line, adapter)
-        except ProblemError as error:
-            problem: ProblemError | None = error
-        except ValidationError as error:
-            problem = validation_problem([{**one, "loc": ("body", *one["loc"])} for one in error.errors()])
-        else:
-            problem = check(body)
-        if problem is None:
-            good.append((number, body))
-        else:
+            good.append((number, body_of(_whole(line))))
+        except ProblemError as problem:
             bad.append(bad_line(number, problem))
+        except ValidationError as error:
+            errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+            bad.append(bad_line(number, validation_problem(errors)))
     return good, bad
 
 
-def _body_of(line: bytes | None, adapter: TypeAdapter[B]) -> B:
+def _whole(line: bytes | None) -> bytes:
     if line is None:
         raise ProblemError("payload-too-large", f"a line must have at most {MAX_LINE_BYTES} bytes")
-    return adapter.validate_python(as_object(parse_json(line)))
+    return line
 
 
 def bad_line(line: int, problem: ProblemError) -> BadLine:

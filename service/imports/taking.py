@@ -13,6 +13,8 @@ from service.imports.streaming import import_stream
 from service.imports.views import import_done
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fastapi import Request
 
     from service.http.context import RequestContext
@@ -20,39 +22,44 @@ if TYPE_CHECKING:
     from service.imports.schemas import ImportDone
     from service.store.connections import ReadConnection
 
-__all__ = ["IMPORT_PROBLEMS", "ndjson_body", "take_import"]
+__all__ = ["CSV", "IMPORT_PROBLEMS", "NDJSON", "kind_of_lines", "lines_body", "take_import"]
 
 IMPORT_PROBLEMS = (
     "not-found", "unsupported-media-type", "batch-too-large", "idempotency-key-missing", "idempotency-key-invalid",
     "idempotency-key-reused", "idempotency-in-progress",
 )  # fmt: skip
-_NDJSON = "application/x-ndjson"
+NDJSON, CSV = "application/x-ndjson", "text/csv"
 _MOST_TOLD = 100
 
 
-def ndjson_body(description: str) -> dict[str, Any]:
+def lines_body(description: str, *kinds: str) -> dict[str, Any]:
     """Return the description of a body of lines."""
-    content = {_NDJSON: {"schema": {"type": "string"}}}
+    content = {kind: {"schema": {"type": "string"}} for kind in kinds}
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-async def take_import(request: Request, context: RequestContext, kind: ImportKind[Any], import_id: str) -> ImportDone:
+def kind_of_lines(request: Request, *kinds: str) -> str:
     """
-    Store what the body of a request holds, and tell what became of it.
+    Return of which kind the lines of a request are.
 
     Raises
     ------
     ProblemError
-        For a body of another kind, and where `import_stream` does.
+        For any other kind.
     """
     told = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if told != _NDJSON:
-        text = f"must be {_NDJSON}, got {told or 'no Content-Type'}"
+    if told not in kinds:
+        text = f"must be {' or '.join(kinds)}, got {told or 'no Content-Type'}"
         raise ProblemError("unsupported-media-type", text, (Trouble("Content-Type", text),))
+    return told
+
+
+async def take_import(
+    request: Request, context: RequestContext, stream: AsyncIterator[bytes], kind: ImportKind[Any], import_id: str
+) -> ImportDone:
+    """Store what the body of a request holds, and tell what became of it; raises as `import_stream` does."""
     services = services_of(request)
-    filled = await import_stream(
-        services, request.stream(), kind, import_id, actor=actor_of(context), deadline=context.deadline
-    )
+    filled = await import_stream(services, stream, kind, import_id, actor=actor_of(context), deadline=context.deadline)
 
     def done(connection: ReadConnection) -> ImportDone:
         row = find_import(connection, import_id)

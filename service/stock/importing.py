@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from service.http.access import not_found
 from service.http.problems import ProblemError
 from service.imports.kinds import Prepared, Stored
-from service.imports.rules import bad_line, read_bodies
+from service.imports.rules import bad_line, json_object, read_bodies
 from service.points.store import find_point
 from service.stock.rules import facts_of
 from service.stock.schemas import BulkStockBody
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.imports.lines import Batch
+    from service.stock.csv_lines import CsvLines
     from service.stock.rules import StockFacts
     from service.store.connections import ReadConnection, WriteConnection
 
@@ -37,10 +38,13 @@ class StockImport:
     ----------
     merchant_id, point_id
         Whose, and where they are.
+    table
+        Reads the lines of a CSV file; None where each holds a JSON object.
     """
 
     merchant_id: str
     point_id: str
+    table: CsvLines | None = None
     action: str = "stock.import"
     most_lines: int = 100_000
 
@@ -55,7 +59,13 @@ class StockImport:
 
     def prepare(self, batch: Batch) -> Prepared[StockFacts]:
         """Read the entries of a batch."""
-        bodies, bad = read_bodies(batch, _ADAPTER, lambda _: None)
+        object_of = json_object
+        if self.table is not None:
+            object_of = self.table.object_of
+            if batch.first == 1:
+                self.table.check_header()
+                batch = batch._replace(first=2, lines=batch.lines[1:])
+        bodies, bad = read_bodies(batch, lambda line: _ADAPTER.validate_python(object_of(line)))
         return Prepared([(number, facts_of(body.sku, body)) for number, body in bodies], bad)
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, StockFacts]]) -> Stored:

@@ -17,10 +17,11 @@ from service.http.revisions import check_if_given, check_match
 from service.http.routing import StrictRoute, problems
 from service.imports.schemas import ImportDone
 from service.imports.store import import_id_of
-from service.imports.taking import IMPORT_PROBLEMS, ndjson_body, take_import
+from service.imports.taking import CSV, IMPORT_PROBLEMS, NDJSON, kind_of_lines, lines_body, take_import
 from service.points.routes import own_merchant, owned
 from service.points.store import find_point, merchant_lock
 from service.points.views import is_public
+from service.stock.csv_lines import CsvLines
 from service.stock.importing import StockImport
 from service.stock.rules import facts_of, why_held
 from service.stock.schemas import PublicStock, StockAnswer, StockBody, StockPage, why_no_sku
@@ -35,7 +36,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/points/{point_id}", tags=["stock"], route_class=StrictRoute)
 
 _BODIES = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
-_LINES = "An entry a line, each with its sku; up to 100 000 lines of up to 256 KiB."
+_LINES = "An entry a line, each with its sku; in CSV, behind a header of the same names. Up to 100 000 lines of up to 256 KiB."
 
 
 @router.put(
@@ -140,18 +141,20 @@ async def remove_entry(request: Request, context: AdminOrMerchant, point_id: str
     "/stock:import",
     summary="Count many SKUs",
     responses=problems(*IMPORT_PROBLEMS),
-    openapi_extra=ndjson_body(_LINES),
+    openapi_extra=lines_body(_LINES, NDJSON, CSV),
 )
 async def post_stock_import(request: Request, context: AdminOrMerchant, point_id: str) -> ImportDone:
     """
-    Count many SKUs of a point, a JSON object a line (NDJSON).
+    Count many SKUs of a point: a JSON object a line (NDJSON), or CSV.
 
-    A bad line, or one that cannot be beside what is there, is reported and leaves the others in. If the stream breaks
+    CSV has a header, which is a line that changes nothing; an empty field is null, or left out. A bad line, or one that cannot be beside what is there, is reported and leaves the others in. If the stream breaks
     off, send the same again with the same `Idempotency-Key`: it goes on where it was.
     """
     merchant_id = own_merchant(context, point_id)
-    import_id = import_id_of(point_id, idempotency_key(request))
-    return await take_import(request, context, StockImport(merchant_id, point_id), import_id)
+    table = CsvLines() if kind_of_lines(request, NDJSON, CSV) == CSV else None
+    stream = request.stream() if table is None else table.watched(request.stream())
+    kind, import_id = StockImport(merchant_id, point_id, table), import_id_of(point_id, idempotency_key(request))
+    return await take_import(request, context, stream, kind, import_id)
 
 
 def _locked(connection: WriteConnection, merchant_id: str, point_id: str) -> None:

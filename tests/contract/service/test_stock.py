@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
-from tests.contract.service.shops import NDJSON, Shops, open_shops, point
+from tests.contract.service.shelves import CONFLICT, MILK, MOST, hold, import_lines, put_entry, stock_path
+from tests.contract.service.shops import Shops, open_shops, point
 from tests.contract.service.talking import ask, problem, together
-from tests.serving import Place, Serving, fresh_database, running_service
+from tests.serving import Serving, fresh_database, running_service
 from tests.unguarded import without
 
-MILK: dict[str, Any] = {"name": "牛奶 1L", "price_minor": 690, "currency": "CNY", "counted": 9}
-MOST = 2**53 - 1
-CONFLICT, INVALID = (409, "state-conflict"), (422, "validation")
+INVALID = (422, "validation")
 
 
 @pytest.fixture(scope="module")
@@ -31,54 +26,10 @@ def shops(service: Serving) -> Iterator[Shops]:
         yield found
 
 
-def _stock(shops: Shops, local: str, sku: str = "") -> str:
-    return f"/v1/points/{shops.merchant_id}:{local}/stock" + (f"/{sku}" if sku else "")
-
-
-def _put(shops: Shops, local: str, sku: str, **changes: Any) -> httpx.Response:
-    return shops.own.put(_stock(shops, local, sku), json=MILK | changes)
-
-
-def _import(client: httpx.Client, path: str, lines: list[Any], key: str | None = None) -> httpx.Response:
-    body = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
-    headers = {**NDJSON, "Idempotency-Key": key or str(uuid.uuid4())}
-    return client.post(f"{path}:import", content=body, headers=headers)
-
-
-@contextmanager
-def _database(place: Place) -> Iterator[Any]:
-    """Give a connection of one's own to the database, beside the service."""
-    if place.database is not None:
-        with psycopg.connect(place.database) as connection:
-            yield connection
-        return
-    file = sqlite3.connect(place.folder / "linli.db", timeout=30, isolation_level=None)
-    try:
-        yield file
-    finally:
-        file.close()
-
-
-def _hold(place: Place, point_id: str, sku: str, units: int) -> bool:
-    """Take units for an order, or give them back, as orders do: the point's row first; tell whether they were there."""
-    mark = "?" if place.database is None else "%s"
-    numbered = f"UPDATE points SET stock_revision = stock_revision + 1 WHERE point_id = {mark} RETURNING stock_revision"  # noqa: S608
-    taken = (
-        f"UPDATE stock SET held = held + {mark}, revision = {mark} WHERE point_id = {mark} AND sku = {mark}"  # noqa: S608
-        f" AND held + {mark} BETWEEN 0 AND COALESCE(counted - safety, {MOST})"
-    )
-    with _database(place) as connection:
-        connection.execute("BEGIN IMMEDIATE" if place.database is None else "SELECT 1")
-        revision = connection.execute(numbered, (point_id,)).fetchone()[0]
-        found = connection.execute(taken, (units, revision, point_id, sku, units)).rowcount == 1
-        connection.execute("COMMIT" if found else "ROLLBACK")
-        return found
-
-
 def test_put__keeps_every_field_and_tells_what_can_be_ordered(shops: Shops) -> None:
     shops.put("whole")
     before = time.time()
-    made = _put(shops, "whole", "Milk-1L", safety=2, good_for_s=3600)
+    made = put_entry(shops, "whole", "Milk-1L", safety=2, good_for_s=3600)
     assert made.status_code == 201
     told = made.json()
     assert {name: told[name] for name in (*MILK, "safety", "good_for_s")} == MILK | {"safety": 2, "good_for_s": 3600}
@@ -89,16 +40,16 @@ def test_put__keeps_every_field_and_tells_what_can_be_ordered(shops: Shops) -> N
     assert before - 5 < counted_at < time.time() + 5
     assert until - counted_at == pytest.approx(3600)
     assert made.headers["etag"] == f'"{told["revision"]}"' == '"1"'
-    again = _put(shops, "whole", "Milk-1L", counted=None, price_minor=0)
+    again = put_entry(shops, "whole", "Milk-1L", counted=None, price_minor=0)
     assert (again.status_code, again.headers["etag"]) == (200, '"2"')
     assert again.json() | {"counted_at": ""} == told | {
         "counted": None, "price_minor": 0, "units": None, "safety": 0, "good_for_s": None, "good_until": None,
         "revision": 2, "counted_at": "",
     }  # fmt: skip
-    assert _put(shops, "whole", "milk-1l").status_code == 201  # an SKU is case-sensitive
-    read = shops.own.get(_stock(shops, "whole", "Milk-1L"))
+    assert put_entry(shops, "whole", "milk-1l").status_code == 201  # an SKU is case-sensitive
+    read = shops.own.get(stock_path(shops, "whole", "Milk-1L"))
     assert (read.json(), read.headers["etag"]) == (again.json(), '"2"')
-    assert shops.admin.get(_stock(shops, "whole", "Milk-1L")).json() == read.json()
+    assert shops.admin.get(stock_path(shops, "whole", "Milk-1L")).json() == read.json()
 
 
 BAD: list[tuple[dict[str, Any] | bytes, tuple[int, str]]] = [
@@ -145,23 +96,23 @@ def test_put__refuses_what_no_entry_can_be(shops: Shops) -> None:
     for body, expected in BAD:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        assert problem(shops.own.put(_stock(shops, "bad", "x"), content=content, headers=headers)) == expected, body
+        assert problem(shops.own.put(stock_path(shops, "bad", "x"), content=content, headers=headers)) == expected, body
         if not isinstance(body, bytes) and "sku" not in body:
-            told = _import(shops.own, _stock(shops, "bad"), [body | {"sku": "x"}]).json()
+            told = import_lines(shops.own, stock_path(shops, "bad"), [body | {"sku": "x"}]).json()
             assert (told["rejected"], told["errors"][0]["type"]) == (1, expected[1]), body
     for sku in ("-x", ".x", "x y", "x" * 65, "牛奶", "x,y"):
-        assert problem(_put(shops, "bad", sku)) == INVALID, sku
-        assert problem(shops.own.get(_stock(shops, "bad", sku))) == (404, "not-found")
-        told = _import(shops.own, _stock(shops, "bad"), [MILK | {"sku": sku}]).json()
+        assert problem(put_entry(shops, "bad", sku)) == INVALID, sku
+        assert problem(shops.own.get(stock_path(shops, "bad", sku))) == (404, "not-found")
+        told = import_lines(shops.own, stock_path(shops, "bad"), [MILK | {"sku": sku}]).json()
         assert [(one["type"], one["where"]) for one in told["errors"]] == [("validation", "/sku")]
-    assert shops.own.get(_stock(shops, "bad")).json()["items"] == []
+    assert shops.own.get(stock_path(shops, "bad")).json()["items"] == []
     for sku in ("x" * 64, "0", "A.b_c~d:e-f"):
-        assert _put(shops, "bad", sku).status_code == 201, sku
+        assert put_entry(shops, "bad", sku).status_code == 201, sku
 
 
 def test_conditions__may_be_left_out_of_a_count_and_hold_where_they_are_there(shops: Shops) -> None:
     shops.put("tags")
-    path = _stock(shops, "tags", "x")
+    path = stock_path(shops, "tags", "x")
 
     def put(**headers: str) -> httpx.Response:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -184,37 +135,39 @@ def test_conditions__may_be_left_out_of_a_count_and_hold_where_they_are_there(sh
 
 def test_count__of_less_than_orders_hold_waits_for_those_orders(shops: Shops, service: Serving) -> None:
     shops.put("held")
-    _put(shops, "held", "x", counted=5)
-    assert _hold(service.place, "shelf:held", "x", 3)
-    read = shops.own.get(_stock(shops, "held", "x"))
+    put_entry(shops, "held", "x", counted=5)
+    assert hold(service.place, "shelf:held", "x", 3)
+    read = shops.own.get(stock_path(shops, "held", "x"))
     assert (read.json()["held"], read.json()["units"], read.headers["etag"]) == (3, 2, '"2"')
-    refused = _put(shops, "held", "x", counted=2)
+    refused = put_entry(shops, "held", "x", counted=2)
     assert problem(refused) == CONFLICT
     assert "hold 3" in refused.json()["detail"]
     assert "answer those orders first" in refused.json()["detail"]
-    told = _import(shops.own, _stock(shops, "held"), [MILK | {"sku": "x", "counted": 2}, MILK | {"sku": "y"}]).json()
+    told = import_lines(
+        shops.own, stock_path(shops, "held"), [MILK | {"sku": "x", "counted": 2}, MILK | {"sku": "y"}]
+    ).json()
     assert [(one["line"], one["type"]) for one in told["errors"]] == [(1, "state-conflict")]
     assert (told["upserted"], told["rejected"]) == (1, 1)
-    assert problem(shops.own.delete(_stock(shops, "held", "x"), headers={"If-Match": "*"})) == CONFLICT
-    assert _put(shops, "held", "x", counted=3).json()["units"] == 0
-    assert _put(shops, "held", "x", counted=None).json()["held"] == 3
-    assert _hold(service.place, "shelf:held", "x", -3)
-    assert _put(shops, "held", "x", counted=0).status_code == 200
-    assert shops.own.delete(_stock(shops, "held", "x"), headers={"If-Match": "*"}).status_code == 204
+    assert problem(shops.own.delete(stock_path(shops, "held", "x"), headers={"If-Match": "*"})) == CONFLICT
+    assert put_entry(shops, "held", "x", counted=3).json()["units"] == 0
+    assert put_entry(shops, "held", "x", counted=None).json()["held"] == 3
+    assert hold(service.place, "shelf:held", "x", -3)
+    assert put_entry(shops, "held", "x", counted=0).status_code == 200
+    assert shops.own.delete(stock_path(shops, "held", "x"), headers={"If-Match": "*"}).status_code == 204
 
 
 def test_currency__is_one_at_a_point(shops: Shops) -> None:
     shops.put("money")
-    assert _put(shops, "money", "x").status_code == 201
-    assert _put(shops, "money", "x", currency="EUR").status_code == 200  # it is all that there is
-    refused = _put(shops, "money", "y", currency="CNY")
+    assert put_entry(shops, "money", "x").status_code == 201
+    assert put_entry(shops, "money", "x", currency="EUR").status_code == 200  # it is all that there is
+    refused = put_entry(shops, "money", "y", currency="CNY")
     assert (problem(refused), "EUR" in refused.json()["detail"]) == (CONFLICT, True)
     lines = [MILK | {"sku": sku, "currency": currency} for sku, currency in (("y", "EUR"), ("x", "CNY"), ("z", "USD"))]
-    told = _import(shops.own, _stock(shops, "money"), lines).json()
+    told = import_lines(shops.own, stock_path(shops, "money"), lines).json()
     assert [(one["line"], one["type"]) for one in told["errors"]] == [(2, "state-conflict"), (3, "state-conflict")]
     for sku in ("x", "y"):
-        shops.own.delete(_stock(shops, "money", sku), headers={"If-Match": "*"}).raise_for_status()
-    assert _put(shops, "money", "z", currency="USD").status_code == 201
+        shops.own.delete(stock_path(shops, "money", sku), headers={"If-Match": "*"}).raise_for_status()
+    assert put_entry(shops, "money", "z", currency="USD").status_code == 201
 
 
 def test_list__gives_pages_by_sku_to_the_merchant_and_whether_there_is_any_to_everyone(
@@ -232,10 +185,10 @@ def test_list__gives_pages_by_sku_to_the_merchant_and_whether_there_is_any_to_ev
         "h": {"counted": None, "good_for_s": 1},
     }
     for sku, changes in entries.items():
-        assert _put(shops, "list", sku, **changes).status_code == 201
-    assert _hold(service.place, "shelf:list", "g", 2)
+        assert put_entry(shops, "list", sku, **changes).status_code == 201
+    assert hold(service.place, "shelf:list", "g", 2)
     time.sleep(1.1)  # until two of the counts are too old
-    path = _stock(shops, "list")
+    path = stock_path(shops, "list")
     expected = {"a": True, "b": False, "c": True, "d": False, "e": True, "f": False, "g": False, "h": False}
     for client in (shops.own, shops.app):
         found: list[dict[str, Any]] = []
@@ -260,40 +213,42 @@ def test_list__gives_pages_by_sku_to_the_merchant_and_whether_there_is_any_to_ev
 def test_stock__is_told_where_the_point_is(shops: Shops) -> None:
     for visibility, status in (("public", 200), ("unlisted", 200), ("internal", 404)):
         shops.put(visibility, point(visibility=visibility))
-        _put(shops, visibility, "x")
-        for path in (_stock(shops, visibility), _stock(shops, visibility, "x")):
+        put_entry(shops, visibility, "x")
+        for path in (stock_path(shops, visibility), stock_path(shops, visibility, "x")):
             assert shops.app.get(path).status_code == status
             assert shops.own.get(path).status_code == 200
             assert problem(shops.other.get(path)) == (404, "not-found")
-    for path in (_stock(shops, "nowhere"), _stock(shops, "nowhere", "x"), _stock(shops, "public", "y")):
+    for path in (stock_path(shops, "nowhere"), stock_path(shops, "nowhere", "x"), stock_path(shops, "public", "y")):
         for client in (shops.app, shops.own, shops.admin, shops.other):
             assert problem(client.get(path)) == (404, "not-found")
-    assert problem(_put(shops, "nowhere", "x")) == (404, "not-found")
+    assert problem(put_entry(shops, "nowhere", "x")) == (404, "not-found")
     for client in (shops.own, shops.other, shops.admin):
-        assert problem(_import(client, _stock(shops, "nowhere"), [])) == (404, "not-found")
+        assert problem(import_lines(client, stock_path(shops, "nowhere"), [])) == (404, "not-found")
 
 
 def test_stock__goes_with_its_point_and_does_not_come_back_with_it(shops: Shops, service: Serving) -> None:
     shops.put("gone")
-    _put(shops, "gone", "x")
-    _put(shops, "gone", "y")
+    put_entry(shops, "gone", "x")
+    put_entry(shops, "gone", "y")
     assert shops.own.delete("/v1/points/shelf:gone", headers={"If-Match": "*"}).status_code == 204
-    assert problem(shops.own.get(_stock(shops, "gone"))) == (404, "not-found")
-    assert problem(_put(shops, "gone", "x")) == (404, "not-found")
+    assert problem(shops.own.get(stock_path(shops, "gone"))) == (404, "not-found")
+    assert problem(put_entry(shops, "gone", "x")) == (404, "not-found")
     rows = ask(service.place, "SELECT is_deleted, revision FROM stock WHERE point_id = 'shelf:gone'")
     assert [(bool(row[0]), row[1]) for row in rows] == [(True, 3), (True, 3)]
     assert shops.put("gone").status_code == 201
-    assert shops.own.get(_stock(shops, "gone")).json()["items"] == []
-    assert _put(shops, "gone", "x").json()["revision"] == 4
+    assert shops.own.get(stock_path(shops, "gone")).json()["items"] == []
+    assert put_entry(shops, "gone", "x").json()["revision"] == 4
 
 
 def test_changes__are_numbered_told_and_in_the_trail(shops: Shops, service: Serving) -> None:
     shops.put("trail")
     before = shops.get("trail").headers["etag"]
-    _put(shops, "trail", "x")
-    _put(shops, "trail", "x", counted=1)
-    done = _import(shops.own, _stock(shops, "trail"), [MILK | {"sku": f"s{number}"} for number in range(1_200)])
-    shops.own.delete(_stock(shops, "trail", "x"), headers={"If-Match": "*"})
+    put_entry(shops, "trail", "x")
+    put_entry(shops, "trail", "x", counted=1)
+    done = import_lines(
+        shops.own, stock_path(shops, "trail"), [MILK | {"sku": f"s{number}"} for number in range(1_200)]
+    )
+    shops.own.delete(stock_path(shops, "trail", "x"), headers={"If-Match": "*"})
     told = ask(
         service.place,
         "SELECT kind, revision FROM changes WHERE subject = 'shelf:trail' AND kind = 'stock' ORDER BY tx, id",
@@ -309,65 +264,10 @@ def test_changes__are_numbered_told_and_in_the_trail(shops: Shops, service: Serv
     assert batches[-1] == {"point_id": "shelf:trail", "lines": "1-500", "upserted": 500}
 
 
-def test_import__stores_good_lines_tells_bad_ones_and_takes_the_last_of_an_sku(shops: Shops) -> None:
-    shops.put("bulk")
-    path = _stock(shops, "bulk")
-    lines: list[Any] = [MILK | {"sku": f"s{number:04}", "counted": number} for number in range(1_300)]
-    bad = {
-        3: (b"{", "invalid-json", ""),
-        4: (b"", "validation", ""),
-        7: (MILK, "validation", "/sku"),
-        9: (MILK | {"sku": "x", "price_minor": 0.5}, "validation", "/price_minor"),
-        600: (MILK | {"sku": "x", "currency": "EUR"}, "state-conflict", ""),
-        1_299: (b"[]", "validation", ""),
-    }
-    for number, (line, _, _) in bad.items():
-        lines[number - 1] = line
-    lines += [MILK | {"sku": "s0000", "counted": 77}]
-    done = _import(shops.own, path, lines, "bulk-1")
-    told = done.json()
-    assert (told["state"], told["lines"], told["upserted"], told["unchanged"], told["rejected"]) == (
-        "done", 1_301, 1_295, 0, 6,
-    )  # fmt: skip
-    assert [(one["line"], one["type"], one["where"]) for one in told["errors"]] == [
-        (number, slug, where) for number, (_, slug, where) in sorted(bad.items())
-    ]
-    assert shops.own.get(f"{path}/s0000").json()["counted"] == 77
-    _put(shops, "bulk", "s0000", counted=5)
-    assert _import(shops.own, path, lines, "bulk-1").json() == told  # done once
-    assert shops.own.get(f"{path}/s0000").json()["counted"] == 5
-    reused = (422, "idempotency-key-reused")
-    assert problem(_import(shops.own, path, [MILK | {"sku": "s"}, *lines[1:]], "bulk-1")) == reused
-    shops.put("bulk-2")
-    assert _import(shops.own, _stock(shops, "bulk-2"), lines[:2], "bulk-1").json()["upserted"] == 2
-    listed = shops.own.get(f"/v1/imports/{told['import_id']}/errors").json()["items"]
-    assert listed == told["errors"]
-
-
-def test_skus__of_a_point_are_ten_thousand_at_most(shops: Shops) -> None:
-    shops.put("many")
-    path = _stock(shops, "many")
-    told = _import(shops.own, path, [MILK | {"sku": f"s{number}"} for number in range(10_002)]).json()
-    assert (told["upserted"], [one["line"] for one in told["errors"]]) == (10_000, [10_001, 10_002])
-    assert told["errors"][0]["type"] == "state-conflict"
-    refused = _put(shops, "many", "more")
-    assert (problem(refused), "10000 SKUs" in refused.json()["detail"]) == (CONFLICT, True)
-    assert _put(shops, "many", "s7").status_code == 200
-    shops.own.delete(f"{path}/s7", headers={"If-Match": "*"}).raise_for_status()
-    assert _put(shops, "many", "more").status_code == 201
-
-
-def test_import__of_more_lines_than_are_taken_is_refused(shops: Shops) -> None:
-    shops.put("long")
-    line = json.dumps(MILK | {"sku": "x"}).encode()
-    answer = _import(shops.own, _stock(shops, "long"), [line] * 100_001)
-    assert problem(answer) == (413, "batch-too-large")
-
-
 def _race(shops: Shops, service: Serving, local: str) -> set[tuple[int, str]]:
     """Let eight recount what orders take and give back meanwhile; return what the counts were answered."""
     shops.put(local)
-    _put(shops, local, "x", counted=8)
+    put_entry(shops, local, "x", counted=8)
     point_id = f"{shops.merchant_id}:{local}"
     held = [0] * 8
 
@@ -376,15 +276,15 @@ def _race(shops: Shops, service: Serving, local: str) -> set[tuple[int, str]]:
         with service.client(shops.own_key) as client:
             for turn in range(6):
                 counted = (2, 8, 5)[(number + turn) % 3]
-                answer = client.put(_stock(shops, local, "x"), json=MILK | {"counted": counted})
+                answer = client.put(stock_path(shops, local, "x"), json=MILK | {"counted": counted})
                 told.add((200, "") if answer.status_code == 200 else problem(answer))
                 units = 2 if held[number] == 0 else -held[number]
-                if _hold(service.place, point_id, "x", units):
+                if hold(service.place, point_id, "x", units):
                     held[number] += units
         return told
 
     told = set().union(*together(8, run))
-    entry = shops.own.get(_stock(shops, local, "x")).json()
+    entry = shops.own.get(stock_path(shops, local, "x")).json()
     assert entry["held"] == sum(held)
     assert entry["counted"] is None or entry["counted"] >= entry["held"]
     return told
