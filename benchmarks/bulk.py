@@ -27,6 +27,7 @@ from geo import area_to_geojson
 from service.audit.store import COMMAND
 from service.clock import SystemClock
 from service.deadlines import Deadline
+from service.imports.points import PointImport
 from service.imports.streaming import import_stream
 from service.keys.store import create_key
 from service.merchants.store import create_merchant
@@ -138,8 +139,8 @@ def store_pace(lines: list[bytes], folder: Path) -> float:
                 yield body[start : start + _BLOCK]
 
         def run() -> None:
-            deadline = Deadline.after(3600)
-            asyncio.run(import_stream(services, blocks(), MERCHANT, "imp", actor=COMMAND, deadline=deadline))
+            deadline, kind = Deadline.after(3600), PointImport(MERCHANT, services.norms)
+            asyncio.run(import_stream(services, blocks(), kind, "imp", actor=COMMAND, deadline=deadline))
 
         return _pace(len(lines), run)
 

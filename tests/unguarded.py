@@ -35,7 +35,7 @@ def _take_out_lock() -> None:
 
     asked = WriteConnection.rows
     WriteConnection.lock = lock  # type: ignore[method-assign]
-    WriteConnection.rows = rows  # type: ignore[method-assign]
+    WriteConnection.rows = rows  # type: ignore[assignment,method-assign]
 
 
 def _take_out_owner() -> None:

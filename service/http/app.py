@@ -22,6 +22,7 @@ from service.orders import counter_routes as counter
 from service.orders import routes as orders
 from service.points import change_routes
 from service.points import routes as points
+from service.stock import routes as stock
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -74,6 +75,7 @@ def _routers() -> list[APIRouter]:
         merchants.router,
         points.router,
         change_routes.router,
+        stock.router,
         imports.router,
         orders.router,
         acts.router,

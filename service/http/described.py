@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from service.http.access import Allowed
-from service.http.intake import OPEN, STREAMED
+from service.http.intake import OPEN, is_streamed
 from service.http.problems import MEDIA_TYPE, PROBLEMS
 from service.http.routing import add_problem
 from service.keys.formats import SCOPES
@@ -22,7 +22,7 @@ _OF_KEYS = (
     "unauthenticated", "unsupported-encoding", "rate-limited", "overloaded", "draining", "deadline-exceeded",
     "storage-unavailable",
 )  # fmt: skip
-_READ_NO_WHOLE_BODY = frozenset({STREAMED, "/v1/match"})  # a body of the latter is never read
+_READ_NO_BODY = "/v1/match"
 _PRINTABLE = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 _ETAG = {"type": "string", "examples": ['"3"']}
 _CONDITION = "The ETag that was read; it is refused where it has changed since."
@@ -41,7 +41,7 @@ def add_gate(operation: dict[str, Any], route: APIRoute) -> None:
     """Tell the problems that the gate, or the strictness of every route, may answer with."""
     scopes = scopes_of(route)
     slugs = ["validation"]
-    if route.path not in _READ_NO_WHOLE_BODY:
+    if not (is_streamed(route.path) or route.path == _READ_NO_BODY):
         slugs.append("payload-too-large")
     if route.path not in OPEN:
         slugs += _OF_KEYS
@@ -60,9 +60,10 @@ def add_headers(operation: dict[str, Any], method: str) -> None:
     told = operation["responses"]
     if _may(told, "idempotency-key-missing"):
         _add_header(operation, "Idempotency-Key", _KEY, _PRINTABLE, required=True)
-    if _may(told, "precondition-required"):
+    if _may(told, "precondition-failed"):
         makes = method == "PUT"
-        _add_header(operation, "If-Match", _CONDITION, _ETAG, required=not makes)
+        is_required = _may(told, "precondition-required") and not makes
+        _add_header(operation, "If-Match", _CONDITION, _ETAG, required=is_required)
         if makes:
             only_new = {"type": "string", "enum": ["*"]}
             _add_header(operation, "If-None-Match", "Only where nothing is there yet.", only_new, required=False)

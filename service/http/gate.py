@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from service.deadlines import Deadline
 from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
-from service.http.intake import OPEN, PROBES, STREAMED, limited_body, network_of, read_head
+from service.http.intake import OPEN, PROBES, is_streamed, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem
 from service.http.shares import LATER, KeyShares, Lasting
 from service.http.whole_answers import send_whole
@@ -69,7 +69,7 @@ class Gate:
         self._ids = _request_ids()
         limits = services.settings.limits
         # What may last for minutes has limits of its own: it must not use up those of all other requests.
-        self._lasting = {_EVENTS: Lasting(limits.streams), STREAMED: Lasting(_UPLOADS)}
+        self._events, self._uploads = Lasting(limits.streams), Lasting(_UPLOADS)
         self._shares = KeyShares(max(1, limits.inflight // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class Gate:
         headers = [(b"x-request-id", request_id.encode())]
         answer = _Answer(send, headers, closes=services.is_draining)
         raw = self._raw.get((scope["method"], path))
-        lasting = self._lasting.get(path)
+        lasting = self._lasting(path)
         if lasting is None:
             services.n_inflight += 1
         else:
@@ -124,14 +124,14 @@ class Gate:
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]
-        deadline = Deadline.after(limits.bulk_deadline_s if path == STREAMED else limits.deadline_s)
+        deadline = Deadline.after(limits.bulk_deadline_s if is_streamed(path) else limits.deadline_s)
         if path in OPEN or path.startswith(_OPEN_FOLDER):
             if path not in PROBES:
                 await self._count_stranger(scope, headers)
             return self._noted(scope, RequestContext(request_id, None, deadline))
         if services.is_stopping:
             raise ProblemError("draining", "this server is about to stop; another will answer", headers=LATER)
-        lasting = self._lasting.get(path)
+        lasting = self._lasting(path)
         if services.n_inflight > limits.inflight or (lasting is not None and lasting.n > lasting.limit):
             raise ProblemError("overloaded", "too many requests at once; try again", headers=LATER)
         authorization, is_encoded = read_head(scope["headers"])
@@ -148,6 +148,11 @@ class Gate:
         if methods is not None and (scope["method"], path) not in self._raw:
             raise ProblemError("method-not-allowed", f"this place knows {methods}", headers={"Allow": methods})
         return self._noted(scope, RequestContext(request_id, caller, deadline))
+
+    def _lasting(self, path: str) -> Lasting | None:
+        if path == _EVENTS:
+            return self._events
+        return self._uploads if is_streamed(path) else None
 
     @staticmethod
     def _noted(scope: Scope, context: RequestContext) -> RequestContext:
@@ -175,7 +180,7 @@ class Gate:
             await self._app(scope, limited, answer)
             return
         with contextlib.ExitStack() as stack:
-            if context.caller is not None and scope["path"] != STREAMED:
+            if context.caller is not None and not is_streamed(scope["path"]):
                 stack.enter_context(self._shares.place_of(context.caller.key_id))
             async with asyncio.timeout(context.deadline.left_s() + _GRACE_S):
                 await self._app(scope, limited, answer)

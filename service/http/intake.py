@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Any
 
 from service.http.problems import ProblemError
@@ -10,7 +11,7 @@ from service.http.problems import ProblemError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-__all__ = ["OPEN", "PROBES", "STREAMED", "limited_body", "network_of", "read_head"]
+__all__ = ["OPEN", "PROBES", "is_streamed", "limited_body", "network_of", "read_head"]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines beside this one ask, and must never be refused."""
@@ -18,14 +19,18 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN = PROBES | {"/openapi.json", "/docs"}
 """What asks for no key."""
 
-STREAMED = "/v1/points:import"
-"""The one route whose body has no limit: it is never held as a whole."""
-
+_STREAMED_END = ":import"
+_STREAMED = re.compile("/v1/points(?:/[^/]+/stock)?:import")
 _MAX_BODY = 256 * 1024
 _MAX_ARROW = 8 * 1024 * 1024
 _ARROW = b"application/vnd.apache.arrow.stream"
 _BATCH = "/v1/match:batch"
 _PLAIN = frozenset({b"", b"identity"})
+
+
+def is_streamed(path: str) -> bool:
+    """Tell whether a path, or the template of a route, is that of a body without limit: it is never held as a whole."""
+    return path.endswith(_STREAMED_END) and _STREAMED.fullmatch(path) is not None
 
 
 def read_head(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bool]:
@@ -53,7 +58,7 @@ def network_of(host: str) -> str:
 
 def limited_body(scope: Scope, receive: Receive) -> Receive:
     """Return what receives no more of a body than its route takes."""
-    if scope["path"] == STREAMED:
+    if is_streamed(scope["path"]):
         return receive
     n_bytes, kind = 0, b""
     for name, value in scope["headers"]:

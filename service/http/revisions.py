@@ -9,7 +9,7 @@ from service.http.problems import ProblemError
 if TYPE_CHECKING:
     from fastapi import Request
 
-__all__ = ["check_match", "check_no_match", "etag", "is_creation"]
+__all__ = ["check_if_given", "check_match", "check_no_match", "etag", "is_creation"]
 
 
 def etag(*revisions: int) -> str:
@@ -37,6 +37,15 @@ def check_match(request: Request, tag: str) -> None:
     if wanted != "*" and tag not in [one.strip() for one in wanted.split(",")]:
         text = f"it is at {tag} now, your If-Match says {wanted:.60}: read it again"
         raise ProblemError("precondition-failed", text, headers={"ETag": tag})
+
+
+def check_if_given(request: Request, tag: str | None) -> None:
+    """Let a write of what is there, or is not (None), pass if it has no condition, or one that holds; 412 otherwise."""
+    check_no_match(request, tag)
+    if "if-match" in request.headers:
+        if tag is None:
+            raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")
+        check_match(request, tag)
 
 
 def check_no_match(request: Request, tag: str | None) -> None:

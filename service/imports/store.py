@@ -3,44 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
 from service.audit.store import record
 from service.http.problems import ProblemError
-from service.imports.rules import without_repeats
-from service.points.store import has_merchant, merchant_lock, write_points
+from service.points.store import merchant_lock
 from service.store.tables import import_errors, imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.audit.store import Actor
+    from service.imports.kinds import ImportKind, Prepared
     from service.imports.lines import Batch
-    from service.imports.rules import Prepared
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["add_batch", "end_import", "find_import", "import_id_of", "list_errors", "start_import"]
 
 
-def import_id_of(merchant_id: str, key: str) -> str:
-    """Return the id of the import that a merchant names by a key."""
-    digest = hashlib.sha256(f"{merchant_id}\n{key}".encode()).hexdigest()
+def import_id_of(subject: str, key: str) -> str:
+    """Return the id of the import that a key names: of a merchant's points, or of what is at one point."""
+    digest = hashlib.sha256(f"{subject}\n{key}".encode()).hexdigest()
     return f"imp_{digest[:24]}"
 
 
-def start_import(connection: WriteConnection, merchant_id: str, import_id: str) -> AnyRow | None:
-    """Return an import, new or as far as it has come; None where there is no such merchant."""
-    merchant_lock(connection, merchant_id)
-    if not has_merchant(connection, merchant_id):
+def start_import(connection: WriteConnection, kind: ImportKind[Any], import_id: str) -> AnyRow | None:
+    """Return an import, new or as far as it has come; None where that is not there which it is about."""
+    merchant_lock(connection, kind.merchant_id)
+    if not kind.has_subject(connection):
         return None
     found = find_import(connection, import_id)
     if found is not None:
         return found
     values = {
         "import_id": import_id,
-        "merchant_id": merchant_id,
+        "merchant_id": kind.merchant_id,
         "state": "running",
         "lines_done": 0,
         "bytes_done": 0,
@@ -60,7 +59,12 @@ def find_import(connection: ReadConnection, import_id: str) -> AnyRow | None:
 
 
 def add_batch(
-    connection: WriteConnection, actor: Actor, merchant_id: str, import_id: str, batch: Batch, prepared: Prepared
+    connection: WriteConnection,
+    actor: Actor,
+    kind: ImportKind[Any],
+    import_id: str,
+    batch: Batch,
+    prepared: Prepared[Any],
 ) -> None:
     """
     Store a batch, and how far the import has come with it.
@@ -70,27 +74,26 @@ def add_batch(
     ProblemError
         If another request goes on with the same import.
     """
-    merchant_lock(connection, merchant_id)
+    merchant_lock(connection, kind.merchant_id)
     found = find_import(connection, import_id)
     if found is None or found.lines_done != batch.first - 1:
         text = "another request with the same Idempotency-Key goes on with this import"
         raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
-    n_upserted = 0
-    for piece in without_repeats(prepared.facts):
-        n_upserted += write_points(connection, merchant_id, piece, skips_same=True)
-    if prepared.bad:
-        connection.run(insert(import_errors), [{"import_id": import_id, **bad._asdict()} for bad in prepared.bad])
+    stored = kind.store(connection, prepared.facts)
+    bad = [{"import_id": import_id, **one._asdict()} for one in (*prepared.bad, *stored.bad)]
+    if bad:
+        connection.run(insert(import_errors), bad)
     progress = {
         "lines_done": batch.last,
         "bytes_done": batch.n_bytes,
         "digest": batch.digest,
-        "upserted": found.upserted + n_upserted,
-        "rejected": found.rejected + len(prepared.bad),
+        "upserted": found.upserted + stored.n_upserted,
+        "rejected": found.rejected + len(bad),
         "updated_at": connection.now_us,
     }
     connection.run(update(imports).where(imports.c.import_id == import_id).values(progress))
-    lines = f"{batch.first}-{batch.last}"
-    record(connection, actor, "point.import", import_id, merchant_id, lines=lines, upserted=n_upserted)
+    told = {**kind.detail, "lines": f"{batch.first}-{batch.last}", "upserted": stored.n_upserted}
+    record(connection, actor, kind.action, import_id, kind.merchant_id, **told)
 
 
 def end_import(connection: WriteConnection, merchant_id: str, import_id: str) -> AnyRow | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
 from service.http.access import not_found
 from service.http.problems import ProblemError
 from service.imports.lines import LineCutter
-from service.imports.rules import prepare
 from service.imports.store import add_batch, end_import, start_import
 
 if TYPE_CHECKING:
@@ -20,20 +19,20 @@ if TYPE_CHECKING:
 
     from service.audit.store import Actor
     from service.deadlines import Deadline
+    from service.imports.kinds import ImportKind
     from service.imports.lines import Batch
     from service.services import Services
     from service.store.connections import AnyRow
 
-__all__ = ["MAX_LINES", "import_stream"]
+__all__ = ["import_stream"]
 
-MAX_LINES = 1_000_000
 _running: set[str] = set()
 
 
 async def import_stream(
     services: Services,
     stream: AsyncIterator[bytes],
-    merchant_id: str,
+    kind: ImportKind[Any],
     import_id: str,
     *,
     actor: Actor,
@@ -50,7 +49,7 @@ async def import_stream(
     Raises
     ------
     ProblemError
-        If there is no such merchant, the same import runs already, what was done of it begins otherwise, or it is
+        If that is not there which it is about, the same import runs already, what was done of it begins otherwise, or it is
         too long.
     """
     if import_id in _running:
@@ -58,7 +57,7 @@ async def import_stream(
         raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
     _running.add(import_id)
     try:
-        return await _Import(services, merchant_id, import_id, actor, deadline).run(stream)
+        return await _Import(services, kind, import_id, actor, deadline).run(stream)
     except ClientDisconnect as error:
         raise ProblemError("bad-request", "the stream broke off; send it again with the same key") from error
     finally:
@@ -68,9 +67,11 @@ async def import_stream(
 class _Import:
     """One import of one request."""
 
-    def __init__(self, services: Services, merchant_id: str, import_id: str, actor: Actor, deadline: Deadline) -> None:
+    def __init__(
+        self, services: Services, kind: ImportKind[Any], import_id: str, actor: Actor, deadline: Deadline
+    ) -> None:
         self._services = services
-        self._merchant_id = merchant_id
+        self._kind = kind
         self._import_id = import_id
         self._actor = actor
         self._deadline = deadline
@@ -79,8 +80,8 @@ class _Import:
 
     async def run(self, stream: AsyncIterator[bytes]) -> dict[str, int]:
         """Take the whole stream."""
-        merchant_id, import_id, write = self._merchant_id, self._import_id, self._services.store.write
-        row = await write(lambda connection: start_import(connection, merchant_id, import_id), self._deadline)
+        kind, import_id, write = self._kind, self._import_id, self._services.store.write
+        row = await write(lambda connection: start_import(connection, kind, import_id), self._deadline)
         if row is None:
             raise not_found()
         try:
@@ -90,21 +91,21 @@ class _Import:
         finally:
             await self._let_end()
         if row.state != "done":
-            await write(lambda connection: end_import(connection, merchant_id, import_id), self._deadline)
+            await write(lambda connection: end_import(connection, kind.merchant_id, import_id), self._deadline)
         return dict(self._filled)
 
     async def _take(self, batch: Batch) -> None:
-        if batch.last > MAX_LINES:
-            text = f"at most {MAX_LINES} lines are taken in one import; the lines before {batch.first} are stored"
+        kind, import_id, actor = self._kind, self._import_id, self._actor
+        if batch.last > kind.most_lines:
+            text = f"at most {kind.most_lines} lines are taken in one import; the lines before {batch.first} are stored"
             raise ProblemError("batch-too-large", text)
         # While a thread reads this batch, the one before it is stored.
-        prepared = await asyncio.to_thread(prepare, batch, self._merchant_id, self._services.norms)
+        prepared = await asyncio.to_thread(kind.prepare, batch)
         self._filled += prepared.filled
         await self._stored()
-        merchant_id, import_id, actor = self._merchant_id, self._import_id, self._actor
         self._storing = asyncio.create_task(
             self._services.store.write(
-                lambda connection: add_batch(connection, actor, merchant_id, import_id, batch, prepared),
+                lambda connection: add_batch(connection, actor, kind, import_id, batch, prepared),
                 self._deadline,
             )
         )

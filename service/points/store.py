@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 
 from service.points.rules import OfferFacts, PointFacts
+from service.stock.store import delete_stock
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
@@ -248,8 +249,10 @@ def change_point(connection: WriteConnection, record: PointRecord, values: Mappi
 
 
 def delete_point(connection: WriteConnection, record: PointRecord) -> int:
-    """Delete a point; its row stays, so that its revisions go on."""
-    return _touched(connection, record.row, {"is_deleted": True})
+    """Delete a point with all that it has; its row stays, so that its revisions go on."""
+    revision = _touched(connection, record.row, {"is_deleted": True})
+    delete_stock(connection, record.row.merchant_id, record.row.point_id)
+    return revision
 
 
 def set_offer_paused(connection: WriteConnection, record: PointRecord, offer: str, *, is_paused: bool) -> int:

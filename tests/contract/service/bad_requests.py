@@ -56,7 +56,7 @@ def takes_json(operation: Operation) -> bool:
 
 
 def is_held(operation: Operation) -> bool:
-    return operation.path not in {"/v1/points:import", "/v1/match"}
+    return not operation.path.endswith(":import") and operation.path != "/v1/match"
 
 
 def is_strict(operation: Operation) -> bool:
@@ -65,6 +65,10 @@ def is_strict(operation: Operation) -> bool:
 
 def changes(operation: Operation) -> bool:
     return _has(operation, "If-Match")
+
+
+def demands(operation: Operation) -> bool:
+    return "428" in operation.described["responses"]
 
 
 def creates(operation: Operation) -> bool:
@@ -154,7 +158,7 @@ RULES = (
     Rule("unknown-parameter", UNPROCESSABLE, lambda o, t: {"url": _url(o, t, "Offer=x")}, is_strict),
     Rule("repeated-parameter", UNPROCESSABLE, _repeated, is_strict),
     # Conditions and Idempotency-Keys: rows 45, 48 and 51.
-    Rule("no-condition", (428, "precondition-required"), lambda _o, _t: {"without": "if-match"}, changes),
+    Rule("no-condition", (428, "precondition-required"), lambda _o, _t: {"without": "if-match"}, demands),
     Rule("stale-condition", (412, "precondition-failed"), _header("If-Match", '"987654321"'), changes),
     Rule("weak-condition", (412, "precondition-failed"), _header("If-Match", 'W/"1"'), changes),
     Rule(

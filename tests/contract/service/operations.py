@@ -10,7 +10,7 @@ from typing import Any
 from service.http.app import describe_api
 from service.keys.formats import SCOPES
 
-__all__ = ["DESCRIBED", "LAT", "LNG", "POINT", "TABLE", "Operation", "Row", "operations"]
+__all__ = ["DESCRIBED", "LAT", "LNG", "POINT", "STOCK", "TABLE", "Operation", "Row", "operations"]
 
 DESCRIBED = describe_api()
 LAT, LNG = 31.2304817, 121.4737265
@@ -21,6 +21,7 @@ POINT: dict[str, Any] = {
     "lng": LNG,
     "offers": [{"offer": "retail/pickup", "hours": "Mo-Su 00:00-24:00", "capacity": 9}],
 }
+STOCK = {"name": "Milk", "price_minor": 690, "currency": "CNY", "counted": 9}
 _ASK = {"lat": LAT, "lng": LNG, "offer": "retail/pickup"}
 _QUERY = f"lat={LAT}&lng={LNG}&offer=retail/pickup"
 ALL, OWNERS, ADMIN = frozenset(SCOPES), frozenset({"admin", "merchant"}), frozenset({"admin"})
@@ -79,6 +80,11 @@ TABLE = {
     "PUT /v1/points/{point_id}/offers/{sector}/{mode}/capacity": Row(OWNERS, body={"units": 7}),
     "GET /v1/points/{point_id}/hours": Row(ALL, query="offer=retail/pickup"),
     "POST /v1/points:import": Row(OWNERS, query="merchant_id={merchant_id}", body=b"", takes="application/x-ndjson"),
+    "PUT /v1/points/{point_id}/stock/{sku}": Row(OWNERS, body=STOCK),
+    "GET /v1/points/{point_id}/stock/{sku}": Row(ALL),
+    "DELETE /v1/points/{point_id}/stock/{sku}": Row(OWNERS, 204, uses_up=True),
+    "GET /v1/points/{point_id}/stock": Row(ALL),
+    "POST /v1/points/{point_id}/stock:import": Row(OWNERS, body=b"", takes="application/x-ndjson"),
     "GET /v1/imports/{import_id}": Row(OWNERS),
     "GET /v1/imports/{import_id}/errors": Row(OWNERS),
     "POST /v1/keys": Row(OWNERS, 201, body={"scope": "station", "merchant_id": "{merchant_id}"}),

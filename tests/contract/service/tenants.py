@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 
 from service.keys.formats import SCOPES
-from tests.contract.service.operations import POINT, Operation
+from tests.contract.service.operations import POINT, STOCK, Operation
 from tests.contract.service.talking import make_key, make_merchant
 from tests.serving import Serving
 
 __all__ = ["Tenants", "answer_of", "tenants"]
 
 ABSENT = {"merchant_id": "absent-shop", "point_id": "absent-shop:1", "key_id": "0" * 16, "import_id": "0" * 32}
-_OFFER = {"sector": "retail", "mode": "pickup"}
+_THERE = {"sector": "retail", "mode": "pickup", "sku": "milk-1l"}
 _LINES = b'{"point_id": "no"}\n'
 
 
@@ -72,7 +72,7 @@ def tenants(service: Serving) -> Iterator[Tenants]:
             of = {"merchant_id": "own-shop"} if scope in {"merchant", "station", "crew"} else {}
             secrets[scope] = make_key(admin, scope, **of)["secret"]
         clients = {scope: stack.enter_context(service.client(secret)) for scope, secret in secrets.items()}
-        yield Tenants(clients, secrets, own, other, {**ABSENT, **_OFFER})
+        yield Tenants(clients, secrets, own, other, {**ABSENT, **_THERE})
 
 
 def answer_of(client: httpx.Client, request: dict[str, Any]) -> httpx.Response:
@@ -93,10 +93,11 @@ def _make(admin: httpx.Client, merchant_id: str, visibility: str) -> dict[str, s
     done = admin.post(f"/v1/points:import?merchant_id={merchant_id}", content=_LINES, headers=headers)
     key_id = make_key(admin, "merchant", merchant_id=merchant_id)["key_id"]
     ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id}
-    return {**ids, **_OFFER, "import_id": done.json()["import_id"]}
+    return {**ids, **_THERE, "import_id": done.json()["import_id"]}
 
 
 def _make_point(admin: httpx.Client, point_id: str, visibility: str = "public") -> str:
     answer = admin.put(f"/v1/points/{point_id}", json={**POINT, "visibility": visibility})
     assert answer.status_code == httpx.codes.CREATED, answer.text
+    admin.put(f"/v1/points/{point_id}/stock/{_THERE['sku']}", json=STOCK).raise_for_status()
     return point_id

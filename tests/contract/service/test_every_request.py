@@ -55,6 +55,9 @@ SHOWN_ELSEWHERE = {
     "POST /v1/merchants": {409},  # there is one of that name
     "POST /v1/keys": {409},  # the same request is still running
     "POST /v1/points:import": {409, 413},  # likewise; more lines than are taken
+    "PUT /v1/points/{point_id}/stock/{sku}": {201, 409},  # likewise; fewer than orders hold
+    "DELETE /v1/points/{point_id}/stock/{sku}": {409},  # orders hold some
+    "POST /v1/points/{point_id}/stock:import": {409, 413},  # as the import of points
     "POST /v1/merchants/{merchant_id}:verify": {409},  # it is verified already
     "POST /v1/merchants/{merchant_id}:suspend": {409},
     "POST /v1/merchants/{merchant_id}:reinstate": {200},  # of one that was suspended

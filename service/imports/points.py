@@ -1,0 +1,88 @@
+"""Imports of points."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from service.http.problems import ProblemError, invalid
+from service.imports.kinds import Prepared, Stored
+from service.imports.rules import bad_line, read_bodies
+from service.points.ids import why_no_point_id
+from service.points.rules import facts_of
+from service.points.schemas import BulkPointBody
+from service.points.store import has_merchant, write_points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.norms import Norms
+    from service.imports.lines import Batch
+    from service.points.rules import PointFacts
+    from service.store.connections import ReadConnection, WriteConnection
+
+__all__ = ["PointImport"]
+
+_ADAPTER = TypeAdapter(BulkPointBody)
+
+
+@dataclass(frozen=True)
+class PointImport:
+    """
+    Points, one a line.
+
+    Attributes
+    ----------
+    merchant_id
+        Whose they are.
+    norms
+        What stands in for areas that are left out.
+    """
+
+    merchant_id: str
+    norms: Norms
+    action: str = "point.import"
+    detail: dict[str, str] = field(default_factory=dict)
+    most_lines: int = 1_000_000
+
+    def has_subject(self, connection: ReadConnection) -> bool:
+        """Tell whether there is such a merchant."""
+        return has_merchant(connection, self.merchant_id)
+
+    def prepare(self, batch: Batch) -> Prepared[PointFacts]:
+        """Read the points of a batch, and look up what they left out."""
+        bodies, bad = read_bodies(batch, _ADAPTER, self._why_not)
+        facts: list[tuple[int, PointFacts]] = []
+        found = facts_of([(body.point_id, body) for _, body in bodies], self.norms)
+        for (number, _), one in zip(bodies, found, strict=True):
+            if isinstance(one, ProblemError):
+                bad.append(bad_line(number, one))
+            else:
+                facts.append((number, one))
+        filled = Counter(told.where.rpartition("/")[2] for _, fact in facts for told in fact.filled)
+        return Prepared(facts, sorted(bad), filled)
+
+    def _why_not(self, body: BulkPointBody) -> ProblemError | None:
+        reason = why_no_point_id(body.point_id, self.merchant_id)
+        return None if reason is None else invalid("/point_id", reason)
+
+    def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
+        """Store points; one that is so already keeps its revision."""
+        pieces = _without_repeats([fact for _, fact in facts])
+        return Stored(sum(write_points(connection, self.merchant_id, piece, skips_same=True) for piece in pieces))
+
+
+def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:
+    """Return facts in as many pieces as it takes for no piece to name a point twice, their order kept."""
+    pieces: list[list[PointFacts]] = [[]]
+    seen: set[str] = set()
+    for fact in facts:
+        if fact.point_id in seen:
+            pieces.append([])
+            seen.clear()
+        seen.add(fact.point_id)
+        pieces[-1].append(fact)
+    return pieces

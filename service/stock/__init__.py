@@ -1,0 +1,1 @@
+"""What a point has, by SKU."""
