@@ -93,7 +93,7 @@ class Counter:
     def stock(self, point_id: str, sku: str) -> tuple[int, int]:
         """Return what is counted and what is held of an SKU."""
         query = f"SELECT counted, held FROM stock WHERE point_id = '{point_id}' AND sku = '{sku}'"  # noqa: S608
-        return tuple(ask(self.service.place, query)[0])  # type: ignore[return-value]
+        return tuple(ask(self.service.place, query)[0])
 
     def in_work(self, point_id: str) -> int:
         """Return how many orders a point has in work."""
