@@ -65,6 +65,31 @@ class OfferNorm:
         """Seconds before the time wanted until which cancelling costs nothing."""
         return self._seconds("cancel_free")
 
+    @cached_property
+    def reserve_s(self) -> int | None:
+        """Seconds for which an order is held for one who has not placed it yet."""
+        return self._seconds("reserve")
+
+    @cached_property
+    def accept_within_s(self) -> int | None:
+        """Seconds in which a point says whether it takes an order on."""
+        return self._seconds("accept_within")
+
+    @cached_property
+    def substitute_within_s(self) -> int | None:
+        """Seconds in which a customer says whether he takes something else."""
+        return self._seconds("substitute_within")
+
+    @cached_property
+    def remind_after_s(self) -> int | None:
+        """Seconds after which one who has not come for what is ready is reminded."""
+        return self._seconds("remind_after")
+
+    def fee(self, key: str) -> float:
+        """Return a share of an order's total that is owed, by its key such as ``cancel_fee_ready``; 0 without."""
+        value = self.values.get(key)
+        return 0.0 if value is None else value.size
+
     @property
     def proof(self) -> tuple[str, ...]:
         """How fulfilment is proved."""

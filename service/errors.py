@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BadFileError",
     "DeadlineExceededError",
+    "LeaseLostError",
+    "NotFeasibleError",
     "OverloadedError",
     "ServiceError",
     "StateConflictError",
@@ -51,12 +53,34 @@ class StateConflictError(ServiceError):
     """What is there stands against what was asked for."""
 
 
+class NotFeasibleError(ServiceError):
+    """
+    A point cannot serve an order.
+
+    Attributes
+    ----------
+    reason
+        Of `engine.REASONS`.
+    sku
+        What is out of stock, where that is the reason.
+    """
+
+    def __init__(self, reason: str, sku: str | None = None) -> None:
+        self.reason = reason
+        self.sku = sku
+        super().__init__(reason if sku is None else f"{reason}: {sku}")
+
+
 class OverloadedError(ServiceError):
     """More is waiting than can be done in time."""
 
 
 class DeadlineExceededError(ServiceError):
     """What was asked for was not done in time; a write may still come to be."""
+
+
+class LeaseLostError(ServiceError):
+    """Another process does the work that this one was to do; nothing was written."""
 
 
 class StoreStateError(ServiceError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -22,12 +22,18 @@ from service.http.rates import LocalRates, Rates
 from service.http.shared_rates import SharedRates, connect
 from service.keys.ring import KeyRing
 from service.metrics import Metrics
+from service.orders.checks import Checker
+from service.orders.ordering import OrderTerms
+from service.orders.sweeping import Sweeper
+from service.payments.sandbox import SandboxProvider
+from service.payments.settling import Settler
 from service.store.opening import open_store
 from service.store.tables import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from service.payments.ports import PaymentProvider
     from service.settings import Settings
     from service.store.connections import ReadConnection
     from service.store.database import Store
@@ -63,7 +69,9 @@ class Services:
     rates: Rates
     metrics: Metrics
     secret: bytes
-    norms: Norms = field(default_factory=load_norms)
+    norms: Norms
+    orders: OrderTerms
+    payments: PaymentProvider
     n_inflight: int = 0
     is_draining: bool = False
     is_stopping: bool = False
@@ -107,13 +115,21 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         follower = _follower(settings, stack, store, index, (ring, index, hub))
         rates = _rates(settings)
         secret = store.read_now(_secret)
-        services = Services(settings, clock, store, index, ring, follower, hub, rates, Metrics(worker), secret)
+        norms = load_norms()
+        terms = OrderTerms(secret, norms, Checker(index.extra_days))
+        payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
+        services = Services(
+            settings, clock, store, index, ring, follower, hub, rates, Metrics(worker), secret, norms, terms, payments
+        )
         _watch(services)
         follower.start()
         if isinstance(clock, SystemClock):
             keeping = Housekeeping(store, clock, keep_changes_s=settings.store.keep_changes_s)
             stack.callback(keeping.close)
             keeping.start()
+            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments))
+            stack.callback(sweeper.close)
+            sweeper.start()
         if settings.store.redis is not None:
             waker = RedisWaker(settings.store.redis, store, follower.wake, store.read_now(feed_id))
             stack.callback(waker.close)

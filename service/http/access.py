@@ -11,7 +11,18 @@ from fastapi.security import HTTPBearer
 from service.http.context import RequestContext, context_of
 from service.http.problems import ProblemError
 
-__all__ = ["Admin", "AdminOrMerchant", "Allowed", "Anyone", "not_found", "owner_of"]
+__all__ = [
+    "Admin",
+    "AdminOrMerchant",
+    "Allowed",
+    "Anyone",
+    "Counter",
+    "Ordering",
+    "Parties",
+    "app_of",
+    "not_found",
+    "owner_of",
+]
 
 _SCHEME = HTTPBearer(
     scheme_name="key", auto_error=False, description="A key such as linli_app_…; `linli key create` makes one."
@@ -35,6 +46,9 @@ class Allowed:
 
 Admin = Annotated[RequestContext, Depends(Allowed(("admin",)))]
 AdminOrMerchant = Annotated[RequestContext, Depends(Allowed(("admin", "merchant")))]
+Ordering = Annotated[RequestContext, Depends(Allowed(("admin", "app")))]
+Counter = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "station")))]
+Parties = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "station")))]
 Anyone = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "planner", "station", "crew")))]
 
 
@@ -42,6 +56,12 @@ def owner_of(context: RequestContext) -> str | None:
     """Return the merchant whose things alone a caller may see, None for one who may see all."""
     caller = context.key_holder
     return None if caller.scope == "admin" else caller.merchant_id or ""
+
+
+def app_of(context: RequestContext) -> str | None:
+    """Return the app that asks, None for callers that are none: by its key's label, so that its next key sees the same."""
+    caller = context.key_holder
+    return (caller.label or caller.key_id) if caller.scope == "app" else None
 
 
 def not_found() -> ProblemError:

@@ -17,6 +17,9 @@ from service.keys import routes as keys
 from service.matching import routes as matching
 from service.matching.single_route import MATCH, match
 from service.merchants import routes as merchants
+from service.orders import act_routes as acts
+from service.orders import counter_routes as counter
+from service.orders import routes as orders
 from service.points import change_routes
 from service.points import routes as points
 from service.stock import routes as stock
@@ -74,6 +77,10 @@ def _routers() -> list[APIRouter]:
         change_routes.router,
         stock.router,
         imports.router,
+        orders.router,
+        acts.router,
+        counter.router,
+        orders.erasing,
         keys.router,
         audit.router,
         events.router,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from fastapi import Response
 from sqlalchemy import insert, select
 
-from service.http.problems import ProblemError
+from service.errors import ServiceError
+from service.http.problems import MEDIA_TYPE, ProblemError, problem_body
 from service.store.tables import idempotency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from fastapi import Request
 
@@ -26,6 +27,7 @@ __all__ = ["Created", "create_once", "idempotency_key"]
 
 _HEADER = b"idempotency-key"
 _MOST_CHARS = 255
+_SERVER_FAULT = 500
 _running: set[tuple[str, str, str]] = set()
 
 
@@ -54,11 +56,18 @@ async def create_once(
     services: Services,
     route: str,
     create: Callable[[WriteConnection], Created],
+    *,
+    refused: Callable[[Exception], Awaitable[ProblemError]] | None = None,
 ) -> Response:
     """
     Create what a request asks for, or answer as the first time.
 
     The record of it is written in the same transaction, so that both are there or neither is.
+
+    Parameters
+    ----------
+    refused
+        Makes the answer where ``create`` refuses; it is kept for a retry, too, unless it says to come again.
 
     Raises
     ------
@@ -71,14 +80,44 @@ async def create_once(
         text = "the first request with this Idempotency-Key is still running; try again"
         raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
     _running.add(place)
+    attempt = _Attempt(create)
     try:
         created, is_replay = await services.store.write(
-            lambda connection: _once(connection, place, payload_digest, create), context.deadline
+            lambda connection: _once(connection, place, payload_digest, attempt), context.deadline
+        )
+    except ServiceError as error:
+        if refused is None or error is not attempt.error:
+            raise
+        answer = _kept_refusal(await refused(error))
+        created, is_replay = await services.store.write(
+            lambda connection: _once(connection, place, payload_digest, lambda _connection: answer), context.deadline
         )
     finally:
         _running.discard(place)
-    headers = {**created.headers, "Idempotency-Replayed": "true"} if is_replay else dict(created.headers)
-    return Response(created.body, created.status, headers, "application/json")
+    headers = {"Content-Type": "application/json", **created.headers}
+    return Response(created.body, created.status, headers | ({"Idempotency-Replayed": "true"} if is_replay else {}))
+
+
+class _Attempt:
+    """Creates, and knows whether it was this that refused."""
+
+    def __init__(self, create: Callable[[WriteConnection], Created]) -> None:
+        self._create = create
+        self.error: Exception | None = None
+
+    def __call__(self, connection: WriteConnection) -> Created:
+        try:
+            return self._create(connection)
+        except ServiceError as error:
+            self.error = error
+            raise
+
+
+def _kept_refusal(problem: ProblemError) -> Created:
+    """Return a refusal as an answer that is kept; raises it where the same request may go through later."""
+    if problem.http_status >= _SERVER_FAULT or problem.slug == "rate-limited":
+        raise problem
+    return Created(problem_body(problem), problem.http_status, {**problem.headers, "Content-Type": MEDIA_TYPE})
 
 
 def _once(

@@ -56,6 +56,10 @@ _TYPES = (
     ("not-found", 404, "There is nothing here that this key may see."),
     ("method-not-allowed", 405, "This place does not know that method."),
     ("state-conflict", 409, "What is there stands against it."),
+    ("sold-out", 409, "There is not enough of it left."),
+    ("not-feasible", 409, "The point cannot serve this order."),
+    ("price-changed", 409, "It costs something else now."),
+    ("payment-declined", 409, "The payment was declined."),
     ("idempotency-in-progress", 409, "A request with the same Idempotency-Key is still running."),
     ("precondition-failed", 412, "It has changed since the ETag in If-Match."),
     ("payload-too-large", 413, "The body is larger than this route takes."),
@@ -66,6 +70,7 @@ _TYPES = (
     ("validation", 422, "A value is not one that can be taken."),
     ("coordinate-out-of-range", 422, "A latitude or longitude lies outside the earth."),
     ("text-invalid", 422, "A text holds characters that no name or note needs."),
+    ("code-wrong", 422, "No order that waits here has this code."),
     ("cursor-invalid", 422, "The cursor is not one that this list gave."),
     ("h3-invalid", 422, "It is not an H3 cell in its one form."),
     ("h3-resolution", 422, "The H3 cell has another resolution than is asked for."),
@@ -105,6 +110,8 @@ ERROR_SLUGS: Mapping[type[Exception], tuple[str, int]] = {
     engine_errors.UnknownPointError: ("not-found", 404),
     service_errors.BadFileError: ("internal", 500),
     service_errors.DeadlineExceededError: ("deadline-exceeded", 503),
+    service_errors.LeaseLostError: ("internal", 500),
+    service_errors.NotFeasibleError: ("not-feasible", 409),
     service_errors.OverloadedError: ("overloaded", 503),
     service_errors.StateConflictError: ("state-conflict", 409),
     service_errors.StorageUnavailableError: ("storage-unavailable", 503),
@@ -138,6 +145,8 @@ class ProblemError(ServiceError):
         To be sent with it, such as Retry-After.
     status
         Another status than the type's, where RELIABILITY has two for one slug.
+    more
+        What else the body tells, by name.
     """
 
     slug: str
@@ -145,6 +154,7 @@ class ProblemError(ServiceError):
     troubles: Sequence[Trouble] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__init__(self.detail)
@@ -194,6 +204,7 @@ def problem_body(problem: ProblemError) -> bytes:
         "status": problem.http_status,
         "detail": problem.detail,
     }
+    body |= problem.more
     if problem.troubles:
         body["errors"] = [{"where": trouble.where, "reason": trouble.reason} for trouble in problem.troubles]
     told = orjson.dumps(body)

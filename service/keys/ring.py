@@ -38,6 +38,8 @@ class Caller:
         Requests a second, None for the default.
     expires_us
         When it ends, None for never.
+    label
+        What it is for; an app goes by it.
     """
 
     key_id: str
@@ -45,6 +47,7 @@ class Caller:
     merchant_id: str | None
     rate: int | None
     expires_us: int | None
+    label: str = ""
 
 
 class KeyRing:
@@ -89,4 +92,4 @@ class KeyRing:
 
 
 def _caller(row: AnyRow) -> Caller:
-    return Caller(row.key_id, row.scope, row.merchant_id, row.rate, row.expires_at)
+    return Caller(row.key_id, row.scope, row.merchant_id, row.rate, row.expires_at, row.label)

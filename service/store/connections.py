@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import insert, text
@@ -84,6 +85,19 @@ class WriteConnection(ReadConnection):
     def try_lock(self, subject: str) -> bool:
         """Lock a subject as `lock` does if nobody else holds it, without waiting; tell whether it is locked."""
         return not self.is_postgres or bool(self.value(_TRY_LOCK, {"key": _key_of(subject)}))
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Let what is written within come about whole or not at all: an error takes it back, and goes on outwards."""
+        run = self._connection.exec_driver_sql
+        run("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            run("ROLLBACK TO SAVEPOINT attempt")
+            run("RELEASE SAVEPOINT attempt")
+            raise
+        run("RELEASE SAVEPOINT attempt")
 
     def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
         """Run a statement once, or for each of many; return how many rows it concerned."""

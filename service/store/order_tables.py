@@ -65,8 +65,9 @@ orders = Table(
     Column("revision", BigInteger, nullable=False),
     Column("buyer", Text),  # digests: whose orders they are can be asked, who it is cannot
     Column("device", Text),
-    Column("collector", Text),  # who else may collect it; forgotten once it ends
+    Column("collector", Text),  # the digest of who else may collect it
     Column("cell", Text),  # of the customer's place, resolution 8: no finer one is kept
+    Column("features", Text, nullable=False),  # that were asked for
     Column("order_at", Instant, nullable=False),
     Column("ready_at", Instant, nullable=False),  # the promise, then the fact
     Column("handover_at", Instant, nullable=False),

@@ -102,6 +102,7 @@ def _orders() -> None:
         sa.Column("device", sa.Text),
         sa.Column("collector", sa.Text),
         sa.Column("cell", sa.Text),
+        sa.Column("features", sa.Text, nullable=False),
         sa.Column("order_at", sa.BigInteger, nullable=False),
         sa.Column("ready_at", sa.BigInteger, nullable=False),
         sa.Column("handover_at", sa.BigInteger, nullable=False),

@@ -1,0 +1,1 @@
+"""Orders to collect in a store, from the hold to the end."""

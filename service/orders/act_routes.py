@@ -1,0 +1,205 @@
+"""Orders over HTTP, as customer and merchant go on with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+
+from service.http.access import Counter, Ordering
+from service.http.context import RequestContext, services_of
+from service.http.problems import ProblemError
+from service.http.revisions import check_match, etag
+from service.http.routing import StrictRoute, problems
+from service.orders.acting import Act, act, check_act, locked_order
+from service.orders.moving import candidates, reject
+from service.orders.rules import Event, Party
+from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
+from service.orders.seeing import check_seen, find_seen
+from service.orders.store import find_order
+from service.orders.substituting import answer_offer, check_answered, offer_line
+from service.orders.views import order_answer
+from service.payments.ports import Outcome, ProviderUnknownError
+from service.payments.settling import authorised
+from service.payments.store import begin_payment, find_payment, reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.orders.store import OrderRecord
+    from service.services import Services
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["answer_with", "router"]
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=StrictRoute)
+
+_ACTS = problems("not-found", "state-conflict", "precondition-failed")
+_BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
+_TAKES = problems("not-found", "state-conflict", "precondition-failed", *_BODY)
+
+
+@router.post(
+    "/{order_id}:place",
+    summary="Place a held order",
+    response_model=OrderAnswer,
+    responses=problems("not-found", "state-conflict", "precondition-failed", "payment-declined", *_BODY),
+)
+async def place_order(request: Request, context: Ordering, order_id: str, body: PlaceBody) -> Response:
+    """
+    Place what is held, to be paid at the counter, or with an amount set aside online.
+
+    Where the provider does not answer, the order stays held and its payment `authorising`: it is asked until it says
+    what came of it, and the order is placed then.
+    """
+    services = services_of(request)
+    if body.payment == "online":
+        return await _pay(services, request, context, order_id, body.means or "ok")
+    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, payment="counter")
+
+
+@router.post("/{order_id}:cancel", summary="Cancel an order", response_model=OrderAnswer, responses=_ACTS)
+async def cancel_order(request: Request, context: Ordering, order_id: str) -> Response:
+    """Cancel an order; `fee_minor` says what that costs by the sector's norm."""
+    return await _act(request, context, order_id, Event.CANCEL, Party.CUSTOMER)
+
+
+@router.post("/{order_id}:accept", summary="Take an order on", response_model=OrderAnswer, responses=_ACTS)
+async def accept_order(request: Request, context: Counter, order_id: str) -> Response:
+    """Say that the point prepares it."""
+    return await _act(request, context, order_id, Event.ACCEPT, Party.MERCHANT)
+
+
+@router.post("/{order_id}:ready", summary="Say that an order is ready", response_model=OrderAnswer, responses=_ACTS)
+async def ready_order(request: Request, context: Counter, order_id: str) -> Response:
+    """Say that it can be collected; it is held for as long as the sector's norm says."""
+    return await _act(request, context, order_id, Event.READY, Party.MERCHANT, check=check_answered)
+
+
+@router.post("/{order_id}:reject", summary="Reject an order", response_model=OrderAnswer, responses=_TAKES)
+async def reject_order(request: Request, context: Counter, order_id: str, body: RejectBody) -> Response:
+    """Say that the point does not take it: the merchant's next point that can takes it over, or it ends."""
+    services = services_of(request)
+    found = await services.store.read(lambda connection: find_seen(connection, context, order_id), context.deadline)
+    now_us = services.clock.now_us()
+    others = await asyncio.to_thread(candidates, services.index.view.engine, found, now_us)
+    what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
+
+    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
+        order = _own(connection, request, context, order_id)
+        after = reject(connection, services.orders, order, what, others)
+        return after, find_payment(connection, order_id)
+
+    return answer_with(*await services.store.write(write, context.deadline), Party.MERCHANT)
+
+
+@router.post(
+    "/{order_id}:offer",
+    summary="Offer something else in the place of a line",
+    response_model=OrderAnswer,
+    responses=problems("not-found", "state-conflict", "precondition-failed", "not-feasible", *_BODY),
+)
+async def offer_in_order(request: Request, context: Counter, order_id: str, body: OfferedBody) -> Response:
+    """Offer another SKU where the point has not got one; it is held until the customer answers, or his time is over."""
+    services, actor = services_of(request), context.key_holder.key_id
+
+    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
+        order = _own(connection, request, context, order_id)
+        after = offer_line(
+            connection, services.orders, order, actor, line=body.line, sku=body.sku, quantity=body.quantity
+        )
+        return after, find_payment(connection, order_id)
+
+    return answer_with(*await services.store.write(write, context.deadline), Party.MERCHANT)
+
+
+@router.post("/{order_id}:answer", summary="Answer to an offer", response_model=OrderAnswer, responses=_TAKES)
+async def answer_in_order(request: Request, context: Ordering, order_id: str, body: AnswerBody) -> Response:
+    """Take what was offered in the place of a line, or decline it: then that line is missing, and not paid."""
+    services = services_of(request)
+    event = Event.TAKE if body.takes else Event.DECLINE
+    what = Act(event, Party.CUSTOMER, context.key_holder.key_id)
+
+    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
+        order = _own(connection, request, context, order_id)
+        after = answer_offer(connection, services.orders, order, what, line=body.line)
+        return after, find_payment(connection, order_id)
+
+    return answer_with(*await services.store.write(write, context.deadline), Party.CUSTOMER)
+
+
+def answer_with(order: OrderRecord, payment: AnyRow | None, party: Party) -> Response:
+    """Return an order as the answer to what was done to it."""
+    answer = order_answer(order, payment, party=party)
+    return Response(answer.model_dump_json(), 200, {"ETag": etag(order.row.revision)}, "application/json")
+
+
+async def _act(
+    request: Request,
+    context: RequestContext,
+    order_id: str,
+    event: Event,
+    party: Party,
+    *,
+    check: Callable[[OrderRecord], None] | None = None,
+    **values: Any,
+) -> Response:
+    services = services_of(request)
+    what = Act(event, party, context.key_holder.key_id)
+
+    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
+        order = _own(connection, request, context, order_id)
+        check_act(order, what)
+        if check is not None:
+            check(order)
+        after = act(connection, services.orders, order, what, **values)
+        return after, find_payment(connection, order_id)
+
+    return answer_with(*await services.store.write(write, context.deadline), party)
+
+
+def _own(connection: WriteConnection, request: Request, context: RequestContext, order_id: str) -> OrderRecord:
+    """Return a locked order that the caller may see; an If-Match must hold its ETag."""
+    order = check_seen(context, locked_order(connection, order_id))
+    if "if-match" in request.headers:
+        check_match(request, etag(order.row.revision))
+    return order
+
+
+async def _pay(services: Services, request: Request, context: RequestContext, order_id: str, means: str) -> Response:
+    def begin(connection: WriteConnection) -> AnyRow | None:
+        order = _own(connection, request, context, order_id)
+        check_act(order, Act(Event.PLACE, Party.CUSTOMER, context.key_holder.key_id))
+        before = find_payment(connection, order_id)
+        if before is not None and before.state == "authorising":
+            return None
+        return begin_payment(connection, order_id, order.row.total_minor, order.row.currency or "CNY")
+
+    payment = await services.store.write(begin, context.deadline)
+    if payment is not None:
+        await _authorise(services, context, payment, means)
+
+    def read(connection: Any) -> tuple[OrderRecord | None, AnyRow | None]:
+        return find_order(connection, order_id), find_payment(connection, order_id)
+
+    order, now = await services.store.read(read, context.deadline)
+    if now is not None and now.state == "declined":
+        raise ProblemError("payment-declined", "the payment was declined; the order is still held")
+    return answer_with(check_seen(context, order), now, Party.CUSTOMER)
+
+
+async def _authorise(services: Services, context: RequestContext, payment: AnyRow, means: str) -> None:
+    """Ask the provider; an answer that does not come is waited for by the clock."""
+    provider, reference = services.payments, reference_of(payment)
+    try:
+        outcome: Outcome = await asyncio.to_thread(
+            provider.authorise, reference, payment.amount_minor, payment.currency, means
+        )
+    except ProviderUnknownError:
+        return
+    actor = context.key_holder.key_id
+    await services.store.write(
+        lambda connection: authorised(connection, services.orders, payment.order_id, payment.attempt, outcome, actor),
+        context.deadline,
+    )

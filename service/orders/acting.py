@@ -1,0 +1,166 @@
+"""What happens to an order: one event, in one transaction, with all that it moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from service.clock import from_us, to_us
+from service.errors import StateConflictError
+from service.orders.ordering import answer_by_us, free_code
+from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
+from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
+from service.orders.taking import Place, count_on, give_back, sell
+from service.payments.store import settle
+
+if TYPE_CHECKING:
+    from service.orders.ordering import OrderTerms
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["Act", "act", "check_act", "locked_order", "place_of"]
+
+_SECOND_US = 1_000_000
+
+
+class Act(NamedTuple):
+    """
+    Who lets which event happen.
+
+    Attributes
+    ----------
+    actor
+        The id of a key, or ``clock``.
+    reason
+        A code that a merchant gives for it.
+    """
+
+    event: Event
+    party: Party
+    actor: str
+    reason: str | None = None
+
+
+def locked_order(connection: WriteConnection, order_id: str) -> OrderRecord | None:
+    """Return an order; no other transaction that does so goes on until this one has ended."""
+    connection.lock(f"order {order_id}")
+    return find_order(connection, order_id)
+
+
+def check_act(order: OrderRecord, act: Act) -> State:
+    """
+    Return the state that an event leads to.
+
+    Raises
+    ------
+    StateConflictError
+        If it cannot come now, or not by this party.
+    """
+    transition = TRANSITIONS.get((State(order.row.state), act.event))
+    if transition is None:
+        text = f"the order is {order.row.state}: {act.event} comes too late, or too early"
+        raise StateConflictError(text)
+    if act.party not in transition.parties:
+        text = f"{act.event} is not the {act.party}'s to do while the order is {order.row.state}"
+        raise StateConflictError(text)
+    return transition.state
+
+
+def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, **values: Any) -> OrderRecord:
+    """
+    Let an event happen to an order that `locked_order` returned, and return the order as it is then.
+
+    Parameters
+    ----------
+    values
+        Columns that change beside those that the event itself changes.
+
+    Raises
+    ------
+    StateConflictError
+        If it cannot come now.
+    """
+    state = check_act(order, what)
+    row = order.row
+    _move(connection, order, TRANSITIONS[State(row.state), what.event].effect)
+    changes = {"state": state, **_deadlines(connection, terms, order, state, what.event), **values}
+    if what.event is Event.PLACE:
+        number, digest = free_code(connection, terms.secret, row.order_id, row.point_id)
+        changes |= {"code_number": number, "code_digest": digest}
+    if state in ENDED:
+        changes |= _ended(connection, terms, order, what.event)
+    if not change_order(connection, row.order_id, row.revision, changes):
+        raise StateConflictError("the order was changed at the same time: read it again")
+    note = {"order_id": row.order_id, "point_id": row.point_id, "actor": what.actor, "reason": what.reason}
+    add_event(connection, row.merchant_id, note | {"revision": row.revision + 1, "event": what.event, "state": state})
+    after = find_order(connection, row.order_id)
+    assert after is not None  # noqa: S101 - it was just written
+    return after
+
+
+def place_of(row: AnyRow) -> Place:
+    """Return where an order is in work."""
+    return Place(row.point_id, row.offer, row.slot_at)
+
+
+def _move(connection: WriteConnection, order: OrderRecord, effect: Effect) -> None:
+    if effect not in {Effect.GIVE_BACK, Effect.SELL}:
+        return
+    revision = count_on(connection, order.row.point_id)
+    if revision is None:
+        return
+    (sell if effect is Effect.SELL else give_back)(connection, place_of(order.row), order.held, revision)
+    connection.record_change("stock", order.row.point_id, revision, order.row.merchant_id)
+
+
+def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, event: Event) -> dict[str, Any]:
+    row = order.row
+    fee = fee_minor(
+        terms.norms.by_offer[row.offer],
+        State(row.state),
+        event,
+        row.total_minor,
+        connection.now_us,
+        row.cancel_free_until,
+    )
+    settle(connection, row.order_id, row.total_minor if event is Event.COLLECT else fee)
+    return {
+        "ended_at": connection.now_us,
+        "fee_minor": fee,
+        "code_digest": None,
+        "expires_at": None,
+        "due_at": None,
+    }
+
+
+def _deadlines(
+    connection: WriteConnection, terms: OrderTerms, order: OrderRecord, state: State, event: Event
+) -> dict[str, Any]:
+    """Return until when an order stays in the state that it comes to, and when somebody must look at it."""
+    row, now_us = order.row, connection.now_us
+    norm = terms.norms.by_offer[row.offer]
+    if event is Event.REMIND:
+        return {"due_at": row.expires_at}
+    if event is Event.PLACE:
+        facts = find_facts(connection, row.point_id, row.offer)
+        until_us = row.handover_at
+        if facts is not None and facts.offer is not None:
+            until_us = answer_by_us(terms, facts, norm, now_us, row.handover_at)
+        return {"expires_at": until_us, "due_at": until_us}
+    if event is Event.ACCEPT:
+        until_us = _held_until_us(connection, terms, order, row.handover_at)
+        return {"expires_at": until_us, "due_at": until_us}
+    if event is Event.READY:
+        until_us = _held_until_us(connection, terms, order, max(row.handover_at, now_us))
+        remind_us = until_us if norm.remind_after_s is None else now_us + norm.remind_after_s * _SECOND_US
+        return {"ready_at": now_us, "expires_at": until_us, "due_at": min(remind_us, until_us)}
+    return {}
+
+
+def _held_until_us(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, at_us: int) -> int:
+    """Return until when something that is ready at an instant is held: to the end of an open span."""
+    row, norm = order.row, terms.norms.by_offer[order.row.offer]
+    facts = find_facts(connection, row.point_id, row.offer)
+    hold_us = at_us + (norm.hold_s or 0) * _SECOND_US
+    if facts is None or facts.offer is None:
+        return hold_us
+    told = terms.checker.hold_until(facts, norm, from_us(at_us))
+    return hold_us if told is None else to_us(told)

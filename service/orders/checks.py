@@ -1,0 +1,132 @@
+"""Whether a point can serve an order, judged on its row as the order's transaction reads it, by the engine's own rules."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine import Engine, promise
+from engine.errors import EngineError
+from geo.errors import GeoError
+from service.feed.columns import columns_of
+
+if TYPE_CHECKING:
+    from engine.holidays import HolidayFile
+    from engine.norms import OfferNorm
+    from engine.openings import OpeningTimes
+    from engine.promises import Promise
+    from service.store.connections import AnyRow
+
+__all__ = ["Checker", "Judged", "Wanted"]
+
+_MOST_KEPT = 4_096
+_SECOND_US = 1_000_000
+
+
+class Wanted(NamedTuple):
+    """Where and when something is wanted; the place is in WGS 84 degrees."""
+
+    lat: float
+    lng: float
+    at: dt.datetime
+    asked_at: dt.datetime
+    features: tuple[str, ...] = ()
+    unknown_hours: str = "refuse"
+
+
+class Judged(NamedTuple):
+    """
+    What the rules say.
+
+    Attributes
+    ----------
+    reason
+        Of `engine.REASONS`: ``matched`` where it can serve.
+    promise
+        What it then promises.
+    """
+
+    reason: str
+    promise: Promise | None
+
+
+class Checker:
+    """
+    Judges rows that hold `service.feed.columns.COLUMNS`; safe to share between threads.
+
+    Parameters
+    ----------
+    extra_days
+        Holidays that the operator adds.
+
+    Notes
+    -----
+    Each row gets an index of its own, so that an order is judged by the very code that made the match. One takes
+    some milliseconds to build and is kept for as long as the row's revision stands; asked, it answers in 10 µs.
+    Capacity and stock are not judged here: orders move them.
+    """
+
+    def __init__(self, extra_days: HolidayFile | None) -> None:
+        self._extra_days = extra_days
+        self._kept: OrderedDict[tuple[str, str, int], Engine | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def judge(self, row: AnyRow, wanted: Wanted, norm: OfferNorm) -> Judged:
+        """Return whether the offer of a row can serve, and its promise."""
+        alone = self._alone(row)
+        if alone is None or row.visibility == "internal":
+            return Judged("no_offer", None)
+        terms = {
+            "at": wanted.at,
+            "asked_at": wanted.asked_at,
+            "features": wanted.features,
+            "unknown_hours": wanted.unknown_hours,
+        }
+        found = alone.found(wanted.lat, wanted.lng, row.offer, 1, **terms)
+        if not found.rows:
+            told = alone.explain(wanted.lat, wanted.lng, row.offer, point=row.point_id, **terms).point
+            return Judged("no_offer" if told is None else told.reason, None)
+        fact = found.facts.row(found.rows[0])
+        schedule = None if fact.schedule < 0 else found.facts.schedules[fact.schedule]
+        return Judged("matched", promise(norm, row.lead_s, wanted.at, wanted.asked_at, schedule, found.facts.openings))
+
+    def opens_us(self, row: AnyRow, at_us: int) -> int:
+        """Return the first instant from one on at which the offer is open; the instant itself where nobody knows."""
+        alone = self._alone(row)
+        facts = None if alone is None else alone.facts
+        if facts is None or facts.row(0).schedule < 0:
+            return at_us
+        openings: OpeningTimes = facts.openings
+        found = openings.next_open_us(facts.schedules[facts.row(0).schedule], at_us)
+        return at_us if found is None else found
+
+    def hold_until(self, row: AnyRow, norm: OfferNorm, at: dt.datetime) -> dt.datetime | None:
+        """Return until when what is ready at an instant is held; None where the norm does not say."""
+        alone = self._alone(row)
+        if alone is None:
+            return None
+        facts = alone.facts
+        schedule = None if facts.row(0).schedule < 0 else facts.schedules[facts.row(0).schedule]
+        return promise(norm, row.lead_s, at, None, schedule, facts.openings).hold_until
+
+    def _alone(self, row: AnyRow) -> Engine | None:
+        key = (row.point_id, row.offer, row.revision)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = self._made(row)
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+    def _made(self, row: AnyRow) -> Engine | None:
+        seen = {"visibility": ["public"], "capacity": [None]}
+        try:
+            return Engine.from_columns(**columns_of([row]) | seen, extra_days=self._extra_days)
+        except (EngineError, GeoError):  # one that no index takes
+            return None

@@ -1,0 +1,83 @@
+"""Collecting: whoever shows the code gets the order, once; who guesses is stopped."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.errors import StateConflictError
+from service.http.problems import ProblemError, Trouble
+from service.orders.acting import Act, act, locked_order
+from service.orders.codes import code_digest, digest_of
+from service.orders.rules import Event, Party, State
+from service.orders.store import order_of_code, tries_at, wrong_try
+
+if TYPE_CHECKING:
+    from service.orders.ordering import OrderTerms
+    from service.orders.store import OrderRecord
+    from service.store.connections import WriteConnection
+
+__all__ = ["WRONG_CODES", "Shown", "collect"]
+
+WRONG_CODES = 5
+"""Wrong codes that a point may enter within the window; then none is taken."""
+_WINDOW_US = 900_000_000
+
+
+class Shown(NamedTuple):
+    """
+    What is shown at the counter of a point.
+
+    Attributes
+    ----------
+    order_id
+        The order that it must be, where it is known.
+    collector
+        What a person shows who was named to collect it.
+    """
+
+    point_id: str
+    code: str
+    order_id: str | None = None
+    collector: str | None = None
+
+
+def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor: str) -> OrderRecord | ProblemError:
+    """
+    Hand an order over; a wrong code is returned, not raised, so that the try is counted.
+
+    Raises
+    ------
+    StateConflictError
+        If the code is right and the order is not ready.
+    """
+    connection.lock(f"codes of {shown.point_id}")
+    wrong, since_us = tries_at(connection, shown.point_id, connection.now_us - _WINDOW_US)
+    if wrong >= WRONG_CODES:
+        after_s = max(1, -(-(since_us + _WINDOW_US - connection.now_us) // 1_000_000))
+        text = "too many wrong codes were entered here: wait"
+        return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
+    order = _order_of(connection, terms, shown)
+    if order is None:
+        wrong_try(connection, shown.point_id, wrong, since_us)
+        text = "no order that waits here has this code"
+        return ProblemError("code-wrong", text, (Trouble("/code", text),))
+    if order.row.state != State.READY:
+        told = f"the order is {order.row.state}: it is not ready yet"
+        raise StateConflictError(told)
+    return act(connection, terms, order, Act(Event.COLLECT, Party.MERCHANT, actor))
+
+
+def _order_of(connection: WriteConnection, terms: OrderTerms, shown: Shown) -> OrderRecord | None:
+    digest = code_digest(terms.secret, shown.point_id, shown.code)
+    order_id = order_of_code(connection, shown.point_id, digest)
+    order = None if order_id is None else locked_order(connection, order_id)
+    if order is None or not hmac.compare_digest(order.row.code_digest or "", digest):
+        return None
+    if shown.order_id is not None and not hmac.compare_digest(order.row.order_id, shown.order_id):
+        return None
+    if shown.collector is not None:
+        named = digest_of(terms.secret, "collector", shown.collector)
+        if not hmac.compare_digest(order.row.collector or "", named):
+            return None
+    return order

@@ -1,0 +1,216 @@
+"""A point rejects an order: the next one of its merchant takes it over, by the merchant's rules, or nobody does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h3
+from sqlalchemy import select
+
+from service.clock import from_us
+from service.errors import NotFeasibleError, StateConflictError
+from service.feed.columns import split_features
+from service.orders.acting import Act, act, check_act, place_of
+from service.orders.checks import Wanted
+from service.orders.ordering import answer_by_us, free_code
+from service.orders.rules import Event, State
+from service.orders.store import OrderRecord, change_line, find_facts, find_order
+from service.orders.taking import Place, count_on, give_back, slot_of, take
+from service.store.order_tables import order_events
+from service.store.tables import merchants, points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine import Engine
+    from service.orders.ordering import OrderTerms
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["RULES", "Routing", "candidates", "reject", "routing_of"]
+
+RULES = ("district", "distance")
+_MOST_CANDIDATES = 20
+_SECOND_US = 1_000_000
+_DISTRICT = "district:"
+
+
+class Routing(NamedTuple):
+    """
+    By which rules an order finds its next point.
+
+    Attributes
+    ----------
+    rules
+        Of `RULES`, the first that tells two points apart decides: whether it shares a ``district:`` feature with the
+        point that rejects, how far it is from the customer. Only points that have the whole basket are asked.
+    cool_down_s
+        For how long a point that rejected gets no order that another rejects.
+    most_moves
+        How often one order is handed on.
+    """
+
+    rules: tuple[str, ...] = RULES
+    cool_down_s: int = 900
+    most_moves: int = 3
+
+
+def routing_of(connection: ReadConnection, merchant_id: str) -> Routing:
+    """Return a merchant's rules."""
+    told = connection.value(select(merchants.c.routing).where(merchants.c.merchant_id == merchant_id))
+    if told is None:
+        return Routing()
+    found = json.loads(told)
+    return Routing(tuple(found["rules"]), found["cool_down_s"], found["most_moves"])
+
+
+def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[str, float]]:
+    """
+    Return which points of the merchant can take an order over as the index knows it, with their distance in metres.
+
+    The customer's place is known as a cell alone, so distances are from its centre.
+    """
+    row = order.row
+    if row.cell is None:
+        return []
+    lat, lng = h3.cell_to_latlng(row.cell)
+    features = (*split_features(row.features), f"merchant:{row.merchant_id}")
+    asked: dict[str, Any] = {"at": from_us(row.handover_at), "asked_at": from_us(now_us), "features": features}
+    if row.handover_at < now_us:
+        return []
+    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, **asked)
+    return [(match.point_id, match.distance_m) for match in answer.matches if match.point_id != row.point_id]
+
+
+def reject(
+    connection: WriteConnection,
+    terms: OrderTerms,
+    order: OrderRecord,
+    what: Act,
+    others: Sequence[tuple[str, float]],
+) -> OrderRecord:
+    """
+    Let a point reject an order that `locked_order` returned: another takes it over, or it ends.
+
+    Parameters
+    ----------
+    what
+        The event ``reject``, by whom and why.
+    others
+        What `candidates` found.
+
+    Raises
+    ------
+    StateConflictError
+        If it cannot be rejected any more.
+    """
+    check_act(order, what)
+    if order.row.state != State.HELD:
+        for point_id in _in_turn(connection, order, others):
+            try:
+                with connection.attempt():
+                    return _moved(connection, terms, order, what, point_id)
+            except NotFeasibleError:
+                continue
+    return act(connection, terms, order, what)
+
+
+def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[tuple[str, float]]) -> list[str]:
+    routing = routing_of(connection, order.row.merchant_id)
+    moves = connection.rows(
+        select(order_events.c.revision).where(
+            order_events.c.order_id == order.row.order_id, order_events.c.event == Event.MOVE
+        )
+    )
+    if not others or len(moves) >= routing.most_moves:
+        return []
+    ids = [point_id for point_id, _ in others]
+    cool = _cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
+    near = _districts(connection, [order.row.point_id, *ids])
+    own = near[order.row.point_id]
+
+    def key(other: tuple[str, float]) -> tuple[Any, ...]:
+        told = {"district": not (own & near[other[0]]), "distance": other[1]}
+        return (*(told[rule] for rule in routing.rules), other[1], other[0])
+
+    return [point_id for point_id, _ in sorted(others, key=key) if point_id not in cool]
+
+
+def _cooling(connection: ReadConnection, ids: list[str], since_us: int) -> set[str]:
+    rejected = select(order_events.c.point_id).where(
+        order_events.c.point_id.in_(ids),
+        order_events.c.event.in_([Event.REJECT, Event.MOVE]),
+        order_events.c.at > since_us,
+    )
+    return {row[0] for row in connection.rows(rejected)}
+
+
+def _districts(connection: ReadConnection, ids: list[str]) -> dict[str, set[str]]:
+    rows = connection.rows(select(points.c.point_id, points.c.features).where(points.c.point_id.in_(ids)))
+    found: dict[str, set[str]] = {point_id: set() for point_id in ids}
+    for row in rows:
+        found[row.point_id] = {one for one in split_features(row.features) if one.startswith(_DISTRICT)}
+    return found
+
+
+def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
+    row = order.row
+    facts = _judged(connection, terms, row, point_id)
+    revisions = _counted_on(connection, row.point_id, point_id, facts.point_revision)
+    stays = _without_offers(connection, order)
+    place = Place(point_id, row.offer, slot_of(row.handover_at, facts.slot_s))
+    take(connection, place, stays.held, slot_orders=facts.slot_orders, revision=revisions[point_id])
+    give_back(connection, place_of(row), order.held, revisions[row.point_id])
+    for moved_id, revision in revisions.items():
+        connection.record_change("stock", moved_id, revision, row.merchant_id)
+    number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
+    norm = terms.norms.by_offer[row.offer]
+    until_us = answer_by_us(terms, facts, norm, connection.now_us, row.handover_at)
+    move = Act(Event.MOVE, what.party, what.actor, what.reason)
+    return act(
+        connection,
+        terms,
+        stays,
+        move,
+        point_id=point_id,
+        slot_at=place.slot_us,
+        code_number=number,
+        code_digest=digest,
+        expires_at=until_us,
+        due_at=until_us,
+    )
+
+
+def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> AnyRow:
+    facts = find_facts(connection, point_id, row.offer)
+    if facts is None or facts.offer is None:
+        raise NotFeasibleError("no_offer")
+    lat, lng = h3.cell_to_latlng(row.cell)
+    now = from_us(connection.now_us)
+    wanted = Wanted(lat, lng, from_us(row.handover_at), now, tuple(split_features(row.features)))
+    reason, promise = terms.checker.judge(facts, wanted, terms.norms.by_offer[row.offer])
+    if promise is None:
+        raise NotFeasibleError(reason)
+    return facts
+
+
+def _counted_on(connection: WriteConnection, old: str, new: str, read_revision: int) -> dict[str, int]:
+    """Count the stock of both points on, in the order of their ids, so that two orders never wait for each other."""
+    revisions = {}
+    for point_id in sorted((old, new)):
+        revision = count_on(connection, point_id, read_revision if point_id == new else None)
+        if revision is None:
+            raise NotFeasibleError("paused")
+        revisions[point_id] = revision
+    return revisions
+
+
+def _without_offers(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
+    """Withdraw what the old point offered; the lines in whose place it stood are wanted again."""
+    offered = [line for line in order.lines if line.state == "offered"]
+    for line in offered:
+        change_line(connection, order.row.order_id, line.line, state="declined")
+    found = find_order(connection, order.row.order_id) if offered else order
+    if found is None:
+        raise StateConflictError("the order is gone")
+    return found

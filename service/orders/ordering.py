@@ -1,0 +1,258 @@
+"""A new order: judged, taken and written in one transaction, or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from service.clock import from_us, to_us
+from service.errors import NotFeasibleError, OverloadedError
+from service.feed.columns import joined_features
+from service.http.access import not_found
+from service.http.problems import ProblemError, invalid
+from service.matching.asks import check_span
+from service.orders.checks import Checker, Wanted
+from service.orders.codes import code_digest, code_of
+from service.orders.limits import check_holds, check_units
+from service.orders.rules import Event, State
+from service.orders.store import (
+    OrderRecord,
+    add_event,
+    add_lines,
+    add_order,
+    find_facts,
+    find_order,
+    has_code,
+    new_order_id,
+)
+from service.orders.taking import Place, count_on, slot_of, stock_rows, take
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.norms import Norms, OfferNorm
+    from engine.promises import Promise
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["OrderTerms", "Quote", "Wish", "answer_by_us", "free_code", "hold", "judged", "priced"]
+
+_SECOND_US = 1_000_000
+_MOST_READS = 20
+_MOST_CODES = 1_000
+
+
+@dataclass(frozen=True)
+class OrderTerms:
+    """
+    What orders are made with.
+
+    Attributes
+    ----------
+    secret
+        The store's own.
+    """
+
+    secret: bytes
+    norms: Norms
+    checker: Checker
+
+
+class Wish(NamedTuple):
+    """
+    What a customer wants of a point.
+
+    Attributes
+    ----------
+    owner
+        The app that asks.
+    buyer, device, collector
+        Digests.
+    at
+        When it is to be collected; None for as soon as its lead time allows.
+    units
+        By SKU.
+    total_minor
+        What the customer was told that it costs; None if he was told nothing.
+    is_placed
+        Whether it is placed at once, to be paid at the counter.
+    """
+
+    owner: str
+    buyer: str
+    device: str
+    collector: str | None
+    point_id: str
+    offer: str
+    lat: float
+    lng: float
+    cell: str
+    at: dt.datetime | None
+    features: tuple[str, ...]
+    unknown_hours: str
+    units: Mapping[str, int]
+    total_minor: int | None
+    is_placed: bool
+    actor: str
+
+
+class Quote(NamedTuple):
+    """What a point would do for a wish: the row it was judged by, when, what it promises."""
+
+    facts: AnyRow
+    norm: OfferNorm
+    at: dt.datetime
+    promise: Promise
+
+
+def judged(connection: ReadConnection, terms: OrderTerms, wish: Wish, now_us: int) -> Quote:
+    """
+    Return what a point would do, on its row as this transaction reads it.
+
+    Raises
+    ------
+    NotFeasibleError
+        If it cannot serve.
+    ProblemError
+        not-found for a point that nobody may see; validation for a time that is over, or too far ahead.
+    """
+    facts = find_facts(connection, wish.point_id, wish.offer)
+    if facts is None or facts.visibility == "internal" or facts.status == "unverified":
+        raise not_found()
+    if facts.offer is None:
+        raise NotFeasibleError("no_offer")
+    now = from_us(now_us)
+    at = from_us(now_us + facts.lead_s * _SECOND_US) if wish.at is None else wish.at.astimezone(dt.UTC)
+    check_span(at, now, "/at")
+    if at < now:
+        raise invalid("/at", f"must not lie in the past, got {at.isoformat()}; it is {now.isoformat()}")
+    norm = terms.norms.by_offer[wish.offer]
+    wanted = Wanted(wish.lat, wish.lng, at, now, wish.features, wish.unknown_hours)
+    reason, promise = terms.checker.judge(facts, wanted, norm)
+    if promise is None:
+        raise NotFeasibleError(reason)
+    return Quote(facts, norm, at, promise)
+
+
+def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRecord:
+    """
+    Make an order: what it takes is held, and it is placed at once where the wish says so.
+
+    Raises
+    ------
+    NotFeasibleError, ProblemError
+        As `judged` does, and if there is not enough left, too much is held, or it costs something else.
+    """
+    check_holds(connection, wish.buyer, wish.device)
+    for _ in range(_MOST_READS):
+        quote = judged(connection, terms, wish, connection.now_us)
+        revision = count_on(connection, wish.point_id, quote.facts.point_revision)
+        if revision is not None:
+            return _held(connection, terms, wish, quote, revision)
+    raise OverloadedError("the point is changed all the time")
+
+
+def _held(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int) -> OrderRecord:
+    entries = stock_rows(connection, wish.point_id, list(wish.units))
+    lines = priced(wish.units, entries)
+    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries)
+    place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
+    take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
+    total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)
+    if wish.total_minor is not None and wish.total_minor != total_minor:
+        text = f"it costs {total_minor} now, not {wish.total_minor}: ask the customer again"
+        raise ProblemError("price-changed", text, more={"total_minor": total_minor})
+    order_id = new_order_id(connection.now_us)
+    values = _values(connection, terms, wish, quote, order_id)
+    currency = next((line["currency"] for line in lines), None)
+    add_order(connection, values | {"total_minor": total_minor, "currency": currency, "slot_at": place.slot_us})
+    add_lines(connection, [line | {"order_id": order_id} for line in lines])
+    connection.record_change("stock", wish.point_id, revision, quote.facts.merchant_id)
+    note = {"order_id": order_id, "point_id": wish.point_id, "actor": wish.actor}
+    merchant_id = quote.facts.merchant_id
+    add_event(connection, merchant_id, note | {"revision": 1, "event": Event.HOLD, "state": State.HELD})
+    if wish.is_placed:
+        add_event(connection, merchant_id, note | {"revision": 2, "event": Event.PLACE, "state": State.PLACED})
+    made = find_order(connection, order_id)
+    assert made is not None  # noqa: S101 - it was just written
+    return made
+
+
+def priced(units: Mapping[str, int], entries: Mapping[str, AnyRow]) -> list[dict[str, Any]]:
+    """Return the lines of an order with the prices that hold now; raises `NotFeasibleError` for an unknown SKU."""
+    lines = []
+    for number, (sku, quantity) in enumerate(units.items(), 1):
+        if sku not in entries:
+            raise NotFeasibleError("out_of_stock", sku)
+        entry = entries[sku]
+        lines.append(
+            {
+                "line": number,
+                "sku": sku,
+                "name": entry.name,
+                "quantity": quantity,
+                "price_minor": entry.price_minor,
+                "currency": entry.currency,
+                "state": "wanted",
+            }
+        )
+    return lines
+
+
+def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, order_id: str) -> dict[str, Any]:
+    now_us, at_us = connection.now_us, to_us(quote.at)
+    free_until = quote.promise.cancel_free_until
+    values: dict[str, Any] = {
+        "order_id": order_id,
+        "owner": wish.owner,
+        "merchant_id": quote.facts.merchant_id,
+        "point_id": wish.point_id,
+        "offer": wish.offer,
+        "state": State.HELD,
+        "revision": 1,
+        "buyer": wish.buyer,
+        "device": wish.device,
+        "collector": wish.collector,
+        "cell": wish.cell,
+        "features": joined_features(wish.features),
+        "order_at": now_us,
+        "ready_at": to_us(quote.promise.ready_at),
+        "handover_at": at_us,
+        "cancel_free_until": None if free_until is None else to_us(free_until),
+        "fee_minor": 0,
+        "payment": None,
+        "code_number": 0,
+        "code_digest": None,
+        "ended_at": None,
+    }
+    if not wish.is_placed:
+        expires_us = min(at_us, now_us + (quote.norm.reserve_s or 0) * _SECOND_US)
+        return values | {"expires_at": expires_us, "due_at": expires_us}
+    number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
+    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
+    return values | {
+        "state": State.PLACED,
+        "revision": 2,
+        "payment": "counter",
+        "code_number": number,
+        "code_digest": digest,
+        "expires_at": answer_us,
+        "due_at": answer_us,
+    }
+
+
+def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int, at_us: int) -> int:
+    """Return until when a point must say whether it takes an order on: counted while it is open."""
+    opens_us = terms.checker.opens_us(facts, now_us)
+    return min(at_us, opens_us + (norm.accept_within_s or 0) * _SECOND_US)
+
+
+def free_code(
+    connection: ReadConnection, secret: bytes, order_id: str, point_id: str, first: int = 0
+) -> tuple[int, str]:
+    """Return the number and the digest of a code that no other order at a point has."""
+    for number in range(first, first + _MOST_CODES):
+        digest = code_digest(secret, point_id, code_of(secret, order_id, number))
+        if not has_code(connection, point_id, digest):
+            return number, digest
+    raise OverloadedError("no code is free at this point")

@@ -1,0 +1,63 @@
+"""What an app can do where an order is refused: the next point that can serve it, as the index knows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.clock import from_us
+from service.errors import NotFeasibleError
+from service.http.problems import ProblemError, as_problem
+
+if TYPE_CHECKING:
+    from service.orders.ordering import Wish
+    from service.services import Services
+
+__all__ = ["refusal"]
+
+_SOLD_OUT = {"full", "out_of_stock"}
+_TOLD = {
+    "full": "the point has as many orders as it can take",
+    "out_of_stock": "the point has not enough of it left",
+    "too_soon": "the point needs more time than that",
+    "outside_area": "the point does not serve this place",
+    "no_offer": "the point has no such offer",
+    "hours_unknown": "nobody knows whether the point is open then",
+    "feature_missing": "the point has not all that was asked for",
+}
+
+
+def refusal(services: Services, wish: Wish, error: Exception) -> ProblemError:
+    """Return the answer to an order that a point cannot serve, with the next one that could."""
+    if not isinstance(error, NotFeasibleError):
+        problem = as_problem(error)
+        if problem is None:
+            raise error
+        return problem
+    slug = "sold-out" if error.reason in _SOLD_OUT else "not-feasible"
+    told = _TOLD.get(error.reason, f"the point is {error.reason} then")
+    more: dict[str, Any] = {"reason": error.reason, "next": _next(services, wish)}
+    if error.sku is not None:
+        told = f"{told}: {error.sku}"
+        more["sku"] = error.sku
+    return ProblemError(slug, told, more=more)
+
+
+def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
+    now = from_us(services.clock.now_us())
+    if wish.at is not None and wish.at < now:
+        return None
+    engine = services.index.view.engine
+    answer = engine.nearest(
+        wish.lat,
+        wish.lng,
+        wish.offer,
+        k=2,
+        at=wish.at or now,
+        asked_at=now,
+        features=wish.features,
+        unknown_hours=wish.unknown_hours,
+    )
+    for match in answer.matches:
+        if match.point_id != wish.point_id:
+            return {"point_id": match.point_id, "offer": match.offer, "distance_m": match.distance_m}
+    return None

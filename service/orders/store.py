@@ -1,0 +1,249 @@
+"""Orders in the store."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from service.feed.columns import COLUMNS
+from service.store.order_tables import code_tries, order_events, order_lines, orders
+from service.store.tables import merchants, offers, points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = [
+    "OrderFilter",
+    "OrderRecord",
+    "add_event",
+    "add_lines",
+    "add_order",
+    "change_line",
+    "change_order",
+    "due_orders",
+    "find_facts",
+    "find_order",
+    "forget_buyer",
+    "forget_buyers",
+    "has_code",
+    "held_by",
+    "list_events",
+    "list_orders",
+    "new_order_id",
+    "open_orders",
+    "order_of_code",
+    "postpone",
+    "recent_orders",
+    "tries_at",
+    "wrong_try",
+]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_CHARS, _RANDOM_CHARS = 10, 16
+_ORDER_NAMES = tuple(column.name for column in orders.columns)
+_LINE_NAMES = tuple(column.name for column in order_lines.columns)
+_EVENT_NAMES = tuple(column.name for column in order_events.columns)
+_FACTS = (
+    select(
+        *COLUMNS,
+        points.c.revision.label("point_revision"),
+        points.c.name,
+        offers.c.slot_orders,
+        offers.c.slot_s,
+    )
+    .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
+    .outerjoin(offers, (offers.c.point_id == points.c.point_id) & (offers.c.offer == bindparam("of_offer")))
+    .where(points.c.point_id == bindparam("of_point"), points.c.is_deleted.is_(False))
+)
+_ORDER = select(orders).where(orders.c.order_id == bindparam("of_order"))
+_LINES = select(order_lines).where(order_lines.c.order_id == bindparam("of_order")).order_by(order_lines.c.line)
+_EVENTS = select(order_events).where(order_events.c.order_id == bindparam("of_order")).order_by(order_events.c.revision)
+_FORGOTTEN = {"buyer": None, "device": None, "collector": None, "cell": None}
+_CODE = select(orders.c.order_id).where(
+    orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
+)
+_RECENT = select(orders.c.order_id, orders.c.state, orders.c.payment).where(
+    or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer")),
+    orders.c.order_at > bindparam("since"),
+)
+
+
+class OrderRecord(NamedTuple):
+    """An order: its row, and its lines in order."""
+
+    row: AnyRow
+    lines: Sequence[AnyRow]
+
+    @property
+    def held(self) -> dict[str, int]:
+        """What it holds of its point's stock, by SKU."""
+        units: dict[str, int] = {}
+        for line in self.lines:
+            if line.state in {"wanted", "offered"}:
+                units[line.sku] = units.get(line.sku, 0) + line.quantity
+        return units
+
+
+class OrderFilter(NamedTuple):
+    """Which orders are listed; None leaves a condition out."""
+
+    owner: str | None = None
+    merchant_id: str | None = None
+    point_id: str | None = None
+    state: str | None = None
+
+
+def new_order_id(now_us: int) -> str:
+    """Return an id of a new order: its time, so that ids are in order, and 80 random bits, so that each is new."""
+    number = (now_us // 1000) << (5 * _RANDOM_CHARS) | secrets.randbits(5 * _RANDOM_CHARS)
+    chars = [_ALPHABET[number >> (5 * place) & 31] for place in range(_TIME_CHARS + _RANDOM_CHARS)]
+    return "ord_" + "".join(reversed(chars))
+
+
+def find_facts(connection: ReadConnection, point_id: str, offer: str) -> AnyRow | None:
+    """Return a point that is not deleted with one offer, whose columns are None where it has it not."""
+    return connection.row(_FACTS, {"of_point": point_id, "of_offer": offer})
+
+
+def find_order(connection: ReadConnection, order_id: str) -> OrderRecord | None:
+    """Return an order."""
+    row = connection.row(_ORDER, {"of_order": order_id})
+    return None if row is None else OrderRecord(row, connection.rows(_LINES, {"of_order": order_id}))
+
+
+def list_orders(
+    connection: ReadConnection, wanted: OrderFilter, *, after: str = "", limit: int = 100
+) -> list[OrderRecord]:
+    """Return orders by id, which is in order of time."""
+    conditions = [orders.c[name] == value for name, value in wanted._asdict().items() if value is not None]
+    query = select(orders).where(orders.c.order_id > after, *conditions).order_by(orders.c.order_id).limit(limit)
+    return _with_lines(connection, connection.rows(query))
+
+
+def open_orders(
+    connection: ReadConnection, point_id: str, states: Sequence[str], offer: str | None = None
+) -> list[OrderRecord]:
+    """Return the orders of a point that are in some states."""
+    query = select(orders).where(orders.c.point_id == point_id, orders.c.state.in_(states)).order_by(orders.c.order_id)
+    return _with_lines(connection, connection.rows(query if offer is None else query.where(orders.c.offer == offer)))
+
+
+def _with_lines(connection: ReadConnection, rows: Sequence[AnyRow]) -> list[OrderRecord]:
+    lines: dict[str, list[AnyRow]] = {row.order_id: [] for row in rows}
+    if lines:
+        query = select(order_lines).where(order_lines.c.order_id.in_(list(lines)))
+        for line in connection.rows(query.order_by(order_lines.c.order_id, order_lines.c.line)):
+            lines[line.order_id].append(line)
+    return [OrderRecord(row, lines[row.order_id]) for row in rows]
+
+
+def list_events(connection: ReadConnection, order_id: str) -> Sequence[AnyRow]:
+    """Return what happened to an order, in order."""
+    return connection.rows(_EVENTS, {"of_order": order_id})
+
+
+def has_code(connection: ReadConnection, point_id: str, digest: str) -> bool:
+    """Tell whether an order at a point has the code of a digest."""
+    return connection.row(_CODE, {"of_point": point_id, "of_code": digest}) is not None
+
+
+def order_of_code(connection: ReadConnection, point_id: str, digest: str) -> str | None:
+    """Return the id of the order at a point that has the code of a digest."""
+    row = connection.row(_CODE, {"of_point": point_id, "of_code": digest})
+    return None if row is None else str(row.order_id)
+
+
+def tries_at(connection: ReadConnection, point_id: str, since_us: int) -> tuple[int, int]:
+    """Return how many wrong codes a point entered in the window that began after an instant, and when it began."""
+    row = connection.row(select(code_tries).where(code_tries.c.point_id == point_id))
+    return (0, 0) if row is None or row.since_at < since_us else (row.wrong, row.since_at)
+
+
+def wrong_try(connection: WriteConnection, point_id: str, wrong: int, since_us: int) -> None:
+    """Count a wrong code at a point; the first one begins a window."""
+    values = {"wrong": wrong + 1, "since_at": since_us if wrong else connection.now_us}
+    if not connection.run(update(code_tries).where(code_tries.c.point_id == point_id).values(values)):
+        connection.insert_rows(code_tries, ("point_id", *values), [(point_id, *values.values())])
+
+
+def recent_orders(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
+    """Return the orders of a buyer or a device since an instant."""
+    return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+
+
+def held_by(connection: ReadConnection, buyer: str, device: str, point_id: str, skus: Sequence[str]) -> dict[str, int]:
+    """Return the units of a point's stock that a buyer or a device holds and has not placed, by SKU."""
+    query = (
+        select(order_lines.c.sku, func.sum(order_lines.c.quantity))
+        .join_from(order_lines, orders, order_lines.c.order_id == orders.c.order_id)
+        .where(
+            or_(orders.c.device == device, orders.c.buyer == buyer),
+            orders.c.point_id == point_id,
+            orders.c.state == "held",
+            order_lines.c.sku.in_(list(skus)),
+        )
+        .group_by(order_lines.c.sku)
+    )
+    return {row[0]: int(row[1]) for row in connection.rows(query)}
+
+
+def due_orders(connection: WriteConnection, limit: int) -> list[str]:
+    """Return the ids of the orders at which somebody must look by now."""
+    query = select(orders.c.order_id).where(orders.c.due_at <= connection.now_us)
+    return [row[0] for row in connection.rows(query.order_by(orders.c.due_at).limit(limit))]
+
+
+def postpone(connection: WriteConnection, order_id: str, due_us: int) -> None:
+    """Let an order be looked at later."""
+    connection.run(update(orders).where(orders.c.order_id == order_id).values(due_at=due_us))
+
+
+def forget_buyer(connection: WriteConnection, owner: str, buyer: str) -> int:
+    """Forget whose orders of an app they were; return how many."""
+    its = (orders.c.owner == owner, orders.c.buyer == buyer)
+    return connection.run(update(orders).where(*its).values(_FORGOTTEN))
+
+
+def forget_buyers(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Forget whose the orders were that ended before an instant; return how many."""
+    old = (
+        select(orders.c.order_id)
+        .where(orders.c.ended_at < before_us, orders.c.buyer.is_not(None))
+        .order_by(orders.c.ended_at)
+        .limit(limit)
+    )
+    ids = [row[0] for row in connection.rows(old)]
+    return connection.run(update(orders).where(orders.c.order_id.in_(ids)).values(_FORGOTTEN)) if ids else 0
+
+
+def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> None:
+    """Add an order; ``values`` are all its columns."""
+    connection.insert_rows(orders, _ORDER_NAMES, [tuple(values[name] for name in _ORDER_NAMES)])
+
+
+def add_lines(connection: WriteConnection, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add lines to orders."""
+    connection.insert_rows(order_lines, _LINE_NAMES, [tuple(line.get(name) for name in _LINE_NAMES) for line in lines])
+
+
+def change_line(connection: WriteConnection, order_id: str, line: int, **values: Any) -> None:
+    """Change a line of an order."""
+    its = (order_lines.c.order_id == order_id, order_lines.c.line == line)
+    connection.run(update(order_lines).where(*its).values(values))
+
+
+def change_order(connection: WriteConnection, order_id: str, revision: int, values: Mapping[str, Any]) -> bool:
+    """Change an order that is at a revision, and count it on; tell whether it was."""
+    its = (orders.c.order_id == order_id, orders.c.revision == revision)
+    return connection.run(update(orders).where(*its).values(**values, revision=revision + 1)) == 1
+
+
+def add_event(connection: WriteConnection, merchant_id: str, values: Mapping[str, Any]) -> None:
+    """Note what happened to an order, and tell the followers."""
+    told = {"at": connection.now_us, "reason": None, **values}
+    connection.insert_rows(order_events, _EVENT_NAMES, [tuple(told[name] for name in _EVENT_NAMES)])
+    connection.record_change("order", told["order_id"], told["revision"], merchant_id)

@@ -1,0 +1,218 @@
+"""What happens to orders by the clock: holds expire, points that do not answer lose them, customers are reminded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from service.errors import LeaseLostError, ServiceError, StateConflictError
+from service.orders.acting import Act, act, locked_order
+from service.orders.moving import candidates, reject
+from service.orders.rules import Event, Party, State
+from service.orders.store import due_orders, find_order, postpone
+from service.orders.substituting import answer_offer
+from service.payments.store import find_payment
+from service.store.leases import Lease, Tenure, demand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from service.feed.index import LiveIndex
+    from service.orders.ordering import OrderTerms
+    from service.orders.store import OrderRecord
+    from service.payments.settling import Settler
+    from service.store.connections import WriteConnection
+    from service.store.database import Store
+
+__all__ = ["JumpGuard", "Sweeper"]
+
+_LOG = logging.getLogger(__name__)
+_CLOCK = "clock"
+_A_STEP = 100
+_WRITE_S = 10.0
+_SECOND_US = 1_000_000
+_PAYING_US = 900 * _SECOND_US
+_POSTPONED_US = 5 * _SECOND_US
+_JUMP_S = 60.0
+_PAUSE_S = 600.0
+
+
+class JumpGuard:
+    """
+    Notices that the clock jumped ahead: what would expire then all at once waits until somebody has looked.
+
+    Parameters
+    ----------
+    jump_s
+        How far ahead of the time that really passed it may run.
+    pause_s
+        For how long nothing expires then.
+    monotonic
+        Tells the time that really passes.
+    """
+
+    def __init__(
+        self, jump_s: float = _JUMP_S, pause_s: float = _PAUSE_S, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._jump_s = jump_s
+        self._pause_s = pause_s
+        self._monotonic = monotonic
+        self._last: tuple[int, float] | None = None
+        self._until = -float("inf")
+        self.n_jumps = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is to expire now."""
+        return self._monotonic() < self._until
+
+    def passes(self, now_us: int) -> bool:
+        """Return whether what is due by an instant may expire."""
+        at = self._monotonic()
+        if self._last is not None:
+            ahead_s = (now_us - self._last[0]) / _SECOND_US - (at - self._last[1])
+            if ahead_s > self._jump_s:
+                self.n_jumps += 1
+                self._until = at + self._pause_s
+                _LOG.critical(
+                    "the clock jumped %.0f s ahead: no order expires for %.0f s; set it right, or leave it so",
+                    ahead_s,
+                    self._pause_s,
+                )
+        self._last = (now_us, at)
+        return not self.is_paused
+
+
+class Sweeper:
+    """
+    Lets happen what is due, in a thread of its own; of several processes one does, by a lease.
+
+    Parameters
+    ----------
+    store, index, terms, settler
+        What it works with.
+    every_s
+        How often it looks.
+    guard
+        What notices that the clock jumped.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        index: LiveIndex,
+        terms: OrderTerms,
+        settler: Settler,
+        *,
+        every_s: float = 1.0,
+        lease_s: float = 15.0,
+        guard: JumpGuard | None = None,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._terms = terms
+        self._settler = settler
+        self._every_s = every_s
+        self.guard = guard or JumpGuard()
+        self._tenure = Tenure(store, "orders", lease_s)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="linli-orders", daemon=True)
+        self.n_done = 0
+
+    def start(self) -> None:
+        """Go on in the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, and let another have the lease."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+            self._try(self._tenure.give_back)
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._try(self.step)
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except ServiceError as error:
+            _LOG.warning("orders wait: %s", error)
+        except Exception:  # noqa: BLE001 - it must go on at the next turn
+            _LOG.exception("sweeping orders failed")
+
+    def step(self) -> int:
+        """Let all happen that is due; return how many orders it concerned."""
+        lease = self._tenure.held()
+        if lease is None:
+            return 0
+        self._settler.step(lease)
+        now_us, due = self._store.write_now(
+            lambda connection: (connection.now_us, due_orders(connection, _A_STEP)), _WRITE_S
+        )
+        if not self.guard.passes(now_us):
+            return 0
+        n_done = 0
+        for order_id in due:
+            if self._ended.is_set():
+                break
+            n_done += self._one(lease, order_id)
+        self.n_done += n_done
+        return n_done
+
+    def _one(self, lease: Lease, order_id: str) -> bool:
+        order = self._store.read_now(lambda connection: find_order(connection, order_id), _WRITE_S)
+        others: Sequence[tuple[str, float]] = ()
+        if order is not None and order.row.state in {State.PLACED, State.ACCEPTED}:
+            others = candidates(self._index.view.engine, order, order.row.due_at or 0)
+
+        def settle(connection: WriteConnection) -> bool:
+            found = locked_order(connection, order_id)
+            demand(connection, lease)
+            return found is not None and _let_happen(connection, self._terms, found, others)
+
+        try:
+            return self._store.write_now(settle, _WRITE_S)
+        except StateConflictError:  # somebody was quicker
+            return False
+        except LeaseLostError:
+            self._tenure.forget()
+            raise
+
+
+def _let_happen(
+    connection: WriteConnection, terms: OrderTerms, order: OrderRecord, others: Sequence[tuple[str, float]]
+) -> bool:
+    """Let the one event happen to an order that is due."""
+    row, now_us = order.row, connection.now_us
+    if row.due_at is None or row.due_at > now_us:
+        return False
+    state, is_over = State(row.state), row.expires_at is not None and row.expires_at <= now_us
+    late = [line for line in order.lines if line.state == "offered" and line.answer_by <= now_us]
+    if late:
+        answer_offer(connection, terms, order, _by_clock(Event.DECLINE), line=late[0].line)
+    elif state is State.HELD:
+        _expire(connection, terms, order)
+    elif state is State.READY:
+        act(connection, terms, order, _by_clock(Event.RELEASE if is_over else Event.REMIND))
+    elif is_over:
+        reject(connection, terms, order, _by_clock(Event.REJECT, "no_answer"), others)
+    else:
+        return False
+    return True
+
+
+def _expire(connection: WriteConnection, terms: OrderTerms, order: OrderRecord) -> None:
+    """Let a hold expire, but not while its payment is on its way."""
+    payment = find_payment(connection, order.row.order_id)
+    if payment is not None and payment.state == "authorising" and payment.updated_at + _PAYING_US > connection.now_us:
+        postpone(connection, order.row.order_id, connection.now_us + _POSTPONED_US)
+        return
+    act(connection, terms, order, _by_clock(Event.EXPIRE))
+
+
+def _by_clock(event: Event, reason: str | None = None) -> Act:
+    return Act(event, Party.CLOCK, _CLOCK, reason)

@@ -1,0 +1,182 @@
+"""
+What an order takes of a point, and gives back: units of stock, a place in work, a place in a preparation slot.
+
+Every one is taken by one conditional UPDATE in the order's own transaction. The first of them counts the point's stock
+on and demands the revision that the order was judged by; from then on until its end no other transaction changes
+the point, its offers or its stock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.errors import NotFeasibleError
+from service.store.order_tables import slots, stock
+from service.store.tables import offers, points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["Place", "count_on", "give_back", "give_stock", "sell", "slot_of", "stock_rows", "take", "take_stock"]
+
+_SECOND_US = 1_000_000
+_POINT: Any = bindparam("of_point")
+_OFFER: Any = bindparam("of_offer")
+_SKU: Any = bindparam("of_sku")
+_UNITS: Any = bindparam("units")
+_REVISION: Any = bindparam("stock_at")
+_NOW: Any = bindparam("now")
+
+_COUNT_ON = (
+    update(points)
+    .where(points.c.point_id == _POINT)
+    .values(stock_revision=points.c.stock_revision + 1)
+    .returning(points.c.stock_revision)
+)
+_COUNT_ON_IF_SAME = _COUNT_ON.where(points.c.revision == bindparam("read"), points.c.is_deleted.is_(False))
+
+_ITS_OFFER = (offers.c.point_id == _POINT, offers.c.offer == _OFFER)
+_TAKE_WORK = (
+    update(offers)
+    .where(*_ITS_OFFER, or_(offers.c.capacity.is_(None), offers.c.in_work < offers.c.capacity))
+    .values(in_work=offers.c.in_work + 1)
+)
+_END_WORK = update(offers).where(*_ITS_OFFER, offers.c.in_work > 0).values(in_work=offers.c.in_work - 1)
+
+_GIVE_SLOT = (
+    update(slots)
+    .where(
+        slots.c.point_id == _POINT, slots.c.offer == _OFFER, slots.c.starts_at == bindparam("slot"), slots.c.taken > 0
+    )
+    .values(taken=slots.c.taken - 1)
+)
+
+_ITS_STOCK = (stock.c.point_id == _POINT, stock.c.sku == _SKU)
+_IS_GOOD = or_(stock.c.good_for_s.is_(None), stock.c.counted_at + stock.c.good_for_s * _SECOND_US > _NOW)
+_HAS = or_(stock.c.counted.is_(None), and_(stock.c.counted - stock.c.held - stock.c.safety >= _UNITS, _IS_GOOD))
+_TAKE_STOCK = (
+    update(stock)
+    .where(*_ITS_STOCK, stock.c.is_deleted.is_(False), _HAS)
+    .values(held=stock.c.held + _UNITS, revision=_REVISION)
+)
+_GIVE_STOCK = update(stock).where(*_ITS_STOCK).values(held=stock.c.held - _UNITS, revision=_REVISION)
+_SELL_STOCK = _GIVE_STOCK.values(counted=stock.c.counted - _UNITS)
+_STOCK = select(stock).where(stock.c.point_id == _POINT, stock.c.sku.in_(bindparam("skus", expanding=True)))
+
+
+class Place(NamedTuple):
+    """
+    Where an order is in work.
+
+    Attributes
+    ----------
+    slot_us
+        Start of its preparation slot, None where the offer has none.
+    """
+
+    point_id: str
+    offer: str
+    slot_us: int | None
+
+
+def slot_of(at_us: int, slot_s: int | None) -> int | None:
+    """Return the start of the preparation slot that an instant lies in; slots are counted from the full hour in UTC."""
+    return None if slot_s is None else at_us // (slot_s * _SECOND_US) * (slot_s * _SECOND_US)
+
+
+def count_on(connection: WriteConnection, point_id: str, read_revision: int | None = None) -> int | None:
+    """Count a point's stock on and return where it is; None if the point is no longer as it was read."""
+    if read_revision is None:
+        return _number(connection.value(_COUNT_ON, {"of_point": point_id}))
+    return _number(connection.value(_COUNT_ON_IF_SAME, {"of_point": point_id, "read": read_revision}))
+
+
+def stock_rows(connection: ReadConnection, point_id: str, skus: Sequence[str]) -> dict[str, AnyRow]:
+    """Return the entries of a point's stock that are not deleted, by SKU."""
+    rows = connection.rows(_STOCK, {"of_point": point_id, "skus": list(skus)}) if skus else ()
+    return {row.sku: row for row in rows if not row.is_deleted}
+
+
+def take(
+    connection: WriteConnection, place: Place, units: Mapping[str, int], *, slot_orders: int | None, revision: int
+) -> None:
+    """
+    Take a place in work, one in a slot, and units of stock.
+
+    Parameters
+    ----------
+    units
+        By SKU.
+    revision
+        What `count_on` returned.
+
+    Raises
+    ------
+    NotFeasibleError
+        If there is not enough of one of them; the caller's transaction must not go on.
+    """
+    its = {"of_point": place.point_id, "of_offer": place.offer}
+    if not connection.run(_TAKE_WORK, its):
+        raise NotFeasibleError("full")
+    if place.slot_us is not None and slot_orders is not None and not _take_slot(connection, place, slot_orders):
+        raise NotFeasibleError("full")
+    take_stock(connection, place.point_id, units, revision)
+
+
+def take_stock(connection: WriteConnection, point_id: str, units: Mapping[str, int], revision: int) -> None:
+    """Take units of stock; raises `NotFeasibleError` as `take` does."""
+    for sku, wanted in sorted(units.items()):
+        its = {"of_point": point_id, "of_sku": sku, "units": wanted, "stock_at": revision, "now": connection.now_us}
+        if not connection.run(_TAKE_STOCK, its):
+            raise NotFeasibleError("out_of_stock", sku)
+
+
+def _take_slot(connection: WriteConnection, place: Place, most: int) -> bool:
+    insert = postgresql.insert if connection.is_postgres else sqlite.insert
+    new = insert(slots).values(point_id=place.point_id, offer=place.offer, starts_at=place.slot_us, taken=1)
+    taken = new.on_conflict_do_update(
+        index_elements=[slots.c.point_id, slots.c.offer, slots.c.starts_at],
+        set_={"taken": slots.c.taken + 1},
+        where=slots.c.taken < most,
+    )
+    return connection.run(taken) == 1
+
+
+def give_back(connection: WriteConnection, place: Place, units: Mapping[str, int], revision: int) -> None:
+    """Give back what `take` took."""
+    its = {"of_point": place.point_id, "of_offer": place.offer}
+    connection.run(_END_WORK, its)
+    if place.slot_us is not None:
+        connection.run(_GIVE_SLOT, its | {"slot": place.slot_us})
+    give_stock(connection, place.point_id, units, revision)
+
+
+def give_stock(connection: WriteConnection, point_id: str, units: Mapping[str, int], revision: int) -> None:
+    """Give back units of stock."""
+    _each(connection, _GIVE_STOCK, point_id, units, revision)
+
+
+def sell(connection: WriteConnection, place: Place, units: Mapping[str, int], revision: int) -> None:
+    """Let what was held go out of the shop; its slot is over and stays taken."""
+    connection.run(_END_WORK, {"of_point": place.point_id, "of_offer": place.offer})
+    _each(connection, _SELL_STOCK, place.point_id, units, revision)
+
+
+def _each(connection: WriteConnection, statement: Any, point_id: str, units: Mapping[str, int], revision: int) -> None:
+    if units:
+        connection.run(
+            statement,
+            [
+                {"of_point": point_id, "of_sku": sku, "units": given, "stock_at": revision}
+                for sku, given in sorted(units.items())
+            ],
+        )
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)

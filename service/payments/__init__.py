@@ -1,0 +1,1 @@
+"""Payments: a port, a sandbox behind it, and what the store knows of them."""

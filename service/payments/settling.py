@@ -1,0 +1,117 @@
+"""What the provider is asked outside of any transaction, noted before and after, so that nothing is asked for unseen."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from service.orders.acting import Act, act, locked_order
+from service.orders.rules import Event, Party, State
+from service.payments.ports import Outcome, ProviderUnknownError
+from service.payments.store import change_payment, due_payments, find_payment, reference_of
+from service.store.leases import demand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.orders.ordering import OrderTerms
+    from service.orders.store import OrderRecord
+    from service.payments.ports import PaymentProvider
+    from service.store.connections import AnyRow, WriteConnection
+    from service.store.database import Store
+    from service.store.leases import Lease
+
+__all__ = ["Settler", "authorised"]
+
+_LOG = logging.getLogger(__name__)
+_WRITE_S = 10.0
+_FIRST_US, _LONGEST_US = 2_000_000, 3_600_000_000
+
+
+def authorised(
+    connection: WriteConnection, terms: OrderTerms, order_id: str, attempt: int, outcome: Outcome, actor: str
+) -> OrderRecord | None:
+    """
+    Note what came of an authorisation, once; an order that is still held is placed by it.
+
+    Heard twice, or too late, it changes nothing but that what was set aside for an order that ended is set free.
+    """
+    order = locked_order(connection, order_id)
+    payment = find_payment(connection, order_id)
+    if (
+        order is None
+        or payment is None
+        or payment.attempt != attempt
+        or payment.state not in {"authorising", "releasing"}
+    ):
+        return order
+    if payment.state == "releasing":  # the order ended meanwhile
+        change_payment(connection, payment, due_at=connection.now_us)
+        return order
+    if outcome is not Outcome.AUTHORISED:
+        change_payment(connection, payment, state="declined", due_at=None)
+        return order
+    if order.row.state != State.HELD:
+        change_payment(connection, payment, state="releasing", due_at=connection.now_us)
+        return order
+    change_payment(connection, payment, state="authorised", due_at=None)
+    return act(connection, terms, order, Act(Event.PLACE, Party.CUSTOMER, actor), payment="online")
+
+
+class Settler:
+    """
+    Asks the provider what is due: what came of an authorisation, to capture, to release; again until it answers.
+
+    Parameters
+    ----------
+    store, terms, provider
+        What it works with.
+    """
+
+    def __init__(self, store: Store, terms: OrderTerms, provider: PaymentProvider) -> None:
+        self._store = store
+        self._terms = terms
+        self._provider = provider
+
+    def step(self, lease: Lease) -> int:
+        """Ask for all that is due; return about how many payments."""
+        due = self._store.write_now(lambda connection: list(due_payments(connection, connection.now_us)), _WRITE_S)
+        for row in due:
+            self._one(lease, row)
+        return len(due)
+
+    def _one(self, lease: Lease, row: AnyRow) -> None:
+        reference = reference_of(row)
+        try:
+            if row.state == "authorising":
+                outcome = self._provider.find(reference)
+                self._write(
+                    lease,
+                    lambda connection: authorised(
+                        connection, self._terms, row.order_id, row.attempt, outcome, "provider"
+                    ),
+                )
+                return
+            if row.state == "capturing":
+                self._provider.capture(reference, row.captured_minor)
+            elif row.state == "releasing":
+                self._provider.release(reference)
+        except ProviderUnknownError as error:
+            wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
+            _LOG.warning("the payment of %s waits %.0f s: %s", row.order_id, wait_us / 1e6, error)
+            self._write(
+                lease,
+                lambda connection: change_payment(
+                    connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us
+                ),
+            )
+            return
+        done = "captured" if row.state == "capturing" else "released"
+        self._write(lease, lambda connection: change_payment(connection, row, state=done, due_at=None))
+
+    def _write(self, lease: Lease, fn: Callable[[WriteConnection], object]) -> None:
+        def guarded(connection: WriteConnection) -> object:
+            demand(connection, lease)
+            return fn(connection)
+
+        self._store.write_now(guarded, _WRITE_S)

@@ -1,0 +1,85 @@
+"""Payments in the store: what was asked of the provider, and what is still to be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select, update
+
+from service.store.order_tables import payments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["begin_payment", "change_payment", "due_payments", "find_payment", "reference_of", "settle"]
+
+_NAMES = tuple(column.name for column in payments.columns)
+_ASK_AGAIN_US = 5_000_000
+_PAYMENT = select(payments).where(payments.c.order_id == bindparam("of_order"))
+
+
+def reference_of(row: AnyRow) -> str:
+    """Return what names an authorisation to the provider: each attempt has its own."""
+    return f"{row.order_id}-{row.attempt}"
+
+
+def find_payment(connection: ReadConnection, order_id: str) -> AnyRow | None:
+    """Return the payment of an order."""
+    return connection.row(_PAYMENT, {"of_order": order_id})
+
+
+def begin_payment(connection: WriteConnection, order_id: str, amount_minor: int, currency: str) -> AnyRow:
+    """Note that the provider is about to be asked, before it is: should linli end now, it is asked what came of it."""
+    before = find_payment(connection, order_id)
+    values: dict[str, Any] = {
+        "order_id": order_id,
+        "state": "authorising",
+        "amount_minor": amount_minor,
+        "captured_minor": 0,
+        "currency": currency,
+        "attempt": 1 if before is None else before.attempt + 1,
+        "tries": 0,
+        "due_at": connection.now_us + _ASK_AGAIN_US,
+        "updated_at": connection.now_us,
+    }
+    if before is None:
+        connection.insert_rows(payments, _NAMES, [tuple(values[name] for name in _NAMES)])
+    else:
+        connection.run(update(payments).where(payments.c.order_id == order_id).values(values))
+    found = find_payment(connection, order_id)
+    assert found is not None  # noqa: S101 - it was just written
+    return found
+
+
+def change_payment(connection: WriteConnection, row: AnyRow, **values: Any) -> bool:
+    """Change a payment that is as it was read; tell whether it was."""
+    its = (
+        payments.c.order_id == row.order_id,
+        payments.c.state == row.state,
+        payments.c.attempt == row.attempt,
+        payments.c.tries == row.tries,
+    )
+    return connection.run(update(payments).where(*its).values(**values, updated_at=connection.now_us)) == 1
+
+
+def settle(connection: WriteConnection, order_id: str, owed_minor: int) -> None:
+    """Note what is to be taken of what was set aside for an order that has ended, or that all is to be set free."""
+    row = find_payment(connection, order_id)
+    if row is None or row.state not in {"authorising", "authorised"}:
+        return
+    takes = row.state == "authorised" and owed_minor > 0
+    change_payment(
+        connection,
+        row,
+        state="capturing" if takes else "releasing",
+        captured_minor=min(owed_minor, row.amount_minor) if takes else 0,
+        tries=0,
+        due_at=connection.now_us,
+    )
+
+
+def due_payments(connection: ReadConnection, now_us: int, limit: int = 100) -> Sequence[AnyRow]:
+    """Return the payments about which the provider is to be asked by now."""
+    return connection.rows(select(payments).where(payments.c.due_at <= now_us).order_by(payments.c.due_at).limit(limit))
