@@ -41,8 +41,14 @@ def units_of(row: AnyRow) -> int | None:
 
 
 def good_until_us(row: AnyRow) -> int | None:
-    """Return the first instant at which the count of an entry is no longer trusted, None where it is until the next."""
-    return None if row.good_for_s is None else int(row.counted_at) + int(row.good_for_s) * SECOND_US
+    """
+    Return the first instant at which the count of an entry is no longer trusted, None where it is until the next.
+
+    What is made to order has no count that could grow old.
+    """
+    if row.counted is None or row.good_for_s is None:
+        return None
+    return int(row.counted_at) + int(row.good_for_s) * SECOND_US
 
 
 def is_available(row: AnyRow, now_us: int) -> bool:

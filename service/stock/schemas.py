@@ -69,7 +69,7 @@ class StockBody(Body):
     )
     safety: Units = Field(0, description="Units kept back for those who come to the shelf.")
     good_for_s: Annotated[int, Field(ge=1, le=_MAX_GOOD_FOR_S)] | None = Field(
-        None, description="Seconds for which this count is trusted; left out: until the next."
+        None, description="Seconds for which a count is trusted; left out: until the next."
     )
 
 

@@ -53,7 +53,7 @@ _UNITS = (  # as `units_of` and `good_until_us` have them; of a million points, 
     stock.c.point_id,
     stock.c.sku,
     case((stock.c.is_deleted | (_LEFT < 0), 0), else_=_LEFT).label("units"),
-    (stock.c.counted_at + stock.c.good_for_s * SECOND_US).label("good_until_us"),
+    case((stock.c.counted.is_not(None), stock.c.counted_at + stock.c.good_for_s * SECOND_US)).label("good_until_us"),
     stock.c.is_deleted,
     stock.c.revision,
 )

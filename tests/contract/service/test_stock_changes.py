@@ -95,7 +95,7 @@ def test_stock__is_read_whole_and_by_what_changed_since_a_revision(store: Store)
 
 
 def test_units__are_those_that_the_merchant_is_told(store: Store) -> None:
-    counts = [(None, 0, None), (0, 0, 1), (3, 4, 60), (2**53 - 1, 0, 366 * 86_400), (7, 2, None)]
+    counts = [(None, 0, None), (None, 1, 60), (0, 0, 1), (3, 4, 60), (2**53 - 1, 0, 366 * 86_400), (7, 2, None)]
     _put(store, "m0:9", *(_fact(f"s{number}", *told) for number, told in enumerate(counts)))
     rows = store.read_now(lambda connection: stock_of_points(connection, ["m0:9"]))
     entries = store.read_now(lambda connection: list_entries(connection, "m0:9"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -144,10 +143,3 @@ def test_skus__of_a_point_are_ten_thousand_at_most(shops: Shops) -> None:
     assert put_entry(shops, "many", "s7").status_code == 200
     shops.own.delete(f"{path}/s7", headers={"If-Match": "*"}).raise_for_status()
     assert put_entry(shops, "many", "more").status_code == 201
-
-
-def test_import__of_more_lines_than_are_taken_is_refused(shops: Shops) -> None:
-    shops.put("long")
-    line = json.dumps(MILK | {"sku": "x"}).encode()
-    answer = import_lines(shops.own, stock_path(shops, "long"), [line] * 100_001)
-    assert problem(answer) == (413, "batch-too-large")
