@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from engine.shelves import MAX_UNITS
 
+from engine import NOT_KEPT, StockEntries
 from service.points.special_days import hours_with_special_days
 from service.store.tables import merchants, offers, points
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
     from service.store.connections import AnyRow
 
-__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features", "units_left"]
+__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features", "stock_of", "units_left"]
+
+_NAT = np.iinfo(np.int64).min
 
 COLUMNS = (
     points.c.point_id,
@@ -44,8 +48,8 @@ COLUMNS = (
 """What the index needs to know of an offer of a point."""
 
 
-def columns_of(rows: Sequence[AnyRow]) -> dict[str, Any]:
-    """Return the columns of `engine.Engine.from_columns` of rows that hold `COLUMNS`."""
+def columns_of(rows: Sequence[AnyRow], stock: Sequence[AnyRow] = ()) -> dict[str, Any]:
+    """Return the columns of `engine.Engine.from_columns` of rows that hold `COLUMNS`, and of their points' stock."""
     return {
         "point_ids": [row.point_id for row in rows],
         "offers": [row.offer for row in rows],
@@ -61,7 +65,23 @@ def columns_of(rows: Sequence[AnyRow]) -> dict[str, Any]:
         "paused": [row.is_paused or row.is_offer_paused for row in rows],
         "suspended": [row.status != "verified" for row in rows],
         "visibility": [row.visibility for row in rows],
+        "stock": stock_of(stock) if stock else None,
     }
+
+
+def stock_of(rows: Sequence[AnyRow]) -> StockEntries:
+    """Return rows of `service.stock.store.stock_of_points` as the engine takes them; none is kept of a deleted entry."""
+    until_us = [_NAT if row.good_until_us is None else row.good_until_us for row in rows]
+    return StockEntries(
+        [row.point_id for row in rows],
+        [row.sku for row in rows],
+        [NOT_KEPT if row.is_deleted else _known_units(row.units) for row in rows],
+        np.array(until_us, np.int64).view("datetime64[us]"),
+    )
+
+
+def _known_units(units: int | None) -> int | None:
+    return None if units is None else min(units, MAX_UNITS)  # nobody asks for more
 
 
 def units_left(row: AnyRow) -> int | None:

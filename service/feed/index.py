@@ -14,8 +14,9 @@ from sqlalchemy import bindparam, func, select
 from engine import Engine
 from engine.errors import EngineError, UnknownPointError
 from geo.errors import GeoError
-from service.feed.columns import COLUMNS, columns_of, units_left
+from service.feed.columns import COLUMNS, columns_of, stock_of, units_left
 from service.feed.outbox import START, Position
+from service.stock.store import stock_changes, stock_of_points
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
@@ -125,11 +126,12 @@ class LiveIndex:
         """Build the index anew from the store."""
         rows = connection.rows(_ROWS.order_by(points.c.point_id))
         revisions = _revisions_of(rows)
+        stock = _of_known(stock_of_points(connection, None), revisions)
         try:
-            view = IndexView(_engine_of(rows, self._extra_days), position)
+            view = IndexView(_engine_of(rows, self._extra_days, stock), position)
         except (EngineError, GeoError):
             view = IndexView(_engine_of([], self._extra_days), position)
-            _apply_one_by_one(view, rows, [])
+            _apply_one_by_one(view, rows, [], stock)
         self.view, self._revisions = view, revisions
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
@@ -142,9 +144,9 @@ class LiveIndex:
         stock = {change.subject for change in changes if change.kind == "stock"} - whole
         stale: set[str] = set()
         for ids in _pieces(sorted(stock)):
-            stale |= self._set_stock(connection.rows(_SOME_STOCK, {"ids": ids}))
+            stale |= self._set_stock(connection, connection.rows(_SOME_STOCK, {"ids": ids}))
         for ids in _pieces(sorted(whole | stale)):
-            self._replace(connection.rows(_SOME, {"ids": ids}), ids)
+            self._replace(connection.rows(_SOME, {"ids": ids}), ids, stock_of_points(connection, ids))
         self.view.advance(position)
 
     def verify(self, connection: ReadConnection) -> bool:
@@ -156,29 +158,35 @@ class LiveIndex:
         totals = [whole + stock for whole, stock in self._revisions.copy().values()]
         return _digest(len(totals), sum(totals), sum(total * (total % _MODULUS) for total in totals))
 
-    def _replace(self, rows: Sequence[AnyRow], ids: Collection[str]) -> None:
+    def _replace(self, rows: Sequence[AnyRow], ids: Collection[str], stock: Sequence[AnyRow]) -> None:
         alive = _revisions_of(rows)
+        stock = _of_known(stock, alive)
         gone = [point_id for point_id in ids if point_id not in alive and point_id in self._revisions]
         try:
-            self.view.apply(_changes(rows, gone))
+            self.view.apply(_changes(rows, gone, stock))
         except (EngineError, GeoError):
-            _apply_one_by_one(self.view, rows, gone)
+            _apply_one_by_one(self.view, rows, gone, stock)
         for point_id in gone:
             del self._revisions[point_id]
         self._revisions.update(alive)
 
-    def _set_stock(self, rows: Sequence[AnyRow]) -> set[str]:
-        """Set the units left of points that are else as they are known; return those that are not."""
-        stock = _revisions_of(rows)
-        stale = {point_id for point_id, now in stock.items() if self._revisions.get(point_id, _NEVER)[0] != now[0]}
+    def _set_stock(self, connection: ReadConnection, rows: Sequence[AnyRow]) -> set[str]:
+        """Set what is left at points that are else as they are known; return those that are not."""
+        now = _revisions_of(rows)
+        stale = {point_id for point_id, its in now.items() if self._revisions.get(point_id, _NEVER)[0] != its[0]}
         known = [row for row in rows if row.point_id not in stale]
         if not known:
             return stale
+        seen = {row.point_id: self._revisions[row.point_id][1] for row in known}
+        changed = stock_changes(connection, seen)
+        columns = zip(*((row.point_id, row.offer, units_left(row)) for row in known), strict=True)
+        changes: dict[str, Any] = {"capacity": tuple(map(list, columns))}
+        if changed:
+            changes["stock"] = stock_of(changed)
         try:
-            columns = zip(*((row.point_id, row.offer, units_left(row)) for row in known), strict=True)
-            self.view.apply({"capacity": tuple(map(list, columns))})
+            self.view.apply(changes)
         except EngineError:  # one of them is not in the index
-            return set(stock)
+            return set(now)
         self._revisions.update(_revisions_of(known))
         return stale
 
@@ -204,13 +212,14 @@ def _digest(*numbers: int) -> str:
     return hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).hexdigest()
 
 
-def _apply_one_by_one(view: IndexView, rows: Sequence[AnyRow], gone: Iterable[str]) -> None:
+def _apply_one_by_one(view: IndexView, rows: Sequence[AnyRow], gone: Iterable[str], stock: Sequence[AnyRow]) -> None:
     """Apply what can be applied: one point that the engine refuses does not hold up the others, and is in it no more."""
     for point_id in gone:
         _drop(view, point_id)
+    of_point = {point_id: list(own) for point_id, own in groupby(stock, attrgetter("point_id"))}
     for point_id, own in groupby(rows, attrgetter("point_id")):
         try:
-            view.apply(_changes(list(own), []))
+            view.apply(_changes(list(own), [], of_point.get(point_id, [])))
         except (EngineError, GeoError) as error:
             _LOG.critical("point %s cannot be indexed and is left out: %s", point_id, error)
             _drop(view, point_id)
@@ -225,14 +234,18 @@ def _pieces(ids: list[str]) -> Iterable[list[str]]:
     return (ids[start : start + _POINTS_A_READ] for start in range(0, len(ids), _POINTS_A_READ))
 
 
-def _changes(rows: Sequence[AnyRow], gone: list[str]) -> dict[str, Any]:
+def _of_known(stock: Sequence[AnyRow], known: Collection[str]) -> list[AnyRow]:
+    return [row for row in stock if row.point_id in known]
+
+
+def _changes(rows: Sequence[AnyRow], gone: list[str], stock: Sequence[AnyRow]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if gone:
         changes["remove"] = gone
     if rows:
-        changes["upsert"] = columns_of(rows)
+        changes["upsert"] = columns_of(rows, stock)
     return changes
 
 
-def _engine_of(rows: Sequence[AnyRow], extra_days: HolidayFile | None) -> Engine:
-    return Engine.from_columns(**columns_of(rows), extra_days=extra_days)
+def _engine_of(rows: Sequence[AnyRow], extra_days: HolidayFile | None, stock: Sequence[AnyRow] = ()) -> Engine:
+    return Engine.from_columns(**columns_of(rows, stock), extra_days=extra_days)
