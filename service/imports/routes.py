@@ -47,7 +47,7 @@ async def post_import(
     """
     owner = _merchant(context, merchant_id)
     services, import_id = services_of(request), import_id_of(owner, idempotency_key(request))
-    return await take_import(request, context, PointImport(owner, services.norms), import_id)
+    return await take_import(request, context, PointImport(owner, services, context.key_holder.key_id), import_id)
 
 
 @router.get("/v1/imports/{import_id}", summary="Read how far an import is", responses=problems("not-found"))

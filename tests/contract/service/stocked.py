@@ -26,7 +26,7 @@ class Counter:
     shops: Shops
     service: Serving
 
-    def shop(self, local: str, *, stock: Mapping[str, int | None] = {}, **changes: Any) -> str:  # noqa: B006 - read only
+    def shop(self, local: str, *, stock: Mapping[str, int | None] = {}, **changes: Any) -> str:
         """Make a shop that is always open, with stock at 1000 a unit and 500 for bread; return its id."""
         offer = {"offer": PICKUP, "hours": "24/7", "capacity": None, **changes.pop("offer", {})}
         answer = self.shops.put(local, point(offers=[offer], **changes))

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
 from collections.abc import Iterator
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.contract.service.shops import Shops, open_shops, point
+from tests.contract.service.shops import open_shops
 from tests.contract.service.stocked import Counter, open_counter
-from tests.contract.service.talking import ask, create, problem, together
 from tests.serving import Serving
 
 PICKUP = "retail/pickup"
