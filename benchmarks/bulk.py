@@ -139,7 +139,7 @@ def store_pace(lines: list[bytes], folder: Path) -> float:
                 yield body[start : start + _BLOCK]
 
         def run() -> None:
-            deadline, kind = Deadline.after(3600), PointImport(MERCHANT, services.norms)
+            deadline, kind = Deadline.after(3600), PointImport(MERCHANT, services, "bench")
             asyncio.run(import_stream(services, blocks(), kind, "imp", actor=COMMAND, deadline=deadline))
 
         return _pace(len(lines), run)

@@ -13,6 +13,7 @@ from engine.norms import Norms, load_norms
 from service.clock import Clock, SystemClock
 from service.feed.events import EventHub
 from service.feed.followers import Follower
+from service.feed.full_slots import FullSlots
 from service.feed.housekeeping import Housekeeping
 from service.feed.index import LiveIndex
 from service.feed.outbox import START, feed_id
@@ -63,6 +64,7 @@ class Services:
     clock: Clock
     store: Store
     index: LiveIndex
+    full_slots: FullSlots
     ring: KeyRing
     follower: Follower
     hub: EventHub
@@ -112,14 +114,28 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         store = open_store(settings, clock)
         stack.callback(store.close)
         index, ring, hub = LiveIndex(), KeyRing(), EventHub(settings.limits.streams)
-        follower = _follower(settings, stack, store, index, (ring, index, hub))
+        full_slots = FullSlots()
+        follower = _follower(settings, stack, store, index, (ring, full_slots, index, hub))
         rates = _rates(settings)
         secret = store.read_now(_secret)
         norms = load_norms()
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
         payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
         services = Services(
-            settings, clock, store, index, ring, follower, hub, rates, Metrics(worker), secret, norms, terms, payments
+            settings,
+            clock,
+            store,
+            index,
+            full_slots,
+            ring,
+            follower,
+            hub,
+            rates,
+            Metrics(worker),
+            secret,
+            norms,
+            terms,
+            payments,
         )
         _watch(services)
         follower.start()
@@ -142,13 +158,14 @@ def _follower(
     stack: contextlib.ExitStack,
     store: Store,
     index: LiveIndex,
-    handlers: tuple[KeyRing, LiveIndex, EventHub],
+    handlers: tuple[KeyRing, FullSlots, LiveIndex, EventHub],
 ) -> Follower:
     """Return the follower, from the newest snapshot if it will do; the last snapshot is written when it has ended."""
     folder = settings.store.data / "index"
     with store.reading() as connection:
         start = restored(index, folder, connection)
-        handlers[0].reload(connection, START)
+        for kept_nowhere in handlers[:2]:
+            kept_nowhere.reload(connection, START)
     snapshots = Snapshots(index, folder, every_s=settings.store.snapshot_s, written=start)
     stack.callback(snapshots.close)
     position, of_feed = (None, None) if start is None else start

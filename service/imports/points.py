@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from service.http.problems import ProblemError, invalid
-from service.imports.kinds import Prepared, Stored
+from service.imports.kinds import BadLine, Prepared, Stored
 from service.imports.rules import bad_line, json_object, read_bodies
+from service.orders.store import points_with_orders
+from service.orders.stranding import OpenOrders
 from service.points.ids import why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
@@ -19,9 +21,9 @@ from service.points.store import has_merchant, write_points
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.norms import Norms
     from service.imports.lines import Batch
     from service.points.rules import PointFacts
+    from service.services import Services
     from service.store.connections import ReadConnection, WriteConnection
 
 __all__ = ["PointImport"]
@@ -38,12 +40,15 @@ class PointImport:
     ----------
     merchant_id
         Whose they are.
-    norms
-        What stands in for areas that are left out.
+    services
+        Whose norms stand in for areas that are left out.
+    actor
+        The id of the key that it comes with.
     """
 
     merchant_id: str
-    norms: Norms
+    services: Services
+    actor: str
     action: str = "point.import"
     detail: dict[str, str] = field(default_factory=dict)
     most_lines: int = 1_000_000
@@ -56,7 +61,7 @@ class PointImport:
         """Read the points of a batch, and look up what they left out."""
         bodies, bad = read_bodies(batch, self._body_of)
         facts: list[tuple[int, PointFacts]] = []
-        found = facts_of([(body.point_id, body) for _, body in bodies], self.norms)
+        found = facts_of([(body.point_id, body) for _, body in bodies], self.services.norms)
         for (number, _), one in zip(bodies, found, strict=True):
             if isinstance(one, ProblemError):
                 bad.append(bad_line(number, one))
@@ -73,9 +78,25 @@ class PointImport:
         return body
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
-        """Store points; one that is so already keeps its revision."""
-        pieces = _without_repeats([fact for _, fact in facts])
-        return Stored(sum(write_points(connection, self.merchant_id, piece, skips_same=True) for piece in pieces))
+        """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
+        busy = points_with_orders(connection, [fact.point_id for _, fact in facts])
+        pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
+        n_upserted = sum(write_points(connection, self.merchant_id, piece, skips_same=True) for piece in pieces)
+        bad: list[BadLine] = []
+        for line, fact in facts:
+            if fact.point_id in busy:
+                try:
+                    n_upserted += self._store_busy(connection, fact)
+                except ProblemError as problem:
+                    bad.append(bad_line(line, problem))
+        return Stored(n_upserted, bad)
+
+    def _store_busy(self, connection: WriteConnection, fact: PointFacts) -> int:
+        with connection.attempt():
+            orders = OpenOrders(connection, self.services, fact.point_id)
+            n_upserted = write_points(connection, self.merchant_id, [fact], skips_same=True)
+            orders.settle(self.actor, None)
+        return n_upserted
 
 
 def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:

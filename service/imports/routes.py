@@ -47,7 +47,8 @@ async def post_import(
     """
     owner = _merchant(context, merchant_id)
     kind_of_lines(request, NDJSON)
-    kind, import_id = PointImport(owner, services_of(request).norms), import_id_of(owner, idempotency_key(request))
+    services, import_id = services_of(request), import_id_of(owner, idempotency_key(request))
+    kind = PointImport(owner, services, context.key_holder.key_id)
     return await take_import(request, context, request.stream(), kind, import_id)
 
 

@@ -14,9 +14,18 @@ from service.http.problems import ProblemError, Trouble
 from service.http.query_text import number, read_query
 from service.matching.arrow_streams import MAX_PLACES, read_places
 from service.matching.asking import Terms, match_together
-from service.matching.asks import check_datum, check_limit, check_offer, check_span, check_unknown_hours, features_of
+from service.matching.asks import (
+    Ask,
+    check_datum,
+    check_limit,
+    check_offer,
+    check_span,
+    check_unknown_hours,
+    features_of,
+)
 from service.matching.checks import check_orders
 from service.matching.columns import BadRow, RawOrders
+from service.matching.free_slots import found_free
 from service.matching.parameters import MAX_QUANTITY, OF_STREAMS
 
 if TYPE_CHECKING:
@@ -61,6 +70,8 @@ def answer_arrow(services: Services, body: bytes, query: bytes) -> bytes:
     if len(orders) * _ROWS_A_QUERY > engine.n_rows:
         view.engine.prepare(wait=False)  # a still engine leaves it to others to list what is near
     found = match_together(engine, orders, terms)
+    if not services.full_slots.is_empty:
+        _pass_full(services, engine, orders, terms, found)
     return _written(_answers(services, engine, orders, found), view.position_of(engine.version))
 
 
@@ -99,6 +110,31 @@ def _timed(services: Services, orders: Orders) -> Orders:
     for row in (at.argmin(), at.argmax()) if at.size else ():
         check_span(from_us(int(at[row].astype(np.int64))), from_us(now_us), f"/{row}/at")
     return replace(orders, at=at, asked_at=np.minimum(now, at))
+
+
+def _pass_full(services: Services, engine: Engine, orders: Orders, terms: Terms, found: Found) -> None:
+    """Ask once more, in place, for those whose match has a full slot then."""
+    facts, full = engine.facts, services.full_slots
+    for i in np.flatnonzero(found.row >= 0).tolist():
+        at, offer = from_us(int(orders.at[i].astype(np.int64))), orders.offers[orders.offer[i]]
+        if not full.has(facts.row(int(found.row[i])).point_id, offer, at):
+            continue
+        ask = Ask(
+            float(orders.lat[i]),
+            float(orders.lng[i]),
+            offer,
+            at,
+            from_us(int(orders.asked_at[i].astype(np.int64))),
+            int(orders.quantity[i]),
+            max_distance_m=terms.max_distance_m,
+            features=tuple(sorted(orders.feature_sets[orders.wants[i]])),
+            unknown_hours=terms.unknown_hours,
+        )
+        other = found_free(engine, full, ask)
+        if other.rows:
+            found.row[i], found.distance_m[i] = other.rows[0], other.distance_m[0]
+        else:
+            found.row[i], found.distance_m[i], found.code[i] = -1, np.inf, REASONS.index("full")
 
 
 def _answers(services: Services, engine: Engine, orders: Orders, found: Found) -> dict[str, pa.Array[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from service.matching.free_slots import found_free
 from service.matching.parameters import DAYS_AHEAD
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = ["nobody"]
 
 _LOOKED_AT = 20
 _TRIES = 4
+_MATCHED = "matched"
 _NOT_YET = {"closed", "too_soon"}
 _MINUTE = dt.timedelta(minutes=1)
 _AHEAD = dt.timedelta(days=DAYS_AHEAD) - _MINUTE
@@ -30,6 +32,8 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
     about one version.
     """
     refused, facts = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
+    full = services.full_slots
+    refused = [one._replace(reason="full") if one.reason == _MATCHED else one for one in refused]  # its slot is
     first: dict[str, Refused] = {}
     for one in refused:
         first.setdefault(one.reason, one)
@@ -48,8 +52,14 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
         ],
         "next_open_at": min((at for at in opens.values() if at is not None), default=None),
         "would_help": {
-            "later": _later(engine, ask, [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]),
-            "farther": _farther(engine, ask),
+            "later": _later(
+                services,
+                engine,
+                ask,
+                [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]
+                + [full.next_free(one.point_id, ask.offer, ask.at) for one in refused if one.reason == "full"],
+            ),
+            "farther": _farther(services, engine, ask),
             "other_modes": _other_modes(services, engine, ask),
         },
     }
@@ -71,17 +81,17 @@ def _whole_minute(at: dt.datetime) -> dt.datetime:
     return cut if cut == at else cut + _MINUTE
 
 
-def _later(engine: Engine, ask: Ask, times: list[dt.datetime | None]) -> dict[str, Any] | None:
+def _later(services: Services, engine: Engine, ask: Ask, times: list[dt.datetime | None]) -> dict[str, Any] | None:
     coming = sorted({at for at in times if at is not None and ask.at < at <= ask.asked_at + _AHEAD})
     for at in coming[:_TRIES]:
-        told = _nearest(engine, ask._replace(at=at))
+        told = _nearest(services, engine, ask._replace(at=at))
         if told is not None:
             return {"at": at, **told}
     return None
 
 
-def _farther(engine: Engine, ask: Ask) -> dict[str, Any] | None:
-    return None if ask.max_distance_m is None else _nearest(engine, ask._replace(max_distance_m=None))
+def _farther(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | None:
+    return None if ask.max_distance_m is None else _nearest(services, engine, ask._replace(max_distance_m=None))
 
 
 def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str, Any]]:
@@ -91,14 +101,14 @@ def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str,
     for other in services.norms.sectors[sector].modes:
         offer = f"{sector}/{other}"
         if other != mode and offer in there:
-            told = _nearest(engine, ask._replace(offer=offer))
+            told = _nearest(services, engine, ask._replace(offer=offer))
             if told is not None:
                 found.append({"offer": offer, **told})
     return found
 
 
-def _nearest(engine: Engine, ask: Ask) -> dict[str, Any] | None:
-    found = engine.found(ask.lat, ask.lng, ask.offer, 1, **ask.terms())
+def _nearest(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | None:
+    found = found_free(engine, services.full_slots, ask._replace(k=1))
     if not found.rows:
         return None
     return {"point_id": found.facts.row(found.rows[0]).point_id, "distance_m": found.distance_m[0]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.promises import promise
+from service.matching.free_slots import found_free
 from service.matching.helping import nobody
 from service.places import told_place
 
@@ -21,10 +22,10 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
     """Return the answer to a question: plain values, instants as datetimes."""
     view = services.index.view
     engine = view.engine
-    found = engine.found(ask.lat, ask.lng, ask.offer, ask.k, **ask.terms())
+    found = found_free(engine, services.full_slots, ask)
     if not found.rows:  # once more, of a version that stands still, since more is to be asked of it
         engine = engine.still()
-        found = engine.found(ask.lat, ask.lng, ask.offer, ask.k, **ask.terms())
+        found = found_free(engine, services.full_slots, ask)
     norm = services.norms.by_offer[ask.offer]
     reply: dict[str, Any] = {
         "matches": [_told(found, i, ask, norm) for i in range(len(found.rows))],

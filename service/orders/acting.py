@@ -141,9 +141,9 @@ def _deadlines(
         return {"due_at": row.expires_at}
     if event is Event.PLACE:
         facts = find_facts(connection, row.point_id, row.offer)
-        until_us = row.handover_at
+        until_us = now_us + (norm.accept_within_s or 0) * _SECOND_US
         if facts is not None and facts.offer is not None:
-            until_us = answer_by_us(terms, facts, norm, now_us, row.handover_at)
+            until_us = answer_by_us(terms, facts, norm, now_us)
         return {"expires_at": until_us, "due_at": until_us}
     if event is Event.ACCEPT:
         until_us = _held_until_us(connection, terms, order, row.handover_at)

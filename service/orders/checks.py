@@ -26,12 +26,12 @@ _SECOND_US = 1_000_000
 
 
 class Wanted(NamedTuple):
-    """Where and when something is wanted; the place is in WGS 84 degrees."""
+    """Where and when something is wanted, and when it was asked: None leaves the lead time out. Degrees, WGS 84."""
 
     lat: float
     lng: float
     at: dt.datetime
-    asked_at: dt.datetime
+    asked_at: dt.datetime | None
     features: tuple[str, ...] = ()
     unknown_hours: str = "refuse"
 

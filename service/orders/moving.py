@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h3
 from sqlalchemy import select
 
-from service.clock import from_us
+from service.clock import from_us, to_us
 from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine import Engine
+    from engine.promises import Promise
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -68,17 +69,16 @@ def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[st
     """
     Return which points of the merchant can take an order over as the index knows it, with their distance in metres.
 
-    The customer's place is known as a cell alone, so distances are from its centre.
+    The customer's place is known as a cell alone, so distances are from its centre. Lead times are left out: what is
+    handed on may be ready later.
     """
     row = order.row
     if row.cell is None:
         return []
     lat, lng = h3.cell_to_latlng(row.cell)
     features = (*split_features(row.features), f"merchant:{row.merchant_id}")
-    asked: dict[str, Any] = {"at": from_us(row.handover_at), "asked_at": from_us(now_us), "features": features}
-    if row.handover_at < now_us:
-        return []
-    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, **asked)
+    at = from_us(max(row.handover_at, now_us))
+    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, features=features)
     return [(match.point_id, match.distance_m) for match in answer.matches if match.point_id != row.point_id]
 
 
@@ -155,17 +155,17 @@ def _districts(connection: ReadConnection, ids: list[str]) -> dict[str, set[str]
 
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
     row = order.row
-    facts = _judged(connection, terms, row, point_id)
+    facts, at_us, promise = _judged(connection, terms, row, point_id)
     revisions = _counted_on(connection, row.point_id, point_id, facts.point_revision)
     stays = _without_offers(connection, order)
-    place = Place(point_id, row.offer, slot_of(row.handover_at, facts.slot_s))
+    place = Place(point_id, row.offer, slot_of(at_us, facts.slot_s))
     take(connection, place, stays.held, slot_orders=facts.slot_orders, revision=revisions[point_id])
     give_back(connection, place_of(row), order.held, revisions[row.point_id])
     for moved_id, revision in revisions.items():
         connection.record_change("stock", moved_id, revision, row.merchant_id)
     number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
     norm = terms.norms.by_offer[row.offer]
-    until_us = answer_by_us(terms, facts, norm, connection.now_us, row.handover_at)
+    until_us = answer_by_us(terms, facts, norm, connection.now_us)
     move = Act(Event.MOVE, what.party, what.actor, what.reason)
     return act(
         connection,
@@ -174,6 +174,9 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
         move,
         point_id=point_id,
         slot_at=place.slot_us,
+        handover_at=at_us,
+        ready_at=to_us(promise.ready_at),
+        cancel_free_until=None if promise.cancel_free_until is None else to_us(promise.cancel_free_until),
         code_number=number,
         code_digest=digest,
         expires_at=until_us,
@@ -181,17 +184,19 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
     )
 
 
-def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> AnyRow:
+def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> tuple[AnyRow, int, Promise]:
+    """Return the row of a point that can take an order over, when it can hand it out, and what it promises."""
     facts = find_facts(connection, point_id, row.offer)
     if facts is None or facts.offer is None:
         raise NotFeasibleError("no_offer")
     lat, lng = h3.cell_to_latlng(row.cell)
+    at_us = max(row.handover_at, connection.now_us + facts.lead_s * _SECOND_US)
     now = from_us(connection.now_us)
-    wanted = Wanted(lat, lng, from_us(row.handover_at), now, tuple(split_features(row.features)))
+    wanted = Wanted(lat, lng, from_us(at_us), now, tuple(split_features(row.features)))
     reason, promise = terms.checker.judge(facts, wanted, terms.norms.by_offer[row.offer])
     if promise is None:
         raise NotFeasibleError(reason)
-    return facts
+    return facts, at_us, promise
 
 
 def _counted_on(connection: WriteConnection, old: str, new: str, read_revision: int) -> dict[str, int]:

@@ -226,10 +226,10 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "ended_at": None,
     }
     if not wish.is_placed:
-        expires_us = min(at_us, now_us + (quote.norm.reserve_s or 0) * _SECOND_US)
+        expires_us = now_us + (quote.norm.reserve_s or 0) * _SECOND_US
         return values | {"expires_at": expires_us, "due_at": expires_us}
     number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
-    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
+    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us)
     return values | {
         "state": State.PLACED,
         "revision": 2,
@@ -241,10 +241,9 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
     }
 
 
-def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int, at_us: int) -> int:
+def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int) -> int:
     """Return until when a point must say whether it takes an order on: counted while it is open."""
-    opens_us = terms.checker.opens_us(facts, now_us)
-    return min(at_us, opens_us + (norm.accept_within_s or 0) * _SECOND_US)
+    return terms.checker.opens_us(facts, now_us) + (norm.accept_within_s or 0) * _SECOND_US
 
 
 def free_code(

@@ -36,6 +36,7 @@ __all__ = [
     "new_order_id",
     "open_orders",
     "order_of_code",
+    "points_with_orders",
     "postpone",
     "recent_orders",
     "tries_at",
@@ -130,6 +131,14 @@ def open_orders(
     """Return the orders of a point that are in some states."""
     query = select(orders).where(orders.c.point_id == point_id, orders.c.state.in_(states)).order_by(orders.c.order_id)
     return _with_lines(connection, connection.rows(query if offer is None else query.where(orders.c.offer == offer)))
+
+
+def points_with_orders(connection: ReadConnection, point_ids: Sequence[str]) -> set[str]:
+    """Return which of some points have open orders."""
+    query = select(orders.c.point_id).where(
+        orders.c.point_id.in_(bindparam("ids", expanding=True)), orders.c.ended_at.is_(None)
+    )
+    return {row[0] for row in connection.rows(query.distinct(), {"ids": list(point_ids)})} if point_ids else set()
 
 
 def _with_lines(connection: ReadConnection, rows: Sequence[AnyRow]) -> list[OrderRecord]:

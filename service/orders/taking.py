@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, bindparam, or_, select, text, update
 
 from service.errors import NotFeasibleError
 from service.store.order_tables import slots, stock
@@ -48,6 +47,10 @@ _TAKE_WORK = (
 )
 _END_WORK = update(offers).where(*_ITS_OFFER, offers.c.in_work > 0).values(in_work=offers.c.in_work - 1)
 
+_TAKE_SLOT = text(
+    "INSERT INTO slots (point_id, offer, starts_at, taken) VALUES (:of_point, :of_offer, :slot, 1)"
+    " ON CONFLICT (point_id, offer, starts_at) DO UPDATE SET taken = slots.taken + 1 WHERE slots.taken < :most"
+)
 _GIVE_SLOT = (
     update(slots)
     .where(
@@ -137,14 +140,8 @@ def take_stock(connection: WriteConnection, point_id: str, units: Mapping[str, i
 
 
 def _take_slot(connection: WriteConnection, place: Place, most: int) -> bool:
-    insert = postgresql.insert if connection.is_postgres else sqlite.insert
-    new = insert(slots).values(point_id=place.point_id, offer=place.offer, starts_at=place.slot_us, taken=1)
-    taken = new.on_conflict_do_update(
-        index_elements=[slots.c.point_id, slots.c.offer, slots.c.starts_at],
-        set_={"taken": slots.c.taken + 1},
-        where=slots.c.taken < most,
-    )
-    return connection.run(taken) == 1
+    its = {"of_point": place.point_id, "of_offer": place.offer, "slot": place.slot_us, "most": most}
+    return connection.run(_TAKE_SLOT, its) == 1
 
 
 def give_back(connection: WriteConnection, place: Place, units: Mapping[str, int], revision: int) -> None:

@@ -20,6 +20,7 @@ from service.http.problems import as_problem, invalid
 from service.http.query_text import day_of
 from service.http.revisions import check_match
 from service.http.routing import StrictRoute, problems
+from service.orders.stranding import OpenOrders, SecondWord
 from service.points.routes import WRITES, json_answer, own_merchant, owned
 from service.points.rules import check_hours, special_days_text
 from service.points.schemas import (
@@ -49,16 +50,19 @@ router = APIRouter(prefix="/v1/points", tags=["points"], route_class=StrictRoute
     "/{point_id}",
     summary="Change some of a point",
     response_model=PointAnswer,
-    responses=problems(*WRITES, "precondition-failed", "precondition-required"),
+    responses=problems(*WRITES, "state-conflict", "precondition-failed", "precondition-required"),
 )
-async def patch_point(request: Request, context: AdminOrMerchant, point_id: str, body: PointPatch) -> Response:
+async def patch_point(
+    request: Request, context: AdminOrMerchant, point_id: str, body: PointPatch, open_orders: SecondWord = None
+) -> Response:
     """Change what the body names, and leave the rest; `If-Match` holds the ETag that was read."""
 
     def change(connection: WriteConnection, before: PointRecord) -> None:
         check_match(request, point_etag(before))
         change_point(connection, before, _patched(before, body))
 
-    return await _changed(request, context, point_id, change, "point.change", names=sorted(body.model_fields_set))
+    names = sorted(body.model_fields_set)
+    return await _changed(request, context, point_id, change, "point.change", word=open_orders, names=names)
 
 
 def _patched(before: PointRecord, body: PointPatch) -> dict[str, Any]:
@@ -78,12 +82,16 @@ def _patched(before: PointRecord, body: PointPatch) -> dict[str, Any]:
     return values
 
 
-@router.post("/{point_id}:pause", summary="Pause a point or an offer", responses=problems(*WRITES))
+@router.post("/{point_id}:pause", summary="Pause a point or an offer", responses=problems(*WRITES, "state-conflict"))
 async def pause_point(
-    request: Request, context: AdminOrMerchant, point_id: str, body: PauseBody | None = None
+    request: Request,
+    context: AdminOrMerchant,
+    point_id: str,
+    body: PauseBody | None = None,
+    open_orders: SecondWord = None,
 ) -> PointAnswer:
     """Let a point, or one offer of it, serve no more until it is resumed; asked again, it does nothing."""
-    return await _pause(request, context, point_id, body, is_paused=True)
+    return await _pause(request, context, point_id, body, is_paused=True, word=open_orders)
 
 
 @router.post("/{point_id}:resume", summary="Resume a point or an offer", responses=problems(*WRITES))
@@ -95,7 +103,13 @@ async def resume_point(
 
 
 async def _pause(
-    request: Request, context: RequestContext, point_id: str, body: PauseBody | None, *, is_paused: bool
+    request: Request,
+    context: RequestContext,
+    point_id: str,
+    body: PauseBody | None,
+    *,
+    is_paused: bool,
+    word: str | None = None,
 ) -> Any:
     offer = None if body is None else body.offer
 
@@ -107,7 +121,8 @@ async def _pause(
             set_offer_paused(connection, before, offer, is_paused=is_paused)
 
     detail = {} if offer is None else {"offer": offer}
-    return await _changed(request, context, point_id, change, f"point.{'pause' if is_paused else 'resume'}", **detail)
+    action = f"point.{'pause' if is_paused else 'resume'}"
+    return await _changed(request, context, point_id, change, action, word=word, **detail)
 
 
 async def _changed(
@@ -116,19 +131,23 @@ async def _changed(
     point_id: str,
     change: Callable[[WriteConnection, PointRecord], None],
     action: str,
+    *,
+    word: str | None,
     **detail: Any,
 ) -> Response:
     """Change a point of the caller's, record who did, and answer with it as it is then."""
-    merchant_id = own_merchant(context, point_id)
+    merchant_id, services = own_merchant(context, point_id), services_of(request)
 
     def write(connection: WriteConnection) -> PointRecord:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
+        orders = OpenOrders(connection, services, point_id)
         change(connection, before)
+        orders.settle(context.key_holder.key_id, word)
         record(connection, actor_of(context), action, point_id, merchant_id, **detail)
         return owned(find_point(connection, point_id))
 
-    after = await services_of(request).store.write(write, context.deadline)
+    after = await services.store.write(write, context.deadline)
     return json_answer(point_answer(after, "wgs84"), point_etag(after))
 
 

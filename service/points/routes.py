@@ -15,6 +15,7 @@ from service.http.pages import CursorText, PageSize, next_page, read_cursor
 from service.http.problems import ProblemError, invalid
 from service.http.revisions import check_match, check_no_match, is_creation
 from service.http.routing import StrictRoute, problems
+from service.orders.stranding import OpenOrders, SecondWord
 from service.points.ids import merchant_of, why_no_point_id
 from service.points.rules import facts_of_one
 from service.points.schemas import Kind, PointAnswer, PointBody, PointsAnswer, PublicPoint, PutAnswer, Visibility
@@ -50,9 +51,11 @@ _MATCHES = ("precondition-failed", "precondition-required")
     "/{point_id}",
     summary="Make a point, or replace it",
     response_model=PutAnswer,
-    responses={201: {"model": PutAnswer}, **problems(*WRITES, *_SHAPES, *_MATCHES)},
+    responses={201: {"model": PutAnswer}, **problems(*WRITES, *_SHAPES, *_MATCHES, "state-conflict")},
 )
-async def put_point(request: Request, context: AdminOrMerchant, point_id: str, body: PointBody) -> Response:
+async def put_point(
+    request: Request, context: AdminOrMerchant, point_id: str, body: PointBody, open_orders: SecondWord = None
+) -> Response:
     """
     Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
 
@@ -69,7 +72,9 @@ async def put_point(request: Request, context: AdminOrMerchant, point_id: str, b
             raise not_found()
         before = find_point(connection, point_id)
         _check_condition(request, None if before is None else point_etag(before))
+        orders = OpenOrders(connection, services, point_id)
         write_points(connection, merchant_id, [facts])
+        orders.settle(context.key_holder.key_id, open_orders)
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
         return find_point(connection, point_id), before is None
@@ -128,19 +133,28 @@ async def get_points(
     return await services.store.read(page_of, context.deadline)
 
 
-@router.delete("/{point_id}", status_code=204, summary="Delete a point", responses=problems("not-found", *_MATCHES))
-async def remove_point(request: Request, context: AdminOrMerchant, point_id: str) -> Response:
+@router.delete(
+    "/{point_id}",
+    status_code=204,
+    summary="Delete a point",
+    responses=problems("not-found", "state-conflict", *_MATCHES),
+)
+async def remove_point(
+    request: Request, context: AdminOrMerchant, point_id: str, open_orders: SecondWord = None
+) -> Response:
     """Delete a point; `If-Match` holds the ETag that was read. Should it be made again, its revisions go on."""
-    merchant_id = own_merchant(context, point_id)
+    merchant_id, services = own_merchant(context, point_id), services_of(request)
 
     def remove(connection: WriteConnection) -> None:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
         check_match(request, point_etag(before))
+        orders = OpenOrders(connection, services, point_id)
         delete_point(connection, before)
+        orders.settle(context.key_holder.key_id, open_orders)
         record(connection, actor_of(context), "point.delete", point_id, merchant_id)
 
-    await services_of(request).store.write(remove, context.deadline)
+    await services.store.write(remove, context.deadline)
     return Response(status_code=204)
 
 

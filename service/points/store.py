@@ -23,6 +23,7 @@ __all__ = [
     "find_point",
     "has_merchant",
     "list_points",
+    "lock_point",
     "merchant_lock",
     "set_capacity",
     "set_offer_paused",
@@ -102,6 +103,11 @@ class PointFilter(NamedTuple):
 def merchant_lock(connection: WriteConnection, merchant_id: str) -> None:
     """Let no other write about this merchant go on until this one has ended; called before anything else."""
     connection.lock(f"merchant {merchant_id}")
+
+
+def lock_point(connection: WriteConnection, point_id: str) -> None:
+    """Let no order, and no other change, concern a point until this transaction has ended."""
+    connection.rows(select(points.c.point_id).where(points.c.point_id == point_id).with_for_update())
 
 
 def has_merchant(connection: ReadConnection, merchant_id: str) -> bool:

@@ -1,0 +1,108 @@
+"""
+What a change of a point means for the orders that are open there.
+
+A point that goes, pauses or shortens its hours or its area leaves orders behind that it cannot serve any more. They are
+named first; with a second word the change comes about, and each of them is handled as one that the point rejects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import h3
+from fastapi import Query
+
+from service.clock import from_us
+from service.feed.columns import split_features
+from service.http.problems import ProblemError
+from service.orders.acting import Act, locked_order
+from service.orders.checks import Wanted
+from service.orders.moving import candidates, reject
+from service.orders.rules import OPEN, Event, Party
+from service.orders.store import find_facts, open_orders
+from service.points.store import lock_point
+
+if TYPE_CHECKING:
+    from service.orders.store import OrderRecord
+    from service.services import Services
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["OpenOrders", "SecondWord"]
+
+_MOST_NAMED = 100
+_REASON = "point_changed"
+
+SecondWord = Annotated[
+    Literal["reject"] | None,
+    Query(
+        description="reject: open orders that the point cannot serve any more are rejected. Without, a change that "
+        "leaves such behind is refused, and they are named."
+    ),
+]
+
+
+class OpenOrders:
+    """
+    The orders that are open at a point that is about to change; the point is locked.
+
+    Parameters
+    ----------
+    services
+        With whose rules and index they are judged.
+    """
+
+    def __init__(self, connection: WriteConnection, services: Services, point_id: str) -> None:
+        self._connection = connection
+        self._services = services
+        self._point_id = point_id
+        lock_point(connection, point_id)
+        self._orders = open_orders(connection, point_id, [state.value for state in sorted(OPEN)])
+        self._before = self._facts()
+
+    def _facts(self) -> dict[str, AnyRow | None]:
+        offers = {order.row.offer for order in self._orders}
+        return {offer: find_facts(self._connection, self._point_id, offer) for offer in sorted(offers)}
+
+    def settle(self, actor: str, word: str | None) -> None:
+        """
+        Look at them once more, now that the point has changed.
+
+        Raises
+        ------
+        ProblemError
+            state-conflict where some are left behind and there is no second word.
+        """
+        if not self._orders:
+            return
+        after = self._facts()
+        left = [
+            order
+            for order in self._orders
+            if self._serves(self._before[order.row.offer], order) and not self._serves(after[order.row.offer], order)
+        ]
+        if left and word is None:
+            named = [order.row.order_id for order in left[:_MOST_NAMED]]
+            text = (
+                f"{len(left)} open orders could not be served any more: send it again with ?open_orders=reject, and "
+                "each is handed on to another point, or rejected"
+            )
+            raise ProblemError("state-conflict", text, more={"orders": named, "n_orders": len(left)})
+        for order in left:
+            self._reject(order, actor)
+
+    def _serves(self, facts: AnyRow | None, order: OrderRecord) -> bool:
+        """Tell whether the point serves an order; its place is known as a cell alone, whose centre stands for it."""
+        if facts is None or facts.offer is None:
+            return False
+        row = order.row
+        lat, lng = (facts.lat, facts.lng) if row.cell is None else h3.cell_to_latlng(row.cell)
+        wanted = Wanted(lat, lng, from_us(row.handover_at), None, tuple(split_features(row.features)), "allow")
+        checker, norms = self._services.orders.checker, self._services.orders.norms
+        return checker.judge(facts, wanted, norms.by_offer[row.offer]).promise is not None
+
+    def _reject(self, order: OrderRecord, actor: str) -> None:
+        connection, services = self._connection, self._services
+        others = candidates(services.index.view.engine, order, connection.now_us)
+        locked = locked_order(connection, order.row.order_id)
+        if locked is not None and locked.row.state in OPEN:
+            reject(connection, services.orders, locked, Act(Event.REJECT, Party.MERCHANT, actor, _REASON), others)
