@@ -20,6 +20,7 @@ __all__ = ["NAMES", "main"]
 NAMES = (
     "nearest",
     "feasible",
+    "basket",
     "rare",
     "serving",
     "single",

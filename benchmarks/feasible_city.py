@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.places import METRES_A_DEGREE, clustered_places, ecef
 from benchmarks.weeks import MINUTES, MONDAY, TIMEZONE, Week, weeks
-from engine import Engine
+from engine import Engine, StockEntries
 
 __all__ = ["OFFERS", "Asked", "City", "ask", "build_city"]
 
@@ -53,7 +53,7 @@ class City:
     reach_m: Floats
     weeks: list[Week]
 
-    def engine(self) -> Engine:
+    def engine(self, stock: StockEntries | None = None) -> Engine:
         """Return linli's index of the city."""
         return Engine.from_columns(
             [f"p{row}" for row in range(self.lat.size)],
@@ -64,6 +64,7 @@ class City:
             hours=[self.weeks[number].expression for number in self.week],
             timezone=TIMEZONE,
             capacity=np.where(self.is_full, 0, UNITS),
+            stock=stock,
         )
 
 

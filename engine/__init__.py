@@ -1,6 +1,7 @@
 """What can serve whom, in memory: points, offers, norms, opening hours, the H3 index, matching, coverage."""
 
 from engine.answers import REASONS, Answer, Explanation, Found, Match, Matches, Pairs, Refusal, Refusals, Refused
+from engine.baskets import Baskets
 from engine.coverage import CoverageFigures, CoverageReport, coverage
 from engine.engine import Engine
 from engine.errors import EngineError
@@ -9,11 +10,15 @@ from engine.norms import Norms, OfferNorm, load_norms
 from engine.openings import OpeningTimes
 from engine.previews import DayPreview, hours_preview
 from engine.promises import Promise, Promises, promise, promises_many
+from engine.splits import Split, SplitPart
+from engine.stock import NOT_KEPT, StockEntries
 from engine.warming import warm_up
 
 __all__ = [
+    "NOT_KEPT",
     "REASONS",
     "Answer",
+    "Baskets",
     "CoverageFigures",
     "CoverageReport",
     "DayPreview",
@@ -34,6 +39,9 @@ __all__ = [
     "Refused",
     "RowFact",
     "RowFacts",
+    "Split",
+    "SplitPart",
+    "StockEntries",
     "coverage",
     "hours_preview",
     "load_norms",

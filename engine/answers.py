@@ -57,12 +57,17 @@ class Found(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A row that has an offer, how far it is in metres, and its first reason of `REASONS`: ``matched`` if it can serve."""
+    """
+    A row that has an offer, how far it is in metres, and its first reason of `REASONS`: ``matched`` if it can serve.
+
+    Where it is out of stock, ``missing`` is the first SKU, in sorted order, that it has not got.
+    """
 
     row: int
     point_id: str
     distance_m: float
     reason: str
+    missing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ class Refusal:
         Of `REASONS`; ``matched`` if it can serve and others are only nearer.
     visibility
         ``public``, or why no customer ever finds it.
+    missing
+        Where it is out of stock, the first SKU, in sorted order, that it has not got.
     """
 
     point_id: str
@@ -163,6 +170,7 @@ class Refusal:
     distance_m: float
     reason: str
     visibility: str = "public"
+    missing: str | None = None
 
 
 @dataclass(frozen=True)

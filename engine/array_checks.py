@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from engine.areas import POLYGON
 from engine.columns import VISIBILITIES
 from engine.kernels.forest import MAX_CHILDREN
+from engine.kernels.shelves import SIZE_MASK
 from engine.kernels.state import FIRST_SLOT, N_I, N_J, NONE, PAGE_ROWS, RESOLUTION, ROW_BITS
+from engine.kernels.stock import NO_SHELF, SHELF_BITS, SIGNATURE_WORDS
 from geo.kernels.lattice import N_FACES
 
 if TYPE_CHECKING:
@@ -79,7 +81,15 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "part.area_kind": ("public",),
     "part.radius_m": ("public",),
     "part.polygon": ("public",),
+    "part.postings.sku": ("kept",),
+    "part.postings.start": ("kept+1",),
+    "part.postings.place": ("postings",),
+    "part.postings.signature": ("signed", SIGNATURE_WORDS),
     "units": ("pages", PAGE_ROWS),
+    "shelf": ("pages", PAGE_ROWS),
+    "stock.sku": ("stocked",),
+    "stock.units": ("stocked",),
+    "stock.good_until_us": ("times",),
 }
 """What every array's axes count: arrays that share a word are of one length."""
 
@@ -100,6 +110,9 @@ _REFERENCES = {
     "part.feature_set": (0, "feature_sets"),
     "part.area_kind": (0, "kinds"),
     "part.polygon": (-1, "polygons"),
+    "part.postings.sku": (0, "skus"),
+    "part.postings.place": (0, "public"),
+    "stock.sku": (0, "skus"),
 }
 """The least number that may stand there, and what the others are numbers of."""
 
@@ -108,6 +121,7 @@ _STARTS = {
     "ids.offsets": "bytes",
     "point_rows.start": "rows",
     "part.neighbours.start": "entries",
+    "part.postings.start": "postings",
 }
 """Where runs start, and how long all of them are."""
 
@@ -124,7 +138,7 @@ def check_arrays(given: Mapping[str, NDArray[Any]], n_words: Mapping[str, int]) 
     given
         The arrays by name, with the dtypes that they should have.
     n_words
-        How many ``offers``, ``schedules`` and ``feature_sets`` there are.
+        How many ``offers``, ``schedules``, ``feature_sets`` and ``skus`` there are.
 
     Raises
     ------
@@ -140,6 +154,9 @@ def check_arrays(given: Mapping[str, NDArray[Any]], n_words: Mapping[str, int]) 
         starts = given[name]
         good = starts[0] == 0 and starts[-1] == sizes[of] and bool((starts[1:] >= starts[:-1]).all())
         _require(good, f"{name} refers to what is not there")
+    _require(sizes["signed"] in {0 if sizes["kept"] == 0 else -1, sizes["public"]}, "part.postings.signature is short")
+    _require(sizes["times"] in {0, sizes["stocked"]}, "stock.good_until_us is of unequal length")
+    _require(_are_shelves(given["shelf"], sizes["stocked"]), "shelf refers to what is not there")
     _require(sizes["pages"] >= -(-sizes["rows"] // PAGE_ROWS), "units of too few rows")
     for name, limit in (("lat", 90.0), ("lng", 180.0)):
         good = all(-limit <= part.min() and part.max() <= limit for part in _parts(given[name]))  # a NaN is not
@@ -165,6 +182,13 @@ def _check_shape(name: str, shape: tuple[int, ...], axes: tuple[int | str, ...],
 
 def _is_within(numbers: NDArray[Any], least: int, size: int) -> bool:
     return all(least <= part.min() and part.max() < size for part in _parts(numbers))
+
+
+def _are_shelves(words: NDArray[np.int64], n_entries: int) -> bool:
+    return all(
+        part.min() >= NO_SHELF and ((part >> SHELF_BITS) + (part & SIZE_MASK) <= n_entries)[part != NO_SHELF].all()
+        for part in _parts(words.reshape(-1))
+    )
 
 
 def _parts(numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -16,9 +16,11 @@ from engine.errors import InvalidColumnError
 from engine.holidays import HolidayFile
 from engine.hours import ScheduleBook
 from engine.kernels.state import PAGE_ROWS, Part
+from engine.kernels.stock import NO_SHELF
 from engine.named_arrays import named_arrays, rebuilt
 from engine.parts import IndexPart
 from engine.point_rows import PointRows
+from engine.shelves import stocked_arrays, stocked_shelves
 from engine.snapshots import Snapshot, merged, with_base
 from engine.units import UnitPages, paged_units
 from engine.views import read_only
@@ -26,7 +28,7 @@ from engine.vocabulary import Vocabulary
 
 __all__ = ["from_arrays", "to_arrays"]
 
-FORMAT = 4
+FORMAT = 5
 
 
 def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[Any]]:
@@ -45,12 +47,14 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
         "format": FORMAT,
         "version": snapshot.number,
         "offers": vocabulary.offers(),
+        "skus": vocabulary.skus(),
         "feature_sets": [sorted(features) for features in vocabulary.feature_sets()],
         "schedules": vocabulary.book.expressions(),
         "extra_days": _days_to_words(vocabulary.book.extra_days),
     }
     named = dict(named_arrays(base.columns))
     named |= dict(named_arrays(base.part, "part.")) | dict(named_arrays(base.point_rows, "point_rows."))
+    named |= dict(stocked_arrays(snapshot.shelves))
     arrays = {name: named[name].copy() for name in SHAPES if name != "units"}
     arrays["units"] = paged_units(snapshot.flat_units()).left
     arrays["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8).copy()
@@ -74,11 +78,13 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Vocabulary, Snapsho
         vocabulary = _vocabulary(words)
         given = {name: _kept(arrays, name) for name in SHAPES}
         base = _base(given)
-        n_words = {name: len(words[name]) for name in ("offers", "schedules")}
+        n_words = {name: len(words[name]) for name in ("offers", "schedules", "skus")}
         check_arrays(given, n_words | {"feature_sets": len(vocabulary.feature_sets())})
         check_ids(base.columns.ids)
         check_part(base.part)
-        return vocabulary, with_base(base, UnitPages.around(given["units"], base.columns.n_rows), int(words["version"]))
+        n_rows = base.columns.n_rows
+        units, shelves = UnitPages.around(given["units"], n_rows), stocked_shelves(given, n_rows)
+        return vocabulary, with_base(base, units, shelves, int(words["version"]))
     except (KeyError, ValueError, TypeError) as error:
         if isinstance(error, InvalidColumnError):
             raise
@@ -110,11 +116,12 @@ def _kept(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 def _base(given: dict[str, NDArray[Any]]) -> IndexPart:
     n_rows = given["point"].size
-    if given["units"].dtype != np.int64 or given["units"].ndim != 2:
-        reason = f"units must be int64 in pages of {PAGE_ROWS}"
-        raise ValueError(reason)
-    nothing = np.broadcast_to(np.int64(UNLIMITED), n_rows)
-    columns = rebuilt(Columns, {**given, "units": nothing})
+    for name in ("units", "shelf"):
+        if given[name].dtype != np.int64 or given[name].ndim != 2:
+            reason = f"{name} must be int64 in pages of {PAGE_ROWS}"
+            raise ValueError(reason)
+    nothing, nowhere = np.broadcast_to(np.int64(UNLIMITED), n_rows), np.broadcast_to(np.int64(NO_SHELF), n_rows)
+    columns = rebuilt(Columns, {**given, "units": nothing, "shelf": nowhere})
     areas = {f"part.polygons.{name}": value for name, value in columns.areas.polygons._asdict().items()}
     part = rebuilt(Part, {**given, **areas}, "part.")
     rows = rebuilt(PointRows, given, "point_rows.")
@@ -141,5 +148,6 @@ def _vocabulary(words: dict[str, Any]) -> Vocabulary:
         book.intern_many(*(list(column) for column in zip(*words["schedules"], strict=True)))
     vocabulary = Vocabulary(book)
     vocabulary.offer_codes(words["offers"])
+    vocabulary.sku_codes(words["skus"])
     vocabulary.feature_codes(words["feature_sets"], len(words["feature_sets"]))
     return vocabulary

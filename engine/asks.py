@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from engine.errors import InvalidColumnError, InvalidQueryError
-from engine.inputs import as_degrees, as_list, as_offers, as_whole
+from engine.baskets import parse_items
+from engine.errors import InvalidQueryError
+from engine.inputs import as_degrees, as_offers, as_whole
+from engine.instants import NAT, as_instants_us
 from engine.kernels.hours import N_BITS, open_schedules
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.lean import is_repeated, repeated
@@ -27,10 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKS",
-    "EPOCH",
-    "MICROSECOND",
     "Question",
-    "as_instants_us",
     "hours_at",
     "offer_codes",
     "open_schedules_at",
@@ -42,9 +41,6 @@ __all__ = [
 CHECKS = ("open", "serves", "capacity")
 _ALL_SCHEDULES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _MOST_SCHEDULES = 1024  # each instant looks at all of them
-NAT = np.iinfo(np.int64).min
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-MICROSECOND = dt.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +53,7 @@ class Question:
     at
         When it is wanted; None leaves hours and lead times out.
     asked_at
-        When it is asked, for lead times; None leaves them out.
+        When it is asked, for lead times and the age of counts; None leaves both out.
     quantity
         Units needed, at least 1.
     max_distance_m
@@ -68,6 +64,9 @@ class Question:
         What a point must have, all of it.
     require
         Which of ``open``, ``serves`` and ``capacity`` count.
+    items
+        The basket, all of which a point must have, whatever ``require`` says: a mapping from SKU to quantity, for many
+        also q of these (or None), or `engine.Baskets`; None asks for nothing. An SKU that nobody keeps matches nothing.
     """
 
     at: Any = None
@@ -77,6 +76,7 @@ class Question:
     unknown_hours: str = "refuse"
     features: Iterable[str] = ()
     require: Collection[str] = CHECKS
+    items: Any = None
 
     def __post_init__(self) -> None:
         if self.unknown_hours not in {"refuse", "allow"}:
@@ -127,11 +127,12 @@ def parse_asks(
     at_us = as_instants_us(question.at, "at", q)
     asked_us = as_instants_us(question.asked_at, "asked_at", q)
     wait_us = repeated(np.int64(NO_LEAD), q)
+    lines = parse_items(vocabulary, question.items, q)
     if question.asked_at is not None:
         lonely = (asked_us != NAT) & (at_us == NAT)
-        if lonely.any():
+        if question.items is None and lonely.any():
             position = None if _is_one(question.asked_at) else int(np.argmax(lonely))
-            raise InvalidQueryError("asked_at", "needs at, the time for which it is asked", position=position)
+            raise InvalidQueryError("asked_at", "needs at, the time for which it is asked, or items", position=position)
         wait_us = np.where((at_us == NAT) | (asked_us == NAT), NO_LEAD, at_us - asked_us)
     instant, hours = _hours(vocabulary, at_us, wanted="open" in question.require)
     asks = Asks(
@@ -144,9 +145,15 @@ def parse_asks(
         quantity=_quantities(question.quantity, q),
         enough_features=vocabulary.enough_features(question.features),
         open_schedules=_open_schedules(hours, instant, allow_unknown=question.unknown_hours == "allow"),
+        first_line=lines.first_line,
+        end_line=lines.end_line,
+        asked_us=asked_us,
+        line_sku=lines.line_sku,
+        line_quantity=lines.line_quantity,
     )
     ask_features = not asks.enough_features.all()
-    return asks, terms_of(question, ask_features=ask_features, n_schedules=hours.tz_of_schedule.size), hours
+    terms = terms_of(question, ask_features=ask_features, n_schedules=hours.tz_of_schedule.size)
+    return asks, terms._replace(ask_items=asks.line_sku.size > 0), hours
 
 
 def terms_of(question: Question, *, ask_features: bool, n_schedules: int) -> Terms:
@@ -160,6 +167,7 @@ def terms_of(question: Question, *, ask_features: bool, n_schedules: int) -> Ter
         ask_area="serves" in question.require,
         ask_units="capacity" in question.require,
         ask_features=ask_features,
+        ask_items=False,
         bits_decide=not ask_open or n_schedules <= N_BITS,
     )
 
@@ -246,46 +254,3 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
-
-
-def as_instants_us(values: Any, argument: str, q: int) -> NDArray[np.int64]:
-    """
-    Return instants (one for all, or q) as microseconds since 1970 in UTC, `NAT` where there is none.
-
-    Raises
-    ------
-    InvalidQueryError
-        If one is a time without a zone, or no time; a datetime64 counts as UTC.
-    """
-    if values is None:
-        return repeated(np.int64(NAT), q)
-    if isinstance(values, dt.datetime | np.datetime64) or not hasattr(values, "__len__"):
-        return np.full(q, _microseconds(values, argument, None), np.int64)
-    if isinstance(values, pa.Array | pa.ChunkedArray) and pa.types.is_timestamp(values.type):
-        values = _arrow_instants(values, argument)
-    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-        instants = values.astype("datetime64[us]").astype(np.int64)
-    else:
-        items = as_list(values)
-        instants = np.array([_microseconds(item, argument, i) for i, item in enumerate(items)], np.int64)
-    if instants.size != q:
-        raise InvalidColumnError(argument, f"must be one, or {q}, one for every query, got {instants.size}")
-    return instants
-
-
-def _arrow_instants(values: Any, argument: str) -> NDArray[np.datetime64]:
-    if values.type.tz is None:
-        raise InvalidQueryError(argument, "must have a time zone, got a column of timestamps without one")
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return array.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
-
-
-def _microseconds(value: Any, argument: str, position: int | None) -> int:
-    if value is None or value != value:
-        return NAT
-    if isinstance(value, np.datetime64):
-        return int(value.astype("datetime64[us]").astype(np.int64))
-    if not isinstance(value, dt.datetime) or value.utcoffset() is None:
-        expected = f"must be a datetime with a time zone, got {value!r:.60}"
-        raise InvalidQueryError(argument, expected, position=position, value=value)
-    return (value - EPOCH) // MICROSECOND

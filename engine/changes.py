@@ -11,7 +11,8 @@ import pyarrow as pa
 from engine.columns import parse_columns
 from engine.errors import InvalidColumnError
 from engine.inputs import as_list, as_offers, as_text, as_whole
-from engine.snapshots import unknown_point, with_rows
+from engine.snapshots import on_shelves, unknown_point, with_rows
+from engine.stock_changes import with_stock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_changes", "columns_of_point"]
 
-CHANGES = ("upsert", "remove", "capacity")
+CHANGES = ("upsert", "remove", "capacity", "stock")
 
 
 def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str, Any]) -> Snapshot:
     """
-    Return the next version: points removed, then upserted, then capacities set.
+    Return the next version: points removed, then upserted, then capacities and stock set.
 
     Raises
     ------
@@ -43,10 +44,14 @@ def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str,
         names = as_text(changes["remove"], "remove")
         after = with_rows(after, after.rows_of(names, "remove"), None)
     if changes.get("upsert") is not None:
-        columns = parse_columns(vocabulary, _columns_of(changes["upsert"]))
+        columns, stock = parse_columns(vocabulary, _columns_of(changes["upsert"]))
+        columns, shelves = on_shelves(columns, stock, after.shelves)
+        after = replace(after, shelves=shelves)
         after = with_rows(after, after.known_rows(columns.ids.strings()), columns)
     if changes.get("capacity") is not None:
         after = _with_capacity(vocabulary, after, *_capacity_of(changes["capacity"]))
+    if changes.get("stock") is not None:
+        after = with_stock(vocabulary, after, changes["stock"])
     return after
 
 

@@ -14,7 +14,9 @@ from engine.areas import AreaColumns, area_columns
 from engine.errors import InvalidColumnError
 from engine.ids import IdTable, joined_ids
 from engine.inputs import Column, as_degrees, as_flags, as_list, as_offers, as_text, as_whole
-from engine.lean import lean, repeated
+from engine.kernels.stock import NO_SHELF
+from engine.lean import lean, repeated, taken
+from engine.stock import PointStock, parse_stock
 from engine.vocabulary import Vocabulary
 from geo.places import check_latlng
 
@@ -35,6 +37,7 @@ OPTIONAL = (
     "paused",
     "suspended",
     "visibility",
+    "stock",
 )
 NAMES = REQUIRED + OPTIONAL
 """What `Engine.from_columns` takes, by name."""
@@ -75,6 +78,8 @@ class Columns:
         int64[n] left, `UNLIMITED` where there is no limit.
     areas
         The service areas.
+    shelf
+        int64[n]: words of `engine.shelves.Shelves`, `NO_SHELF` where no stock is kept.
     """
 
     ids: IdTable
@@ -89,6 +94,7 @@ class Columns:
     visibility: NDArray[np.uint8]
     units: NDArray[np.int64]
     areas: AreaColumns
+    shelf: NDArray[np.int64]
 
     @property
     def n_rows(self) -> int:
@@ -103,8 +109,9 @@ class Columns:
         return Columns(ids=ids, areas=self.areas.take(nothing), **plain)
 
     def without_units(self) -> Columns:
-        """Return the same rows without a memory of the capacities left, which stand elsewhere."""
-        return replace(self, units=repeated(np.int64(UNLIMITED), self.n_rows))
+        """Return the same rows without a memory of capacities left and shelves, which stand elsewhere."""
+        n = self.n_rows
+        return replace(self, units=repeated(np.int64(UNLIMITED), n), shelf=repeated(np.int64(NO_SHELF), n))
 
     def lean(self) -> Columns:
         """Return the same rows with the memory of one element for columns whose rows are all alike."""
@@ -114,6 +121,18 @@ class Columns:
     def with_units(self, units: NDArray[np.int64]) -> Columns:
         """Return the same rows with other capacities left."""
         return replace(self, units=units)
+
+    def with_shelf(self, shelf: NDArray[np.int64]) -> Columns:
+        """Return the same rows with other shelves."""
+        return replace(self, shelf=shelf)
+
+    def take(self, rows: NDArray[np.int64]) -> Columns:
+        """Return some rows, ascending."""
+        used, point = np.unique(self.point[rows], return_inverse=True)
+        ids, number, _ = IdTable.from_strings(self.ids.take(used.astype(np.int64)))
+        plain = {name: taken(getattr(self, name), rows) for name in _plain_names()}
+        plain["point"] = number[point].astype(np.int32)
+        return Columns(ids=ids, areas=self.areas.take(rows), **plain)
 
 
 def _plain_names() -> list[str]:
@@ -142,9 +161,9 @@ def joined_columns(pieces: Sequence[tuple[Columns, NDArray[np.bool_]]]) -> Colum
     return Columns(ids=ids, areas=reduce(AreaColumns.followed_by, areas), **plain)
 
 
-def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
+def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> tuple[Columns, PointStock | None]:
     """
-    Check the arguments of `Engine.from_columns` and return them as arrays.
+    Check the arguments of `Engine.from_columns` and return them as arrays, and what the points keep in stock.
 
     Raises
     ------
@@ -173,8 +192,9 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
     visibility = _visibility(given.get("visibility"), n)
     _check_one_place(point, first, lat, lng)
     _check_offer_once(point, offer, ids, offers)
+    stock = parse_stock(vocabulary, given.get("stock"), ids, point)
     schedule = _schedule(vocabulary, given, n)
-    return Columns(
+    columns = Columns(
         ids=ids,
         point=point.astype(np.int32),
         offer=(vocabulary.offer_codes(offers)[offer] if n else offer).astype(np.int32),
@@ -187,7 +207,9 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> Columns:
         visibility=visibility,
         units=units,
         areas=areas,
+        shelf=repeated(np.int64(NO_SHELF), n),
     )
+    return columns, stock
 
 
 def _check_names(given: dict[str, Column]) -> None:

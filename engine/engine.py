@@ -21,6 +21,8 @@ from engine.hours import ScheduleBook
 from engine.inputs import Column
 from engine.live import LiveSnapshot
 from engine.snapshots import Snapshot, first_snapshot
+from engine.splits import Split, split
+from engine.stock import StockEntries
 from engine.vocabulary import Vocabulary
 
 __all__ = ["Engine"]
@@ -30,8 +32,7 @@ class Engine:
     """
     An index of points and their offers, in memory; made by `from_columns`, changed by `apply`.
 
-    Readers never wait: every answer comes from one immutable version, and names it. Row numbers belong
-    to that version only.
+    Readers never wait: every answer comes from one immutable version, and names it; row numbers are that version's only.
     """
 
     def __init__(self, vocabulary: Vocabulary, snapshot: Snapshot, *, is_still: bool = False) -> None:
@@ -68,6 +69,7 @@ class Engine:
         paused: Column | None = None,
         suspended: Column | None = None,
         visibility: Column | None = None,
+        stock: Column | StockEntries | Mapping[str, Column] | None = None,
         *,
         extra_days: HolidayFile | None = None,
     ) -> Self:
@@ -78,30 +80,24 @@ class Engine:
 
         Parameters
         ----------
-        point_ids
-            n strings, repeated where a point has several offers.
-        offers
-            n of ``sector/mode`` in ``[a-z0-9_]``; norms are not asked.
+        point_ids, offers
+            n strings, repeated where a point has several offers; n of ``sector/mode`` in ``[a-z0-9_]``; norms are not asked.
         lat, lng
             n degrees, WGS 84; one place for all rows of a point.
         areas
             n of: shapely polygon or multipolygon in lng/lat, radius in metres, or None for everywhere.
         hours
             n OSM opening_hours expressions, or None where they are unknown; always open is ``24/7``.
-        timezone
-            One IANA name, or n; required where hours are given.
-        country
-            One ISO 3166 code, or n; required where hours name public holidays.
-        capacity
-            n of units left, or None for no limit.
-        lead_s
-            n of seconds between asking and the earliest time served.
-        features
-            n sets of strings, or None.
-        paused, suspended
-            n booleans.
-        visibility
-            n of ``public``, ``unlisted`` or ``internal``; only public ones are ever matched.
+        timezone, country
+            One IANA name, or n, required where hours are given; one ISO 3166 code, or n, where they name public holidays.
+        capacity, lead_s
+            n of units left, or None for no limit; n of seconds between asking and the earliest time served.
+        features, paused, suspended, visibility
+            n sets of strings, or None; n booleans; n of ``public``, ``unlisted`` or ``internal``; only public ones are ever matched.
+        stock
+            n mappings from SKU to units left or (units, good_until), or a point's and SKU's each, `StockEntries`. Units
+            None are no limit; from good_until on a count is not trusted, and counts as none. A point without stock has
+            no SKU. It is the point's: its rows agree, or one of them has it.
         extra_days
             Holidays that an operator adds before the packages know them.
 
@@ -118,7 +114,7 @@ class Engine:
         """
         given = {name: value for name, value in locals().items() if name not in {"cls", "extra_days"}}
         vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days))
-        return cls(vocabulary, first_snapshot(parse_columns(vocabulary, given)))
+        return cls(vocabulary, first_snapshot(*parse_columns(vocabulary, given)))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
@@ -178,16 +174,12 @@ class Engine:
 
         Parameters
         ----------
-        lat, lng
-            q degrees, WGS 84.
-        offer
-            One ``sector/mode``, or q; one that nobody has matches nothing.
-        k
-            At least 1.
-        threads
-            How many threads share the queries; None takes one for every processor.
+        lat, lng, offer
+            q degrees, WGS 84; one ``sector/mode``, or q; one that nobody has matches nothing.
+        k, threads
+            At least 1; how many threads share the queries, None for one a processor.
         **ask
-            ``at``, ``asked_at``, ``quantity`` (one or q of each), ``max_distance_m``, ``unknown_hours``,
+            ``at``, ``asked_at``, ``quantity``, ``items`` (one or q of each), ``max_distance_m``, ``unknown_hours``,
             ``features`` and ``require``, as `engine.asks.Question` says.
 
         Raises
@@ -247,11 +239,21 @@ class Engine:
         """
         Return the match of one place, and why the points nearer than it were passed over.
 
-        Arguments as of `nearest`, and ``point``: the id of a point that asks "why not me?"; it raises
-        `UnknownPointError` if there is none.
+        Arguments as of `nearest`; ``point``, "why not me?", is an id, and raises `UnknownPointError` if there is none.
         """
         check_point(point)
         return explain(*self._now, lat, lng, offer, point=point, question=question_of(ask))
+
+    def split(
+        self, lat: float, lng: float, offer: str, items: Mapping[str, int], *, max_points: int = 3, **ask: Any
+    ) -> Split:
+        """
+        Divide a basket that nobody has whole between the fewest points, then the nearest, as `engine.splits.split` says.
+
+        Exact over all splits into up to ``max_points`` within ``max_distance_m``; ``ask`` as of `nearest_many`.
+        """
+        self._live.count_queries(1)
+        return split(*self._now, lat, lng, offer, items, max_points=max_points, ask=ask)
 
     def apply(self, changes: Mapping[str, Any]) -> int:
         """
@@ -261,16 +263,14 @@ class Engine:
         ----------
         changes
             ``remove``: point ids; then ``upsert``: columns as of `from_columns`, which replace all offers
-            of their points; then ``capacity``: (point ids, offers, units left or None).
+            of their points, and their stock: without ``stock`` none is kept; then ``capacity``: (point ids, offers, units
+            left or None); then ``stock``: (point ids, SKUs, units, good_until) sets single entries, and units
+            `NOT_KEPT` remove them; an SKU that is new to its point costs what an upsert of it does, others little.
         """
         return self._live.change(lambda before: apply_changes(self._vocabulary, before, dict(changes))).number
 
     def upsert(self, point: Mapping[str, Any]) -> int:
-        """
-        Enter one point or replace all its offers: `from_columns`' names, ``offers`` a list.
-
-        Every other value is the point's own, or one for each offer where it is a list.
-        """
+        """Enter one point, or replace all its offers: `from_columns`' names, ``offers`` a list, others one value or as many."""
         return self.apply({"upsert": columns_of_point(point)})
 
     def remove(self, point_id: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +14,13 @@ from engine.asks import Question, parse_asks, question_of
 from engine.columns import VISIBILITIES
 from engine.errors import InvalidQueryError, UnknownPointError
 from engine.inputs import as_text
+from engine.instants import as_instants_us
 from engine.kernels import matching as kernels
 from engine.kernels.packing import Packed
 from engine.kernels.state import Asks, Terms
 from engine.packing import pack
 from engine.queries import check_k, room, room_for_best
+from engine.shelves import NEVER_US
 from engine.single import put_plainly
 from geo.metric import ecef, told_distances_m
 
@@ -41,22 +45,26 @@ def explain(
     question: Question,
 ) -> Explanation:
     """Return the match of one place and the reasons of the public points before it."""
+    question = replace(question, items=one_basket(question.items))
     asks, terms, hours = parse_asks(vocabulary, [lat], [lng], offer, question)
     asked = (pack(hours), pack(asks), terms)
     if not isinstance(offer, str):
         raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
     best = room_for_best(1, 1)
     own = room()
-    kernels.nearest(snapshot.packed, *asked, True, snapshot.has_dead, 0, 1, pack(best), pack(own))
+    if terms.ask_items:
+        kernels.nearest_with_items(snapshot.packed, *asked, snapshot.has_dead, 0, 1, pack(best), pack(own))
+    else:
+        kernels.nearest(snapshot.packed, *asked, True, snapshot.has_dead, 0, 1, pack(best), pack(own))
     row = int(best.row[0, 0])
     match = None
     if row >= 0:
         match = Match(snapshot.names_of([row])[0], offer, float(told_distances_m(best.chord_sq)[0, 0]))
     before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
     nearer, n_more = _first_points(snapshot, before, row)
-    refused = [_refusal(vocabulary, snapshot, name, offer, asks, asked) for name in nearer]
-    about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked)
-    return Explanation(match, refused, n_more, about, snapshot.number)
+    told = [_refusal(vocabulary, snapshot, name, offer, asks, asked, question) for name in nearer]
+    about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked, question)
+    return Explanation(match, told, n_more, about, snapshot.number)
 
 
 def refused(
@@ -65,8 +73,10 @@ def refused(
     """Return the k nearest public rows that have the offer, nearest first, each with its first reason."""
     most = min(check_k(k), max(1, snapshot.n_rows))
     plain = put_plainly(vocabulary, lat, lng, offer, most, ask)
+    question = Question()
     if plain is None:
-        asks, terms, hours = parse_asks(vocabulary, [lat], [lng], [offer], question_of(ask))
+        question = question_of(ask | {"items": one_basket(ask.get("items"))})
+        asks, terms, hours = parse_asks(vocabulary, [lat], [lng], [offer], question)
         own, best = room(), room_for_best(1, most)
         asked, packed_room, packed_best = (pack(hours), pack(asks), terms), pack(own), pack(best)
     else:
@@ -85,7 +95,10 @@ def refused(
             codes[is_own] = out
     metres = told_distances_m(best.chord_sq[0][found]).tolist()
     told = zip(rows.tolist(), snapshot.names_of(rows.tolist()), metres, codes.tolist(), strict=True)
-    return [Refused(row, name, far, REASONS[code]) for row, name, far, code in told]
+    return [
+        Refused(row, name, far, REASONS[code], _missing(vocabulary, snapshot, row, code, question))
+        for row, name, far, code in told
+    ]
 
 
 def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:
@@ -112,7 +125,13 @@ def _first_points(snapshot: Snapshot, rows: NDArray[np.int64], match_row: int) -
 
 
 def _refusal(
-    vocabulary: Vocabulary, snapshot: Snapshot, name: str, offer: str, asks: Asks, asked: tuple[Packed, Packed, Terms]
+    vocabulary: Vocabulary,
+    snapshot: Snapshot,
+    name: str,
+    offer: str,
+    asks: Asks,
+    asked: tuple[Packed, Packed, Terms],
+    question: Question,
 ) -> Refusal:
     names = as_text([name], "point")
     rows = snapshot.rows_of(names, "point")
@@ -127,7 +146,28 @@ def _refusal(
     out = np.empty(1, np.uint8)
     places = part.place_of_row[[offered - part.first_row]].astype(np.int64)
     kernels.refusals(snapshot.packed, snapshot.parts.index(part), places, *asked, out)
-    return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility)
+    missing = _missing(vocabulary, snapshot, offered, int(out[0]), question)
+    return Refusal(name, offer, distance_m, REASONS[int(out[0])], visibility, missing)
+
+
+def one_basket(items: Any) -> Mapping[str, int] | None:
+    """Return the items of one question; `InvalidQueryError` unless they are a mapping or None."""
+    if items is not None and not isinstance(items, Mapping):
+        raise InvalidQueryError("items", f"must be a mapping from SKU to quantity, got {items!r:.60}", value=items)
+    return items
+
+
+def _missing(vocabulary: Vocabulary, snapshot: Snapshot, row: int, code: int, question: Question) -> str | None:
+    """Return the first SKU of a basket that a row has not got, None unless that is its reason."""
+    if REASONS[code] != "out_of_stock":
+        return None
+    asked_us = int(as_instants_us(question.asked_at, "asked_at", 1)[0])
+    had = snapshot.shelves.had(row)
+    for sku, quantity in sorted(question.items.items()):
+        units, until_us = had.get(vocabulary.find_sku(sku), (0, NEVER_US))
+        if 0 <= units < quantity or asked_us >= until_us:
+            return sku
+    return None
 
 
 def _visibility(part: IndexPart, row: int) -> str:

@@ -14,7 +14,17 @@ from engine.errors import EngineError, InvalidColumnError, InvalidOfferError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Column", "as_degrees", "as_flags", "as_list", "as_offers", "as_text", "as_whole", "distinct_lists"]
+__all__ = [
+    "Column",
+    "as_degrees",
+    "as_flags",
+    "as_list",
+    "as_offers",
+    "as_text",
+    "as_whole",
+    "coded_texts",
+    "distinct_lists",
+]
 
 Column = Any
 """A list, a NumPy array, an Arrow array or chunked array, or a pandas series."""
@@ -89,6 +99,19 @@ def as_text(values: Column, argument: str, n: int | None = None) -> Any:
         raise InvalidColumnError(argument, "must be text, got nothing", position=position)
     _check_length(len(array), n, argument)
     return array.cast(pa.large_string())
+
+
+def coded_texts(values: Column, argument: str, n: int | None = None) -> tuple[NDArray[np.int64], Any]:
+    """Return a column of texts as codes and the distinct texts, as `as_text` checks them; a dictionary stays one."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.unify_dictionaries().combine_chunks()
+    if isinstance(values, pa.DictionaryArray) and not values.null_count and not values.dictionary.null_count:
+        texts = as_text(values.dictionary, argument)
+        if n is not None and len(values) != n:
+            raise InvalidColumnError(argument, f"must have {n} elements, one for every row, got {len(values)}")
+        return values.indices.to_numpy(zero_copy_only=False).astype(np.int64), texts
+    encoded: Any = as_text(values, argument, n).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
 def _check_are_text(items: list[Any], argument: str) -> None:

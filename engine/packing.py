@@ -8,19 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.state import MAY_BE_ONE, MAY_REPEAT, Asks, Part
+from engine.kernels.stock import MAY_BE_ALL_ONE, Stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["arrays_of", "pack"]
 
+_COLUMNS: dict[type, frozenset[str]] = {Part: MAY_REPEAT, Asks: MAY_BE_ONE, Stock: MAY_BE_ALL_ONE}
+
 
 def arrays_of(value: Any) -> Iterator[tuple[NDArray[Any], bool]]:
     """Yield the arrays of a tuple of arrays and tuples, in order, and whether each may be one element seen n times."""
     if isinstance(value, np.ndarray):
         yield value, False
-    elif isinstance(value, Part | Asks):
-        columns = MAY_REPEAT if isinstance(value, Part) else MAY_BE_ONE
+    elif type(value) in _COLUMNS:
+        columns = _COLUMNS[type(value)]
         for name, held in value._asdict().items():
             for array, _ in arrays_of(held):
                 yield array, name in columns

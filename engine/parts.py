@@ -20,6 +20,7 @@ from engine.packing import pack
 from engine.point_rows import PointRows, group_rows
 from engine.ranks import BASE, ranks
 from engine.serving import Serving, build_serving
+from engine.shelves import Shelves, no_postings, postings_of
 from engine.sorting import sorted_by
 from engine.subsets import Subsets
 from engine.threads import in_chunks
@@ -138,6 +139,7 @@ def empty_part(base: IndexPart) -> IndexPart:
         "forest": Forest._make(array[:0] for array in part.forest),
         "neighbours": no_neighbours(0),
         "polygons": Polygons(*columns.areas.polygons),
+        "postings": no_postings(),
     }
     plain = {name: array[:0] for name, array in part._asdict().items() if name not in nested}
     rows = PointRows(np.zeros(1, np.int32), np.empty(0, np.int32))
@@ -145,7 +147,12 @@ def empty_part(base: IndexPart) -> IndexPart:
 
 
 def build_part(
-    columns: Columns, *, first_row: int = 0, level: int = BASE, gap: NDArray[np.int64] | None = None
+    columns: Columns,
+    shelves: Shelves,
+    *,
+    first_row: int = 0,
+    level: int = BASE,
+    gap: NDArray[np.int64] | None = None,
 ) -> IndexPart:
     """
     Return the index over columns.
@@ -153,14 +160,16 @@ def build_part(
     Parameters
     ----------
     columns
-        The rows.
+        The rows; capacities left and shelves are not kept in them.
+    shelves
+        What the rows' shelves hold.
     first_row
         Their first number in the version.
     level, gap
         Which part it is to be and, unless a base, where its ids stand among those below: as of `engine.ranks`.
     """
     gap = repeated(np.int64(0), columns.n_rows) if gap is None else gap
-    columns = columns.lean()
+    words, columns = columns.shelf, columns.without_units().lean()
     point_rows = group_rows(columns)
     if np.array_equal(point_rows.row, columns.point):  # each point has one row: three columns in the memory of one
         columns = replace(columns, point=point_rows.row)
@@ -192,6 +201,7 @@ def build_part(
         radius_m=taken(areas.radius_m, rows),
         polygon=taken(areas.polygon, rows),
         polygons=Polygons(*areas.polygons),
+        postings=postings_of(taken(words, rows), shelves),
     )
     return IndexPart(columns, first_row, read_only(part), point_rows, gap)
 

@@ -18,6 +18,7 @@ from engine.kernels import visits
 from engine.kernels.packing import Packed
 from engine.kernels.serving import Asked
 from engine.kernels.state import CHUNK, NO_LEAD, STACK, Asks, Best, Room, Terms
+from engine.kernels.stock import SIGNATURE_WORDS
 from engine.lean import is_repeated
 from engine.packing import pack
 from engine.serving import serving_pairs
@@ -60,6 +61,9 @@ def room() -> Room:
         leaf=np.empty(CHUNK, np.int32),
         off_m=np.empty(CHUNK),
         settled=np.empty(CHUNK, np.bool_),
+        low=np.empty(STACK, np.int64),
+        high=np.empty(STACK, np.int64),
+        signature=np.empty(SIGNATURE_WORDS, np.uint64),
     )
 
 
@@ -116,14 +120,17 @@ def nearest_many(
     best = room_for_best(q, max(1, min(wanted, snapshot.n_rows)))
     row, distance_m = np.empty_like(best.row), np.empty_like(best.chord_sq)
     asks, order = in_visiting_order(asks)
-    searched, _keeps_alive = narrowed(snapshot, asks)
-    packed = (searched, pack(hours), pack(asks), terms, _is_checked(snapshot, asks, terms), snapshot.has_dead)
-    packed_best = pack(best)
+    searched, _keeps_alive = (snapshot.packed, None) if terms.ask_items else narrowed(snapshot, asks)
+    packed, packed_best = (searched, pack(hours), pack(asks), terms), pack(best)
+    is_checked = _is_checked(snapshot, asks, terms)
 
     def search(start: int, stop: int, own: Packed) -> None:
         its = slice(start, stop)
         metric.ecef(asks.lat[its], asks.lng[its], asks.xyz[its])
-        kernels.nearest(*packed, start, stop, packed_best, own)
+        if terms.ask_items:
+            kernels.nearest_with_items(*packed, snapshot.has_dead, start, stop, packed_best, own)
+        else:
+            kernels.nearest(*packed, is_checked, snapshot.has_dead, start, stop, packed_best, own)
         visits.tell(best, order, start, stop, row, distance_m)
 
     _in_threads(search, q, threads)
@@ -176,6 +183,8 @@ def in_turn(
     question: Question,
 ) -> Matches:
     """Serve queries one after the other from ``units``, which is changed."""
+    if question.items is not None:
+        raise InvalidQueryError("items", "must be None: queries in turn use up units, and no stock")
     asks, terms, hours = parse_asks(vocabulary, lat, lng, offer, question)
     q = asks.offer.size
     best, refused, code = room_for_best(q, 1), room_for_best(q, 1), np.zeros(q, np.uint8)

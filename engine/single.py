@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.answers import Answer, Match
-from engine.asks import CHECKS, EPOCH, MICROSECOND, Question, question_of, terms_of
+from engine.asks import CHECKS, Question, question_of, terms_of
 from engine.feature_sets import EnoughSets
+from engine.instants import EPOCH, MICROSECOND
 from engine.kernels import matching as kernels
 from engine.kernels.hours import N_BITS
 from engine.kernels.packing import NUMBERS_AN_ARRAY
@@ -57,6 +58,11 @@ class _Desk:
             quantity=np.empty(1, np.int64),
             enough_features=self.features.enough,
             open_schedules=np.empty(1, np.uint64),
+            first_line=np.zeros(1, np.int64),
+            end_line=np.zeros(1, np.int64),
+            asked_us=np.zeros(1, np.int64),
+            line_sku=np.empty(0, np.int32),
+            line_quantity=np.empty(0, np.int64),
         )
         self.packed_asks = pack(self.asks)
         self._room = room()
@@ -142,7 +148,7 @@ def put_plainly(
     """
     Put a plain question on this thread's desk, None for one that is not plain.
 
-    Plain are Python's own numbers and times, up to 64 neighbours, and an offer that some point has.
+    Plain are Python's own numbers and times, up to 64 neighbours, an offer that some point has, and no items.
 
     Returns
     -------
@@ -153,7 +159,13 @@ def put_plainly(
     if not (isinstance(lat, float) and isinstance(lng, float) and type(k) is int and -90.0 <= lat <= 90.0):
         return None
     code = vocabulary.find_offer(offer) if type(offer) is str else -1
-    if not (code >= 0 and -180.0 <= lng <= 180.0 and 1 <= k <= _MOST and ask.keys() <= _ARGUMENTS):
+    if not (
+        code >= 0
+        and -180.0 <= lng <= 180.0
+        and 1 <= k <= _MOST
+        and ask.keys() <= _ARGUMENTS
+        and ask.get("items") is None
+    ):
         return None
     quantity, require, limit = ask.get("quantity", 1), ask.get("require", CHECKS), ask.get("max_distance_m")
     unknown_hours = ask.get("unknown_hours", "refuse")

@@ -17,6 +17,7 @@ from engine.kernels.state import Version
 from engine.packing import pack
 from engine.parts import IndexPart, build_part, empty_part
 from engine.ranks import BASE, DELTA, MAX_ROWS, MIDDLE, gaps, gaps_at
+from engine.shelves import Shelves
 from engine.units import UnitPages
 from engine.views import read_only
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.feature_sets import EnoughSets
+    from engine.stock import PointStock
     from engine.subsets import Narrowing
 
-__all__ = ["Snapshot", "first_snapshot", "merged", "unknown_point", "with_base", "with_rows"]
+__all__ = ["Snapshot", "first_snapshot", "merged", "on_shelves", "unknown_point", "with_base", "with_rows"]
 
 DELTA_ROWS = 1024
 MIN_MIDDLE_ROWS = 4096
@@ -53,6 +55,8 @@ class Snapshot:
         bool[n]: rows that are gone.
     units
         Units left, `UNLIMITED` where there is no limit; those in the parts' columns do not count.
+    shelves
+        What is kept in stock.
     number
         The version's number.
     """
@@ -62,17 +66,20 @@ class Snapshot:
     delta: IndexPart
     dead: NDArray[np.bool_]
     units: UnitPages
+    shelves: Shelves
     number: int
 
     @cached_property
     def searched(self) -> Version:
         """What the kernels search."""
-        return read_only(Version(self.base.part, self.middle.part, self.delta.part, self.dead, self.units.searched))
+        parts = (self.base.part, self.middle.part, self.delta.part)
+        return read_only(Version(*parts, self.dead, self.units.searched, self.shelves.searched))
 
     @cached_property
     def packed(self) -> NDArray[np.int64]:
         """What the kernels search, as one argument."""
-        return np.concatenate([*(part.packed for part in self.parts), pack((self.dead, self.units.searched))])
+        facts = (self.dead, self.units.searched, self.shelves.searched)
+        return np.concatenate([*(part.packed for part in self.parts), pack(facts)])
 
     @cached_property
     def narrowings(self) -> dict[EnoughSets, Narrowing]:
@@ -146,16 +153,22 @@ class Snapshot:
 
     def rows_of(self, point_ids: pa.Array[Any], argument: str) -> NDArray[np.int64]:
         """Return the living rows of points; `UnknownPointError` names the first that has none."""
+        rows, owner = self.owned_rows(point_ids)
         found = np.zeros(len(point_ids), np.bool_)
-        living = []
+        found[owner] = True
+        if not found.all():
+            raise unknown_point(argument, point_ids, int(np.argmin(found)), "a point")
+        return rows
+
+    def owned_rows(self, point_ids: pa.Array[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the living rows of points, ascending by part, and which of the points each is of."""
+        living, owners = [], []
         for part in self.parts:
             rows, sizes = part.rows_of(part.columns.ids.find(point_ids))
             is_living = ~self.dead[rows]
-            found[np.repeat(np.arange(found.size), sizes)[is_living]] = True
+            owners.append(np.repeat(np.arange(len(point_ids)), sizes)[is_living])
             living.append(rows[is_living])
-        if not found.all():
-            raise unknown_point(argument, point_ids, int(np.argmin(found)), "a point")
-        return np.concatenate(living)
+        return np.concatenate(living), np.concatenate(owners)
 
     def known_rows(self, point_ids: pa.Array[Any]) -> NDArray[np.int64]:
         """Return the rows, dead ones too, of those points that are known."""
@@ -179,20 +192,35 @@ def unknown_point(argument: str, point_ids: pa.Array[Any], position: int, what: 
     return UnknownPointError(argument, expected, position=position, value=value)
 
 
-def first_snapshot(columns: Columns, number: int = 1) -> Snapshot:
-    """Return a version with these rows."""
-    return with_base(build_part(columns.without_units()), UnitPages.of(columns.units), number)
+def first_snapshot(columns: Columns, stock: PointStock | None) -> Snapshot:
+    """Return a first version with these rows."""
+    columns, shelves = on_shelves(columns, stock, Shelves.none(0))
+    return _of_base(columns, shelves, 1)
 
 
-def with_base(base: IndexPart, units: UnitPages, number: int) -> Snapshot:
+def on_shelves(columns: Columns, stock: PointStock | None, shelves: Shelves) -> tuple[Columns, Shelves]:
+    """Return columns with what their points keep on new shelves, and the stock with these."""
+    if stock is None or not stock.entries.sku.size:
+        return columns, shelves
+    shelves, words = shelves.with_entries(*stock)
+    return columns.with_shelf(words[columns.point]), shelves
+
+
+def _of_base(columns: Columns, shelves: Shelves, number: int) -> Snapshot:
+    shelves = shelves.renumbered(columns.shelf)
+    base = build_part(columns.with_shelf(shelves.rows.flat()), shelves)
+    return with_base(base, UnitPages.of(columns.units), shelves, number)
+
+
+def with_base(base: IndexPart, units: UnitPages, shelves: Shelves, number: int) -> Snapshot:
     """Return a version with all rows in the base."""
     empty = empty_part(base)
-    return Snapshot(base, empty, empty, np.zeros(base.columns.n_rows, np.bool_), units, number)
+    return Snapshot(base, empty, empty, np.zeros(base.columns.n_rows, np.bool_), units, shelves, number)
 
 
 def merged(snapshot: Snapshot) -> Snapshot:
     """Return the same version with all living rows in the base, numbered anew."""
-    return first_snapshot(joined_columns(_living(snapshot, snapshot.parts)), snapshot.number)
+    return _of_base(joined_columns(_living(snapshot, snapshot.parts)), snapshot.shelves, snapshot.number)
 
 
 def with_rows(snapshot: Snapshot, gone: NDArray[np.int64], new: Columns | None) -> Snapshot:
@@ -221,16 +249,17 @@ def _rebuilt(snapshot: Snapshot, level: int, new: Columns | None) -> Snapshot:
         pieces.append((new, np.ones(new.n_rows, np.bool_)))
     columns = joined_columns(pieces)
     if level == BASE:
-        return first_snapshot(columns, snapshot.number)
+        return _of_base(columns, snapshot.shelves, snapshot.number)
     start = loose[0].first_row
     gap = np.concatenate([gaps_at(part.gap, level)[lives] for part, (_, lives) in zip(loose, pieces, strict=False)])
     if new is not None:
         gap = np.concatenate([gap, gaps(new, [part.columns.ids for part in kept])])
-    part = build_part(columns.without_units(), first_row=start, level=level, gap=gap)
+    part = build_part(columns, snapshot.shelves, first_row=start, level=level, gap=gap)
     after = replace(
         snapshot,
         dead=np.concatenate([snapshot.dead[:start], np.zeros(columns.n_rows, np.bool_)]),
         units=snapshot.units.with_tail(start, columns.units),
+        shelves=snapshot.shelves.with_tail(start, columns.shelf),
     )
     if level == DELTA:
         return replace(after, delta=part)
@@ -242,7 +271,8 @@ def _living(snapshot: Snapshot, parts: Sequence[IndexPart]) -> list[tuple[Column
     living = []
     for part in parts:
         rows = np.arange(part.first_row, part.first_row + part.columns.n_rows)
-        living.append((part.columns.with_units(snapshot.units.of_rows(rows)), ~snapshot.dead[rows]))
+        columns = part.columns.with_units(snapshot.units.of_rows(rows))
+        living.append((columns.with_shelf(snapshot.shelves.rows.of_rows(rows)), ~snapshot.dead[rows]))
     return living
 
 

@@ -24,6 +24,7 @@ from engine.kernels.state import Part
 from engine.lean import taken
 from engine.neighbours import list_neighbours
 from engine.packing import pack
+from engine.shelves import no_postings
 from engine.views import read_only
 from geo.cells import FINEST_RESOLUTION, latlng_to_cell_many
 
@@ -150,6 +151,7 @@ def _part_of(whole: IndexPart, places: NDArray[np.int64]) -> Part:
         "root_of_offer": root_of_offer,
         "reach_sq": reach_sq,
         "schedule_bits": bits,
+        "postings": no_postings(),
     }
     few = part._replace(**trees, **by_row)
     return read_only(few._replace(neighbours=list_neighbours(few)))

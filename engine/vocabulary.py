@@ -1,4 +1,4 @@
-"""What rows refer to by number and versions share: offers, sets of features, schedules. Append-only."""
+"""What rows refer to by number and versions share: offers, SKUs, sets of features, schedules. Append-only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Vocabulary"]
 
 class Vocabulary:
     """
-    Numbers for offers, feature sets and schedules, the same in every version of an index.
+    Numbers for offers, SKUs, feature sets and schedules, the same in every version of an index.
 
     Attributes
     ----------
@@ -40,6 +40,7 @@ class Vocabulary:
         self._lock = threading.Lock()
         self._offers: dict[str, int] = {}
         self._offer_names: list[str] = []
+        self._skus: dict[str, int] = {}
         self._feature_sets = FeatureSets()
 
     def offer_codes(self, offers: Iterable[str]) -> NDArray[np.int64]:
@@ -60,6 +61,19 @@ class Vocabulary:
     def offers(self) -> list[str]:
         """Return all offers by code."""
         return list(self._offers)
+
+    def sku_codes(self, skus: Iterable[str]) -> NDArray[np.int64]:
+        """Return the codes of SKUs, new ones entered."""
+        with self._lock:
+            return np.array([self._skus.setdefault(sku, len(self._skus)) for sku in skus], np.int64)
+
+    def find_sku(self, sku: str) -> int:
+        """Return the code of an SKU, -1 if nobody ever kept it."""
+        return self._skus.get(sku, -1)
+
+    def skus(self) -> list[str]:
+        """Return all SKUs by code."""
+        return list(self._skus)
 
     def feature_codes(self, features: Column | None, n: int) -> NDArray[np.int32]:
         """Return the code of each row's set of features, new sets entered."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["warm_up"]
 
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 _ROWS = 600  # enough for trees of more than a leaf, and to be sorted digit by digit
 
 
@@ -57,7 +58,11 @@ def _ask_everything() -> None:
     )
     engine.upsert({"point_ids": "y", "offers": offers, "lat": 0.01, "lng": 0.0, "areas": [square, 500.0, None]})
     engine.set_capacity("x", "a/b", 3)
-    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    engine.upsert({"point_ids": "z", "offers": offers, "lat": 0.02, "lng": 0.0, "stock": {"m": 1, "n": (2, NOON)}})
+    engine.apply({"stock": (["z", "y"], ["m", "m"], [3, None], None)})
+    engine.nearest(0.0, 0.0, "a/b", items={"m": 1})
+    engine.split(0.0, 0.0, "a/b", {"m": 4, "n": 1})
+    now = NOON
     engine.nearest(0.0, 0.0, "a/b", at=now, asked_at=now)
     engine.nearest_many([0.0], [0.0], "a/b", at=now, asked_at=now)
     engine.nearest_in_turn([0.0], [0.0], "a/b", units=engine.units(), at=now)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.hours import hour_state
-from engine.kernels.state import NEVER, NO_LEAD, Asks, Hours, Part, Terms, Units, units_left
+from engine.kernels.shelves import has_all
+from engine.kernels.state import NEVER, NO_LEAD, Asks, Hours, Part, Terms, Units, Version, units_left
 from geo.jit import inlined_kernel, kernel
 from geo.kernels.metric import told_distance_m
 from geo.kernels.polygons import covers
@@ -22,6 +23,7 @@ HOURS_UNKNOWN = 6
 TOO_SOON = 7
 OUTSIDE_AREA = 8
 FULL = 9
+OUT_OF_STOCK = 10
 TOO_FAR = 12
 
 _PAUSED_BIT = 1
@@ -75,7 +77,7 @@ def _is_too_soon(part: Part, i: int, asks: Asks, query: int) -> bool:
 
 @inlined_kernel
 def refusal(
-    part: Part, i: int, units: Units, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
+    part: Part, i: int, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
 ) -> int:
     """Return the first reason why a row in index order cannot serve a query, `MATCHED` if it can."""
     if part.flags[i] & _PAUSED_BIT:
@@ -91,9 +93,11 @@ def refusal(
         return TOO_SOON
     if terms.ask_area and not area_contains(part, i, asks.lat[query], asks.lng[query], chord_sq):
         return OUTSIDE_AREA
-    left = units_left(units, part.row[i])
+    left = units_left(version.units, part.row[i])
     if terms.ask_units and 0 <= left < asks.quantity[query]:
         return FULL
+    if terms.ask_items and not has_all(version.stock, part.row[i], asks, query):
+        return OUT_OF_STOCK
     if not told_distance_m(chord_sq) <= terms.limit_m:
         return TOO_FAR
     return MATCHED
@@ -110,7 +114,7 @@ def is_awake(part: Part, i: int, open_schedules: np.uint64) -> bool:
 def serves(
     part: Part, i: int, units: Units, hours: Hours, asks: Asks, terms: Terms, query: int, chord_sq: float
 ) -> bool:
-    """Tell whether `refusal` finds no reason in a row that `is_awake`: cheap questions that refuse most come first."""
+    """Tell whether `refusal` finds no reason but the basket in a row that `is_awake`: cheap questions that refuse most come first."""
     is_near = True
     if terms.ask_area:
         inner_m, outer_m = np.float64(part.inner_m[i]), np.float64(part.reach_m[i])

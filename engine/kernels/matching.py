@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.baskets import search_keepers
 from engine.kernels.feasibility import MATCHED, NO_OFFER, chord_sq_to, refusal
 from engine.kernels.neighbours import fetch_ahead, locate
 from engine.kernels.packing import (
     ARRAYS_A_PART,
+    N_PARTS,
     Packed,
     asks_at,
     best_at,
@@ -109,6 +111,36 @@ def nearest(
                 search_part(version.delta, version, hours, asks, terms, query, checked, best, room)
 
 
+@borrowing_kernel
+def nearest_with_items(
+    packed_version: Packed,
+    packed_hours: Packed,
+    packed_asks: Packed,
+    terms: Terms,
+    has_dead: bool,
+    start: int,
+    stop: int,
+    packed_best: Packed,
+    packed_room: Packed,
+) -> None:
+    """
+    Do what `nearest` does where queries ask for baskets: only rows that keep the rarest SKU of each are looked at.
+
+    Parameters as of `nearest`; everything may refuse. Lists of neighbours are not read: the trees say more.
+    """
+    asks, best, room = asks_at(packed_asks), best_at(packed_best), room_at(packed_room)
+    version, hours = version_at(packed_version), hours_at(packed_hours)
+    for query in range(start, stop):
+        if asks.first_line[query] == asks.end_line[query]:
+            shared = (packed_version, packed_hours, packed_asks, terms, True, has_dead)
+            nearest(*shared, query, query + 1, packed_best, packed_room)
+            continue
+        clear(best, query)
+        for number in range(N_PARTS):
+            part = part_at(packed_version, number * ARRAYS_A_PART)
+            search_keepers(part, version, hours, asks, terms, query, best, room)
+
+
 @inlined_kernel
 def _nearest_refused(
     version: Version,
@@ -132,10 +164,10 @@ def _nearest_refused(
     place = best.place[query, 0]
     chord_sq = best.chord_sq[query, 0]
     if row == of_delta:
-        return refusal(version.delta, place, version.units, hours, asks, terms, query, chord_sq)
+        return refusal(version.delta, place, version, hours, asks, terms, query, chord_sq)
     if row == of_middle:
-        return refusal(version.middle, place, version.units, hours, asks, terms, query, chord_sq)
-    return refusal(version.base, place, version.units, hours, asks, terms, query, chord_sq)
+        return refusal(version.middle, place, version, hours, asks, terms, query, chord_sq)
+    return refusal(version.base, place, version, hours, asks, terms, query, chord_sq)
 
 
 @borrowing_kernel
@@ -252,4 +284,4 @@ def refusals(
     part = part_at(packed_version, part_number * ARRAYS_A_PART)
     for i in range(places.shape[0]):
         chord_sq = chord_sq_to(part.xyz, places[i], asks.xyz[0, 0], asks.xyz[0, 1], asks.xyz[0, 2])
-        out[i] = refusal(part, places[i], version.units, hours, asks, terms, 0, chord_sq)
+        out[i] = refusal(part, places[i], version, hours, asks, terms, 0, chord_sq)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.forest import Forest
 from engine.kernels.state import Asks, Best, Hours, Neighbours, Part, Polygons, Room, Units, Version
+from engine.kernels.stock import Postings, Stock
 from engine.kernels.workshop import Workshop
 from geo.jit import array_at, column_at, grid_at, inlined_kernel
 
@@ -112,10 +113,32 @@ def part_at(packed: Packed, at: int) -> Part:
             flat(packed, at + 31, np.int64),
             grid(packed, at + 32, np.float64),
         ),
+        Postings(
+            flat(packed, at + 33, np.int32),
+            flat(packed, at + 34, np.int64),
+            flat(packed, at + 35, np.int32),
+            grid(packed, at + 36, np.uint64),
+        ),
     )
 
 
-ARRAYS_A_PART = 33
+ARRAYS_A_PART = 37
+N_PARTS = 3
+
+
+@inlined_kernel
+def stock_at(packed: Packed, at: int) -> Stock:
+    """Return the stock whose first array has a number."""
+    return Stock(
+        flat(packed, at, np.int32),
+        grid(packed, at + 1, np.int64),
+        flat(packed, at + 2, np.int32),
+        flat(packed, at + 3, np.int32),
+        column(packed, at + 4, np.int64),
+        flat(packed, at + 5, np.int32),
+        flat(packed, at + 6, np.int32),
+        column(packed, at + 7, np.int64),
+    )
 
 
 @inlined_kernel
@@ -127,6 +150,7 @@ def version_at(packed: Packed) -> Version:
         part_at(packed, 2 * ARRAYS_A_PART),
         flat(packed, 3 * ARRAYS_A_PART, np.bool_),
         Units(flat(packed, 3 * ARRAYS_A_PART + 1, np.int32), grid(packed, 3 * ARRAYS_A_PART + 2, np.int64)),
+        stock_at(packed, 3 * ARRAYS_A_PART + 3),
     )
 
 
@@ -156,6 +180,11 @@ def asks_at(packed: Packed) -> Asks:
         column(packed, 6, np.int64),
         flat(packed, 7, np.bool_),
         column(packed, 8, np.uint64),
+        column(packed, 9, np.int64),
+        column(packed, 10, np.int64),
+        column(packed, 11, np.int64),
+        flat(packed, 12, np.int32),
+        flat(packed, 13, np.int64),
     )
 
 
@@ -179,4 +208,7 @@ def room_at(packed: Packed) -> Room:
         flat(packed, 5, np.int32),
         flat(packed, 6, np.float64),
         flat(packed, 7, np.bool_),
+        flat(packed, 8, np.int64),
+        flat(packed, 9, np.int64),
+        flat(packed, 10, np.uint64),
     )

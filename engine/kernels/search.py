@@ -15,15 +15,16 @@ NO_RANK = np.iinfo(np.int64).max
 
 
 @kernel
-def _least_chord_sq(
+def least_chord_sq(
     center: NDArray[np.float32], radius: NDArray[np.float32], node: int, x: float, y: float, z: float
 ) -> float:
+    """Return a squared chord from x, y, z that no row of a node is nearer than."""
     gap = math.sqrt(chord_sq_to(center, node, x, y, z)) - np.float64(radius[node])
     return gap * gap if gap > 0.0 else 0.0
 
 
 @inlined_kernel
-def _insert(best: Best, query: int, filled: int, chord_sq: float, rank: int, row: int, place: int) -> int:
+def insert(best: Best, query: int, filled: int, chord_sq: float, rank: int, row: int, place: int) -> int:
     """Enter a row among those of a query, of which so many are filled; return how many are then."""
     k = best.chord_sq.shape[1]
     at = filled
@@ -57,7 +58,8 @@ def clear(best: Best, query: int) -> None:
 
 
 @inlined_kernel
-def _n_filled(best: Best, query: int) -> int:
+def n_filled(best: Best, query: int) -> int:
+    """Return how many places of a query are filled."""
     k = best.chord_sq.shape[1]
     if best.row[query, k - 1] >= 0:
         return k
@@ -106,7 +108,7 @@ def search_list(
             continue
         if checked and not serves(part, i, version.units, hours, asks, terms, query, chord_sq):
             continue
-        filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
+        filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
         if filled > last and best.chord_sq[query, last] < worst:
             worst = best.chord_sq[query, last]
             most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
@@ -134,7 +136,7 @@ def _push_children(
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
         if checked and not part.schedule_bits[child] & is_open:
             continue
-        bound = _least_chord_sq(forest.center, forest.radius, child, x, y, z)
+        bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
             continue
         at = top
@@ -171,10 +173,10 @@ def search_tree(
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
     limit = max_chord_sq(terms.limit_m) if checked else math.inf
-    filled = _n_filled(best, query)
+    filled = n_filled(best, query)
     worst = min(limit, best.chord_sq[query, last])
     stack[0] = root
-    least[0] = _least_chord_sq(forest.center, forest.radius, root, x, y, z)
+    least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
     top = 1
     while top > 0:
         top -= 1
@@ -188,7 +190,7 @@ def search_tree(
             if chord_sq > worst or version.dead[part.row[i]]:
                 continue
             if not checked or serves(part, i, version.units, hours, asks, terms, query, chord_sq):
-                filled = _insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
+                filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
                 worst = min(limit, best.chord_sq[query, last])
         top = _push_children(part, node, x, y, z, worst, checked, is_open, ask_area, stack, least, top)
 

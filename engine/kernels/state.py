@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.forest import MAX_CHILDREN, Forest
+from engine.kernels.stock import Postings, Stock
 from geo.jit import inlined_kernel
 
 NEVER = 64
@@ -91,6 +92,8 @@ class Part(NamedTuple):
         As of `engine.columns.Columns` and `engine.areas.AreaColumns`.
     polygons
         The polygons.
+    postings
+        The rows by SKU.
 
     The arrays in `MAY_REPEAT` may be one element seen n times.
     """
@@ -114,6 +117,7 @@ class Part(NamedTuple):
     radius_m: NDArray[np.float64]
     polygon: NDArray[np.int32]
     polygons: Polygons
+    postings: Postings
 
 
 MAY_REPEAT = frozenset(
@@ -124,7 +128,9 @@ MAY_REPEAT = frozenset(
 )  # fmt: skip
 """The arrays of a `Part` that kernels read as columns: what no row has of its own takes no memory."""
 
-MAY_BE_ONE = frozenset(("offer", "instant", "wait_us", "quantity", "open_schedules"))
+MAY_BE_ONE = frozenset(
+    ("offer", "instant", "wait_us", "quantity", "open_schedules", "first_line", "end_line", "asked_us")
+)
 """The arrays of `Asks` that kernels read as columns: what all questions have in common is written once."""
 
 
@@ -151,13 +157,14 @@ def units_left(units: Units, row: int) -> int:
 
 
 class Version(NamedTuple):
-    """One state of the index: three parts, bool[rows] over the rows of all, and their units."""
+    """One state of the index: three parts, bool[rows] over the rows of all, their units and stock."""
 
     base: Part
     middle: Part
     delta: Part
     dead: NDArray[np.bool_]
     units: Units
+    stock: Stock
 
 
 class Hours(NamedTuple):
@@ -191,6 +198,12 @@ class Asks(NamedTuple):
         bool[f] by set of features.
     open_schedules
         uint64[q]: a schedule whose `schedule_bit` is not among these is not open at the time of the query.
+    first_line, end_line
+        int64[q]: the lines of a query's basket; none where no items are asked for.
+    asked_us
+        int64[q], microseconds since 1970: when it is asked, for the age of counts; the least integer leaves it out.
+    line_sku, line_quantity
+        int32[l] and int64[l]: a code, -1 of an SKU that nobody ever had, and units needed.
     """
 
     lat: NDArray[np.float64]
@@ -202,6 +215,11 @@ class Asks(NamedTuple):
     quantity: NDArray[np.int64]
     enough_features: NDArray[np.bool_]
     open_schedules: NDArray[np.uint64]
+    first_line: NDArray[np.int64]
+    end_line: NDArray[np.int64]
+    asked_us: NDArray[np.int64]
+    line_sku: NDArray[np.int32]
+    line_quantity: NDArray[np.int64]
 
 
 class Terms(NamedTuple):
@@ -212,7 +230,7 @@ class Terms(NamedTuple):
     ----------
     limit_m
         The farthest told distance, inf for none.
-    allow_unknown, ask_open, ask_area, ask_units, ask_features
+    allow_unknown, ask_open, ask_area, ask_units, ask_features, ask_items
         What counts.
     bits_decide
         Whether ``Asks.open_schedules`` says all about hours: no two schedules share a bit, or hours do not count.
@@ -224,6 +242,7 @@ class Terms(NamedTuple):
     ask_area: bool
     ask_units: bool
     ask_features: bool
+    ask_items: bool
     bits_decide: bool
 
 
@@ -258,6 +277,8 @@ class Room(NamedTuple):
     leaf, off_m, settled
         int32[CHUNK], float64[CHUNK] and bool[CHUNK]: each query's leaf, how far it is from its centre at most, and
         whether the leaf's list was enough.
+    low, high, signature
+        int64[STACK] twice: the postings of a stacked node; uint64[SIGNATURE_WORDS]: of a query's SKUs, as of `Postings`.
     """
 
     stack: NDArray[np.int64]
@@ -268,3 +289,6 @@ class Room(NamedTuple):
     leaf: NDArray[np.int32]
     off_m: NDArray[np.float64]
     settled: NDArray[np.bool_]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    signature: NDArray[np.uint64]

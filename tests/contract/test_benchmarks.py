@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import basket_peer
 from benchmarks.__main__ import NAMES, main
+from benchmarks.basket_city import build_stocked, draw_assortments, draw_baskets
 from benchmarks.feasible_city import ask, build_city
 from benchmarks.feasible_peer import FILTERS, Peer, Setting
 from benchmarks.frame import Row, affordable
@@ -16,6 +18,7 @@ from benchmarks.weeks import MINUTES, weeks
 SMALL = {
     "nearest": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
     "feasible": ("--rows", "2000", "--area-m", "5000", "--queries", "600", "--repeats", "1"),
+    "basket": ("--rows", "2000", "--area-m", "5000", "--queries", "600", "--repeats", "1"),
     "rare": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
     "serving": ("--areas", "2000", "--places", "500", "--vertices", "12", "--around", "40", "--repeats", "1"),
     "growth": ("--rows", "500", "2000", "--queries", "100", "--repeats", "1"),
@@ -52,6 +55,28 @@ def test_feasible_peer__answers_the_same_at_every_setting(
     found = Peer(city, 2).nearest(asked, Setting(start, filters, is_sorted))
     assert (expected >= 0).any()
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("filters", basket_peer.FILTERS)
+@pytest.mark.parametrize(("start", "is_sorted"), [(1, False), (8, True), (5_000, False)])
+def test_basket_peer__answers_the_same_at_every_setting(filters: tuple[str, ...], start: int, is_sorted: bool) -> None:
+    asked = ask(300, 3)
+    stocked = build_stocked(2_000, 3, 5_000.0, draw_assortments(2_000, 50, 3))
+    engine = stocked.engine()
+    baskets = draw_baskets(engine, stocked, asked, 3)
+    items = baskets.columns()
+    expected = engine.nearest_many(asked.lat, asked.lng, asked.offers, at=asked.at, items=items).row[:, 0]
+    found = basket_peer.BasketPeer(stocked, 2).nearest(asked, baskets, basket_peer.Setting(start, filters, is_sorted))
+    assert (expected >= 0).any()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_draw_assortments__keeps_different_skus_and_the_first_most_often() -> None:
+    kept = draw_assortments(500, 50, 7)
+    assert (np.diff(kept, axis=1) > 0).all()
+    often = np.bincount(kept.ravel(), minlength=10_000)
+    assert often[0] > 450
+    assert 0 < often[1_000:].max() < 50
 
 
 def test_weeks__bitmaps_are_those_of_their_expressions() -> None:

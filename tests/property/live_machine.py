@@ -13,7 +13,7 @@ import shapely
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine import Engine, snapshots
+from engine import NOT_KEPT, Engine, snapshots
 
 OFFERS = ("a/pickup", "a/delivery", "b/onsite")
 HOURS = (None, "24/7", "Mo-Fr 09:00-18:00", "22:00-02:00", "Mo-Su 00:00-12:00 unknown")
@@ -49,9 +49,19 @@ ASKS: tuple[dict[str, Any], ...] = (
     {"require": ("capacity",), "quantity": 3, "k": 2},
     {"quantity": 1, "max_distance_m": 0.0, "k": 5},
     {"at": NIGHT, "features": ("lift", "cold_locker"), "require": ("open", "serves")},
+    {"items": {"milk": 1}, "k": 5},
+    {"items": {"milk": 2, "rice": 1}, "asked_at": NOON, "require": ("serves",), "k": 3},
+    {"items": {"tea": 1}, "features": ("lift",), "require": (), "k": 2},
+)
+STOCKS: tuple[Any, ...] = (
+    None,
+    {"milk": 2, "rice": None},
+    {"milk": (5, NOON), "tea": 0},
+    {"tea": 3, "rice": (1, NIGHT), "é": 9},
 )
 PARTS = ((2, 4), (6, 14), (16, 40), (1024, 4096))
 """Rows of a delta and of a middle before they are merged: the last are too many for anything to be merged."""
+COUNTS = (NOT_KEPT, None, 0, 1, 5, (5, NOON), (None, NIGHT))
 UNKNOWN = "nobody"
 
 Facts = dict[str, list[dict[str, Any]]]
@@ -93,6 +103,7 @@ def row_of(name: str, offer: str, place: int, number: int) -> dict[str, Any]:
         "paused": paused == 1,
         "suspended": suspended == 1,
         "visibility": VISIBILITIES[visibility],
+        "stock": STOCKS[(sum(name.encode()) + place) % len(STOCKS)],
     }
 
 
@@ -186,6 +197,22 @@ class LiveEngine(RuleBasedStateMachine):
         row = rows[pick % len(rows)]
         self.live.set_capacity(row["point_ids"], row["offers"], units)
         row["capacity"] = units
+
+    @rule(pick=st.integers(0, 99), sku=st.sampled_from(["milk", "tea", "é", "new"]), units=st.sampled_from(COUNTS))
+    @precondition(lambda self: self.facts)
+    def set_stock(self, pick: int, sku: str, units: Any) -> None:
+        """Set one entry of a point, or remove it where there are no units at all."""
+        name = self._names([pick])[0]
+        had = dict(self.facts[name][0]["stock"] or {})
+        left, until = units if isinstance(units, tuple) else (units, None)
+        if left == NOT_KEPT:
+            had.pop(sku, None)
+        else:
+            had[sku] = units
+        for row in self.facts[name]:
+            row["stock"] = had
+        version = self.live.version
+        assert self.live.apply({"stock": ([name], [sku], [left], [until])}) == version + 1
 
     @rule(gone=PICKS, points=POINTS, units=UNITS, fault=st.sampled_from(FAULTS))
     def fail(self, gone: list[int], points: dict[str, Any], units: list[tuple[int, int | None]], fault: str) -> None:
@@ -311,6 +338,8 @@ class LiveEngine(RuleBasedStateMachine):
         assert told[0] == told[1]
 
     def _serves_in_turn_alike(self, fresh: Engine, ask: dict[str, Any]) -> None:
+        if "items" in ask:
+            return
         lat, lng, offers = (column * 3 for column in self.asked)  # often enough to use units up
         told = []
         for engine in (self.live, fresh):

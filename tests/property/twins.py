@@ -1,6 +1,8 @@
 """Brute-force twins of the engine: NumPy and the standard library, and shapely for areas; nothing that they check."""
 
 import math
+from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 import shapely
@@ -34,6 +36,16 @@ def brute_contains(area, lat, lng, told):
     return bool(shapely.covers(area, shapely.Point(lng, lat)))
 
 
+def brute_missing(stock, items, asked):
+    """The first SKU, sorted, that a stock has not got: ``stock`` holds units, or (units, good_until), by SKU."""
+    for sku in sorted(items or {}):
+        had = (stock or {}).get(sku, 0)
+        units, until = had if isinstance(had, tuple) else (had, None)
+        if (units is not None and units < items[sku]) or (asked and until and asked >= until):
+            return sku
+    return None
+
+
 def brute_reason(row, lat, lng, ask, state):
     """The first reason that fails; ``state(row, at)`` tells open, closed or unknown."""
     told = brute_told(brute_chord_sq(brute_xyz(row["lat"], row["lng"]), brute_xyz(lat, lng)))
@@ -51,6 +63,7 @@ def brute_reason(row, lat, lng, ask, state):
         ("too_soon", at is None or asked is None or (at - asked).total_seconds() >= (row["lead_s"] or 0)),
         ("outside_area", "serves" not in require or brute_contains(row["areas"], lat, lng, told)),
         ("full", "capacity" not in require or left is None or left >= ask.get("quantity", 1)),
+        ("out_of_stock", brute_missing(row.get("stock"), ask.get("items"), asked) is None),
         ("too_far", limit is None or told <= limit),
     ]
     return next((code for code, good in checks if not good), "matched")
@@ -67,6 +80,32 @@ def brute_nearest(rows, lat, lng, offer, k, ask, state):
         and brute_reason(row, lat, lng, ask, state) == "matched"
     ]
     return [(chord, number) for chord, _, number in sorted(found)[:k]]
+
+
+def brute_split(rows, lat, lng, offer, most, ask, state):
+    """(exact sum of told distances, ids nearest first) of the best split, by trying every set of up to so many rows."""
+    place, items = brute_xyz(lat, lng), ask["items"]
+    whole = brute_nearest(rows, lat, lng, offer, 1, ask, state)
+    if whole:
+        return Fraction(brute_told(whole[0][0])), (rows[whole[0][1]]["point_ids"],)
+    bare = {**ask, "items": None}
+    able = []
+    for chord, number in brute_nearest(rows, lat, lng, offer, len(rows), bare, state):
+        held = {
+            sku for sku in items if brute_missing(rows[number]["stock"], {sku: items[sku]}, ask.get("asked_at")) is None
+        }
+        assert chord == brute_chord_sq(brute_xyz(rows[number]["lat"], rows[number]["lng"]), place)
+        able.append((brute_told(chord), rows[number]["point_ids"].encode(), held))
+    for n in range(2, most + 1):
+        found = []
+        for some in combinations(sorted(able, key=lambda one: one[:2]), n):
+            if set().union(*(held for _, _, held in some)) >= set(items):
+                names = tuple(name for _, name, _ in some)
+                found.append((sum(Fraction(told) for told, _, _ in some), names))
+        if found:
+            total, names = min(found)
+            return total, tuple(name.decode() for name in names)
+    return None
 
 
 def brute_refused(rows, lat, lng, offer, k):

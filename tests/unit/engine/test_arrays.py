@@ -1,5 +1,6 @@
 """A version as arrays: written, mapped, and refused when it is wrong."""
 
+import datetime as dt
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from engine.arrays import FORMAT, to_arrays
 from engine.named_arrays import named_arrays
 from geo import cells, metric
 
+NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 OFFERS = ["retail/pickup", "retail/delivery"]
 
 
@@ -31,6 +33,7 @@ def city(n=200, seed=1):
         capacity=[None if i % 4 else i % 7 for i in range(n)],
         features=[["lift"] if i % 5 == 0 else None for i in range(n)],
         visibility=["unlisted" if i % 11 == 0 else None for i in range(n)],
+        stock=[{"milk": i % 5, f"s{i % 9}": (None, NOON)} if i % 3 else None for i in range(n)],
     )
     snapshot = engine._snapshot
     return Engine(engine._vocabulary, replace(snapshot, base=snapshot.base.listed()))
@@ -42,6 +45,8 @@ def answers(engine, seed=3):
     told = []
     for offer in OFFERS:
         found = engine.nearest_many(lat, lng, offer, k=3)
+        told.append((found.point_ids(), found.distance_m.tolist()))
+        found = engine.nearest_many(lat, lng, offer, k=3, items={"milk": 2, "s4": 1}, asked_at=NOON - dt.timedelta(1))
         told.append((found.point_ids(), found.distance_m.tolist()))
         pairs = engine.serving_many(lat, lng, offer)
         told.append((pairs.query.tolist(), engine.point_ids(pairs.row)))
@@ -63,6 +68,7 @@ def test_to_arrays__names_every_array_of_the_base(arrays):
     base = city()._snapshot.base
     names = {name for name, _ in named_arrays(base.columns)} | {name for name, _ in named_arrays(base.part, "part.")}
     names |= {name for name, _ in named_arrays(base.point_rows, "point_rows.")}
+    names |= {"stock.sku", "stock.units", "stock.good_until_us"}
     polygons = {name for name in names if name.startswith("part.polygons.")}  # stand among the columns
     assert names - polygons == set(SHAPES)
     assert set(arrays) == set(SHAPES) | {"words"}
@@ -88,10 +94,12 @@ def test_from_arrays__a_mapped_version_changes_without_a_change_to_its_files(arr
         "offers": [OFFERS[0]] * (55),
         "lat": np.linspace(31.1, 31.3, 55),
         "lng": np.linspace(121.4, 121.6, 55),
+        "stock": [{"milk": 3, "s4": 1}] * 55,
     }
     for one in (engine, live):
         one.set_capacity("n7" if "n7" in one.point_ids(np.arange(one.n_rows)) else one.point_ids([0])[0], OFFERS[0], 0)
         one.apply({"upsert": more, "remove": one.point_ids(np.array([2, 4]))})
+        one.apply({"stock": (one.point_ids(np.array([1, 1, 5])), ["milk", "s4", "s4"], [0, 9, None], None)})
         one.upsert({"point_ids": "n3", "offers": OFFERS, "lat": 31.2, "lng": 121.5})
     assert answers(engine) == answers(live)
     again = {path.stem: np.load(path) for path in tmp_path.glob("*.npy")}
@@ -165,6 +173,8 @@ CORRUPT = [
     ("ids.arena", lambda a: a.__setitem__(0, 255)),  # no UTF-8
     ("lat", lambda a: a.__setitem__(0, np.nan)),
     ("lng", lambda a: a.__setitem__(0, 999.0)),
+    ("shelf", lambda a: a.__setitem__((0, 0), -2)),
+    ("shelf", lambda a: a.__setitem__((0, 0), 1 << 40)),
 ]
 
 

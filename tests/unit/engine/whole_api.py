@@ -11,7 +11,7 @@ import pyarrow as pa
 import shapely
 
 import geo
-from engine import Engine, coverage
+from engine import NOT_KEPT, Baskets, Engine, StockEntries, coverage
 
 NOW = dt.datetime(2026, 3, 4, 12, 0, tzinfo=dt.UTC)
 OFFERS = ["retail/pickup", "retail/delivery", "food/pickup"]
@@ -35,6 +35,12 @@ def use_everything(folder: Path) -> None:
     ask_all(bare)
     mapped = reopened(bare, folder, "r")
     change(mapped)
+    ids = bare.point_ids(np.arange(300))
+    offers, lat, lng = (city(300)[name] for name in ("offers", "lat", "lng"))
+    long = StockEntries(pa.array(ids * 2), ["a"] * 300 + ["b"] * 300, pa.array([1, None] * 300), None)
+    stocked = Engine.from_columns(ids, offers, lat, lng, stock=long)
+    ask_all(stocked)
+    change(stocked)
     ask_all(mapped)
     ask_geo()
 
@@ -57,6 +63,7 @@ def city(n: int, name: str = "p", seed: int = 0) -> dict[str, Any]:
         "paused": np.arange(n) % 50 == 49,
         "suspended": [i % 60 == 59 for i in range(n)],
         "visibility": ["unlisted" if i % 11 == 0 else None for i in range(n)],
+        "stock": [{"milk": i % 5, "tea": None, f"s{i % 40}": (3, NOW)} if i % 3 else None for i in range(n)],
     } | one_place(n, rng)
 
 
@@ -81,6 +88,9 @@ def change(engine: Engine) -> None:
     engine.set_capacity("one0", OFFERS[0], 0)
     engine.upsert({"point_ids": "delta1", "offers": OFFERS, "lat": 31, "lng": 121.0, "areas": [SQUARE, None, 5]})
     engine.remove("again1")
+    entries = ["delta1", "delta1", "one0"], ["new", "new", "tea"], [3, NOT_KEPT, None], [None, NOW, None]
+    engine.apply({"stock": entries})
+    engine.apply({"stock": (["one0"], pa.array(["tea"]), np.array([5]), NOW)})
     ask_all(engine)
     engine.apply({"upsert": {**city(4200, seed=9), "point_ids": np.array([f"base{i}" for i in range(4200)])}})
 
@@ -97,11 +107,13 @@ def ask_all(engine: Engine) -> None:
         engine.nearest(np.float64(31.2), 121, offer, k=40, at=NOW, asked_at=NOW, max_distance_m=5000)
         engine.explain(31.2, 121.5, offer)
         engine.explain(31, 121.5, offer, at=NOW, quantity=2, max_distance_m=900.0)
+        engine.explain(31.2, 121.5, offer, items={"milk": 2, "tea": 1}, asked_at=NOW)
+        engine.split(31.2, 121.5, offer, {"milk": 4, "s3": 1, "tea": 1}, max_distance_m=9000.0)
     ids = engine.point_ids(np.arange(engine.n_rows))
     for name in ids[:: max(1, len(ids) // 3)]:
         if engine.n_rows and _lives(engine, name):
             engine.explain(31.2, 121.5, OFFERS[0], point=name, at=NOW, features=["lift"])
-    for ask in ({}, {"at": NOW, "asked_at": NOW}, {"features": ["lift"]}):
+    for ask in ({}, {"at": NOW, "asked_at": NOW}, {"features": ["lift"]}, {"items": {"milk": 1}}):
         found = engine.found(31.2, 121.5, OFFERS[0], k=3, **ask)
         engine.refused(31.2, 121.5, OFFERS[0], k=3, facts=found.facts, **ask)
     engine.units(), engine.positions(), engine.row_offers(), engine.offers, engine.version
@@ -128,13 +140,17 @@ def ask_many(engine: Engine, lat: Any, lng: Any) -> None:
         {"at": [NOW] * q, "asked_at": times, "quantity": np.ones(q, np.int32)},
         {"quantity": 3, "max_distance_m": 2000.0, "features": {"lift"}, "require": ("open",)},
         {"quantity": [1] * q, "max_distance_m": 100},
+        {"items": {"milk": 1, "tea": 2}, "at": NOW, "asked_at": times},
+        {"items": [{f"s{i % 50}": 1} if i % 5 else None for i in range(q)], "features": {"lift"}},
+        {"items": Baskets(np.arange(q), pa.array(["milk"] * q).dictionary_encode(), np.ones(q, np.int32))},
     ]
     for ask in asks:
         for k in (1, 5):
             found = engine.nearest_many(lat, lng, OFFERS[0], k=k, **ask)
             found.point_ids()
             engine.nearest_many(lat, lng, each, k=k, threads=1, **ask)
-        engine.nearest_in_turn(lat, lng, each, units=engine.units(), **ask)
+        if "items" not in ask:
+            engine.nearest_in_turn(lat, lng, each, units=engine.units(), **ask)
         engine.refusals_many(lat, lng, each, **ask)
         engine.refusals_many(lat, lng, OFFERS[1], units=engine.units(), threads=2, **ask)
     engine.nearest_point_many(lat, lng)

@@ -1,0 +1,165 @@
+"""Search a part for rows that have a basket: only those that keep its rarest SKU are looked at."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels.feasibility import chord_sq_to, is_awake, serves
+from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
+from engine.kernels.search import insert, least_chord_sq, n_filled
+from engine.kernels.shelves import has_all, has_lines
+from engine.kernels.state import Asks, Best, Hours, Part, Room, Terms, Version
+from engine.kernels.stock import SIGNATURE_BITS, SIGNATURE_WORDS, Postings
+from geo.jit import borrowing_kernel, inlined_kernel, kernel
+from geo.kernels.metric import max_chord_sq
+
+FEW = 16
+"""The rows of a node that keep the SKU are looked at one by one where there are no more."""
+
+
+@kernel
+def lower_bound(values: NDArray[np.int32], low: int, high: int, wanted: int) -> int:
+    """Return the first place from ``low`` to ``high`` of ascending values that is not below the wanted one."""
+    while low < high:
+        middle = (low + high) >> 1
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inlined_kernel
+def rarest(postings: Postings, asks: Asks, query: int) -> tuple[int, int]:
+    """Return the postings of the SKU of a query's basket that the fewest rows keep: none where nobody keeps one of them."""
+    low, high = 0, -1
+    for line in range(asks.first_line[query], asks.end_line[query]):
+        wanted = asks.line_sku[line]
+        at = lower_bound(postings.sku, 0, postings.sku.shape[0], wanted)
+        if at == postings.sku.shape[0] or postings.sku[at] != wanted:
+            low, high = 0, 0
+            break
+        if high < 0 or postings.start[at + 1] - postings.start[at] < high - low:
+            low, high = postings.start[at], postings.start[at + 1]
+    return low, high
+
+
+@inlined_kernel
+def write_signature(asks: Asks, query: int, out: NDArray[np.uint64]) -> None:
+    """Write the bits of a query's SKUs."""
+    for word in range(SIGNATURE_WORDS):
+        out[word] = 0
+    for line in range(asks.first_line[query], asks.end_line[query]):
+        bit = asks.line_sku[line] % SIGNATURE_BITS
+        out[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@inlined_kernel
+def is_signed(signature: NDArray[np.uint64], i: int, wanted: NDArray[np.uint64]) -> bool:
+    """Tell whether a row has all bits that are wanted: it may have the SKUs, else it has not."""
+    lacking = np.uint64(0)
+    for word in range(SIGNATURE_WORDS):
+        lacking |= wanted[word] & ~signature[i, word]
+    return bool(lacking == 0)
+
+
+@inlined_kernel
+def _push_keepers(
+    part: Part,
+    node: int,
+    start: int,
+    stop: int,
+    x: float,
+    y: float,
+    z: float,
+    worst: float,
+    is_open: np.uint64,
+    ask_area: bool,
+    room: Room,
+    top: int,
+) -> int:
+    # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``.
+    forest, place = part.forest, part.postings.place
+    bottom = top
+    end = start
+    for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
+        first = end
+        end = lower_bound(place, first, stop, forest.stop[child])
+        if first == end or not part.schedule_bits[child] & is_open:
+            continue
+        bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
+        if bound > worst or (ask_area and bound > part.reach_sq[child]):
+            continue
+        at = top
+        while at > bottom and room.least[at - 1] < bound:
+            room.stack[at] = room.stack[at - 1]
+            room.least[at] = room.least[at - 1]
+            room.low[at] = room.low[at - 1]
+            room.high[at] = room.high[at - 1]
+            at -= 1
+        room.stack[at] = child
+        room.least[at] = bound
+        room.low[at] = first
+        room.high[at] = end
+        top += 1
+    return top
+
+
+@inlined_kernel
+def search_keepers(
+    part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, best: Best, room: Room
+) -> None:
+    """Enter the rows of a part that have a query's offer and basket and are better than the best so far."""
+    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away.
+    offer = asks.offer[query]
+    root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
+    low, high = rarest(part.postings, asks, query)
+    if root < 0 or low == high:
+        return
+    write_signature(asks, query, room.signature)
+    forest, place = part.forest, part.postings.place
+    is_open = asks.open_schedules[query]
+    x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
+    last = best.chord_sq.shape[1] - 1
+    limit = max_chord_sq(terms.limit_m)
+    filled = n_filled(best, query)
+    worst = min(limit, best.chord_sq[query, last])
+    room.stack[0] = root
+    room.least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
+    room.low[0] = lower_bound(place, low, high, forest.start[root])
+    room.high[0] = lower_bound(place, low, high, forest.stop[root])
+    top = 1
+    while top > 0:
+        top -= 1
+        node, low, high = room.stack[top], room.low[top], room.high[top]
+        if low == high or room.least[top] > worst or (terms.ask_area and room.least[top] > part.reach_sq[node]):
+            continue
+        if high - low > FEW and forest.n_children[node] > 0:
+            top = _push_keepers(part, node, low, high, x, y, z, worst, is_open, terms.ask_area, room, top)
+            continue
+        for posting in range(low, high):
+            i = int(place[posting])
+            if not (is_signed(part.postings.signature, i, room.signature) and is_awake(part, i, is_open)):
+                continue
+            chord_sq = chord_sq_to(part.xyz, i, x, y, z)
+            if chord_sq > worst or version.dead[part.row[i]]:
+                continue
+            if not serves(part, i, version.units, hours, asks, terms, query, chord_sq):
+                continue
+            if has_all(version.stock, part.row[i], asks, query):
+                filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
+                worst = min(limit, best.chord_sq[query, last])
+
+
+@borrowing_kernel
+def lines_had(
+    packed_version: Packed, part_number: int, places: NDArray[np.int64], packed_asks: Packed, out: NDArray[np.int64]
+) -> None:
+    """Write to ``out[i]`` which lines of query 0 the row at ``places[i]`` of a part has, a bit each, 62 at most."""
+    version, asks = version_at(packed_version), asks_at(packed_asks)
+    part = part_at(packed_version, part_number * ARRAYS_A_PART)
+    first, end = asks.first_line[0], asks.end_line[0]
+    for i in range(places.shape[0]):
+        bits = 0
+        for line in range(first, end):
+            bits |= int(has_lines(version.stock, part.row[places[i]], asks, 0, line, line + 1)) << (line - first)
+        out[i] = bits
