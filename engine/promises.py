@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.asks import NAT
+from engine.instants import NAT
 from engine.openings import DAY_S, HORIZON_S, NEVER_S, WINDOW_DAYS, WINDOW_S, instant_of, microseconds_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from engine.shelves import MAX_UNITS
 
 from engine import NOT_KEPT, StockEntries
+from engine.shelves import MAX_UNITS
 from service.points.special_days import hours_with_special_days
 from service.store.tables import merchants, offers, points
 
