@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.feed.columns import COLUMNS
-from service.store.order_tables import code_tries, order_events, order_lines, orders
+from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "find_order",
     "forget_buyer",
     "forget_buyers",
+    "forget_slots",
     "has_code",
     "held_by",
     "list_events",
@@ -227,6 +228,18 @@ def forget_buyers(connection: WriteConnection, before_us: int, limit: int) -> in
     )
     ids = [row[0] for row in connection.rows(old)]
     return connection.run(update(orders).where(orders.c.order_id.in_(ids)).values(_FORGOTTEN)) if ids else 0
+
+
+def forget_slots(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Delete slots that began before an instant; return how many."""
+    old = select(slots.c.point_id, slots.c.offer, slots.c.starts_at).where(slots.c.starts_at < before_us).limit(limit)
+    rows = [row._asdict() for row in connection.rows(old)]
+    if rows:
+        its = (slots.c[name] == bindparam(f"of_{name}") for name in rows[0])
+        connection.run(
+            delete(slots).where(*its), [{f"of_{name}": value for name, value in row.items()} for row in rows]
+        )
+    return len(rows)
 
 
 def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> None:
