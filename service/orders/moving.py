@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h3
 from sqlalchemy import select
 
-from service.clock import from_us
+from service.clock import from_us, to_us
 from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine import Engine
+    from engine.promises import Promise
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -155,7 +156,7 @@ def _districts(connection: ReadConnection, ids: list[str]) -> dict[str, set[str]
 
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
     row = order.row
-    facts = _judged(connection, terms, row, point_id)
+    facts, promise = _judged(connection, terms, row, point_id)
     revisions = _counted_on(connection, row.point_id, point_id, facts.point_revision)
     stays = _without_offers(connection, order)
     place = Place(point_id, row.offer, slot_of(row.handover_at, facts.slot_s))
@@ -174,6 +175,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
         move,
         point_id=point_id,
         slot_at=place.slot_us,
+        ready_at=to_us(promise.ready_at),
         code_number=number,
         code_digest=digest,
         expires_at=until_us,
@@ -181,9 +183,9 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
     )
 
 
-def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> AnyRow:
+def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> tuple[AnyRow, Promise]:
     facts = find_facts(connection, point_id, row.offer)
-    if facts is None or facts.offer is None:
+    if facts is None or facts.offer is None or row.cell is None:  # the customer may have been forgotten since
         raise NotFeasibleError("no_offer")
     lat, lng = h3.cell_to_latlng(row.cell)
     now = from_us(connection.now_us)
@@ -191,7 +193,7 @@ def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_i
     reason, promise = terms.checker.judge(facts, wanted, terms.norms.by_offer[row.offer])
     if promise is None:
         raise NotFeasibleError(reason)
-    return facts
+    return facts, promise
 
 
 def _counted_on(connection: WriteConnection, old: str, new: str, read_revision: int) -> dict[str, int]:
