@@ -227,7 +227,10 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "ended_at": None,
     }
     if not wish.is_placed:
-        expires_us = _until_us(now_us, at_us, now_us, quote.norm.reserve_s or 0)
+        reserve_s = quote.norm.reserve_s or 0
+        expires_us = now_us + reserve_s * _SECOND_US
+        if wish.at is not None:
+            expires_us = _until_us(now_us, at_us, now_us, reserve_s)
         return values | {"expires_at": expires_us, "due_at": expires_us}
     number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
     answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
