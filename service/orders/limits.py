@@ -1,4 +1,4 @@
-"""How much one buyer, or one device, may keep from all others without having ordered it."""
+"""How much one buyer, or one device, may keep from all others without having paid for it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["HOLDS_AT_ONCE", "LEFT_AN_HOUR", "UNITS_ANYWAY", "UNIT_SHARE", "check
 HOLDS_AT_ONCE = 3
 """Orders that one buyer, or one device, may hold at a time."""
 LEFT_AN_HOUR = 10
-"""Holds that one may give up, or let expire, in an hour."""
+"""Orders not paid for that one may give up, or let expire, in an hour."""
 UNITS_ANYWAY = 10
-"""Units of one SKU that one may hold at a point however few there are."""
+"""Units of one SKU that one may keep at a point however few there are."""
 UNIT_SHARE = 0.05
-"""The share of what is counted there that one may hold."""
+"""The share of what is counted there that one may keep."""
 _HOUR_US = 3_600_000_000
 
 
@@ -40,9 +40,9 @@ def check_holds(connection: WriteConnection, buyer: str, device: str) -> None:
     if sum(row.state == "held" for row in recent) >= HOLDS_AT_ONCE:
         text = f"at most {HOLDS_AT_ONCE} orders are held for one buyer at a time: place or cancel one first"
         raise ProblemError("state-conflict", text)
-    left = sum(row.payment is None and row.state in {"cancelled", "expired"} for row in recent)
+    left = sum(row.payment != "online" and row.state in {"cancelled", "expired"} for row in recent)
     if left >= LEFT_AN_HOUR:
-        text = f"{left} holds were given up within an hour: wait, or place what you hold"
+        text = f"{left} orders were given up within an hour: wait"
         raise ProblemError("rate-limited", text, headers={"Retry-After": "600"})
 
 

@@ -109,7 +109,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
         connection.record_change("stock", moved_id, revision, row.merchant_id)
     number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
     norm = terms.norms.by_offer[row.offer]
-    until_us = answer_by_us(terms, facts, norm, connection.now_us)
+    until_us = answer_by_us(terms, facts, norm, connection.now_us, at_us)
     move = Act(Event.MOVE, what.party, what.actor, what.reason)
     return act(
         connection,
@@ -131,7 +131,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
 def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> tuple[AnyRow, int, Promise]:
     """Return the row of a point that can take an order over, when it can hand it out, and what it promises."""
     facts = find_facts(connection, point_id, row.offer)
-    if facts is None or facts.offer is None:
+    if facts is None or facts.offer is None or row.cell is None:  # the customer may have been forgotten since
         raise NotFeasibleError("no_offer")
     lat, lng = h3.cell_to_latlng(row.cell)
     at_us = max(row.handover_at, connection.now_us + facts.lead_s * _SECOND_US)

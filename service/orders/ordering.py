@@ -40,6 +40,7 @@ __all__ = ["OrderTerms", "Quote", "Wish", "answer_by_us", "free_code", "hold", "
 _SECOND_US = 1_000_000
 _MOST_READS = 20
 _MOST_CODES = 1_000
+_AT_LEAST_S = 300  # to place, to answer, however soon it is to be collected
 
 
 @dataclass(frozen=True)
@@ -226,10 +227,13 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "ended_at": None,
     }
     if not wish.is_placed:
-        expires_us = now_us + (quote.norm.reserve_s or 0) * _SECOND_US
+        reserve_s = quote.norm.reserve_s or 0
+        expires_us = now_us + reserve_s * _SECOND_US
+        if wish.at is not None:
+            expires_us = _until_us(now_us, at_us, now_us, reserve_s)
         return values | {"expires_at": expires_us, "due_at": expires_us}
     number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
-    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us)
+    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
     return values | {
         "state": State.PLACED,
         "revision": 2,
@@ -241,9 +245,15 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
     }
 
 
-def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int) -> int:
+def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int, at_us: int) -> int:
     """Return until when a point must say whether it takes an order on: counted while it is open."""
-    return terms.checker.opens_us(facts, now_us) + (norm.accept_within_s or 0) * _SECOND_US
+    return _until_us(now_us, at_us, terms.checker.opens_us(facts, now_us), norm.accept_within_s or 0)
+
+
+def _until_us(now_us: int, at_us: int, since_us: int, within_s: int) -> int:
+    """Return when a time to decide is over: with the order's own, but never before there was any."""
+    at_least_us = now_us + min(within_s, _AT_LEAST_S) * _SECOND_US
+    return max(at_least_us, min(at_us, since_us + within_s * _SECOND_US))
 
 
 def free_code(

@@ -186,14 +186,16 @@ def recent_orders(connection: ReadConnection, buyer: str, device: str, since_us:
 
 
 def held_by(connection: ReadConnection, buyer: str, device: str, point_id: str, skus: Sequence[str]) -> dict[str, int]:
-    """Return the units of a point's stock that a buyer or a device holds and has not placed, by SKU."""
+    """Return the units of a point's stock that a buyer or a device keeps and has not paid for, by SKU."""
     query = (
         select(order_lines.c.sku, func.sum(order_lines.c.quantity))
         .join_from(order_lines, orders, order_lines.c.order_id == orders.c.order_id)
         .where(
             or_(orders.c.device == device, orders.c.buyer == buyer),
             orders.c.point_id == point_id,
-            orders.c.state == "held",
+            orders.c.ended_at.is_(None),
+            or_(orders.c.state == "held", orders.c.payment == "counter"),
+            order_lines.c.state.in_(["wanted", "offered"]),
             order_lines.c.sku.in_(list(skus)),
         )
         .group_by(order_lines.c.sku)
