@@ -31,6 +31,7 @@ NAMES = (
     "closed",
     "http",
     "feed",
+    "orders",
     "start",
 )
 FOLDER = Path(__file__).resolve().parent

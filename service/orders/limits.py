@@ -25,9 +25,9 @@ UNIT_SHARE = 0.05
 _HOUR_US = 3_600_000_000
 
 
-def check_holds(connection: WriteConnection, buyer: str, device: str) -> None:
+def check_holds(connection: WriteConnection, buyer: str, device: str) -> bool:
     """
-    Refuse one more hold where there are too many, or too many were given up.
+    Refuse one more hold where there are too many, or too many were given up; tell whether there are others at all.
 
     Raises
     ------
@@ -44,6 +44,7 @@ def check_holds(connection: WriteConnection, buyer: str, device: str) -> None:
     if left >= LEFT_AN_HOUR:
         text = f"{left} orders were given up within an hour: wait"
         raise ProblemError("rate-limited", text, headers={"Retry-After": "600"})
+    return bool(recent)
 
 
 def check_units(
@@ -53,12 +54,18 @@ def check_units(
     point_id: str,
     units: Mapping[str, int],
     entries: Mapping[str, AnyRow],
+    *,
+    has_others: bool,
 ) -> None:
-    """Refuse to hold more of a point's stock for one buyer than a fair share; the caller has locked the point."""
+    """
+    Refuse to hold more of a point's stock for one buyer than a fair share; the caller has locked the point.
+
+    ``has_others`` is what `check_holds` told.
+    """
     counted = {sku: entries[sku].counted for sku in units if entries[sku].counted is not None}
     if not counted:
         return
-    held = held_by(connection, buyer, device, point_id, list(counted))
+    held = held_by(connection, buyer, device, point_id, list(counted)) if has_others else {}
     for sku, there in counted.items():
         most = max(UNITS_ANYWAY, int(there * UNIT_SHARE))
         if held.get(sku, 0) + units[sku] > most:

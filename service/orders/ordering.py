@@ -144,19 +144,21 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
     NotFeasibleError, ProblemError
         As `judged` does, and if there is not enough left, too much is held, or it costs something else.
     """
-    check_holds(connection, wish.buyer, wish.device)
+    has_others = check_holds(connection, wish.buyer, wish.device)
     for _ in range(_MOST_READS):
         quote = judged(connection, terms, wish, connection.now_us)
         revision = count_on(connection, wish.point_id, quote.facts.point_revision)
         if revision is not None:
-            return _held(connection, terms, wish, quote, revision)
+            return _held(connection, terms, wish, quote, revision, has_others=has_others)
     raise OverloadedError("the point is changed all the time")
 
 
-def _held(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int) -> OrderRecord:
+def _held(
+    connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int, *, has_others: bool
+) -> OrderRecord:
     entries = stock_rows(connection, wish.point_id, list(wish.units))
     lines = priced(wish.units, entries)
-    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries)
+    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
     place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
     take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
     total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)

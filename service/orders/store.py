@@ -70,7 +70,7 @@ _CODE = select(orders.c.order_id).where(
 )
 _RECENT = select(orders.c.order_id, orders.c.state, orders.c.payment).where(
     or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer")),
-    orders.c.order_at > bindparam("since"),
+    or_(orders.c.order_at > bindparam("since"), orders.c.ended_at.is_(None)),
 )
 
 
@@ -181,7 +181,7 @@ def wrong_try(connection: WriteConnection, point_id: str, wrong: int, since_us: 
 
 
 def recent_orders(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
-    """Return the orders of a buyer or a device since an instant."""
+    """Return the orders of a buyer or a device that are open, or were made since an instant."""
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
 
 

@@ -61,7 +61,7 @@ class Desk:
         """Send a request with a key; the answer must be one that is described."""
         return self.registry.send(method, path, key=key, **more)
 
-    def shop(self, name: str = "", *, stock: Mapping[str, int | None] = {}, **changes: Any) -> str:  # noqa: B006 - read only
+    def shop(self, name: str = "", *, stock: Mapping[str, int | None] = {}, **changes: Any) -> str:
         """Make a shop that is always open, with stock at 1000 a unit, 500 for bread and 1500 for cake; return its id."""
         offer = {"offer": PICKUP, "hours": "24/7", "area": {"radius_m": 3000}, **changes.pop("offer", {})}
         place = {"lat": self.lat, "lng": LNG, "timezone": "Asia/Shanghai", "country": "CN"}
