@@ -32,6 +32,7 @@ NAMES = (
     "closed",
     "http",
     "feed",
+    "orders",
     "start",
 )
 FOLDER = Path(__file__).resolve().parent

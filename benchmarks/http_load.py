@@ -1,8 +1,9 @@
 """
-A client process of the benchmark: ``python -m benchmarks.http_load PORT SECONDS CONNECTIONS``, requests on standard input.
+A client process of the benchmark: ``python -m benchmarks.http_load PORT SECONDS CONNECTIONS [once]``.
 
-Each connection sends its next request when it has the answer to the last. Prints answers a second, the median and
-the 99th percentile of their times in microseconds, and how many were not 200.
+Requests come on standard input, each behind a NUL but the first; one without a body ends before its empty line. Each
+connection sends its next request when it has the answer to the last; with ``once`` no request is sent twice. Prints
+answers a second, the median and the 99th percentile of their times in microseconds, and how many were not 200 or 201.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ class _Client(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
+        request = next(self.requests, None)
+        if request is None:
+            raise RuntimeError("there were not enough requests for the time")
         self.sent_at = time.perf_counter()
-        self.transport.write(next(self.requests))
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -52,7 +56,7 @@ class _Client(asyncio.Protocol):
             return
         now = time.perf_counter()
         self.times.append(now - self.sent_at)
-        self.n_bad += not self.received.startswith(b"HTTP/1.1 200")
+        self.n_bad += not self.received.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201"))
         self.received = b""
         if now < self.end:
             self._send()
@@ -60,14 +64,13 @@ class _Client(asyncio.Protocol):
             self.transport.close()
 
 
-async def main(port: int, seconds: float, connections: int, requests: list[bytes]) -> None:
+async def main(port: int, seconds: float, connections: int, requests: Iterator[bytes]) -> None:
     """Load a server and print what came of it."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    endless = itertools.cycle(requests)
     loop = asyncio.get_running_loop()
     clients = [
-        (await loop.create_connection(lambda: _Client(endless, end, times), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: _Client(requests, end, times), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
     await asyncio.sleep(seconds + 0.2)
@@ -79,5 +82,6 @@ async def main(port: int, seconds: float, connections: int, requests: list[bytes
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    given = [line + b"\r\n\r\n" for line in sys.stdin.buffer.read().split(b"\0")]
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), given))
+    given = [one if _HEAD_END in one else one + _HEAD_END for one in sys.stdin.buffer.read().split(b"\0")]
+    sent = iter(given) if sys.argv[4:] == ["once"] else itertools.cycle(given)
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sent))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from service.http.context import RequestContext
     from service.services import Services
 
-__all__ = ["VARIANTS", "main"]
+__all__ = ["VARIANTS", "main", "serve_on"]
 
 VARIANTS = ("bare", "gate", "unsearched", "linli")
 
@@ -47,7 +47,7 @@ def main(variant: str, folder: str, n_bytes: int, cores: str) -> None:
     listener.listen()
     constant = b'"' + b"x" * (n_bytes - 2) + b'"'
     if variant == "bare":
-        _run(_bare(constant), listener, "httptools")
+        serve_on(_bare(constant), listener, "httptools")
         return
     with open_services(load_settings({}, data=Path(folder), verify_s=3600.0, poll_s=1.0)) as services:
         engine.warm_up()
@@ -60,7 +60,7 @@ def main(variant: str, folder: str, n_bytes: int, cores: str) -> None:
             services.index.view.engine.found = lambda *_, **__: kept  # type: ignore[method-assign]
         gc.collect()
         gc.freeze()  # as `service.server.serve` does
-        _run(app, listener, limited_protocol(WireLimits()))
+        serve_on(app, listener, limited_protocol(WireLimits()))
 
 
 def _bare(constant: bytes) -> Any:
@@ -82,7 +82,8 @@ def _without_engine(constant: bytes) -> Any:
     return answer
 
 
-def _run(app: Any, listener: socket.socket, protocol: Any) -> None:
+def serve_on(app: Any, listener: socket.socket, protocol: Any) -> None:
+    """Serve an application on a socket until killed; its port is printed first."""
     config = uvicorn.Config(
         app,
         loop="uvloop",

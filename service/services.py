@@ -140,7 +140,9 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         _watch(services)
         follower.start()
         if isinstance(clock, SystemClock):
-            keeping = Housekeeping(store, clock, keep_changes_s=settings.store.keep_changes_s)
+            keeping = Housekeeping(
+                store, clock, keep_changes_s=settings.store.keep_changes_s, keep_buyers_s=settings.store.keep_buyers_s
+            )
             stack.callback(keeping.close)
             keeping.start()
             sweeper = Sweeper(store, index, terms, Settler(store, terms, payments))

@@ -46,6 +46,9 @@ class StoreSettings(_Group):
     verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
     snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")
     keep_changes_s: float = Field(7 * 86_400.0, ge=60, description="How long change records are kept.")
+    keep_buyers_s: float = Field(
+        7 * 86_400.0, ge=60, description="How long it is kept whose an order was, once it has ended."
+    )
 
 
 class ServerSettings(_Group):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -16,17 +18,24 @@ class Description:
     """An OpenAPI document."""
 
     document: dict[str, Any]
+    validators: dict[int, tuple[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """By the id of a schema, which is kept so that no other gets that id."""
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        """Return what is said of a route, None if nothing is."""
-        found: dict[str, Any] | None = self.document["paths"].get(path, {}).get(method.lower())
+        """Return what is said of a route, or of the path of a request to it; None if nothing is."""
+        paths, method = self.document["paths"], method.lower()
+        known = [one for one in paths if method in paths[one] and _pattern(one).fullmatch(path)]
+        found: dict[str, Any] | None = paths[max(known, key=len)][method] if known else None
         return found
 
     def faults_of(self, schema: dict[str, Any], value: Any) -> list[str]:
         """Return what of a value is against a schema of this document."""
-        rooted = schema | {"components": self.document["components"]}
-        validator = jsonschema_rs.Draft202012Validator(rooted, validate_formats=True)
-        return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(value)]
+        if id(schema) not in self.validators:
+            rooted = schema | {"components": self.document["components"]}
+            made = jsonschema_rs.Draft202012Validator(rooted, validate_formats=True)
+            self.validators[id(schema)] = schema, made
+        errors = self.validators[id(schema)][1].iter_errors(value)
+        return [f"{error.instance_path}: {error.message}" for error in errors]
 
     def check(self, response: httpx.Response) -> None:
         """Fail where an answer is not one that the description of its route has."""
@@ -44,3 +53,8 @@ class Description:
         if kind == "application/problem+json":
             slug = response.json()["type"].rpartition("/")[2]
             assert slug in content["examples"], f"{slug} is not described for {response.status_code}"
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, re.split(r"{[a-z_]+}", template))))

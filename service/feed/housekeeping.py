@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, cast, delete, select, update
 
 from service.errors import ServiceError
 from service.feed.outbox import prune
+from service.orders.store import forget_buyers, forget_slots
 from service.store.tables import idempotency, marks
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["Housekeeping", "forget_requests", "keep_mark", "kept_mark"]
 _LOG = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _KEEP_REQUESTS_S = 86_400
+_KEEP_SLOTS_S = 86_400
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
 _WRITE_S = 10.0
@@ -40,8 +42,8 @@ class Housekeeping:
         Where.
     clock
         Whose latest instant is kept.
-    keep_changes_s
-        How long change records are kept.
+    keep_changes_s, keep_buyers_s
+        How long change records are kept, and whose an order was once it has ended.
     every_s, prune_every_s
         How often the clock is looked at, and how often old records are.
     """
@@ -52,12 +54,14 @@ class Housekeeping:
         clock: SystemClock,
         *,
         keep_changes_s: float,
+        keep_buyers_s: float = 7 * 86_400.0,
         every_s: float = 3.0,
         prune_every_s: float = 60.0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._keep_changes_s = keep_changes_s
+        self._keep_buyers_s = keep_buyers_s
         self._every_s = every_s
         self._prune_every_s = prune_every_s
         self._kept_us = 0
@@ -104,10 +108,14 @@ class Housekeeping:
         until = time.monotonic() + _A_TURN_S
         now_us = self._clock.now_us()
         changes_us = now_us - int(self._keep_changes_s * _SECOND_US)
+        buyers_us = now_us - int(self._keep_buyers_s * _SECOND_US)
+        slots_us = now_us - _KEEP_SLOTS_S * _SECOND_US
         requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
         for work in (
             lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             lambda connection: forget_requests(connection, requests_us),
+            lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
+            lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
         ):
             while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
                 if self._ended.is_set():

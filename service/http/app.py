@@ -20,6 +20,7 @@ from service.merchants import routes as merchants
 from service.orders import act_routes as acts
 from service.orders import counter_routes as counter
 from service.orders import routes as orders
+from service.orders import routing_routes as routing
 from service.points import change_routes
 from service.points import routes as points
 from service.stock import routes as stock
@@ -81,6 +82,7 @@ def _routers() -> list[APIRouter]:
         acts.router,
         counter.router,
         orders.erasing,
+        routing.router,
         keys.router,
         audit.router,
         events.router,

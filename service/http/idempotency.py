@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Response
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, select
 
 from service.errors import ServiceError
 from service.http.problems import MEDIA_TYPE, ProblemError, problem_body
@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import WriteConnection
 
-__all__ = ["Created", "create_once", "idempotency_key"]
+__all__ = ["Created", "create_once", "idempotency_key", "once"]
 
 _HEADER = b"idempotency-key"
 _MOST_CHARS = 255
 _SERVER_FAULT = 500
+_PLACE = ("of_caller", "of_route", "of_key")
+_NAMES = tuple(column.name for column in idempotency.columns)
+_KEPT = select(idempotency).where(
+    idempotency.c.caller == bindparam("of_caller"),
+    idempotency.c.route == bindparam("of_route"),
+    idempotency.c.key == bindparam("of_key"),
+)
 _running: set[tuple[str, str, str]] = set()
 
 
@@ -83,14 +90,14 @@ async def create_once(
     attempt = _Attempt(create)
     try:
         created, is_replay = await services.store.write(
-            lambda connection: _once(connection, place, payload_digest, attempt), context.deadline
+            lambda connection: once(connection, place, payload_digest, attempt), context.deadline
         )
     except ServiceError as error:
         if refused is None or error is not attempt.error:
             raise
         answer = _kept_refusal(await refused(error))
         created, is_replay = await services.store.write(
-            lambda connection: _once(connection, place, payload_digest, lambda _connection: answer), context.deadline
+            lambda connection: once(connection, place, payload_digest, lambda _connection: answer), context.deadline
         )
     finally:
         _running.discard(place)
@@ -120,34 +127,31 @@ def _kept_refusal(problem: ProblemError) -> Created:
     return Created(problem_body(problem), problem.http_status, {**problem.headers, "Content-Type": MEDIA_TYPE})
 
 
-def _once(
+def once(
     connection: WriteConnection,
     place: tuple[str, str, str],
     payload_digest: str,
     create: Callable[[WriteConnection], Created],
 ) -> tuple[Created, bool]:
+    """
+    Create something and keep its answer, or return the one that is kept, and whether it was.
+
+    Parameters
+    ----------
+    place
+        The caller, the route and the key.
+    """
     connection.lock("idempotency " + "\n".join(place))
-    caller, route, key = place
-    table = idempotency.c
-    found = connection.row(select(idempotency).where(table.caller == caller, table.route == route, table.key == key))
+    found = connection.row(_KEPT, dict(zip(_PLACE, place, strict=True)))
     if found is not None:
         if found.payload_digest != payload_digest:
             raise ProblemError("idempotency-key-reused", "this Idempotency-Key came with another body before")
         return Created(found.body, found.status, json.loads(found.headers)), True
     created = create(connection)
-    connection.run(
-        insert(idempotency),
-        {
-            "caller": caller,
-            "route": route,
-            "key": key,
-            "payload_digest": payload_digest,
-            "status": created.status,
-            "headers": json.dumps(dict(created.headers)),
-            "body": created.body if created.kept_body is None else created.kept_body,
-            "created_at": connection.now_us,
-        },
-    )
+    body = created.body if created.kept_body is None else created.kept_body
+    headers = json.dumps(dict(created.headers))
+    kept = (*place, payload_digest, created.status, headers, body, connection.now_us)
+    connection.insert_rows(idempotency, _NAMES, [kept])
     return created, False
 
 

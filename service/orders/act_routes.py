@@ -12,9 +12,9 @@ from service.http.context import RequestContext, services_of
 from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
-from service.orders.acting import Act, act, check_act, locked_order
+from service.orders.acting import Act, act, check_act, check_in_time, locked_order
 from service.orders.moving import candidates, reject
-from service.orders.rules import Event, Party
+from service.orders.rules import ENDED, Event, Party, State
 from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
 from service.orders.seeing import check_seen, find_seen
 from service.orders.store import find_order
@@ -56,7 +56,7 @@ async def place_order(request: Request, context: Ordering, order_id: str, body: 
     services = services_of(request)
     if body.payment == "online":
         return await _pay(services, request, context, order_id, body.means or "ok")
-    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, payment="counter")
+    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=check_in_time, payment="counter")
 
 
 @router.post("/{order_id}:cancel", summary="Cancel an order", response_model=OrderAnswer, responses=_ACTS)
@@ -74,7 +74,7 @@ async def accept_order(request: Request, context: Counter, order_id: str) -> Res
 @router.post("/{order_id}:ready", summary="Say that an order is ready", response_model=OrderAnswer, responses=_ACTS)
 async def ready_order(request: Request, context: Counter, order_id: str) -> Response:
     """Say that it can be collected; it is held for as long as the sector's norm says."""
-    return await _act(request, context, order_id, Event.READY, Party.MERCHANT, check=check_answered)
+    return await _act(request, context, order_id, Event.READY, Party.MERCHANT, check=_check_answered)
 
 
 @router.post("/{order_id}:reject", summary="Reject an order", response_model=OrderAnswer, responses=_TAKES)
@@ -142,7 +142,7 @@ async def _act(
     event: Event,
     party: Party,
     *,
-    check: Callable[[OrderRecord], None] | None = None,
+    check: Callable[[WriteConnection, OrderRecord], None] | None = None,
     **values: Any,
 ) -> Response:
     services = services_of(request)
@@ -152,11 +152,15 @@ async def _act(
         order = _own(connection, request, context, order_id)
         check_act(order, what)
         if check is not None:
-            check(order)
+            check(connection, order)
         after = act(connection, services.orders, order, what, **values)
         return after, find_payment(connection, order_id)
 
     return answer_with(*await services.store.write(write, context.deadline), party)
+
+
+def _check_answered(_connection: WriteConnection, order: OrderRecord) -> None:
+    check_answered(order)
 
 
 def _own(connection: WriteConnection, request: Request, context: RequestContext, order_id: str) -> OrderRecord:
@@ -171,8 +175,9 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
     def begin(connection: WriteConnection) -> AnyRow | None:
         order = _own(connection, request, context, order_id)
         check_act(order, Act(Event.PLACE, Party.CUSTOMER, context.key_holder.key_id))
+        check_in_time(connection, order)
         before = find_payment(connection, order_id)
-        if before is not None and before.state == "authorising":
+        if before is not None and before.state in {"authorising", "releasing"}:
             return None
         return begin_payment(connection, order_id, order.row.total_minor, order.row.currency or "CNY")
 
@@ -183,10 +188,13 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
     def read(connection: Any) -> tuple[OrderRecord | None, AnyRow | None]:
         return find_order(connection, order_id), find_payment(connection, order_id)
 
-    order, now = await services.store.read(read, context.deadline)
-    if now is not None and now.state == "declined":
+    found, now = await services.store.read(read, context.deadline)
+    order = check_seen(context, found)
+    if order.row.state in ENDED:
+        raise ProblemError("state-conflict", f"the order is {order.row.state}: nothing is taken for it")
+    if now is not None and order.row.state == State.HELD and now.state != "authorising":
         raise ProblemError("payment-declined", "the payment was declined; the order is still held")
-    return answer_with(check_seen(context, order), now, Party.CUSTOMER)
+    return answer_with(order, now, Party.CUSTOMER)
 
 
 async def _authorise(services: Services, context: RequestContext, payment: AnyRow, means: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Act", "act", "check_act", "locked_order", "place_of"]
+__all__ = ["Act", "act", "check_act", "check_in_time", "locked_order", "place_of"]
 
 _SECOND_US = 1_000_000
 
@@ -62,6 +62,21 @@ def check_act(order: OrderRecord, act: Act) -> State:
         text = f"{act.event} is not the {act.party}'s to do while the order is {order.row.state}"
         raise StateConflictError(text)
     return transition.state
+
+
+def check_in_time(connection: WriteConnection, order: OrderRecord) -> None:
+    """
+    Refuse to place what was held until now, whether or not somebody has noticed yet.
+
+    Raises
+    ------
+    StateConflictError
+        If its time is over.
+    """
+    row = order.row
+    if row.state == State.HELD and row.expires_at is not None and row.expires_at <= connection.now_us:
+        text = "the order was held until now: its time is over"
+        raise StateConflictError(text)
 
 
 def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, **values: Any) -> OrderRecord:
@@ -143,11 +158,12 @@ def _deadlines(
         facts = find_facts(connection, row.point_id, row.offer)
         until_us = now_us + (norm.accept_within_s or 0) * _SECOND_US
         if facts is not None and facts.offer is not None:
-            until_us = answer_by_us(terms, facts, norm, now_us)
+            until_us = answer_by_us(terms, facts, norm, now_us, row.handover_at)
         return {"expires_at": until_us, "due_at": until_us}
     if event is Event.ACCEPT:
         until_us = _held_until_us(connection, terms, order, row.handover_at)
-        return {"expires_at": until_us, "due_at": until_us}
+        waiting = [line.answer_by for line in order.lines if line.state == "offered"]
+        return {"expires_at": until_us, "due_at": min([until_us, *waiting])}
     if event is Event.READY:
         until_us = _held_until_us(connection, terms, order, max(row.handover_at, now_us))
         remind_us = until_us if norm.remind_after_s is None else now_us + norm.remind_after_s * _SECOND_US

@@ -9,8 +9,8 @@ from service.errors import StateConflictError
 from service.http.problems import ProblemError, Trouble
 from service.orders.acting import Act, act, locked_order
 from service.orders.codes import code_digest, digest_of
-from service.orders.rules import Event, Party, State
-from service.orders.store import order_of_code, tries_at, wrong_try
+from service.orders.rules import ENDED, Event, Party, State
+from service.orders.store import find_order, order_of_code, tries_at, wrong_try
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -59,6 +59,7 @@ def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor:
         return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
     order = _order_of(connection, terms, shown)
     if order is None:
+        _check_open(connection, shown)
         wrong_try(connection, shown.point_id, wrong, since_us)
         text = "no order that waits here has this code"
         return ProblemError("code-wrong", text, (Trouble("/code", text),))
@@ -66,6 +67,14 @@ def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor:
         told = f"the order is {order.row.state}: it is not ready yet"
         raise StateConflictError(told)
     return act(connection, terms, order, Act(Event.COLLECT, Party.MERCHANT, actor))
+
+
+def _check_open(connection: WriteConnection, shown: Shown) -> None:
+    """Say of a known order that has ended that it has, rather than that its code is wrong."""
+    known = None if shown.order_id is None else find_order(connection, shown.order_id)
+    if known is not None and known.row.state in ENDED:
+        told = f"the order is {known.row.state}: it cannot be collected any more"
+        raise StateConflictError(told)
 
 
 def _order_of(connection: WriteConnection, terms: OrderTerms, shown: Shown) -> OrderRecord | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from service.http.access import Counter
+from service.http.access import Counter, not_found
 from service.http.context import RequestContext, services_of
 from service.http.problems import ProblemError
 from service.http.routing import StrictRoute, problems
@@ -17,6 +17,7 @@ from service.orders.schemas import CollectBody, OrderAnswer
 from service.orders.seeing import find_seen
 from service.payments.store import find_payment
 from service.points.routes import own_merchant
+from service.points.store import find_point
 
 if TYPE_CHECKING:
     from service.orders.store import OrderRecord
@@ -41,6 +42,9 @@ _COLLECTS = problems(
 async def collect_at_point(request: Request, context: Counter, point_id: str, body: CollectBody) -> Response:
     """Enter a code at the counter: the order that it stands for is handed over. After five wrong codes, wait."""
     own_merchant(context, point_id)
+    found = await services_of(request).store.read(lambda connection: find_point(connection, point_id), context.deadline)
+    if found is None:
+        raise not_found()
     return await _collect(request, context, Shown(point_id, body.code, None, body.collector))
 
 

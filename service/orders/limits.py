@@ -1,4 +1,4 @@
-"""How much one buyer, or one device, may keep from all others without having ordered it."""
+"""How much one buyer, or one device, may keep from all others without having paid for it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["HOLDS_AT_ONCE", "LEFT_AN_HOUR", "UNITS_ANYWAY", "UNIT_SHARE", "check
 HOLDS_AT_ONCE = 3
 """Orders that one buyer, or one device, may hold at a time."""
 LEFT_AN_HOUR = 10
-"""Holds that one may give up, or let expire, in an hour."""
+"""Orders not paid for that one may give up, or let expire, in an hour."""
 UNITS_ANYWAY = 10
-"""Units of one SKU that one may hold at a point however few there are."""
+"""Units of one SKU that one may keep at a point however few there are."""
 UNIT_SHARE = 0.05
-"""The share of what is counted there that one may hold."""
+"""The share of what is counted there that one may keep."""
 _HOUR_US = 3_600_000_000
 
 
-def check_holds(connection: WriteConnection, buyer: str, device: str) -> None:
+def check_holds(connection: WriteConnection, buyer: str, device: str) -> bool:
     """
-    Refuse one more hold where there are too many, or too many were given up.
+    Refuse one more hold where there are too many, or too many were given up; tell whether there are others at all.
 
     Raises
     ------
@@ -40,10 +40,11 @@ def check_holds(connection: WriteConnection, buyer: str, device: str) -> None:
     if sum(row.state == "held" for row in recent) >= HOLDS_AT_ONCE:
         text = f"at most {HOLDS_AT_ONCE} orders are held for one buyer at a time: place or cancel one first"
         raise ProblemError("state-conflict", text)
-    left = sum(row.payment is None and row.state in {"cancelled", "expired"} for row in recent)
+    left = sum(row.payment != "online" and row.state in {"cancelled", "expired"} for row in recent)
     if left >= LEFT_AN_HOUR:
-        text = f"{left} holds were given up within an hour: wait, or place what you hold"
+        text = f"{left} orders were given up within an hour: wait"
         raise ProblemError("rate-limited", text, headers={"Retry-After": "600"})
+    return bool(recent)
 
 
 def check_units(
@@ -53,12 +54,18 @@ def check_units(
     point_id: str,
     units: Mapping[str, int],
     entries: Mapping[str, AnyRow],
+    *,
+    has_others: bool,
 ) -> None:
-    """Refuse to hold more of a point's stock for one buyer than a fair share; the caller has locked the point."""
+    """
+    Refuse to hold more of a point's stock for one buyer than a fair share; the caller has locked the point.
+
+    ``has_others`` is what `check_holds` told.
+    """
     counted = {sku: entries[sku].counted for sku in units if entries[sku].counted is not None}
     if not counted:
         return
-    held = held_by(connection, buyer, device, point_id, list(counted))
+    held = held_by(connection, buyer, device, point_id, list(counted)) if has_others else {}
     for sku, there in counted.items():
         most = max(UNITS_ANYWAY, int(there * UNIT_SHARE))
         if held.get(sku, 0) + units[sku] > most:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import h3
-from sqlalchemy import select
 
 from service.clock import from_us, to_us
 from service.errors import NotFeasibleError, StateConflictError
@@ -14,11 +12,10 @@ from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
 from service.orders.checks import Wanted
 from service.orders.ordering import answer_by_us, free_code
+from service.orders.routing import cooling, districts, n_moves, routing_of
 from service.orders.rules import Event, State
 from service.orders.store import OrderRecord, change_line, find_facts, find_order
 from service.orders.taking import Place, count_on, give_back, slot_of, take
-from service.store.order_tables import order_events
-from service.store.tables import merchants, points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,43 +23,12 @@ if TYPE_CHECKING:
     from engine import Engine
     from engine.promises import Promise
     from service.orders.ordering import OrderTerms
-    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+    from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["RULES", "Routing", "candidates", "reject", "routing_of"]
+__all__ = ["candidates", "reject"]
 
-RULES = ("district", "distance")
 _MOST_CANDIDATES = 20
 _SECOND_US = 1_000_000
-_DISTRICT = "district:"
-
-
-class Routing(NamedTuple):
-    """
-    By which rules an order finds its next point.
-
-    Attributes
-    ----------
-    rules
-        Of `RULES`, the first that tells two points apart decides: whether it shares a ``district:`` feature with the
-        point that rejects, how far it is from the customer. Only points that have the whole basket are asked.
-    cool_down_s
-        For how long a point that rejected gets no order that another rejects.
-    most_moves
-        How often one order is handed on.
-    """
-
-    rules: tuple[str, ...] = RULES
-    cool_down_s: int = 900
-    most_moves: int = 3
-
-
-def routing_of(connection: ReadConnection, merchant_id: str) -> Routing:
-    """Return a merchant's rules."""
-    told = connection.value(select(merchants.c.routing).where(merchants.c.merchant_id == merchant_id))
-    if told is None:
-        return Routing()
-    found = json.loads(told)
-    return Routing(tuple(found["rules"]), found["cool_down_s"], found["most_moves"])
 
 
 def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[str, float]]:
@@ -117,16 +83,11 @@ def reject(
 
 def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[tuple[str, float]]) -> list[str]:
     routing = routing_of(connection, order.row.merchant_id)
-    moves = connection.rows(
-        select(order_events.c.revision).where(
-            order_events.c.order_id == order.row.order_id, order_events.c.event == Event.MOVE
-        )
-    )
-    if not others or len(moves) >= routing.most_moves:
+    if not others or n_moves(connection, order.row.order_id) >= routing.most_moves:
         return []
     ids = [point_id for point_id, _ in others]
-    cool = _cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
-    near = _districts(connection, [order.row.point_id, *ids])
+    cool = cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
+    near = districts(connection, [order.row.point_id, *ids])
     own = near[order.row.point_id]
 
     def key(other: tuple[str, float]) -> tuple[Any, ...]:
@@ -134,23 +95,6 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[t
         return (*(told[rule] for rule in routing.rules), other[1], other[0])
 
     return [point_id for point_id, _ in sorted(others, key=key) if point_id not in cool]
-
-
-def _cooling(connection: ReadConnection, ids: list[str], since_us: int) -> set[str]:
-    rejected = select(order_events.c.point_id).where(
-        order_events.c.point_id.in_(ids),
-        order_events.c.event.in_([Event.REJECT, Event.MOVE]),
-        order_events.c.at > since_us,
-    )
-    return {row[0] for row in connection.rows(rejected)}
-
-
-def _districts(connection: ReadConnection, ids: list[str]) -> dict[str, set[str]]:
-    rows = connection.rows(select(points.c.point_id, points.c.features).where(points.c.point_id.in_(ids)))
-    found: dict[str, set[str]] = {point_id: set() for point_id in ids}
-    for row in rows:
-        found[row.point_id] = {one for one in split_features(row.features) if one.startswith(_DISTRICT)}
-    return found
 
 
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
@@ -165,7 +109,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
         connection.record_change("stock", moved_id, revision, row.merchant_id)
     number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
     norm = terms.norms.by_offer[row.offer]
-    until_us = answer_by_us(terms, facts, norm, connection.now_us)
+    until_us = answer_by_us(terms, facts, norm, connection.now_us, at_us)
     move = Act(Event.MOVE, what.party, what.actor, what.reason)
     return act(
         connection,
@@ -187,7 +131,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
 def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> tuple[AnyRow, int, Promise]:
     """Return the row of a point that can take an order over, when it can hand it out, and what it promises."""
     facts = find_facts(connection, point_id, row.offer)
-    if facts is None or facts.offer is None:
+    if facts is None or facts.offer is None or row.cell is None:  # the customer may have been forgotten since
         raise NotFeasibleError("no_offer")
     lat, lng = h3.cell_to_latlng(row.cell)
     at_us = max(row.handover_at, connection.now_us + facts.lead_s * _SECOND_US)

@@ -40,6 +40,7 @@ __all__ = ["OrderTerms", "Quote", "Wish", "answer_by_us", "free_code", "hold", "
 _SECOND_US = 1_000_000
 _MOST_READS = 20
 _MOST_CODES = 1_000
+_AT_LEAST_S = 300  # to place, to answer, however soon it is to be collected
 
 
 @dataclass(frozen=True)
@@ -143,19 +144,21 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
     NotFeasibleError, ProblemError
         As `judged` does, and if there is not enough left, too much is held, or it costs something else.
     """
-    check_holds(connection, wish.buyer, wish.device)
+    has_others = check_holds(connection, wish.buyer, wish.device)
     for _ in range(_MOST_READS):
         quote = judged(connection, terms, wish, connection.now_us)
         revision = count_on(connection, wish.point_id, quote.facts.point_revision)
         if revision is not None:
-            return _held(connection, terms, wish, quote, revision)
+            return _held(connection, terms, wish, quote, revision, has_others=has_others)
     raise OverloadedError("the point is changed all the time")
 
 
-def _held(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int) -> OrderRecord:
+def _held(
+    connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int, *, has_others: bool
+) -> OrderRecord:
     entries = stock_rows(connection, wish.point_id, list(wish.units))
     lines = priced(wish.units, entries)
-    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries)
+    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
     place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
     take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
     total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)
@@ -226,10 +229,13 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "ended_at": None,
     }
     if not wish.is_placed:
-        expires_us = now_us + (quote.norm.reserve_s or 0) * _SECOND_US
+        reserve_s = quote.norm.reserve_s or 0
+        expires_us = now_us + reserve_s * _SECOND_US
+        if wish.at is not None:
+            expires_us = _until_us(now_us, at_us, now_us, reserve_s)
         return values | {"expires_at": expires_us, "due_at": expires_us}
     number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
-    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us)
+    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
     return values | {
         "state": State.PLACED,
         "revision": 2,
@@ -241,9 +247,15 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
     }
 
 
-def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int) -> int:
+def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int, at_us: int) -> int:
     """Return until when a point must say whether it takes an order on: counted while it is open."""
-    return terms.checker.opens_us(facts, now_us) + (norm.accept_within_s or 0) * _SECOND_US
+    return _until_us(now_us, at_us, terms.checker.opens_us(facts, now_us), norm.accept_within_s or 0)
+
+
+def _until_us(now_us: int, at_us: int, since_us: int, within_s: int) -> int:
+    """Return when a time to decide is over: with the order's own, but never before there was any."""
+    at_least_us = now_us + min(within_s, _AT_LEAST_S) * _SECOND_US
+    return max(at_least_us, min(at_us, since_us + within_s * _SECOND_US))
 
 
 def free_code(

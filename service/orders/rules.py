@@ -156,5 +156,6 @@ def fee_minor(
 
 
 def next_actions(state: State, party: Party) -> list[str]:
-    """Return what a party can do about an order next."""
-    return [event.value for (of, event), to in TRANSITIONS.items() if of is state and party in to.parties]
+    """Return what a party can do about an order next; what it rejects is moved without another word."""
+    known = ((event, to) for (of, event), to in TRANSITIONS.items() if of is state and event is not Event.MOVE)
+    return [event.value for event, to in known if party in to.parties]

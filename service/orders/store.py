@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.feed.columns import COLUMNS
-from service.store.order_tables import code_tries, order_events, order_lines, orders
+from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "find_order",
     "forget_buyer",
     "forget_buyers",
+    "forget_slots",
     "has_code",
     "held_by",
     "list_events",
@@ -69,7 +70,7 @@ _CODE = select(orders.c.order_id).where(
 )
 _RECENT = select(orders.c.order_id, orders.c.state, orders.c.payment).where(
     or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer")),
-    orders.c.order_at > bindparam("since"),
+    or_(orders.c.order_at > bindparam("since"), orders.c.ended_at.is_(None)),
 )
 
 
@@ -180,19 +181,21 @@ def wrong_try(connection: WriteConnection, point_id: str, wrong: int, since_us: 
 
 
 def recent_orders(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
-    """Return the orders of a buyer or a device since an instant."""
+    """Return the orders of a buyer or a device that are open, or were made since an instant."""
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
 
 
 def held_by(connection: ReadConnection, buyer: str, device: str, point_id: str, skus: Sequence[str]) -> dict[str, int]:
-    """Return the units of a point's stock that a buyer or a device holds and has not placed, by SKU."""
+    """Return the units of a point's stock that a buyer or a device keeps and has not paid for, by SKU."""
     query = (
         select(order_lines.c.sku, func.sum(order_lines.c.quantity))
         .join_from(order_lines, orders, order_lines.c.order_id == orders.c.order_id)
         .where(
             or_(orders.c.device == device, orders.c.buyer == buyer),
             orders.c.point_id == point_id,
-            orders.c.state == "held",
+            orders.c.ended_at.is_(None),
+            or_(orders.c.state == "held", orders.c.payment == "counter"),
+            order_lines.c.state.in_(["wanted", "offered"]),
             order_lines.c.sku.in_(list(skus)),
         )
         .group_by(order_lines.c.sku)
@@ -227,6 +230,18 @@ def forget_buyers(connection: WriteConnection, before_us: int, limit: int) -> in
     )
     ids = [row[0] for row in connection.rows(old)]
     return connection.run(update(orders).where(orders.c.order_id.in_(ids)).values(_FORGOTTEN)) if ids else 0
+
+
+def forget_slots(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Delete slots that began before an instant; return how many."""
+    old = select(slots.c.point_id, slots.c.offer, slots.c.starts_at).where(slots.c.starts_at < before_us).limit(limit)
+    rows = [row._asdict() for row in connection.rows(old)]
+    if rows:
+        its = (slots.c[name] == bindparam(f"of_{name}") for name in rows[0])
+        connection.run(
+            delete(slots).where(*its), [{f"of_{name}": value for name, value in row.items()} for row in rows]
+        )
+    return len(rows)
 
 
 def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> None:

@@ -80,12 +80,14 @@ def answer_offer(
     Raises
     ------
     StateConflictError
-        If nothing stands offered on that line.
+        If nothing stands offered on that line, or the customer's time to answer is over.
     """
     check_act(order, what)
     row = order.row
     offered = _line(order, line, "offered")
     replaced = next(one for one in order.lines if one.line == offered.replaces)
+    if what.party is Party.CUSTOMER and offered.answer_by <= connection.now_us:
+        raise StateConflictError("the time to answer is over: that line is left out")
     takes = what.event is Event.TAKE
     change_line(connection, row.order_id, offered.line, state="wanted" if takes else "declined")
     change_line(connection, row.order_id, replaced.line, state="replaced" if takes else "missing")

@@ -35,6 +35,7 @@ _WRITE_S = 10.0
 _SECOND_US = 1_000_000
 _PAYING_US = 900 * _SECOND_US
 _POSTPONED_US = 5 * _SECOND_US
+_AGAIN_US = 60 * _SECOND_US
 _JUMP_S = 60.0
 _PAUSE_S = 600.0
 
@@ -181,6 +182,14 @@ class Sweeper:
         except LeaseLostError:
             self._tenure.forget()
             raise
+        except ServiceError:
+            raise
+        except Exception:  # noqa: BLE001 - the others must not wait for it
+            _LOG.exception("order %s cannot go on: it is looked at again in a minute", order_id)
+            self._store.write_now(
+                lambda connection: postpone(connection, order_id, connection.now_us + _AGAIN_US), _WRITE_S
+            )
+            return False
 
 
 def _let_happen(

@@ -82,9 +82,11 @@ def _line(line: AnyRow) -> LineAnswer:
 
 
 def _payment(row: AnyRow, payment: AnyRow | None) -> PaymentAnswer | None:
-    if payment is not None:
-        return PaymentAnswer(method="online", state=payment.state, captured_minor=payment.captured_minor)
-    return None if row.payment is None else PaymentAnswer(method=row.payment, state=None, captured_minor=None)
+    if row.payment == "counter":
+        return PaymentAnswer(method="counter", state=None, captured_minor=None)
+    if payment is None:
+        return None
+    return PaymentAnswer(method="online", state=payment.state, captured_minor=payment.captured_minor)
 
 
 def _instant(us: int | None) -> dt.datetime | None:

@@ -42,5 +42,5 @@ class PaymentProvider(Protocol):
         ...
 
     def release(self, reference: str) -> None:
-        """Set free what was set aside, if it was."""
+        """Set free what was set aside, if it was; an authorisation that comes behind it is declined."""
         ...

@@ -26,6 +26,8 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS authorisations (reference TEXT PRIMARY KEY, outcome TEXT NOT NULL, means TEXT NOT NULL,"
     " currency TEXT NOT NULL, set_aside INTEGER NOT NULL, taken INTEGER NOT NULL, n_captures INTEGER NOT NULL)"
 )
+_NEW = "INSERT INTO authorisations VALUES (?, ?, ?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"
+_OUTCOME = "SELECT outcome FROM authorisations WHERE reference = ?"
 
 
 class SandboxProvider:
@@ -56,18 +58,16 @@ class SandboxProvider:
         outcome = Outcome.DECLINED if means.endswith("declined") else Outcome.AUTHORISED
         with self._books() as books:
             set_aside = amount_minor if outcome is Outcome.AUTHORISED else 0
-            books.execute(
-                "INSERT INTO authorisations VALUES (?, ?, ?, ?, ?, 0, 0) ON CONFLICT DO NOTHING",
-                (reference, outcome, means, currency, set_aside),
-            )
+            books.execute(_NEW, (reference, outcome, means, currency, set_aside))
+            told = books.execute(_OUTCOME, (reference,)).fetchone()[0]
         if means.startswith("timeout"):
             raise ProviderUnknownError(_NO_ANSWER)
-        return outcome
+        return Outcome(told)
 
     def find(self, reference: str) -> Outcome:
         """Tell what came of an authorisation."""
         with self._books() as books:
-            row = books.execute("SELECT outcome FROM authorisations WHERE reference = ?", (reference,)).fetchone()
+            row = books.execute(_OUTCOME, (reference,)).fetchone()
         return Outcome.UNKNOWN if row is None else Outcome(row[0])
 
     def capture(self, reference: str, amount_minor: int) -> None:
@@ -85,8 +85,9 @@ class SandboxProvider:
             raise ProviderUnknownError(_NO_ANSWER)
 
     def release(self, reference: str) -> None:
-        """Set free what was set aside."""
+        """Set free what was set aside; an authorisation that comes behind it is declined."""
         with self._books() as books:
+            books.execute(_NEW, (reference, Outcome.DECLINED, "", "", 0))
             books.execute("UPDATE authorisations SET set_aside = 0 WHERE reference = ?", (reference,))
 
     def taken(self) -> dict[str, tuple[int, int]]:

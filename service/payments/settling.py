@@ -25,6 +25,7 @@ __all__ = ["Settler", "authorised"]
 
 _LOG = logging.getLogger(__name__)
 _WRITE_S = 10.0
+_NOT_PLACED = {"authorising", "declined", "releasing", "released"}
 _FIRST_US, _LONGEST_US = 2_000_000, 3_600_000_000
 
 
@@ -34,25 +35,20 @@ def authorised(
     """
     Note what came of an authorisation, once; an order that is still held is placed by it.
 
-    Heard twice, or too late, it changes nothing but that what was set aside for an order that ended is set free.
+    Heard twice, or too late, it changes nothing but that what was set aside in vain is set free. Where the provider has
+    never heard of it, the request may still be on its way: it is withdrawn, and the customer can pay anew.
     """
     order = locked_order(connection, order_id)
     payment = find_payment(connection, order_id)
-    if (
-        order is None
-        or payment is None
-        or payment.attempt != attempt
-        or payment.state not in {"authorising", "releasing"}
-    ):
+    if order is None or payment is None or payment.attempt != attempt or payment.state not in _NOT_PLACED:
         return order
-    if payment.state == "releasing":  # the order ended meanwhile
-        change_payment(connection, payment, due_at=connection.now_us)
+    is_asked = payment.state == "authorising"
+    if outcome is Outcome.DECLINED:
+        if is_asked:
+            change_payment(connection, payment, state="declined", due_at=None)
         return order
-    if outcome is not Outcome.AUTHORISED:
-        change_payment(connection, payment, state="declined", due_at=None)
-        return order
-    if order.row.state != State.HELD:
-        change_payment(connection, payment, state="releasing", due_at=connection.now_us)
+    if not is_asked or outcome is Outcome.UNKNOWN or order.row.state != State.HELD:
+        change_payment(connection, payment, state="releasing", tries=0, due_at=connection.now_us)
         return order
     change_payment(connection, payment, state="authorised", due_at=None)
     return act(connection, terms, order, Act(Event.PLACE, Party.CUSTOMER, actor), payment="online")

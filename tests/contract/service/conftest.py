@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.service.desk import Desk, open_desk
 from tests.servers import short_folder
 from tests.serving import Place, Serving, fresh_database, running_service
 
@@ -31,3 +32,17 @@ def service(place: Place) -> Iterator[Serving]:
     """Give a service over either database."""
     with running_service(place) as serving:
         yield serving
+
+
+@pytest.fixture(scope="module")
+def opened_desk(place: Place) -> Iterator[Desk]:
+    """Give an order desk in this process, over either database."""
+    with open_desk(place.folder, place.database) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(opened_desk: Desk) -> Desk:
+    """Give the module's desk, in a town of its own for each test."""
+    opened_desk.town += 1
+    return opened_desk

@@ -10,7 +10,7 @@ from typing import Any
 from service.http.app import describe_api
 from service.keys.formats import SCOPES
 
-__all__ = ["DESCRIBED", "LAT", "LNG", "POINT", "STOCK", "TABLE", "Operation", "Row", "operations"]
+__all__ = ["DESCRIBED", "LAT", "LNG", "ORDER", "POINT", "STOCK", "TABLE", "Operation", "Row", "operations"]
 
 DESCRIBED = describe_api()
 LAT, LNG = 31.2304817, 121.4737265
@@ -25,6 +25,15 @@ STOCK = {"name": "Milk", "price_minor": 690, "currency": "CNY", "counted": 9}
 _ASK = {"lat": LAT, "lng": LNG, "offer": "retail/pickup"}
 _QUERY = f"lat={LAT}&lng={LNG}&offer=retail/pickup"
 ALL, OWNERS, ADMIN = frozenset(SCOPES), frozenset({"admin", "merchant"}), frozenset({"admin"})
+ORDERING, COUNTER, PARTIES = frozenset({"admin", "app"}), OWNERS | {"station"}, OWNERS | {"app", "station"}
+ORDER: dict[str, Any] = {
+    "point_id": "own-shop:orders",
+    "offer": "retail/pickup",
+    "lat": LAT,
+    "lng": LNG,
+    "items": [{"sku": "milk-1l", "quantity": 1}],
+    "buyer": "{new}",
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Row:
         Whether the good request can be made but once of its subject.
     of_others
         What it gets about what is another's, or is not there.
+    order
+        Where the order is that the good request is about, made anew for it.
     """
 
     scopes: frozenset[str]
@@ -55,6 +66,7 @@ class Row:
     takes: str = "application/json"
     uses_up: bool = False
     of_others: int = 404
+    order: str = ""
 
 
 TABLE = {
@@ -85,6 +97,21 @@ TABLE = {
     "DELETE /v1/points/{point_id}/stock/{sku}": Row(OWNERS, 204, uses_up=True),
     "GET /v1/points/{point_id}/stock": Row(ALL),
     "POST /v1/points/{point_id}/stock:import": Row(OWNERS, body=b"", takes="application/x-ndjson"),
+    "POST /v1/orders": Row(ORDERING, 201, body=ORDER),
+    "POST /v1/orders:quote": Row(ORDERING, body=ORDER),
+    "GET /v1/orders": Row(PARTIES),
+    "GET /v1/orders/{order_id}": Row(PARTIES),
+    "GET /v1/orders/{order_id}/events": Row(PARTIES),
+    "POST /v1/orders/{order_id}:place": Row(ORDERING, body={"payment": "counter"}, uses_up=True, order="held"),
+    "POST /v1/orders/{order_id}:cancel": Row(ORDERING, uses_up=True, order="held"),
+    "POST /v1/orders/{order_id}:accept": Row(COUNTER, uses_up=True, order="placed"),
+    "POST /v1/orders/{order_id}:ready": Row(COUNTER, uses_up=True, order="accepted"),
+    "POST /v1/orders/{order_id}:reject": Row(COUNTER, body={"reason": "closed"}, uses_up=True, order="placed"),
+    "POST /v1/orders/{order_id}:offer": Row(COUNTER, body={"line": 1, "sku": "bread"}, uses_up=True, order="placed"),
+    "POST /v1/orders/{order_id}:answer": Row(ORDERING, body={"line": 2, "takes": True}, uses_up=True, order="offered"),
+    "POST /v1/orders/{order_id}:collect": Row(COUNTER, body={"code": "{code}"}, uses_up=True, order="ready"),
+    "POST /v1/points/{point_id}:collect": Row(COUNTER, body={"code": "{code}"}, uses_up=True, order="ready"),
+    "POST /v1/buyers:erase": Row(ORDERING, body={"buyer": "{new}"}),
     "GET /v1/imports/{import_id}": Row(OWNERS),
     "GET /v1/imports/{import_id}/errors": Row(OWNERS),
     "POST /v1/keys": Row(OWNERS, 201, body={"scope": "station", "merchant_id": "{merchant_id}"}),
@@ -121,7 +148,7 @@ class Operation:
     def names_what(self) -> bool:
         """Whether it is about something that has an owner."""
         told = self.path + self.row.query + str(self.row.body)
-        return any(f"{{{name}}}" in told for name in ("merchant_id", "point_id", "key_id", "import_id"))
+        return any(f"{{{name}}}" in told for name in ("merchant_id", "point_id", "key_id", "import_id", "order_id"))
 
     @property
     def takes_json(self) -> bool:

@@ -11,13 +11,20 @@ from typing import Any
 import httpx
 
 from service.keys.formats import SCOPES
-from tests.contract.service.operations import POINT, STOCK, Operation
+from tests.contract.service.operations import ORDER, POINT, STOCK, Operation
 from tests.contract.service.talking import make_key, make_merchant
 from tests.serving import Serving
 
 __all__ = ["Tenants", "answer_of", "tenants"]
 
-ABSENT = {"merchant_id": "absent-shop", "point_id": "absent-shop:1", "key_id": "0" * 16, "import_id": "0" * 32}
+ABSENT = {
+    "merchant_id": "absent-shop",
+    "point_id": "absent-shop:1",
+    "key_id": "0" * 16,
+    "import_id": "0" * 32,
+    "order_id": "ord_" + "0" * 26,
+    "code": "000000",
+}
 _THERE = {"sector": "retail", "mode": "pickup", "sku": "milk-1l"}
 _LINES = b'{"point_id": "no"}\n'
 
@@ -52,6 +59,8 @@ class Tenants:
         """Return the first merchant's ids, of a subject made anew where the operation uses it up."""
         if not operation.row.uses_up:
             return self.own
+        if operation.row.order:
+            return {**self.own, **self.fresh_order(operation.row.order)}
         name = f"fresh-{uuid.uuid4().hex[:12]}"
         if "{point_id}" in operation.path:
             return {**self.own, "point_id": _make_point(self.admin, f"own-shop:{name}")}
@@ -59,6 +68,17 @@ class Tenants:
             return {**self.own, "key_id": make_key(self.admin, "station", merchant_id="own-shop")["key_id"]}
         make_merchant(self.admin, name)
         return {**self.own, "merchant_id": name}
+
+    def fresh_order(self, state: str) -> dict[str, str]:
+        """Return the ids of an order that the app made anew at the first merchant, and that has come so far."""
+        order_id = _make_order(self.clients["app"], ORDER, is_placed=state != "held")
+        merchant, path = self.clients["merchant"], f"/v1/orders/{order_id}"
+        if state == "offered":
+            merchant.post(f"{path}:offer", json={"line": 1, "sku": "bread"}).raise_for_status()
+        for event in {"accepted": ("accept",), "ready": ("accept", "ready")}.get(state, ()):
+            merchant.post(f"{path}:{event}").raise_for_status()
+        code = self.clients["app"].get(path).json()["code"]
+        return {"order_id": order_id, "point_id": ORDER["point_id"], "code": code or ABSENT["code"]}
 
 
 @contextlib.contextmanager
@@ -72,6 +92,10 @@ def tenants(service: Serving) -> Iterator[Tenants]:
             of = {"merchant_id": "own-shop"} if scope in {"merchant", "station", "crew"} else {}
             secrets[scope] = make_key(admin, scope, **of)["secret"]
         clients = {scope: stack.enter_context(service.client(secret)) for scope, secret in secrets.items()}
+        for ids, orders_of in ((own, clients["app"]), (other, admin)):
+            point_id = _make_order_point(admin, f"{ids['merchant_id']}:orders")
+            ids["order_id"] = _make_order(orders_of, {**ORDER, "point_id": point_id}, is_placed=True)
+            ids["code"] = ABSENT["code"]
         yield Tenants(clients, secrets, own, other, {**ABSENT, **_THERE})
 
 
@@ -94,6 +118,23 @@ def _make(admin: httpx.Client, merchant_id: str, visibility: str) -> dict[str, s
     key_id = make_key(admin, "merchant", merchant_id=merchant_id)["key_id"]
     ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id}
     return {**ids, **_THERE, "import_id": done.json()["import_id"]}
+
+
+def _make_order_point(admin: httpx.Client, point_id: str) -> str:
+    """Make a point that no number of orders uses up."""
+    offer = {**POINT["offers"][0], "capacity": None}
+    body = {**POINT, "offers": [offer], "visibility": "unlisted"}
+    admin.put(f"/v1/points/{point_id}", json=body).raise_for_status()
+    for sku in ("milk-1l", "bread"):
+        admin.put(f"/v1/points/{point_id}/stock/{sku}", json={**STOCK, "counted": None}).raise_for_status()
+    return point_id
+
+
+def _make_order(client: httpx.Client, body: dict[str, Any], *, is_placed: bool) -> str:
+    told = {**body, "buyer": uuid.uuid4().hex, "payment": "counter" if is_placed else None}
+    answer = client.post("/v1/orders", json=told, headers={"Idempotency-Key": str(uuid.uuid4())})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    return str(answer.json()["order_id"])
 
 
 def _make_point(admin: httpx.Client, point_id: str, visibility: str = "public") -> str:

@@ -17,6 +17,7 @@ from geo.errors import ArgumentError, GeoError
 from service.errors import ServiceError
 from service.feed.outbox import BadPositionError
 from service.http.problems import ERROR_SLUGS, PROBLEMS, ProblemError
+from service.payments.ports import ProviderUnknownError
 from service.points.geojson_files import _BadFeatureError
 from service.settings import BadSettingError
 from tests.contract.service.operations import DESCRIBED, Operation, operations
@@ -27,6 +28,7 @@ CAUGHT = {
     ProblemError,  # it has its slug with it
     BadPositionError,  # by the route of the events, which names the parameter
     BadSettingError,  # before there is a server
+    ProviderUnknownError,  # by those who ask the provider, and ask it again
     _BadFeatureError,  # while a file is read
 }
 BASES = {ArgumentError, GeoError, engine.EngineError, ServiceError}

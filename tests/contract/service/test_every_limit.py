@@ -180,6 +180,8 @@ async def _all_sent_away(transport: httpx.ASGITransport) -> None:
         "point_id": "a-shop:1",
         "key_id": "x",
         "import_id": "x",
+        "order_id": "x",
+        "code": "000000",
         "sector": "a",
         "mode": "b",
         "sku": "c",

@@ -47,6 +47,7 @@ def _judge(answer: httpx.Response, operation: Operation) -> None:
     assert status == 405 or str(status) in operation.described["responses"], "not described"
 
 
+ACTS = ("place", "cancel", "accept", "ready", "reject", "offer", "answer", "collect")
 # What a status of an operation is shown by, other than the rules, the matrix of all routes, and the limits.
 SHOWN_ELSEWHERE = {
     "GET /readyz": {503},  # while the server stops
@@ -58,6 +59,10 @@ SHOWN_ELSEWHERE = {
     "PUT /v1/points/{point_id}/stock/{sku}": {201, 409},  # likewise; fewer than orders hold
     "DELETE /v1/points/{point_id}/stock/{sku}": {409},  # orders hold some
     "POST /v1/points/{point_id}/stock:import": {409, 413},  # as the import of points
+    "POST /v1/orders": {404, 409},  # no such point; not enough of it left
+    "POST /v1/orders:quote": {404, 409},
+    **{f"POST /v1/orders/{{order_id}}:{event}": {409} for event in ACTS},  # it is too late for that
+    "POST /v1/points/{point_id}:collect": {409},
     "POST /v1/merchants/{merchant_id}:verify": {409},  # it is verified already
     "POST /v1/merchants/{merchant_id}:suspend": {409},
     "POST /v1/merchants/{merchant_id}:reinstate": {200},  # of one that was suspended

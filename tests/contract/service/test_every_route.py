@@ -110,7 +110,7 @@ def test_explanation__of_a_point_is_its_owners_alone(all_: Tenants) -> None:
 
 def test_matrix__is_not_all_one_colour() -> None:
     kinds = {one.row.scopes for one in OPERATIONS}
-    assert len(kinds) == 4
+    assert len(kinds) == 7
     assert ALL in kinds
 
 

@@ -38,7 +38,13 @@ def _match(counter: Counter, at: str, **more: Any) -> dict[str, Any]:
 
 
 def _by_arrow(counter: Counter, at: str) -> dict[str, Any]:
-    columns = {"lat": [LAT], "lng": [LNG], "offer": [PICKUP], "at": [at], "features": ["merchant:slots"]}
+    columns: dict[str, list[Any]] = {
+        "lat": [LAT],
+        "lng": [LNG],
+        "offer": [PICKUP],
+        "at": [at],
+        "features": ["merchant:slots"],
+    }
     sink = io.BytesIO()
     table = pa.table(columns)
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -73,7 +79,14 @@ def test_slot__that_is_full_is_neither_offered_nor_taken(counter: Counter) -> No
     refused = counter.send(counter.body(shop, {}, at=late))
     assert problem(refused) == (409, "sold-out")
     assert (refused.json()["reason"], refused.json()["next"]["point_id"]) == ("full", other)
-    query = {"lat": LAT, "lng": LNG, "offer": PICKUP, "at": late, "features": "merchant:slots", "point": shop}
+    query: dict[str, Any] = {
+        "lat": LAT,
+        "lng": LNG,
+        "offer": PICKUP,
+        "at": late,
+        "features": "merchant:slots",
+        "point": shop,
+    }
     told = counter.shops.own.get("/v1/match:explain", params=query).json()
     assert (told["match"]["point_id"], told["nearer"]) == (other, [told["nearer"][0]])
     assert (told["nearer"][0]["point_id"], told["nearer"][0]["reason"]) == (shop, "full")

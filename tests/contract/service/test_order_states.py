@@ -1,0 +1,274 @@
+"""What may happen to an order, in which state, by whom, what it leads to and what it costs: on both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from service.clock import from_us, to_us
+from tests.contract.service.desk import Desk
+from tests.contract.service.talking import problem
+
+COUNTER = {"payment": "counter"}
+HELD, PLACED, ACCEPTED, READY = (), ("place",), ("place", "accept"), ("place", "accept", "ready")
+# How each state is reached: by what is done, and by how much time then passes.
+REACHED: dict[str, tuple[tuple[str, ...], float]] = {
+    "held": (HELD, 0),
+    "placed": (PLACED, 0),
+    "accepted": (ACCEPTED, 0),
+    "ready": (READY, 0),
+    "collected": ((*READY, "collect"), 0),
+    "cancelled": (PLACED, 0),
+    "rejected": (PLACED, 0),
+    "expired": (HELD, 600),
+    "not_collected": (READY, 72 * 3600),
+    "offered": (PLACED, 0),
+    "offered, then accepted": (PLACED, 0),
+}
+LEADS_TO = {
+    ("held", "place"): "placed",
+    ("held", "cancel"): "cancelled",
+    ("held", "reject"): "rejected",
+    ("placed", "accept"): "accepted",
+    ("placed", "cancel"): "cancelled",
+    ("placed", "reject"): "rejected",
+    ("placed", "offer"): "placed",
+    ("accepted", "ready"): "ready",
+    ("accepted", "cancel"): "cancelled",
+    ("accepted", "reject"): "rejected",
+    ("accepted", "offer"): "accepted",
+    ("ready", "collect"): "collected",
+    ("ready", "cancel"): "cancelled",
+    ("ready", "reject"): "rejected",
+    ("offered", "accept"): "accepted",
+    ("offered", "cancel"): "cancelled",
+    ("offered", "reject"): "rejected",
+    ("offered", "take"): "placed",
+    ("offered", "decline"): "placed",
+    ("offered, then accepted", "cancel"): "cancelled",
+    ("offered, then accepted", "reject"): "rejected",
+    ("offered, then accepted", "take"): "accepted",
+    ("offered, then accepted", "decline"): "accepted",
+}
+EVENTS: dict[str, Any] = {
+    "place": COUNTER,
+    "cancel": None,
+    "accept": None,
+    "ready": None,
+    "reject": {"reason": "closed"},
+    "offer": {"line": 1, "sku": "bread"},
+    "take": {"line": 2, "takes": True},
+    "decline": {"line": 2, "takes": False},
+    "collect": {"code": "000000"},
+}
+CUSTOMERS, CLERKS = {"app", "admin"}, {"corner", "station", "admin"}
+KEYS = ("app", "other-app", "corner", "rival", "station", "admin")
+SCOPES = {"app": "app", "other-app": "app", "corner": "merchant", "rival": "merchant", "station": "station"}
+
+
+def _reached(desk: Desk, shop: str, state: str) -> dict[str, Any]:
+    events, seconds = REACHED[state]
+    order = desk.brought(desk.order(shop, {"milk": 2}), *events)
+    if state in {"cancelled", "rejected"}:
+        desk.done(order, *(("cancel", "app") if state == "cancelled" else ("reject", "corner", {"reason": "closed"})))
+    if state.startswith("offered"):
+        desk.done(order, "offer", "corner", EVENTS["offer"])
+    if state.endswith("accepted") and state != "accepted":
+        desk.done(order, "accept", "corner")
+    if seconds:
+        desk.pass_(seconds)
+    return desk.read(order)
+
+
+def _event(event: str, order: dict[str, Any]) -> tuple[str, Any]:
+    """Return the route of an event, and its body about an order."""
+    body = EVENTS[event]
+    if event == "collect" and order["code"] is not None:
+        body = {"code": order["code"]}
+    return ("answer" if event in {"take", "decline"} else event), body
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_every_event__by_every_party_leads_on_or_is_refused(desk: Desk, state: str) -> None:
+    shop = desk.shop(stock={"milk": None, "bread": None})
+    order = _reached(desk, shop, state)
+    assert order["state"] == ("placed" if state == "offered" else state.split()[-1])
+    for event in EVENTS:
+        for key in KEYS:
+            allowed = CUSTOMERS if event in {"place", "cancel", "take", "decline"} else CLERKS
+            route, body = _event(event, order)
+            answer = desk.act(order, route, key, body)
+            if key not in allowed:
+                scopes = {SCOPES.get(one, one) for one in allowed}
+                wanted = (404, "not-found") if SCOPES[key] in scopes else (403, "forbidden")
+                assert problem(answer) == wanted, (event, key)
+            elif (state, event) in LEADS_TO:
+                assert answer.status_code == 200, (event, key, answer.text)
+                assert answer.json()["state"] == LEADS_TO[state, event], (event, key)
+                order = _reached(desk, shop, state)  # another
+                continue
+            elif (state, event) == ("held", "collect"):  # it has no code yet
+                assert problem(answer) == (422, "code-wrong"), key
+            else:
+                assert problem(answer) == (409, "state-conflict"), (event, key, answer.text)
+            assert desk.read(order) == order, (event, key)
+
+
+def test_leads_to__is_about_states_and_events_that_there_are() -> None:
+    assert {state for state, _ in LEADS_TO} <= REACHED.keys()
+    assert {event for _, event in LEADS_TO} == EVENTS.keys()
+
+
+def test_order__goes_from_hold_to_collected_and_its_next_actions_say_so(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 10, "bread": 3})
+    held = desk.order(shop, {"milk": 2, "bread": 1})
+    assert (held["state"], held["revision"], held["total_minor"], held["currency"]) == ("held", 1, 2500, "CNY")
+    assert (held["next"], held["code"], held["payment"]) == (["place", "cancel"], None, None)
+    for event, (customers, merchants) in {
+        "place": (["cancel", "take", "decline"], ["accept", "reject", "offer"]),
+        "accept": (["cancel", "take", "decline"], ["ready", "reject", "offer"]),
+        "ready": (["cancel"], ["collect", "reject"]),
+    }.items():
+        order = desk.brought(held, event)
+        assert order["next"] == customers
+        seen = desk.read(held, "corner")
+        assert (seen["next"], seen["code"]) == (merchants, None)
+        assert len(order["code"]) == 6
+        assert (desk.stock(shop, "milk"), desk.stock(shop, "bread"), desk.in_work(shop)) == ((10, 2), (3, 1), 1)
+    done = desk.brought(held, "collect")
+    assert (done["state"], done["next"], done["code"]) == ("collected", [], None)
+    assert (desk.stock(shop, "milk"), desk.stock(shop, "bread"), desk.in_work(shop)) == ((8, 0), (2, 0), 0)
+    events = [event for event, _ in desk.events(held)]
+    assert events == ["hold", "place", "accept", "ready", "collect"]
+
+
+def test_instants_of_an_order__are_never_mixed(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 10}, offer={"lead_s": 3600})
+    asked, at = desk.now, desk.now + dt.timedelta(hours=5)
+    order = desk.order(shop, {"milk": 1}, at=at.isoformat())
+    told = {name: dt.datetime.fromisoformat(order[name]) for name in ("order_at", "ready_at", "handover_at")}
+    assert told == {"order_at": asked, "ready_at": asked + dt.timedelta(hours=1), "handover_at": at}
+    desk.pass_(60)
+    order = desk.brought(order, "place", "accept")
+    assert dt.datetime.fromisoformat(order["ready_at"]) == told["ready_at"]
+    desk.pass_(600)
+    order = desk.brought(order, "ready")
+    assert dt.datetime.fromisoformat(order["ready_at"]) == desk.now
+    assert dt.datetime.fromisoformat(order["expires_at"]) == at + dt.timedelta(hours=72)
+    assert [order["order_at"], order["handover_at"]] == [asked.isoformat().replace("+00:00", "Z"), _told(at)]
+
+
+def _told(at: dt.datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize(
+    ("offer", "events", "late_us", "fee"),
+    [
+        # Retail: never.
+        ("retail/pickup", PLACED, 1, 0),
+        ("retail/pickup", READY, 1, 0),
+        # Food service: until 20 minutes before, then all of it once the kitchen began.
+        ("food_service/pickup", HELD, 1, 0),
+        ("food_service/pickup", PLACED, 1, 0),
+        ("food_service/pickup", ACCEPTED, 0, 0),
+        ("food_service/pickup", ACCEPTED, 1, 1005),
+        ("food_service/pickup", READY, 0, 0),
+        ("food_service/pickup", READY, 1, 1005),
+        # Fresh food: until 30 minutes before, then a fifth, or half of it; rounded down.
+        ("fresh_food/pickup", ACCEPTED, 0, 0),
+        ("fresh_food/pickup", ACCEPTED, 1, 201),
+        ("fresh_food/pickup", READY, 1, 502),
+        ("laundry/pickup", ACCEPTED, 1, 0),
+        ("laundry/pickup", READY, 1, 1005),
+    ],
+)
+def test_cancelling__costs_what_the_norm_says_once_its_time_is_over(
+    desk: Desk, offer: str, events: tuple[str, ...], late_us: int, fee: int
+) -> None:
+    shop = desk.shop(offer={"offer": offer})
+    desk.count(shop, "dish", None, price_minor=335)
+    days = 4 if offer.startswith("laundry") else 0
+    at = (desk.now + dt.timedelta(days=days, minutes=40)).isoformat()
+    order = desk.order(shop, {"dish": 3}, offer=offer, at=at)
+    free_until = dt.datetime.fromisoformat(order["cancel_free_until"])
+    if events == HELD:
+        desk.registry.clock.at = desk.now + dt.timedelta(seconds=1)
+    else:
+        order = desk.brought(order, *events)
+        desk.registry.clock.at = from_us(to_us(free_until) + late_us)
+    done = desk.done(order, "cancel", "app")
+    assert (done["state"], done["fee_minor"], done["total_minor"]) == ("cancelled", fee, 1005)
+
+
+@pytest.mark.parametrize(
+    ("offer", "fee"), [("retail/pickup", 0), ("food_service/pickup", 1005), ("fresh_food/pickup", 502)]
+)
+def test_order_that_nobody_collects__is_reminded_of_once_then_released_at_the_norms_fee(
+    desk: Desk, offer: str, fee: int
+) -> None:
+    shop = desk.shop(offer={"offer": offer}, stock={"dish": 9})
+    desk.count(shop, "dish", 9, price_minor=335)
+    order = desk.brought(desk.order(shop, {"dish": 3}, offer=offer), *READY)
+    norm = desk.registry.services.norms.by_offer[offer]
+    desk.pass_((norm.remind_after_s or 0) - 1)
+    assert desk.events(order)[-1] == ("ready", "ready")
+    desk.pass_(1)
+    assert desk.events(order)[-1] == ("remind", "ready")
+    assert desk.read(order)["state"] == "ready"
+    desk.pass_until(order["expires_at"], -1)
+    assert desk.events(order)[-1] == ("remind", "ready")
+    assert desk.stock(shop, "dish") == (9, 3)
+    desk.pass_(1)
+    assert desk.events(order)[-2:] == [("remind", "ready"), ("release", "not_collected")]
+    assert desk.read(order)["fee_minor"] == fee
+    assert (desk.stock(shop, "dish"), desk.in_work(shop)) == ((9, 0), 0)
+
+
+def test_hold__expires_and_cannot_be_placed_from_that_instant_on(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    first, second = desk.order(shop, {"milk": 2}), desk.order(shop, {"milk": 2})
+    assert dt.datetime.fromisoformat(first["expires_at"]) == desk.now + dt.timedelta(minutes=10)
+    expires_us = to_us(dt.datetime.fromisoformat(first["expires_at"]))
+    desk.registry.clock.at = from_us(expires_us - 1)
+    assert desk.done(first, "place", "app", COUNTER)["state"] == "placed"
+    desk.registry.clock.at = from_us(expires_us)  # and nobody has noticed yet
+    for how in (COUNTER, {"payment": "online"}):
+        assert problem(desk.act(second, "place", "app", how)) == (409, "state-conflict")
+    assert desk.stock(shop, "milk") == (5, 4)
+    desk.sweep()
+    assert desk.events(second)[-1] == ("expire", "expired")
+    assert desk.read(second)["fee_minor"] == 0
+    assert (desk.stock(shop, "milk"), desk.in_work(shop)) == ((5, 2), 1)
+    assert problem(desk.act(second, "place", "app", COUNTER)) == (409, "state-conflict")
+
+
+def test_hold_of_what_is_wanted_at_once__leaves_time_to_place_and_to_answer(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    order = desk.order(shop, {"milk": 1}, at=(desk.now + dt.timedelta(seconds=1)).isoformat())
+    desk.pass_(299)
+    placed = desk.done(order, "place", "app", COUNTER)
+    desk.pass_(299)
+    assert desk.done(placed, "accept", "corner")["state"] == "accepted"
+
+
+def test_order_that_a_point_does_not_answer__is_rejected_by_the_clock(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    order = desk.order(shop, {"milk": 2}, at=(desk.now + dt.timedelta(hours=3)).isoformat(), **COUNTER)
+    desk.pass_(1799)
+    assert desk.read(order)["state"] == "placed"
+    desk.pass_(1)
+    assert desk.events(order)[-1] == ("reject", "rejected")
+    assert (desk.stock(shop, "milk"), desk.in_work(shop)) == ((5, 0), 0)
+    assert problem(desk.act(order, "accept", "corner")) == (409, "state-conflict")
+
+
+def test_order_placed_while_a_point_is_closed__is_to_be_answered_once_it_has_opened(desk: Desk) -> None:
+    midnight = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=1)
+    at_noon = midnight + dt.timedelta(hours=28)  # in Shanghai
+    desk.registry.clock.at = midnight + dt.timedelta(hours=18)  # two at night there
+    shop = desk.shop(stock={"milk": 5}, offer={"hours": "Mo-Su 08:00-20:00"})
+    order = desk.order(shop, {"milk": 2}, at=at_noon.isoformat(), **COUNTER)
+    assert dt.datetime.fromisoformat(order["expires_at"]) == midnight + dt.timedelta(days=1, minutes=30)
