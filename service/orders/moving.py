@@ -119,13 +119,15 @@ def reject(
 def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[tuple[str, float]]) -> list[str]:
     routing = routing_of(connection, order.row.merchant_id)
     moves = connection.rows(
-        select(order_events.c.revision).where(
+        select(order_events.c.point_id).where(
             order_events.c.order_id == order.row.order_id, order_events.c.event == Event.MOVE
         )
     )
     if not others or len(moves) >= routing.most_moves:
         return []
-    ids = [point_id for point_id, _ in others]
+    been = {move.point_id for move in moves}
+    new = [other for other in others if other[0] not in been]
+    ids = [point_id for point_id, _ in new]
     cool = _cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
     near = _districts(connection, [order.row.point_id, *ids])
     own = near[order.row.point_id]
@@ -134,7 +136,7 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[t
         told = {"district": not (own & near[other[0]]), "distance": other[1]}
         return (*(told[rule] for rule in routing.rules), other[1], other[0])
 
-    return [point_id for point_id, _ in sorted(others, key=key) if point_id not in cool]
+    return [point_id for point_id, _ in sorted(new, key=key) if point_id not in cool]
 
 
 def _cooling(connection: ReadConnection, ids: list[str], since_us: int) -> set[str]:

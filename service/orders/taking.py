@@ -144,7 +144,7 @@ def _take_slot(connection: WriteConnection, place: Place, most: int) -> bool:
         set_={"taken": slots.c.taken + 1},
         where=slots.c.taken < most,
     )
-    return connection.run(taken) == 1
+    return connection.value(taken.returning(slots.c.taken)) is not None
 
 
 def give_back(connection: WriteConnection, place: Place, units: Mapping[str, int], revision: int) -> None:
