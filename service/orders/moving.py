@@ -12,7 +12,7 @@ from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
 from service.orders.checks import Wanted
 from service.orders.ordering import answer_by_us, free_code
-from service.orders.routing import cooling, districts, n_moves, routing_of
+from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
 from service.orders.store import OrderRecord, change_line, find_facts, find_order
 from service.orders.taking import Place, count_on, give_back, slot_of, take
@@ -83,9 +83,11 @@ def reject(
 
 def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[tuple[str, float]]) -> list[str]:
     routing = routing_of(connection, order.row.merchant_id)
-    if not others or n_moves(connection, order.row.order_id) >= routing.most_moves:
+    been = points_before(connection, order.row.order_id)
+    if not others or len(been) >= routing.most_moves:
         return []
-    ids = [point_id for point_id, _ in others]
+    new = [other for other in others if other[0] not in been]
+    ids = [point_id for point_id, _ in new]
     cool = cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
     near = districts(connection, [order.row.point_id, *ids])
     own = near[order.row.point_id]
@@ -94,7 +96,7 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[t
         told = {"district": not (own & near[other[0]]), "distance": other[1]}
         return (*(told[rule] for rule in routing.rules), other[1], other[0])
 
-    return [point_id for point_id, _ in sorted(others, key=key) if point_id not in cool]
+    return [point_id for point_id, _ in sorted(new, key=key) if point_id not in cool]
 
 
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:

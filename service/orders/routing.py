@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from service.feed.columns import split_features
 from service.orders.rules import Event
@@ -15,7 +15,7 @@ from service.store.tables import merchants, points
 if TYPE_CHECKING:
     from service.store.connections import ReadConnection, WriteConnection
 
-__all__ = ["RULES", "Routing", "cooling", "districts", "n_moves", "routing_of", "set_routing"]
+__all__ = ["RULES", "Routing", "cooling", "districts", "points_before", "routing_of", "set_routing"]
 
 RULES = ("district", "distance")
 _DISTRICT = "district:"
@@ -55,10 +55,10 @@ def set_routing(connection: WriteConnection, merchant_id: str, rules: str) -> No
     connection.run(update(merchants).where(merchants.c.merchant_id == merchant_id).values(routing=rules))
 
 
-def n_moves(connection: ReadConnection, order_id: str) -> int:
-    """Return how often an order was handed on."""
+def points_before(connection: ReadConnection, order_id: str) -> list[str]:
+    """Return the points that an order was at and was moved from."""
     its = (order_events.c.order_id == order_id, order_events.c.event == Event.MOVE)
-    return int(connection.value(select(func.count()).select_from(order_events).where(*its)))
+    return [row[0] for row in connection.rows(select(order_events.c.point_id).where(*its))]
 
 
 def cooling(connection: ReadConnection, ids: list[str], since_us: int) -> set[str]:

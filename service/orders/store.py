@@ -206,7 +206,7 @@ def held_by(connection: ReadConnection, buyer: str, device: str, point_id: str, 
 def due_orders(connection: WriteConnection, limit: int) -> list[str]:
     """Return the ids of the orders at which somebody must look by now."""
     query = select(orders.c.order_id).where(orders.c.due_at <= connection.now_us)
-    return [row[0] for row in connection.rows(query.order_by(orders.c.due_at).limit(limit))]
+    return [row[0] for row in connection.rows(query.order_by(orders.c.due_at, orders.c.order_id).limit(limit))]
 
 
 def postpone(connection: WriteConnection, order_id: str, due_us: int) -> None:

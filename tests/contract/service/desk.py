@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import select
 
+from engine.errors import UnknownPointError
 from service.clock import to_us
 from service.orders.sweeping import JumpGuard, Sweeper
 from service.payments.settling import Settler
 from service.store.order_tables import orders, payments, slots, stock
 from service.store.tables import offers
 from tests.contract.service.talking import problem
-from tests.registry import Registry, opened
+from tests.registry import WAIT_S, Registry, opened
 
 if TYPE_CHECKING:
     from service.store.connections import AnyRow
@@ -71,8 +73,19 @@ class Desk:
         assert answer.is_success, answer.text
         for sku, counted in stock.items():
             self.count(point_id, sku, counted)
-        self.registry.follow()
+        self._follow(point_id)
         return point_id
+
+    def _follow(self, point_id: str) -> None:
+        """Wait until the index knows a point: on PostgreSQL another's transaction may hold its change up for a moment."""
+        until = time.monotonic() + WAIT_S
+        while time.monotonic() < until:
+            self.registry.follow()
+            with contextlib.suppress(UnknownPointError):
+                self.registry.services.index.view.engine.explain(self.lat, LNG, PICKUP, point=point_id)
+                return
+        message = f"{point_id} did not come into the index"
+        raise AssertionError(message)
 
     def count(self, point_id: str, sku: str, counted: int | None, price_minor: int | None = None) -> None:
         """Say what a shop has of an SKU."""

@@ -1,0 +1,271 @@
+"""What a point has not got: something else is offered in its place, or the next point takes the order over."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from service.clock import to_us
+from service.store.connections import WriteConnection
+from service.store.order_tables import orders
+from service.store.tables import merchants
+from tests.contract.service.desk import LNG, Desk
+from tests.contract.service.talking import problem
+
+COUNTER = {"payment": "counter"}
+REJECTED = {"reason": "out_of_stock"}
+TAKES, DECLINES = {"line": 3, "takes": True}, {"line": 3, "takes": False}
+
+
+def _offered(desk: Desk, shop: str, **offer: Any) -> dict[str, Any]:
+    order = desk.order(shop, {"milk": 2, "bread": 1}, **COUNTER)
+    return desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk", "quantity": 1} | offer)
+
+
+@pytest.fixture
+def shop(desk: Desk) -> str:
+    return desk.shop(stock={"milk": 5, "bread": 5, "oatmilk": 5, "cake": 5})
+
+
+def _held(desk: Desk, shop: str) -> dict[str, int]:
+    return {sku: desk.stock(shop, sku)[1] for sku in ("milk", "bread", "oatmilk")}
+
+
+def _lines(order: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(line["sku"], line["state"]) for line in order["lines"]]
+
+
+def test_substitute__is_held_beside_the_line_until_it_is_taken(desk: Desk, shop: str) -> None:
+    order = _offered(desk, shop)
+    assert _lines(order) == [("milk", "wanted"), ("bread", "wanted"), ("oatmilk", "offered")]
+    assert dt.datetime.fromisoformat(order["lines"][2]["answer_by"]) == desk.now + dt.timedelta(minutes=15)
+    assert (order["total_minor"], _held(desk, shop)) == (2500, {"milk": 2, "bread": 1, "oatmilk": 1})
+    assert problem(desk.act(desk.brought(order, "accept"), "ready", "corner")) == (409, "state-conflict")
+    taken = desk.done(order, "answer", "app", TAKES)
+    assert _lines(taken) == [("milk", "replaced"), ("bread", "wanted"), ("oatmilk", "wanted")]
+    assert (taken["total_minor"], _held(desk, shop)) == (1500, {"milk": 0, "bread": 1, "oatmilk": 1})
+    assert problem(desk.act(order, "answer", "app", TAKES)) == (409, "state-conflict")
+    desk.brought(order, "ready", "collect")
+    assert [desk.stock(shop, sku)[0] for sku in ("milk", "bread", "oatmilk")] == [5, 4, 4]
+    assert _held(desk, shop) == {"milk": 0, "bread": 0, "oatmilk": 0}
+
+
+def test_substitute__that_is_declined_leaves_the_line_out(desk: Desk, shop: str) -> None:
+    order = _offered(desk, shop)
+    declined = desk.done(order, "answer", "app", DECLINES)
+    assert _lines(declined) == [("milk", "missing"), ("bread", "wanted"), ("oatmilk", "declined")]
+    assert (declined["total_minor"], _held(desk, shop)) == (500, {"milk": 0, "bread": 1, "oatmilk": 0})
+    desk.brought(order, "accept", "ready", "collect")
+    assert [desk.stock(shop, sku)[0] for sku in ("milk", "bread", "oatmilk")] == [5, 4, 5]
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_substitute__that_is_not_answered_in_time_is_declined_by_the_clock(
+    desk: Desk, shop: str, is_accepted: bool
+) -> None:
+    order = desk.order(shop, {"milk": 2, "bread": 1}, at=(desk.now + dt.timedelta(hours=9)).isoformat(), **COUNTER)
+    desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk"})
+    if is_accepted:
+        desk.brought(order, "accept")
+    desk.registry.clock.at += dt.timedelta(minutes=15)  # and nobody has noticed yet
+    for answer in (TAKES, DECLINES):
+        assert problem(desk.act(order, "answer", "app", answer)) == (409, "state-conflict")
+    desk.sweep()
+    assert desk.events(order)[-1] == ("decline", "accepted" if is_accepted else "placed")
+    assert (desk.read(order)["total_minor"], _held(desk, shop)) == (500, {"milk": 0, "bread": 1, "oatmilk": 0})
+
+
+@pytest.mark.parametrize(
+    ("offer", "wanted"),
+    [
+        ({"sku": "cake", "quantity": 2}, "state-conflict"),  # it costs more
+        ({"sku": "bread", "quantity": 5}, "state-conflict"),
+        ({"sku": "milk"}, "state-conflict"),  # the same
+        ({"sku": "caviar"}, "state-conflict"),
+        ({"line": 9}, "state-conflict"),
+        ({"sku": "rusk", "quantity": 4}, "not-feasible"),  # there is not enough of it
+    ],
+)
+def test_substitute__must_be_there_and_must_not_cost_more(
+    desk: Desk, shop: str, offer: dict[str, Any], wanted: str
+) -> None:
+    desk.count(shop, "rusk", 3, price_minor=100)
+    order = desk.order(shop, {"milk": 2, "bread": 1}, **COUNTER)
+    answer = desk.act(order, "offer", "corner", {"line": 1, "sku": "oatmilk", "quantity": 1} | offer)
+    assert problem(answer) == (409, wanted)
+    assert desk.read(order)["revision"] == order["revision"]
+    assert _held(desk, shop) == {"milk": 2, "bread": 1, "oatmilk": 0}
+
+
+def test_order_that_is_cancelled__gives_back_what_was_offered_too(desk: Desk, shop: str) -> None:
+    desk.done(_offered(desk, shop), "cancel", "app")
+    assert _held(desk, shop) == {"milk": 0, "bread": 0, "oatmilk": 0}
+    assert desk.in_work(shop) == 0
+
+
+@pytest.fixture
+def at(desk: Desk) -> str:
+    return (desk.now + dt.timedelta(hours=5)).isoformat()
+
+
+def _shops(desk: Desk, n: int = 3, **changes: Any) -> list[str]:
+    """Make shops, each further away than the one before it."""
+    return [desk.shop(stock={"milk": 5}, lng=LNG + 0.002 * number, **changes) for number in range(n)]
+
+
+def _point(desk: Desk, order: dict[str, Any]) -> str:
+    return str(desk.read(order)["point_id"])
+
+
+def test_rejected_order__goes_to_the_next_point_that_has_it_with_stock_and_another_code(desk: Desk, at: str) -> None:
+    first, second, third = _shops(desk)
+    order = desk.brought(desk.order(first, {"milk": 2}, at=at), "place", "accept")
+    desk.count(second, "milk", 1)
+    answer = desk.done(order, "reject", "corner", REJECTED)
+    assert (answer["state"], answer["point_id"]) == ("placed", third)
+    moved = desk.read(order)
+    assert moved["code"] not in {None, order["code"]}
+    assert (desk.stock(first, "milk"), desk.in_work(first)) == ((5, 0), 0)
+    assert (desk.stock(third, "milk"), desk.in_work(third)) == ((5, 2), 1)
+    assert dt.datetime.fromisoformat(moved["expires_at"]) == desk.now + dt.timedelta(minutes=30)
+    told = desk.send("GET", f"/v1/orders/{order['order_id']}/events", "app").json()["items"]
+    assert [(one["event"], one["state"], one["point_id"], one["reason"]) for one in told[-2:]] == [
+        ("accept", "accepted", first, None),
+        ("move", "placed", first, "out_of_stock"),
+    ]
+    for point_id, slug in ((first, (422, "code-wrong")), (third, (409, "state-conflict"))):
+        body = {"code": order["code"] if point_id == first else moved["code"]}
+        assert problem(desk.send("POST", f"/v1/points/{point_id}:collect", "corner", json=body)) == slug
+    assert desk.brought(order, "accept", "ready", "collect")["state"] == "collected"
+    assert desk.stock(third, "milk") == (3, 0)
+
+
+def test_rejected_order__goes_to_the_same_district_before_what_is_nearer(desk: Desk, at: str) -> None:
+    first = desk.shop(stock={"milk": 5}, features=["district:jingan"])
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.001, features=["district:huangpu"])
+    far = desk.shop(stock={"milk": 5}, lng=LNG + 0.01, features=["district:jingan"])
+    order = desk.order(first, {"milk": 1}, at=at, **COUNTER)
+    desk.done(order, "reject", "corner", REJECTED)
+    assert _point(desk, order) == far
+
+
+def _route(desk: Desk, rules: str, cool_down_s: int = 900, most_moves: int = 3) -> None:
+    told = f'{{"rules": {rules}, "cool_down_s": {cool_down_s}, "most_moves": {most_moves}}}'
+
+    def write(connection: WriteConnection) -> None:
+        connection.run(update(merchants).where(merchants.c.merchant_id == "corner").values(routing=told))
+
+    desk.registry.services.store.write_now(write)
+
+
+def test_rejected_order__goes_by_distance_alone_where_the_merchant_says_so(desk: Desk, at: str) -> None:
+    _route(desk, '["distance"]')
+    first = desk.shop(stock={"milk": 5}, features=["district:jingan"])
+    near = desk.shop(stock={"milk": 5}, lng=LNG + 0.001, features=["district:huangpu"])
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.01, features=["district:jingan"])
+    order = desk.order(first, {"milk": 1}, at=at, **COUNTER)
+    desk.done(order, "reject", "corner", REJECTED)
+    _route(desk, '["district", "distance"]')
+    assert _point(desk, order) == near
+
+
+def test_point_that_rejects__gets_no_order_that_another_rejects_until_it_has_cooled_down(desk: Desk, at: str) -> None:
+    first, second, third = _shops(desk)
+    desk.done(desk.order(second, {"milk": 1}, at=at, **COUNTER), "reject", "corner", REJECTED)
+    order = desk.order(third, {"milk": 1}, at=at, **COUNTER)
+    desk.done(order, "reject", "corner", REJECTED)
+    assert _point(desk, order) == first  # which is further away than the second
+    desk.registry.clock.at += dt.timedelta(seconds=901)
+    order = desk.order(first, {"milk": 1}, at=at, **COUNTER)
+    desk.done(order, "reject", "corner", REJECTED)
+    assert _point(desk, order) == second
+
+
+def test_order__is_handed_on_three_times_at_most(desk: Desk, at: str) -> None:
+    shops = _shops(desk, 6)
+    order = desk.order(shops[0], {"milk": 1}, at=at, **COUNTER)
+    for shop in shops[1:4]:
+        assert desk.done(order, "reject", "corner", REJECTED)["point_id"] == shop
+    assert desk.done(order, "reject", "corner", REJECTED)["state"] == "rejected"
+    assert [event for event, _ in desk.events(order)] == ["hold", "place", "move", "move", "move", "reject"]
+    assert all((desk.stock(shop, "milk"), desk.in_work(shop)) == ((5, 0), 0) for shop in shops)
+
+
+def test_order__that_no_other_point_can_serve_is_rejected(desk: Desk, at: str) -> None:
+    first = desk.shop(stock={"milk": 5})
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"hours": "off"})
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.002, offer={"lead_s": 86_400})
+    desk.shop(stock={"milk": 1}, lng=LNG + 0.003)
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.004, offer={"capacity": 0})
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.005, visibility="internal")
+    desk.shop(stock={"bread": 5}, lng=LNG + 0.006)
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.1)  # it does not serve the place
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    done = desk.done(order, "reject", "corner", REJECTED)
+    assert (done["state"], done["point_id"], done["fee_minor"]) == ("rejected", first, 0)
+    assert (desk.stock(first, "milk"), desk.in_work(first)) == ((5, 0), 0)
+
+
+def test_held_order__is_not_handed_on(desk: Desk, at: str) -> None:
+    first, second = _shops(desk, 2)
+    order = desk.order(first, {"milk": 2}, at=at)
+    assert desk.done(order, "reject", "corner", REJECTED)["state"] == "rejected"
+    assert desk.stock(second, "milk") == (5, 0)
+
+
+def test_order_of_one_who_was_forgotten__is_not_handed_on(desk: Desk, at: str) -> None:
+    first, _ = _shops(desk, 2)
+    order = desk.order(first, {"milk": 2}, at=at, buyer="ann", **COUNTER)
+    erased = desk.send("POST", "/v1/buyers:erase", json={"buyer": "ann"})
+    assert erased.json() == {"orders": 1}
+    row = desk.row(order)
+    assert (row.buyer, row.device, row.collector, row.cell) == (None, None, None, None)
+    assert desk.done(order, "reject", "corner", REJECTED)["state"] == "rejected"
+    assert desk.send("POST", "/v1/buyers:erase", "other-app", json={"buyer": "ann"}).json() == {"orders": 0}
+
+
+def test_order_that_is_not_answered__goes_to_the_next_point_by_the_clock(desk: Desk, at: str) -> None:
+    first, second = _shops(desk, 2)
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    desk.pass_(1800)
+    moved = desk.read(order)
+    assert (moved["state"], moved["point_id"], desk.events(order)[-1]) == ("placed", second, ("move", "placed"))
+    assert (desk.stock(first, "milk"), desk.stock(second, "milk")) == ((5, 0), (5, 2))
+    desk.pass_(1800)
+    assert desk.events(order)[-1] == ("reject", "rejected")
+
+
+def test_ready_order__that_is_handed_on_has_the_promise_of_the_next_point(desk: Desk, at: str) -> None:
+    first = desk.shop(stock={"milk": 5})
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"lead_s": 3600})
+    order = desk.brought(desk.order(first, {"milk": 2}, at=at), "place", "accept", "ready")
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    assert moved["state"] == "placed"
+    assert dt.datetime.fromisoformat(moved["ready_at"]) == desk.now + dt.timedelta(hours=1)
+
+
+def test_what_was_offered__is_withdrawn_where_the_next_point_has_the_line(desk: Desk, at: str) -> None:
+    first, second = _shops(desk, 2)
+    desk.count(first, "bread", 5)
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    desk.done(order, "offer", "corner", {"line": 1, "sku": "bread"})
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    assert (moved["point_id"], _lines(moved)) == (second, [("milk", "wanted"), ("bread", "declined")])
+    assert (desk.stock(first, "milk"), desk.stock(first, "bread")) == ((5, 0), (5, 0))
+    assert desk.brought(order, "accept", "ready")["total_minor"] == 2000
+
+
+def test_order_that_cannot_go_on__holds_up_no_other(desk: Desk, at: str) -> None:
+    first = desk.shop(stock={"milk": 5})
+    poison, other = desk.order(first, {"milk": 1}), desk.order(first, {"milk": 1})
+
+    def spoil(connection: WriteConnection) -> None:
+        its = orders.c.order_id == poison["order_id"]
+        connection.run(update(orders).where(its).values(offer="gone/pickup", due_at=to_us(desk.now)))
+
+    desk.registry.services.store.write_now(spoil)
+    desk.pass_(600)
+    assert (desk.read(other)["state"], desk.read(poison)["state"]) == ("expired", "held")

@@ -1,0 +1,89 @@
+"""Orders have no hidden path: over a real store they do, step by step, what a model of them does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from service.orders import acting, moving, ordering, substituting, sweeping, taking
+from tests.property.order_machine import Orders
+from tests.property.order_model import EVENTS, STATES
+from tests.registry import Registry, opened
+from tests.scale import scaled
+from tests.serving import fresh_database
+
+STEPS = 50
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    database = None
+    if request.param == "postgres":
+        database = fresh_database(request.getfixturevalue("postgres_url"))
+    with opened(tmp_path_factory.mktemp("shops"), database=database) as registry:
+        registry.add_merchants(shop="verified")
+        yield registry
+
+
+def _machine(registry: Registry) -> type[Orders]:
+    return type("Machine", (Orders,), {"registry": registry, "hits": Counter()})
+
+
+def test_orders__do_step_by_step_what_the_model_does(registry: Registry) -> None:
+    machine = _machine(registry)
+    is_small = registry.services.settings.store.database is None
+    n_machines = scaled(500 if is_small else 100)
+    run_state_machine_as_test(machine, settings=settings(max_examples=n_machines, stateful_step_count=STEPS))
+    print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
+    if is_small:
+        assert {(state, event) for state in STATES for event in EVENTS} - machine.hits.keys() == set()
+
+
+def _forgetful(*_args: Any, **_kwargs: Any) -> None:
+    """Do nothing."""
+
+
+def _no_count(connection: Any, place: Any, units: Any, revision: int) -> None:
+    taking.give_back(connection, place._replace(slot_us=None), units, revision)
+
+
+def _late(_connection: Any, _order: Any) -> None:
+    """Take what comes too late."""
+
+
+FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "what ends gives nothing back": (acting, "give_back", _forgetful),
+    "what is collected stays on the shelf": (acting, "sell", _no_count),
+    "what is moved stays taken at the old point": (moving, "give_back", _forgetful),
+    "what is not taken stays held": (substituting, "give_stock", _forgetful),
+    "what is offered is not held": (substituting, "take_stock", _forgetful),
+    "a slot is not given back": (acting, "give_back", _no_count),
+    "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
+    "a hold can be placed for ever": ("tests.property.order_machine", "check_in_time", _late),
+    "what holds are worth is not taken": (ordering, "take", _forgetful),
+    "the clock takes for the customer": (sweeping, "answer_offer", _forgetful),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_machine__sees_a_planted_fault(registry: Registry, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """The control of the test above."""
+    module, name, instead = FAULTS[fault]
+    if isinstance(module, str):
+        monkeypatch.setattr(f"{module}.{name}", instead)
+    else:
+        monkeypatch.setattr(module, name, instead)
+    with pytest.raises((AssertionError, ValueError)):
+        run_state_machine_as_test(
+            _machine(registry),
+            settings=settings(
+                max_examples=100, stateful_step_count=STEPS, phases=[Phase.generate], report_multiple_bugs=False,
+                print_blob=False, database=None,
+            ),
+        )  # fmt: skip
