@@ -121,7 +121,9 @@ def open_fair(place: Place) -> Iterator[Callable[..., Fair]]:
 
         def opened(guard: str | None = None) -> Fair:
             program = LINLI if guard is None else without(guard)
-            flags = [] if place.database is None else ["--workers=2"]
+            flags = (
+                [] if place.database is None or guard is not None else ["--workers=2"]
+            )  # they are of the whole linli
             serving = stack.enter_context(running_service(place, *flags, program=program))
             return Fair(stack.enter_context(open_market(serving)))
 
