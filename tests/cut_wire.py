@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.servers import short_folder
 
 _CHUNK = 65_536
+_COMMIT = b"COMMIT"
 
 
 class CutWire:
@@ -32,6 +33,9 @@ class CutWire:
         self._guard = threading.Lock()
         self._is_cut = False
         self._ended = False
+        self._told: bytes | None = None
+        self._telling: set[socket.socket] = set()
+        self.n_lost = 0
         self._selector = selectors.DefaultSelector()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(at))
@@ -50,6 +54,10 @@ class CutWire:
     def heal(self) -> None:
         """Let connections through again."""
         self._is_cut = False
+
+    def lose_commit_of(self, told: bytes) -> None:
+        """Let the next transaction that tells this commit, and end its connection before it hears so."""
+        self._told = told
 
     def close(self) -> None:
         """End it."""
@@ -86,10 +94,26 @@ class CutWire:
             data = one.recv(_CHUNK)
             if data:
                 self._pairs[one].sendall(data)
-                return
+                if self._is_commit(one, data):
+                    self._pairs[one].recv(_CHUNK)  # it is committed, and nobody hears of it
+                    self.n_lost += 1
+                else:
+                    return
         except OSError:
             pass
         self._drop(one)
+
+    def _is_commit(self, one: socket.socket, data: bytes) -> bool:
+        """Tell whether these are the last words of the transaction whose commit is to be lost."""
+        if self._told is None:
+            return False
+        if self._told in data:
+            self._telling.add(one)
+        if _COMMIT not in data or one not in self._telling:
+            return False
+        self._told = None
+        self._telling.clear()
+        return True
 
     def _drop(self, one: socket.socket) -> None:
         other = self._pairs.pop(one, None)

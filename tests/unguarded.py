@@ -2,7 +2,8 @@
 ``linli`` with one of its guards taken out, for the controls: a checker counts once it was seen to catch a fault.
 
 ``python -m tests.unguarded lock serve …``: writes about one merchant, or one point, do not wait for each other. With ``owner``, nobody
-asks whose a thing is.
+asks whose a thing is. With ``stock``, it is taken whether there is enough or not, and SQLite checks no constraint;
+on PostgreSQL the caller drops those of the table.
 """
 
 from __future__ import annotations
@@ -47,8 +48,27 @@ def _take_out_owner() -> None:
     access.owner_of = owner_of
 
 
+def _take_out_stock() -> None:
+    import sqlite3
+
+    from sqlalchemy import Engine, event, update
+
+    from service.orders import taking
+    from service.store.order_tables import stock
+
+    @event.listens_for(Engine, "connect")
+    def check_nothing(connection: Any, _record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA ignore_check_constraints=ON")
+
+    held = {"held": stock.c.held + taking._UNITS, "revision": taking._REVISION}
+    taking._TAKE_STOCK = update(stock).where(*taking._ITS_STOCK).values(held)
+
+
+_GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "stock": _take_out_stock}
+
 if __name__ == "__main__":
-    {"lock": _take_out_lock, "owner": _take_out_owner}[sys.argv.pop(1)]()
+    _GUARDS[sys.argv.pop(1)]()
 
     from service.cli import main
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Act", "act", "check_act", "check_in_time", "locked_order", "place_of"]
+__all__ = ["Act", "act", "check_act", "check_in_time", "lock_order", "locked_order", "place_of"]
 
 _SECOND_US = 1_000_000
 
@@ -39,9 +39,18 @@ class Act(NamedTuple):
     reason: str | None = None
 
 
-def locked_order(connection: WriteConnection, order_id: str) -> OrderRecord | None:
-    """Return an order; no other transaction that does so goes on until this one has ended."""
+def lock_order(connection: WriteConnection, order_id: str) -> None:
+    """
+    Let no other transaction that locks an order go on until this one has ended.
+
+    Called before a transaction writes or locks anything else, so that the order's events are read in their order.
+    """
     connection.lock(f"order {order_id}")
+
+
+def locked_order(connection: WriteConnection, order_id: str) -> OrderRecord | None:
+    """Return an order, locked as by `lock_order`."""
+    lock_order(connection, order_id)
     return find_order(connection, order_id)
 
 

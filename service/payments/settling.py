@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from service.orders.acting import Act, act, locked_order
+from service.orders.acting import Act, act, lock_order, locked_order
 from service.orders.rules import Event, Party, State
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.store import change_payment, due_payments, find_payment, reference_of
@@ -83,6 +83,7 @@ class Settler:
                 outcome = self._provider.find(reference)
                 self._write(
                     lease,
+                    row.order_id,
                     lambda connection: authorised(
                         connection, self._terms, row.order_id, row.attempt, outcome, "provider"
                     ),
@@ -97,16 +98,18 @@ class Settler:
             _LOG.warning("the payment of %s waits %.0f s: %s", row.order_id, wait_us / 1e6, error)
             self._write(
                 lease,
+                row.order_id,
                 lambda connection: change_payment(
                     connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us
                 ),
             )
             return
         done = "captured" if row.state == "capturing" else "released"
-        self._write(lease, lambda connection: change_payment(connection, row, state=done, due_at=None))
+        self._write(lease, row.order_id, lambda connection: change_payment(connection, row, state=done, due_at=None))
 
-    def _write(self, lease: Lease, fn: Callable[[WriteConnection], object]) -> None:
+    def _write(self, lease: Lease, order_id: str, fn: Callable[[WriteConnection], object]) -> None:
         def guarded(connection: WriteConnection) -> object:
+            lock_order(connection, order_id)
             demand(connection, lease)
             return fn(connection)
 

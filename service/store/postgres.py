@@ -37,9 +37,10 @@ _LINK: Any = {  # a server that is gone without a word is noticed within ten sec
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_BEGIN = text(
+_BEGIN = text(  # a process that is stopped within a transaction keeps its locks no longer than it had time
     "SELECT set_config('statement_timeout', :ms, true), set_config('lock_timeout', :ms, true),"
-    " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+    " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),"
+    " set_config('idle_in_transaction_session_timeout', :ms, true)"
 )
 _TIMEOUT = text("SELECT set_config('statement_timeout', :ms, true)")
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and the server asks for another try

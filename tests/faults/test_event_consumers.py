@@ -29,6 +29,7 @@ N_CONSUMERS = 2
 N_MERCHANTS, N_POINTS = 4, 5
 N_WRITERS = 3
 MOST_DUPLICATES = 0.01
+LONGEST = 2 * N_EVENTS * N_CONSUMERS // max(1, N_KILLS)
 
 Sent = list[tuple[str, str]]
 
@@ -97,9 +98,8 @@ class Written:
             here = next(line for line in answer.iter_lines() if line.startswith("id: "))
         return {f"{row.tx}-{row.id}-{here.rpartition('-')[2]}" for row in rows}
 
-    def consume(self, folder: Path, n_kills: int, drawn: random.Random, *how: str) -> Sent:
-        """Let a consumer die so many times, and live to the end at last; return what it sent."""
-        longest = 2 * N_EVENTS * N_CONSUMERS // max(1, N_KILLS)
+    def consume(self, folder: Path, n_kills: int, drawn: random.Random, *how: str, longest: int = LONGEST) -> Sent:
+        """Let a consumer die so many times, after `longest` events at the latest, then live to the end; return what it sent."""
         for life in range(n_kills + 1):
             dies_at = 0 if life == n_kills else drawn.randint(1, longest)
             words = [self.serving.base_url, self.serving.admin_key, str(folder), str(dies_at), *how]

@@ -1,0 +1,177 @@
+"""A sweeper that is stopped while it owns the lease comes too late: its number refuses it, no order is swept twice (F13)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from service.errors import DeadlineExceededError
+from service.store.database import Store
+from tests.contract.service.talking import ask
+from tests.faults.buying import at_once, unbalanced, unsound
+from tests.faults.ordering import enter_shop, order, terms_of, wish
+from tests.faults.writing import opened
+from tests.feed_store import wait_until
+from tests.scale import FULL
+from tests.serving import ROOT, Place, fresh_database
+
+N_ORDERS = 100
+N_STOPS = 50 if FULL else 1
+LEASE_S = 1.0
+MOST_HELD_S = 7.0  # the sweeper gives itself five
+LONG_S = 30.0 if FULL else 3.0
+LOST = "another process has taken over orders"
+_SWEPT = "SELECT count(*) FROM orders WHERE state = 'expired'"
+_HOLDER = "SELECT holder, fence FROM leases WHERE name = 'orders'"
+_IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'linli' AND state LIKE 'idle in transaction%'
+"""
+
+
+@dataclass
+class Sweeping:
+    """A process that sweeps."""
+
+    holder: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """Stop it (SIGSTOP)."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def running_sweeper(place: Place, number: int) -> Iterator[Sweeping]:
+    """Give a process that sweeps."""
+    folder = place.folder / f"sweeper-{number}"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "tests.faults.sweeping", str(place.database), str(folder), str(LEASE_S)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout is not None
+    try:
+        yield Sweeping(process.stdout.readline().decode().strip(), process, folder / "log")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def place(postgres_url: str, tmp_path: Path) -> Place:
+    return Place(tmp_path, fresh_database(postgres_url))
+
+
+def _holds(place: Place) -> None:
+    """Make holds, and let all expire at one moment."""
+    with opened(str(place.database)) as store:
+        terms = terms_of(store)
+
+        def hold_many(_thread: int) -> None:
+            for _ in range(N_ORDERS // 4):
+                order(store, terms, wish("milk"))
+
+        at_once(4, hold_many)
+    with psycopg.connect(str(place.database)) as connection:
+        connection.execute("UPDATE orders SET expires_at = order_at, due_at = order_at WHERE state = 'held'")
+
+
+def _stop_between_writes(place: Place, sweeping: Sweeping) -> None:
+    """Stop a process while it has no transaction open."""
+    while True:
+        sweeping.stop()
+        if ask(place, _IN_TRANSACTION)[0][0] == 0:
+            return
+        sweeping.go_on()
+        time.sleep(0.003)
+
+
+def test_sweeper__stopped_while_it_owns_the_lease_is_refused_when_it_goes_on(
+    place: Place, record_property: Callable[[str, object], None]
+) -> None:
+    with opened(str(place.database)) as store:
+        store.write_now(lambda connection: enter_shop(connection, {"milk": 10_000_000}))
+    stopped_s = []
+    with running_sweeper(place, 0) as first, running_sweeper(place, 1) as second:
+        for number in range(N_STOPS):
+            n_before, lost_before = ask(place, _SWEPT)[0][0], {one.holder: _n_lost(one) for one in (first, second)}
+            _holds(place)
+            wait_until(lambda n=n_before: ask(place, _SWEPT)[0][0] > n + 5, 20, "some are swept")
+            holder, fence = ask(place, _HOLDER)[0]
+            one = first if first.holder == holder else second
+            _stop_between_writes(place, one)
+            n_then, begun = ask(place, _SWEPT)[0][0], time.monotonic()
+            wait_until(lambda n=n_before: ask(place, _SWEPT)[0][0] >= n + N_ORDERS, 30, "the other goes on")
+            time.sleep(max(0.0, (LONG_S if number == 0 else 0.0) - (time.monotonic() - begun)))
+            stopped_s.append(time.monotonic() - begun)
+            one.go_on()
+            assert n_then < n_before + N_ORDERS
+            known = lost_before[one.holder]
+            wait_until(lambda one=one, known=known: _n_lost(one) > known, 10, "it is refused")
+            assert ask(place, _HOLDER)[0][1] > fence
+    twice = "SELECT order_id FROM order_events WHERE event = 'expire' GROUP BY order_id HAVING count(*) > 1"
+    assert ask(place, twice) == []
+    assert ask(place, "SELECT count(*) FROM order_events WHERE event = 'expire'")[0][0] == N_STOPS * N_ORDERS
+    assert unsound(place) == unbalanced(place, {"milk": 10_000_000}) == []
+    record_property("stopped", f"{len(stopped_s)} times, {max(stopped_s):.1f} s at most")
+
+
+def _n_lost(sweeping: Sweeping) -> int:
+    return sweeping.log.read_text().count(LOST)
+
+
+def test_sweeper__stopped_within_a_transaction_holds_nobody_up_for_long(place: Place) -> None:
+    with opened(str(place.database)) as store:
+        store.write_now(lambda connection: enter_shop(connection, {"milk": 1_000}))
+    with psycopg.connect(str(place.database), autocommit=True) as watching, running_sweeper(place, 0) as one:
+        _holds(place)
+        wait_until(lambda: ask(place, _SWEPT)[0][0] > 5, 20, "some are swept")
+        _stop_within(watching, one)
+        with opened(str(place.database)) as store:
+            begun, terms = time.monotonic(), terms_of(store)
+            wait_until(lambda: _can_lock_shop(store), 30, "the shop is free again")
+            assert time.monotonic() - begun < MOST_HELD_S
+            order(store, terms, wish("milk"))
+        one.go_on()
+        wait_until(lambda: ask(place, _SWEPT)[0][0] == N_ORDERS, 20, "it goes on")
+    assert unsound(place) == unbalanced(place, {"milk": 1_000}) == []
+
+
+def _can_lock_shop(store: Store) -> bool:
+    query = text("SELECT point_id FROM points WHERE point_id = 'm0:shop' FOR UPDATE")
+    try:
+        return store.write_now(lambda connection: connection.value(query), 0.5) is not None
+    except DeadlineExceededError:
+        return False
+
+
+def _stop_within(watching: psycopg.Connection, sweeping: Sweeping) -> None:
+    """Stop a process while it has a transaction open that has written."""
+    query = _IN_TRANSACTION.replace("state LIKE", "backend_xid IS NOT NULL AND state LIKE")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        sweeping.stop()
+        row = watching.execute(query.encode()).fetchone()
+        if row is not None and row[0]:
+            return
+        sweeping.go_on()
+        time.sleep(0.002)
+    raise AssertionError("it was never stopped within a transaction")
