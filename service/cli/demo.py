@@ -32,7 +32,7 @@ def demo_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """
-    Match a day of orders in the centre of Helsinki, explain three, and draw the map.
+    Match a day of orders in the centre of Helsinki, explain three, collect one, and draw the map.
 
     Needs no data and no network: street map and orders are part of linli.
     """
@@ -68,6 +68,7 @@ def _run(out: Path) -> tuple[Demo, dict[str, Path]]:
 def _show(demo: Demo) -> None:
     from rich.console import Console
 
+    from service.demo.life_words import LIFE_WORDS, life_lines
     from service.demo.tables import all_tables
     from service.demo.telling import example_lines
 
@@ -79,6 +80,10 @@ def _show(demo: Demo) -> None:
         for line in lines:
             console.print(line, markup=False)
         console.print()
+    console.print(LIFE_WORDS, style="bold")
+    for line in life_lines(demo.life):
+        console.print(line, markup=False)
+    console.print()
 
 
 def _show_table(console: Console, table: Table) -> None:

@@ -15,6 +15,7 @@ from fixtures import day_of_orders, helsinki_path, overlay
 from service.demo.basemap import Basemap, read_basemap
 from service.demo.day import MAX_DISTANCE_M, Day, first_reaching, serve_day
 from service.demo.examples import Explained, choose_examples
+from service.demo.life import OrderLife, live_order
 from service.points.engine import engine_from_table
 from service.points.importing import import_table
 from service.points.report import ImportReport
@@ -91,6 +92,8 @@ class Demo:
     ----------
     real, full
         The day against the imported points alone, and with the synthetic overlay.
+    life
+        One order from its match to its collection.
     """
 
     basemap: Basemap
@@ -99,6 +102,7 @@ class Demo:
     full: Side
     promise: Promise
     examples: list[Explained]
+    life: OrderLife
     imported: ImportReport
 
 
@@ -124,7 +128,9 @@ def run_demo(progress: Callable[[str, float], None]) -> Demo:
     real = _side(table, orders, basemap)
     progress("choosing orders to explain", 0.75)
     examples = choose_examples(full.engine, full.day, N_EXAMPLES)
-    return Demo(basemap, orders, real, full, promise_of(full.day), examples, imported)
+    progress("taking one order through its life", 0.85)
+    life = live_order(points, full.engine, full.day)
+    return Demo(basemap, orders, real, full, promise_of(full.day), examples, life, imported)
 
 
 def _side(points: pa.Table, orders: pa.Table, basemap: Basemap) -> Side:

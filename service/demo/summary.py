@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +32,7 @@ def as_json(demo: Demo) -> dict[str, Any]:
         "without_synthetic": _side(demo.real),
         "promise": asdict(demo.promise),
         "examples": [_example(demo, example) for example in demo.examples],
+        "order": _life(demo),
         "stations": {
             "offer": STATION_OFFER,
             "weight": HOMES_WORDS,
@@ -65,6 +67,34 @@ def _example(demo: Demo, example: Explained) -> dict[str, Any]:
         "nearer": [asdict(refusal) | {"reason_words": REASON_WORDS[refusal.reason]} for refusal in example.refused],
         "n_nearer_without_the_offer": example.n_others,
     }
+
+
+def _life(demo: Demo) -> dict[str, Any]:
+    """Return the order's life, but the code: no output of linli holds one beside the order that it belongs to."""
+    life = demo.life
+    return {
+        "order_id": demo.orders["order_id"][life.order].as_py(),
+        "point_id": life.point_id,
+        "distance_m": life.distance_m,
+        "wanted_at": _utc(life.wanted_at),
+        "lines": [{"quantity": quantity, "name": name} for quantity, name in life.lines],
+        "total_minor": life.total_minor,
+        "currency": life.currency,
+        "steps": [
+            {
+                "step": step.name,
+                "at": _utc(step.at),
+                "state": step.state,
+                "until": None if step.until is None else _utc(step.until),
+                "stock": {shelf.sku: {"counted": shelf.counted, "held": shelf.held} for shelf in step.stock},
+            }
+            for step in life.steps
+        ],
+    }
+
+
+def _utc(instant: dt.datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _coverage(report: CoverageReport) -> dict[str, Any]:

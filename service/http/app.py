@@ -18,6 +18,7 @@ from service.matching import routes as matching
 from service.matching.single_route import MATCH, match
 from service.merchants import routes as merchants
 from service.orders import act_routes as acts
+from service.orders import counter_page
 from service.orders import counter_routes as counter
 from service.orders import routes as orders
 from service.orders import routing_routes as routing
@@ -81,6 +82,7 @@ def _routers() -> list[APIRouter]:
         orders.router,
         acts.router,
         counter.router,
+        counter_page.router,
         orders.erasing,
         routing.router,
         keys.router,

@@ -16,7 +16,7 @@ __all__ = ["OPEN", "PROBES", "is_streamed", "limited_body", "network_of", "read_
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines beside this one ask, and must never be refused."""
 
-OPEN = PROBES | {"/openapi.json", "/docs"}
+OPEN = PROBES | {"/openapi.json", "/docs", "/counter"}
 """What asks for no key."""
 
 _STREAMED_END = ":import"

@@ -114,10 +114,15 @@ async def get_points(
     paused: Annotated[bool | None, Query(description="Only those that are paused as a whole, or are not.")] = None,
     feature: Annotated[str | None, Query(max_length=161, description="Only those that have this feature.")] = None,
 ) -> PointsAnswer:
-    """List points by id: a merchant's own, all as an admin, else the public ones of verified merchants."""
+    """
+    List points by id: a merchant's own, all as an admin, else the public ones of verified merchants.
+
+    A station's key lists those of its merchant, as everyone sees them.
+    """
     services, reads_all = services_of(request), _reads_all(context)
-    owner = owner_of(context) if reads_all else None
-    wanted = PointFilter(merchant, kind, visibility, paused, offer, feature, owner, is_public=not reads_all)
+    is_of_merchant = reads_all or context.key_holder.scope == "station"
+    owner = owner_of(context) if is_of_merchant else None
+    wanted = PointFilter(merchant, kind, visibility, paused, offer, feature, owner, is_public=not is_of_merchant)
     if offer is not None and offer not in services.norms.by_offer:
         raise invalid("offer", f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
     listed = f"points {wanted}"

@@ -12,8 +12,19 @@ from service.cli import app
 def test_demo__prints_tables_and_says_what_to_open(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "new" / "folder")])
     assert result.exit_code == 0, result.output
-    for words in ("A day of orders by sector", "家政", "nearest place of any kind", "community station", "explained"):
+    for words in (
+        "A day of orders by sector",
+        "家政",
+        "nearest place of any kind",
+        "community station",
+        "explained",
+        "to the counter",
+    ):
         assert words in result.stdout
+    life = result.stdout.partition("to the counter")[2]
+    steps = ("match", "held", "placed", "accepted", "ready", "refused", "collected")
+    places = [life.index(f"  {step} ") for step in steps]
+    assert places == sorted(places)
     page = tmp_path / "new" / "folder" / "demo.html"
     assert f"Open {page} in a browser" in result.stdout
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -1,6 +1,8 @@
 """The demonstration on the extract that is part of linli."""
 
 import json
+import re
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from engine import REASONS
 from fixtures import helsinki_path
 from service.demo.basemap import read_basemap
 from service.demo.day import SECTORS, first_reaching
+from service.demo.life import live_order
+from service.demo.life_words import life_lines
 from service.demo.page import demo_page
 from service.demo.run import BANDS_M, Demo, run_demo
 from service.demo.summary import as_json
@@ -89,10 +93,55 @@ def test_demo__is_the_same_every_time(demo: Demo) -> None:
     assert render_map(demo_page(again)) == render_map(demo_page(demo))
 
 
+def test_demo__takes_one_order_through_its_whole_life(demo: Demo) -> None:
+    life = demo.life
+    assert [(step.name, step.state) for step in life.steps] == [
+        ("match", None),
+        ("hold", "held"),
+        ("place", "placed"),
+        ("accept", "accepted"),
+        ("ready", "ready"),
+        ("wrong_code", "ready"),
+        ("collect", "collected"),
+    ]
+    counts = {step.name: [(shelf.counted, shelf.held) for shelf in step.stock] for step in life.steps}
+    assert counts["match"] == [(12, 0), (8, 0)]
+    assert all(counts[name] == [(12, 2), (8, 1)] for name in ("hold", "place", "accept", "ready", "wrong_code"))
+    assert counts["collect"] == [(10, 0), (7, 0)]
+    times = [step.at for step in life.steps]
+    assert times == sorted(times)
+    assert all(step.until > step.at for step in life.steps if step.until is not None)
+
+
+def test_demo__the_order_that_lives_is_served_as_the_day_says(demo: Demo) -> None:
+    day, i = demo.full.day, demo.life.order
+    assert day.offer[i] == "retail/pickup"
+    assert demo.full.engine.point_ids(day.row[[i]])[0] == demo.life.point_id
+    assert demo.life.distance_m == day.distance_m[i]
+
+
+def test_demo__tells_the_life_in_the_same_words_every_time(demo: Demo) -> None:
+    told = life_lines(demo.life)
+    again = life_lines(run_demo(lambda what, done: None).life)
+    codes = re.compile(r"code \d{6}")
+    assert [codes.sub("code", line) for line in again] == [codes.sub("code", line) for line in told]
+    for label in ("match", "held", "placed", "accepted", "ready", "refused", "collected"):
+        assert sum(f"  {label} " in line for line in told) == 1
+    assert all(len(line) <= 100 for line in told)
+
+
+def test_demo__the_life_takes_no_time_to_speak_of(demo: Demo) -> None:
+    start = time.perf_counter()
+    live_order(demo.full.points, demo.full.engine, demo.full.day)
+    assert time.perf_counter() - start < 2.0
+
+
 def test_demo__tells_all_in_json(demo: Demo) -> None:
     told = json.loads(json.dumps(as_json(demo), allow_nan=False))
     assert told["with_synthetic"]["by_sector"]["all"]["n_orders"] == demo.orders.num_rows
     assert len(told["examples"]) == 3
+    assert [step["step"] for step in told["order"]["steps"]][-2:] == ["wrong_code", "collect"]
+    assert demo.life.code not in json.dumps(told["order"])
 
 
 def test_demo__page_is_small_and_names_its_source(demo: Demo) -> None:
