@@ -122,9 +122,9 @@ def plan_deliveries(connection: WriteConnection, lease: Lease, look: Look) -> No
     wanted = {(change.subject, change.revision): change.at_us for change in look.changes if change.kind == "order"}
     if hooks and wanted:
         rows = list(_rows(hooks, list(_events(connection, wanted)), look.feed))
-        _set_due(connection, rows)
-        if rows:
-            connection.run(_INSERT, rows)
+        new = list(_new(connection, rows))
+        if new:
+            connection.run(_INSERT, new)
     keep_place(connection, look.place)
 
 
@@ -188,17 +188,19 @@ def _rows(hooks: Sequence[AnyRow], events: Sequence[_Event], feed: str) -> Itera
                 }
 
 
-def _set_due(connection: WriteConnection, rows: list[dict[str, Any]]) -> None:
-    """Let the first event of each subject be due that waits for nothing before it; the others are when it is done."""
+def _new(connection: WriteConnection, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Give what is not planned yet: the first event of each subject is due now, each other when that before it is done."""
     hooks, subjects = ({row[name] for row in rows} for name in ("webhook_id", "subject"))
     known = (_t.webhook_id.in_(sorted(hooks)), _t.subject.in_(sorted(subjects)))
-    waiting = select(_t.webhook_id, _t.subject).where(*known, _t.state == "waiting")
-    held = {(webhook_id, subject) for webhook_id, subject in connection.rows(waiting.distinct())}
+    found = connection.rows(select(_t.webhook_id, _t.subject, _t.revision, _t.state).where(*known))
+    planned = {(row.webhook_id, row.subject, row.revision) for row in found}
+    held = {(row.webhook_id, row.subject) for row in found if row.state == "waiting"}
     for row in rows:
         place = (row["webhook_id"], row["subject"])
-        row["due_at"] = None if place in held else connection.now_us
-        row["created_at"] = connection.now_us
-        held.add(place)
+        if (*place, row["revision"]) not in planned:
+            due_us = None if place in held else connection.now_us
+            yield {**row, "due_at": due_us, "created_at": connection.now_us}
+            held.add(place)
 
 
 def event_name(feed: str, webhook_id: str, order_id: str, revision: int) -> str:
