@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +14,7 @@ from service.webhooks.rules import STANDARD, why_failing
 from service.webhooks.signing import new_secret, signed_headers
 from tests.unit.service.webhooks.verifying import TOLERANCE_S, is_ours
 
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "api.md"
 BODY = b'{"test": 2432232314}'
 AT_S = 1_614_265_330
 # Of the specification's own libraries.
@@ -78,3 +83,16 @@ def test_failing__disables_only_where_nothing_was_delivered_over_all_tries() -> 
     assert why_failing(STANDARD.span_s - 1, STANDARD, "status 500") is None
     told = why_failing(STANDARD.span_s, STANDARD, "status 500")
     assert told == "nothing was delivered for 76 hours; the last try: status 500"
+
+
+def test_documented_check__takes_what_is_sent_and_nothing_else() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(block, known)  # noqa: S102 - it is our own page
+    secret, now_s = new_secret(), int(time.time())
+    headers = signed_headers([new_secret(), secret], "msg_1", now_s, BODY)
+    check = known["is_from_linli"]
+    assert check(secret, headers, BODY)
+    assert not check(secret, headers, BODY + b" ")
+    assert not check(new_secret(), headers, BODY)
+    assert not check(secret, signed_headers([secret], "msg_1", now_s - 400, BODY), BODY)
