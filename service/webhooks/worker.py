@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from service.webhooks.rules import Retries
     from service.webhooks.urls import UrlRules
 
-__all__ = ["WebhookWorker"]
+__all__ = ["PLACES", "WebhookWorker"]
 
 _LOG = logging.getLogger(__name__)
 _WORK = "webhooks"
 _AT_ONCE = 256
-_PLACES = {False: 4, True: 1}  # of a webhook, by whether it is failing
+PLACES = {False: 4, True: 1}
+"""How many are sent at once to one webhook, by whether it is failing."""
+
 _BREATH_S = 0.03  # what is committed within it is planned in one step
 _POLL_S = 0.5
 _KEEP_PLACE_S = 5.0
@@ -196,7 +198,7 @@ class WebhookWorker:
         now_us, running = self._clock.now_us(), self._running
 
         def read(connection: ReadConnection) -> tuple[list[Due], float]:
-            return due_deliveries(connection, now_us, running, _PLACES), late_s(connection, now_us)
+            return due_deliveries(connection, now_us, running, PLACES), late_s(connection, now_us)
 
         found, self._late_s = self._store.read_now(read, _WRITE_S)
         n_running = sum(map(len, running.values()))
