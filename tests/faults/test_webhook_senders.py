@@ -32,10 +32,10 @@ from tests.receivers import Receiver, receiver
 from tests.scale import scaled
 from tests.serving import ROOT, Place, fresh_database
 
-N_KILLS = scaled(100)  # on each database
-N_DEATHS = scaled(40)  # between sending and marking, and never at another moment
-EVENTS_A_KILL = 50
-KILL_EVERY_S = 2.0
+N_KILLS = scaled(50)  # on each database
+N_DEATHS = scaled(50)  # between sending and marking, and never at another moment
+EVENTS_A_KILL = 100
+KILL_EVERY_S = 3.0
 N_SENDERS, N_ORDERS = 2, 20
 HOOKS = (Whose(merchant_id="shop"), Whose(app="phone app"), Whose())
 MOST_DUPLICATES = 0.01
@@ -78,14 +78,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 class Senders:
-    """Senders that are started again whenever they died; ``how`` are words for them."""
+    """Senders that are started again whenever they died, to die after as many tries as is drawn; ``how`` are words for them."""
 
-    def __init__(self, place: Place, *how: str) -> None:
-        self._place, self._how = place, how
+    def __init__(self, place: Place, *how: str, dies_at: Callable[[], int] = lambda: sys.maxsize) -> None:
+        self._place, self._how, self.dies_at = place, how, dies_at
         self._ended = threading.Event()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._keepers = [threading.Thread(target=self._keep, args=(number,)) for number in range(N_SENDERS)]
-        self.dies_at: Callable[[], int] = lambda: sys.maxsize
         self.n_deaths = 0
 
     def __enter__(self) -> Self:
@@ -187,8 +186,7 @@ def test_senders__killed_at_any_time_lose_nothing_and_send_little_twice(
 def test_senders__killed_between_sending_and_marking_send_again_no_more_than_was_on_its_way(
     shop: Shop, place: Place, drawn: random.Random
 ) -> None:
-    with Senders(place) as senders:
-        senders.dies_at = lambda: drawn.randint(1, 60)
+    with Senders(place, dies_at=lambda: drawn.randint(1, 60)) as senders:
         while senders.n_deaths < N_DEATHS:
             shop.happen(drawn, 5, 0.02)
         senders.dies_at = lambda: sys.maxsize
@@ -200,8 +198,7 @@ def test_senders__killed_between_sending_and_marking_send_again_no_more_than_was
 
 
 def test_judge__sees_what_is_lost_by_who_marks_first(shop: Shop, place: Place, drawn: random.Random) -> None:
-    with Senders(place, MARK_FIRST) as senders:
-        senders.dies_at = lambda: 10
+    with Senders(place, MARK_FIRST, dies_at=lambda: 10) as senders:
         shop.happen(drawn, 20)
         while senders.n_deaths < 1:
             time.sleep(0.01)

@@ -64,7 +64,7 @@ def _mark_first() -> None:
 
     def marked(self: Sender, due: Due) -> None:
         self._finished(Tried(due.webhook_id, due.event_id, Told("status 204", is_delivered=True), 0.0))
-        threading.Timer(0.05, send, (self, due)).start()
+        threading.Timer(2.0, send, (self, due)).start()
 
     Sender.send = marked  # type: ignore[method-assign]
 
