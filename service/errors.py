@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadFileError",
     "DeadlineExceededError",
+    "ForbiddenUrlError",
     "LeaseLostError",
     "NotFeasibleError",
     "OverloadedError",
@@ -77,6 +78,19 @@ class OverloadedError(ServiceError):
 
 class DeadlineExceededError(ServiceError):
     """What was asked for was not done in time; a write may still come to be."""
+
+
+class ForbiddenUrlError(ServiceError):
+    """
+    An address that webhooks are not sent to.
+
+    Attributes
+    ----------
+    argument
+        Where it stands in a request, as a JSON pointer.
+    """
+
+    argument = "/url"
 
 
 class LeaseLostError(ServiceError):

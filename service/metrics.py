@@ -54,6 +54,11 @@ class Metrics:
             self._requests.n_matched += n_matched
             self._requests.n_unmatched += n_unmatched
 
+    def count_try(self, outcome: str) -> None:
+        """Count a try of a webhook, from any thread."""
+        with self._counting:
+            self._requests.tries[outcome] = self._requests.tries.get(outcome, 0) + 1
+
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self.registry if self._worker is None else _Numbered(self.registry, self._worker))
@@ -61,7 +66,7 @@ class Metrics:
 
 class _Requests(Collector):
     """
-    Requests by route and status, their times, and the places asked for.
+    Requests by route and status, their times, the places asked for, and the webhooks sent.
 
     Requests are counted by one thread, the event loop's, without a lock.
     """
@@ -71,6 +76,7 @@ class _Requests(Collector):
         self._times: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
         self.n_matched = self.n_unmatched = 0
+        self.tries = {"delivered": 0, "failed": 0, "given_up": 0}
 
     def count(self, route: str, status: int, seconds: float) -> None:
         key = (route, status)
@@ -98,6 +104,10 @@ class _Requests(Collector):
         places.add_metric(["matched"], self.n_matched)
         places.add_metric(["unmatched"], self.n_unmatched)
         yield places
+        tries = CounterMetricFamily("linli_webhook_tries", "Webhooks sent, by what came of it.", labels=["outcome"])
+        for outcome, n in list(self.tries.items()):
+            tries.add_metric([outcome], n)
+        yield tries
 
 
 class _Numbered(CollectorRegistry):

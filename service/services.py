@@ -30,6 +30,9 @@ from service.payments.sandbox import SandboxProvider
 from service.payments.settling import Settler
 from service.store.opening import open_store
 from service.store.tables import marks
+from service.webhooks.addresses import networks_of
+from service.webhooks.urls import UrlRules
+from service.webhooks.worker import WebhookWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +57,8 @@ class Services:
     ----------
     secret
         The store's own, that cursors are signed with.
+    urls
+        Where webhooks may be sent to.
     is_draining
         Set once it is about to stop: it says so to /readyz, then takes no more.
     is_stopping
@@ -74,6 +79,7 @@ class Services:
     norms: Norms
     orders: OrderTerms
     payments: PaymentProvider
+    urls: UrlRules
     n_inflight: int = 0
     is_draining: bool = False
     is_stopping: bool = False
@@ -136,6 +142,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             norms,
             terms,
             payments,
+            UrlRules(networks_of(settings.webhooks.webhook_allow)),
         )
         _watch(services)
         follower.start()
@@ -148,6 +155,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             sweeper = Sweeper(store, index, terms, Settler(store, terms, payments))
             stack.callback(sweeper.close)
             sweeper.start()
+            _send_webhooks(services, stack)
         if settings.store.redis is not None:
             waker = RedisWaker(settings.store.redis, store, follower.wake, store.read_now(feed_id))
             stack.callback(waker.close)
@@ -182,6 +190,21 @@ def _follower(
     )
     stack.callback(follower.close)
     return follower
+
+
+def _send_webhooks(services: Services, stack: contextlib.ExitStack) -> None:
+    given = services.settings.webhooks
+    worker = WebhookWorker(
+        services.store,
+        services.clock,
+        services.urls,
+        services.metrics.count_try,
+        seconds=given.webhook_timeout_s,
+        authorities=given.webhook_ca,
+    )
+    stack.callback(worker.close)
+    services.metrics.watch("linli_webhooks_late_seconds", "How overdue the oldest webhook is.", lambda: worker.late_s)
+    worker.start()
 
 
 def _secret(connection: ReadConnection) -> bytes:

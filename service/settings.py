@@ -7,15 +7,24 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import ServiceError
+from service.webhooks.addresses import networks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BadSettingError", "LimitSettings", "ServerSettings", "Settings", "StoreSettings", "load_settings"]
+__all__ = [
+    "BadSettingError",
+    "LimitSettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "WebhookSettings",
+    "load_settings",
+]
 
 _PREFIX = "LINLI_"
 _OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
@@ -79,13 +88,39 @@ class LimitSettings(_Group):
     )
 
 
+class WebhookSettings(_Group):
+    """Where webhooks may go, and how long they may take."""
+
+    webhook_allow: str = Field(
+        "",
+        description="Networks, comma separated, that webhooks may reach though they are not public, at any port and by "
+        "http too: for receivers in your own network, and for tests.",
+    )
+    webhook_ca: Path | None = Field(
+        None, description="File of the certificate authorities that receivers are checked by; none for the system's."
+    )
+    webhook_timeout_s: float = Field(20.0, gt=0, le=30, description="What one try of a webhook may take.")
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        networks_of(text)  # raises what names the fault
+        return text
+
+
+_GROUPS = (StoreSettings, ServerSettings, LimitSettings, WebhookSettings)
+
+
 class Settings:
     """All groups."""
 
-    def __init__(self, store: StoreSettings, server: ServerSettings, limits: LimitSettings) -> None:
+    def __init__(
+        self, store: StoreSettings, server: ServerSettings, limits: LimitSettings, webhooks: WebhookSettings
+    ) -> None:
         self.store = store
         self.server = server
         self.limits = limits
+        self.webhooks = webhooks
 
     @property
     def database_url(self) -> str:
@@ -96,7 +131,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that tell another process what was set."""
-        groups = (self.store, self.server, self.limits)
+        groups = (self.store, self.server, self.limits, self.webhooks)
         told = {name: value for group in groups for name, value in group.model_dump(exclude_unset=True).items()}
         return {f"{_PREFIX}{name}".upper(): str(value) for name, value in told.items() if value is not None}
 
@@ -111,8 +146,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
         For a ``LINLI_`` variable that is no setting, or a value out of range, naming what is allowed.
     """
     given = dict(os.environ if environment is None else environment)
-    groups = (StoreSettings, ServerSettings, LimitSettings)
-    names = {f"{_PREFIX}{name}".upper(): name for group in groups for name in group.model_fields}
+    names = {f"{_PREFIX}{name}".upper(): name for group in _GROUPS for name in group.model_fields}
     for variable in sorted(given):
         if variable.upper().startswith(_PREFIX) and variable not in names and variable not in _OF_TESTS:
             near = difflib.get_close_matches(variable, names, 1)
@@ -121,7 +155,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
             raise BadSettingError(text)
     values = {names[key]: value for key, value in given.items() if key in names and value}
     values |= {name: value for name, value in flags.items() if value is not None}
-    made = [_made(group, {name: values[name] for name in group.model_fields if name in values}) for group in groups]
+    made = [_made(group, {name: values[name] for name in group.model_fields if name in values}) for group in _GROUPS]
     settings = Settings(*made)
     if settings.server.workers > 1 and settings.store.database is None:
         raise BadSettingError("workers must be 1 with SQLite; give --database postgresql+psycopg://… for more")
@@ -141,7 +175,7 @@ def _made(group: type[_Group], values: dict[str, Any]) -> Any:
 def settings_table() -> str:
     """Return all settings as a Markdown table, for the page of those who run linli."""
     lines = ["| variable | what it is | default |", "| --- | --- | --- |"]
-    for group in (StoreSettings, ServerSettings, LimitSettings):
+    for group in _GROUPS:
         for name, field in group.model_fields.items():
             default = "" if field.default in (None, "") else f"`{field.default}`"
             lines.append(f"| `{_PREFIX}{name.upper()}` | {field.description} | {default} |")

@@ -125,13 +125,15 @@ def running_service(
     program
         Another linli, such as one without a guard.
     settings
-        ``LINLI_`` variables by their names in small letters: ``key_rate=5``. Rates are out of the way by default.
+        ``LINLI_`` variables by their names in small letters: ``key_rate=5``. Rates are out of the way by default, and webhooks may
+        go to this machine.
     """
     with short_folder() as folder:
         if not isinstance(place, Place):
             place = Place(place) if isinstance(place, Path) else Place(folder / "data", place)
         log, told = stderr or folder / "log", folder / "told"
-        environment = _environment({"key_rate": 1_000_000, "ip_rate": 1_000_000, "announce_s": 0, **settings})
+        defaults = {"key_rate": 1_000_000, "ip_rate": 1_000_000, "announce_s": 0, "webhook_allow": "127.0.0.0/8"}
+        environment = _environment({**defaults, **settings})
         command = [*program, "serve", "--port=0", *place.flags, *flags]
         with log.open("wb") as errors, told.open("wb") as out:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=errors)

@@ -13,6 +13,7 @@ from service.errors import ServiceError
 from service.feed.outbox import prune
 from service.orders.store import forget_buyers, forget_slots
 from service.store.tables import idempotency, marks
+from service.webhooks.deliveries import forget_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _KEEP_REQUESTS_S = 86_400
 _KEEP_SLOTS_S = 86_400
+_KEEP_DELIVERIES_S = 7 * 86_400
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
 _WRITE_S = 10.0
@@ -111,11 +113,13 @@ class Housekeeping:
         buyers_us = now_us - int(self._keep_buyers_s * _SECOND_US)
         slots_us = now_us - _KEEP_SLOTS_S * _SECOND_US
         requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
+        deliveries_us = now_us - _KEEP_DELIVERIES_S * _SECOND_US
         for work in (
             lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             lambda connection: forget_requests(connection, requests_us),
             lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
             lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
+            lambda connection: forget_deliveries(connection, deliveries_us),
         ):
             while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
                 if self._ended.is_set():

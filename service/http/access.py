@@ -17,6 +17,7 @@ __all__ = [
     "Allowed",
     "Anyone",
     "Counter",
+    "Orderer",
     "Ordering",
     "Parties",
     "app_of",
@@ -49,6 +50,7 @@ AdminOrMerchant = Annotated[RequestContext, Depends(Allowed(("admin", "merchant"
 Ordering = Annotated[RequestContext, Depends(Allowed(("admin", "app")))]
 Counter = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "station")))]
 Parties = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "station")))]
+Orderer = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app")))]
 Anyone = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "planner", "station", "crew")))]
 
 

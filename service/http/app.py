@@ -25,6 +25,7 @@ from service.orders import routing_routes as routing
 from service.points import change_routes
 from service.points import routes as points
 from service.stock import routes as stock
+from service.webhooks import routes as webhooks
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -88,6 +89,7 @@ def _routers() -> list[APIRouter]:
         keys.router,
         audit.router,
         events.router,
+        webhooks.router,
     ]
 
 

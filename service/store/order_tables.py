@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from service.store.tables import METADATA, Instant
 
@@ -166,7 +166,7 @@ webhooks = Table(
     Column("merchant_id", Text, ForeignKey("merchants.merchant_id")),  # or the merchant
     Column("url", Text, nullable=False),
     Column("secret", Text, nullable=False),
-    Column("old_secret", Text),  # signs too, until
+    Column("old_secret", Text),  # those before, with spaces between: they sign too, until
     Column("old_until", Instant),
     Column("is_disabled", Boolean, nullable=False),
     Column("why_disabled", Text),
@@ -189,7 +189,14 @@ webhook_deliveries = Table(
     Column("due_at", Instant),  # of those that wait
     Column("told", Text),  # of the last try: a status, or why there is none
     Column("created_at", Instant, nullable=False),
-    Index("webhook_deliveries_due", "due_at"),
+    Index(
+        "webhook_deliveries_due",
+        "webhook_id",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
     Index("webhook_deliveries_of_subject", "webhook_id", "subject", "revision"),
+    Index("webhook_deliveries_listed", "webhook_id", "created_at", "event_id"),
     Index("webhook_deliveries_age", "created_at"),
 )

@@ -43,7 +43,7 @@ Instant = BigInteger
 marks = Table(
     "marks",
     METADATA,
-    Column("name", Text, primary_key=True),  # feed_id, clock_us, kept_from, secret
+    Column("name", Text, primary_key=True),  # feed_id, clock_us, kept_from, secret, webhooks
     Column("value", Text, nullable=False),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 from service.http.app import describe_api
 from service.keys.formats import SCOPES
 
-__all__ = ["DESCRIBED", "LAT", "LNG", "ORDER", "POINT", "STOCK", "TABLE", "Operation", "Row", "operations"]
+__all__ = ["DESCRIBED", "LAT", "LNG", "ORDER", "POINT", "STOCK", "TABLE", "WEBHOOK", "Operation", "Row", "operations"]
 
 DESCRIBED = describe_api()
 LAT, LNG = 31.2304817, 121.4737265
@@ -34,6 +34,8 @@ ORDER: dict[str, Any] = {
     "items": [{"sku": "milk-1l", "quantity": 1}],
     "buyer": "{new}",
 }
+ORDERERS = OWNERS | {"app"}
+WEBHOOK = {"url": "http://127.0.0.1:9/hook"}  # where nobody listens
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,13 @@ TABLE = {
     "POST /v1/keys/{key_id}:revoke": Row(OWNERS, uses_up=True),
     "GET /v1/audit": Row(OWNERS, query="merchant_id={merchant_id}"),
     "GET /v1/events": Row(OWNERS),
+    "POST /v1/webhooks": Row(ORDERERS, 201, body=WEBHOOK),
+    "GET /v1/webhooks": Row(ORDERERS),
+    "GET /v1/webhooks/{webhook_id}": Row(ORDERERS),
+    "DELETE /v1/webhooks/{webhook_id}": Row(ORDERERS, 204, uses_up=True),
+    "POST /v1/webhooks/{webhook_id}:rotate": Row(ORDERERS),
+    "POST /v1/webhooks/{webhook_id}:enable": Row(ORDERERS),
+    "GET /v1/webhooks/{webhook_id}/deliveries": Row(ORDERERS),
 }
 
 
@@ -148,7 +157,8 @@ class Operation:
     def names_what(self) -> bool:
         """Whether it is about something that has an owner."""
         told = self.path + self.row.query + str(self.row.body)
-        return any(f"{{{name}}}" in told for name in ("merchant_id", "point_id", "key_id", "import_id", "order_id"))
+        names = ("merchant_id", "point_id", "key_id", "import_id", "order_id", "webhook_id")
+        return any(f"{{{name}}}" in told for name in names)
 
     @property
     def takes_json(self) -> bool:

@@ -14,7 +14,7 @@ import psycopg
 
 from tests.serving import Place
 
-__all__ = ["ask", "create", "dump", "make_key", "make_merchant", "problem", "together"]
+__all__ = ["ask", "create", "dump", "make_key", "make_merchant", "make_webhook", "problem", "together"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,13 @@ def make_key(client: httpx.Client, scope: str, **more: Any) -> dict[str, Any]:
     answer = create(client, "/v1/keys", {"scope": scope, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def make_webhook(client: httpx.Client, url: str = "http://127.0.0.1:9/hook", **more: Any) -> str:
+    """Make a webhook; return its id."""
+    answer = create(client, "/v1/webhooks", {"url": url, **more})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["webhook_id"])
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:

@@ -12,7 +12,7 @@ import httpx
 
 from service.keys.formats import SCOPES
 from tests.contract.service.operations import ORDER, POINT, STOCK, Operation
-from tests.contract.service.talking import make_key, make_merchant
+from tests.contract.service.talking import make_key, make_merchant, make_webhook
 from tests.serving import Serving
 
 __all__ = ["Tenants", "answer_of", "tenants"]
@@ -24,6 +24,7 @@ ABSENT = {
     "import_id": "0" * 32,
     "order_id": "ord_" + "0" * 26,
     "code": "000000",
+    "webhook_id": "wh_0",
 }
 _THERE = {"sector": "retail", "mode": "pickup", "sku": "milk-1l"}
 _LINES = b'{"point_id": "no"}\n'
@@ -42,6 +43,8 @@ class Tenants:
         The keys themselves.
     own, other, absent
         Ids by their names: the first merchant's, the second's, nobody's.
+    of_app
+        Ids of what an app has of its own, where that is not the merchant's.
     """
 
     clients: dict[str, httpx.Client]
@@ -49,16 +52,17 @@ class Tenants:
     own: dict[str, str]
     other: dict[str, str]
     absent: dict[str, str]
+    of_app: dict[str, str]
 
     @property
     def admin(self) -> httpx.Client:
         """The admin's client."""
         return self.clients["admin"]
 
-    def fresh(self, operation: Operation) -> dict[str, str]:
-        """Return the first merchant's ids, of a subject made anew where the operation uses it up."""
+    def fresh(self, operation: Operation, scope: str = "admin") -> dict[str, str]:
+        """Return the ids of what is a caller's own, of a subject made anew where the operation uses it up."""
         if not operation.row.uses_up:
-            return self.own
+            return self.own | (self.of_app if scope == "app" else {})
         if operation.row.order:
             return {**self.own, **self.fresh_order(operation.row.order)}
         name = f"fresh-{uuid.uuid4().hex[:12]}"
@@ -66,6 +70,9 @@ class Tenants:
             return {**self.own, "point_id": _make_point(self.admin, f"own-shop:{name}")}
         if "{key_id}" in operation.path:
             return {**self.own, "key_id": make_key(self.admin, "station", merchant_id="own-shop")["key_id"]}
+        if "{webhook_id}" in operation.path:
+            maker = self.clients[scope if scope == "app" else "merchant"]
+            return {**self.own, "webhook_id": make_webhook(maker)}
         make_merchant(self.admin, name)
         return {**self.own, "merchant_id": name}
 
@@ -96,7 +103,8 @@ def tenants(service: Serving) -> Iterator[Tenants]:
             point_id = _make_order_point(admin, f"{ids['merchant_id']}:orders")
             ids["order_id"] = _make_order(orders_of, {**ORDER, "point_id": point_id}, is_placed=True)
             ids["code"] = ABSENT["code"]
-        yield Tenants(clients, secrets, own, other, {**ABSENT, **_THERE})
+        of_app = {"webhook_id": make_webhook(clients["app"])}
+        yield Tenants(clients, secrets, own, other, {**ABSENT, **_THERE}, of_app)
 
 
 def answer_of(client: httpx.Client, request: dict[str, Any]) -> httpx.Response:
@@ -117,7 +125,8 @@ def _make(admin: httpx.Client, merchant_id: str, visibility: str) -> dict[str, s
     done = admin.post(f"/v1/points:import?merchant_id={merchant_id}", content=_LINES, headers=headers)
     key_id = make_key(admin, "merchant", merchant_id=merchant_id)["key_id"]
     ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id}
-    return {**ids, **_THERE, "import_id": done.json()["import_id"]}
+    webhook_id = make_webhook(admin, merchant_id=merchant_id)
+    return {**ids, **_THERE, "import_id": done.json()["import_id"], "webhook_id": webhook_id}
 
 
 def _make_order_point(admin: httpx.Client, point_id: str) -> str:

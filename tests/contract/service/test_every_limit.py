@@ -185,6 +185,7 @@ async def _all_sent_away(transport: httpx.ASGITransport) -> None:
         "sector": "a",
         "mode": "b",
         "sku": "c",
+        "webhook_id": "x",
     }
     async with httpx.AsyncClient(transport=transport, base_url="http://linli") as client:
         for operation in KEYED:

@@ -202,6 +202,14 @@ def _webhooks() -> None:
         sa.Column("told", sa.Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
-    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["due_at"])
+    waits = sa.text("due_at IS NOT NULL")
+    op.create_index(
+        "webhook_deliveries_due",
+        "webhook_deliveries",
+        ["webhook_id", "due_at"],
+        sqlite_where=waits,
+        postgresql_where=waits,
+    )
+    op.create_index("webhook_deliveries_listed", "webhook_deliveries", ["webhook_id", "created_at", "event_id"])
     op.create_index("webhook_deliveries_of_subject", "webhook_deliveries", ["webhook_id", "subject", "revision"])
     op.create_index("webhook_deliveries_age", "webhook_deliveries", ["created_at"])

@@ -1,0 +1,178 @@
+"""Which URLs a webhook may have: read strictly, resolved, and held against the addresses behind the name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from service.errors import ForbiddenUrlError
+from service.webhooks.addresses import is_among, is_public
+
+if TYPE_CHECKING:
+    from service.webhooks.addresses import Address, Network
+
+__all__ = ["Resolver", "Target", "UrlRules", "resolve"]
+
+Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?(?P<query>\?[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*)?"
+)
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PORTS = {"http": 80, "https": 443}
+_OPEN_PORTS = (443, 8443)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL that was read: where to connect, and what to ask for there."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is https."""
+        return self.scheme == "https"
+
+    @property
+    def literal(self) -> Address | None:
+        """The address where the host is one."""
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host)
+        return None
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host header has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def read_url(url: str) -> Target:
+    """
+    Return what a URL says, in the one form that nobody reads in another way.
+
+    Raises
+    ------
+    ForbiddenUrlError
+        For any other text: with a user, a fragment, a host that is a number in disguise.
+    """
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ForbiddenUrlError("must be https://host/path in ASCII, without user, fragment or backslash")
+    scheme, host = found["scheme"], found["host"].lower()
+    port = int(found["port"] or _PORTS[scheme])
+    return Target(scheme, _host(host), port, (found["path"] or "/") + (found["query"] or ""))
+
+
+def _host(host: str) -> str:
+    if host.startswith("["):
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        raise ForbiddenUrlError("must have an IPv6 address in its brackets")
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):  # the system would read 127.1, 0x7f000001 and 2130706433 as addresses
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv4Address(host))
+        raise ForbiddenUrlError("must have a name or a whole address for its host: four numbers with points between")
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise ForbiddenUrlError("must have a host name of letters, digits and hyphens, without a point at its end")
+    return host
+
+
+class UrlRules:
+    """
+    Says where a URL leads, or that webhooks are not sent there.
+
+    Parameters
+    ----------
+    allowed
+        Networks that are let through though they are not public, at any port and by http too: for tests, and for
+        receivers in one's own network.
+    resolver
+        Returns the addresses of a name.
+    """
+
+    def __init__(self, allowed: Sequence[Network] = (), resolver: Resolver | None = None) -> None:
+        self._allowed = tuple(allowed)
+        self._resolve = resolver or resolve
+
+    async def check(self, url: str, seconds: float) -> tuple[Target, list[str]]:
+        """
+        Return what a URL says, and the addresses to connect to: these and no others.
+
+        Raises
+        ------
+        ForbiddenUrlError
+            If one of its addresses is not to be sent to, or none is to be had.
+        """
+        target = read_url(url)
+        addresses = [target.literal] if target.literal is not None else await self._addresses(target.host, seconds)
+        own = [is_among(address, self._allowed) for address in addresses]
+        if not all(own):
+            _check_public(target, [address for address, is_own in zip(addresses, own, strict=True) if not is_own])
+        return target, [str(address) for address in addresses]
+
+    async def _addresses(self, host: str, seconds: float) -> list[Address]:
+        try:
+            async with asyncio.timeout(seconds):
+                found = await self._resolve(host)
+            addresses = [ipaddress.ip_address(one) for one in found]  # a zone (fe80::1%eth0) is refused below
+        except (OSError, ValueError) as error:  # a timeout is an OSError
+            raise ForbiddenUrlError("has a host whose addresses cannot be found") from error
+        if not addresses:
+            raise ForbiddenUrlError("has a host without addresses")
+        return addresses
+
+
+def _check_public(target: Target, addresses: Sequence[Address]) -> None:
+    if not target.is_secure:
+        raise ForbiddenUrlError("must begin with https://")
+    if target.port not in _OPEN_PORTS:
+        told = f"must have port {' or '.join(map(str, _OPEN_PORTS))}, got {target.port}"
+        raise ForbiddenUrlError(told)
+    if not all(map(is_public, addresses)):
+        raise ForbiddenUrlError("leads to an address that is not one of the public internet")
+
+
+async def resolve(host: str) -> Sequence[str]:
+    """
+    Return the addresses of a name as the system knows them.
+
+    A thread for each: one that waits for a name server that does not answer holds up neither other names nor the
+    end of the process, as a pool would.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[list[str]] = loop.create_future()
+
+    def look() -> None:
+        found: list[str] | OSError | UnicodeError
+        try:
+            found = [str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, found)
+
+    def settle(found: list[str] | OSError | UnicodeError) -> None:
+        if future.done():
+            return
+        if isinstance(found, list):
+            future.set_result(list(dict.fromkeys(found)))
+        else:
+            future.set_exception(found)
+
+    threading.Thread(target=look, name="linli-resolve", daemon=True).start()
+    return await future
