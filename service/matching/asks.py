@@ -12,6 +12,7 @@ from geo.places import check_latlng
 from service.clock import from_us
 from service.http.problems import as_problem, invalid
 from service.http.query_text import instant, latlng, number, read_query, required, whole
+from service.matching.items import Items, items_of_text
 from service.matching.parameters import (
     DAYS_AHEAD,
     FEATURE,
@@ -19,6 +20,7 @@ from service.matching.parameters import (
     MAX_FEATURES,
     MAX_K,
     MAX_QUANTITY,
+    MAX_SPLIT,
     NAMES,
     OWN_DATUM,
     UNKNOWN_HOURS,
@@ -69,6 +71,8 @@ class Ask(NamedTuple):
         As of `engine.Engine.nearest`.
     datum
         In which places are told.
+    items, split
+        A basket, and between how many points it may be divided where nobody has all of it.
     """
 
     lat: float
@@ -82,6 +86,8 @@ class Ask(NamedTuple):
     features: tuple[str, ...] = ()
     unknown_hours: str = "refuse"
     datum: str = OWN_DATUM
+    items: Items = ()
+    split: int = 1
 
     def terms(self) -> dict[str, Any]:
         """Return the engine's arguments beside place, offer and k."""
@@ -94,6 +100,8 @@ class Ask(NamedTuple):
         }
         if self.features:
             terms["features"] = self.features
+        if self.items:
+            terms["items"] = dict(self.items)
         return terms
 
 
@@ -144,6 +152,8 @@ def read_ask(raw: bytes, services: Services, *, also: frozenset[str] = frozenset
         _features_asked(found),
         unknown_hours,
         datum,
+        items_of_text(found["items"]) if "items" in found else (),
+        whole(found["split"], "split", 1, MAX_SPLIT) if "split" in found else 1,
     )
     return ask, found
 

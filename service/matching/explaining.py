@@ -88,7 +88,7 @@ def _past_full(engine: Engine, full: FullSlots, ask: Ask, told: Explanation) -> 
         if match is not None and one.point_id == match.point_id:
             break
         reason = "full" if one.reason == "matched" else one.reason
-        nearer.append(Refusal(one.point_id, ask.offer, one.distance_m, reason))
+        nearer.append(Refusal(one.point_id, ask.offer, one.distance_m, reason, missing=one.missing))
     point = told.point
     if point is not None and point.reason == "matched" and not is_free(full, point.point_id, ask):
         point = replace(point, reason="full")
@@ -101,4 +101,5 @@ def _matched(match: Match) -> dict[str, Any]:
 
 
 def _coded(refusal: Refusal) -> dict[str, Any]:
-    return {"point_id": refusal.point_id, "distance_m": refusal.distance_m, "reason": refusal.reason}
+    told = {"point_id": refusal.point_id, "distance_m": refusal.distance_m, "reason": refusal.reason}
+    return told if refusal.missing is None else told | {"sku": refusal.missing}

@@ -48,6 +48,7 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
                 "reason": one.reason,
                 "next_open_at": opens.get(one.row),
             }
+            | ({} if one.missing is None else {"sku": one.missing})
             for one in first.values()
         ],
         "next_open_at": min((at for at in opens.values() if at is not None), default=None),

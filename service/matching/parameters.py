@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo.datums import DATUMS
 from service.features import FEATURE, FEATURE_VALUE
+from service.skus import SKU
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,11 @@ __all__ = [
     "MAX_BATCH",
     "MAX_DISTANCE_M",
     "MAX_FEATURES",
+    "MAX_ITEMS",
     "MAX_K",
+    "MAX_LINE_UNITS",
     "MAX_QUANTITY",
+    "MAX_SPLIT",
     "NAMES",
     "OF_STREAMS",
     "OWN_DATUM",
@@ -35,6 +39,7 @@ MAX_BATCH = 100
 MAX_QUANTITY = 1_000_000
 MAX_DISTANCE_M = 20_100_000.0  # beyond half a meridian: the whole earth
 MAX_FEATURES = 20
+MAX_ITEMS, MAX_LINE_UNITS, MAX_SPLIT = 50, 999, 3
 DAYS_AHEAD = 400
 UNKNOWN_HOURS = ("refuse", "allow")
 OWN_DATUM = "wgs84"
@@ -101,6 +106,19 @@ PARAMETERS = (
         "Only points of a merchant: the feature merchant:…",
         {"type": "string", "pattern": _VALUE},
         "corner-shop",
+    ),
+    Parameter(
+        "items",
+        f"A basket that a point must have whole: at most {MAX_ITEMS} SKUs separated by commas, each with its quantity "
+        "behind a * where that is not 1.",
+        {"type": "string", "pattern": rf"^{SKU}(?:\*[0-9]+)?(?:,{SKU}(?:\*[0-9]+)?)*$"},
+        "milk-1l*2,bread",
+    ),
+    Parameter(
+        "split",
+        "Between how many points a basket may be divided where nobody has all of it.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_SPLIT, "default": 1},
+        2,
     ),
     Parameter(
         "unknown_hours",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.promises import promise
 from service.matching.free_slots import found_free
 from service.matching.helping import nobody
+from service.matching.items import split_of
 from service.places import told_place
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
     else:
         services.metrics.count_places(0, 1)
         reply |= nobody(services, engine, ask)
+        if ask.items and ask.split > 1:
+            reply["split"] = split_of(engine, services.full_slots, ask)
     return reply
 
 

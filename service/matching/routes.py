@@ -18,6 +18,7 @@ from service.matching import examples
 from service.matching.arrow_batches import ARROW, answer_arrow
 from service.matching.asks import Ask, check_offer, features_of, now_of, place_in_wgs84, read_ask, times_of
 from service.matching.explaining import explain_to
+from service.matching.items import items_of
 from service.matching.parameters import MAX_BATCH, OF_STREAMS, POINT, described
 from service.matching.replies import reply_to
 from service.matching.schemas import BatchAnswer, BatchAsk, BatchBody, ExplainAnswer, MatchAnswer
@@ -142,7 +143,19 @@ def _ask(services: Services, one: BatchAsk, datum: str, now: dt.datetime, where:
     at, asked_at = times_of(now, one.at, f"{where}/at")
     features = features_of(one.features, f"{where}/features")
     return Ask(
-        lat, lng, one.offer, at, asked_at, one.quantity, one.k, one.max_distance_m, features, one.unknown_hours, datum
+        lat,
+        lng,
+        one.offer,
+        at,
+        asked_at,
+        one.quantity,
+        one.k,
+        one.max_distance_m,
+        features,
+        one.unknown_hours,
+        datum,
+        items_of([(item.sku, item.quantity) for item in one.items], f"{where}/items"),
+        one.split,
     )
 
 

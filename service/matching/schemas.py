@@ -9,14 +9,17 @@ from pydantic import BeforeValidator, Field
 
 from service.http.fields import Answer, Body, DatumName
 from service.http.query_text import instant
+from service.matching.items import ItemAsk
 from service.matching.parameters import (
     EXAMPLE_TIME,
     FEATURE,
     MAX_BATCH,
     MAX_DISTANCE_M,
     MAX_FEATURES,
+    MAX_ITEMS,
     MAX_K,
     MAX_QUANTITY,
+    MAX_SPLIT,
 )
 
 __all__ = [
@@ -56,6 +59,15 @@ class BatchAsk(Body):
         examples=[["lift", "brand:corner"]],
     )
     unknown_hours: Literal["refuse", "allow"] = "refuse"
+    items: list[ItemAsk] = Field(
+        default_factory=list, max_length=MAX_ITEMS, description="A basket that a point must have whole."
+    )
+    split: int = Field(
+        1,
+        ge=1,
+        le=MAX_SPLIT,
+        description="Between how many points the basket may be divided where nobody has all of it.",
+    )
 
 
 class BatchBody(Body):
@@ -99,6 +111,7 @@ class RefusedTold(Answer):
     distance_m: float
     reason: str
     next_open_at: dt.datetime | None
+    sku: str | None = Field(None, description="Where it is out of stock, the first SKU that it has not got.")
 
 
 class NearestTold(Answer):
@@ -128,6 +141,22 @@ class WouldHelp(Answer):
     other_modes: list[OtherMode]
 
 
+class PartTold(Answer):
+    """A point, and what of the basket it is to give."""
+
+    point_id: str
+    offer: str
+    distance_m: float
+    items: list[ItemAsk]
+
+
+class SplitTold(Answer):
+    """A basket divided between the fewest points, then the nearest."""
+
+    parts: list[PartTold]
+    distance_m: float = Field(description="Of all parts together.")
+
+
 class MatchAnswer(Answer):
     """Who can serve, nearest first; where nobody can, why, and what would help."""
 
@@ -140,6 +169,7 @@ class MatchAnswer(Answer):
     refused: list[RefusedTold] | None = Field(None, description="The nearest point of each reason, nearest first.")
     next_open_at: dt.datetime | None = None
     would_help: WouldHelp | None = None
+    split: SplitTold | None = Field(None, description="The basket divided, where nobody has all of it.")
 
 
 class BatchAnswer(Answer):
@@ -154,6 +184,7 @@ class ExplainedPoint(Answer):
     point_id: str
     distance_m: float
     reason: str
+    sku: str | None = Field(None, description="Where it is out of stock, the first SKU that it has not got.")
 
 
 class OwnChecks(Answer):

@@ -44,7 +44,13 @@ def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[st
     lat, lng = h3.cell_to_latlng(row.cell)
     features = (*split_features(row.features), f"merchant:{row.merchant_id}")
     at = from_us(max(row.handover_at, now_us))
-    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, features=features)
+    basket: dict[str, int] = {}
+    for line in order.lines:
+        if line.state == "wanted":
+            basket[line.sku] = basket.get(line.sku, 0) + line.quantity
+    answer = engine.nearest(
+        lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, asked_at=None, features=features, items=basket or None
+    )
     return [(match.point_id, match.distance_m) for match in answer.matches if match.point_id != row.point_id]
 
 

@@ -56,6 +56,7 @@ def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
         asked_at=now,
         features=wish.features,
         unknown_hours=wish.unknown_hours,
+        items=dict(wish.units) or None,
     )
     for match in answer.matches:
         if match.point_id != wish.point_id:

@@ -12,6 +12,7 @@ from service.http.problems import invalid
 from service.matching.parameters import MAX_FEATURES
 from service.orders.codes import CODE_DIGITS
 from service.payments.sandbox import MEANS
+from service.skus import Sku
 
 __all__ = [
     "MAX_QUANTITY",
@@ -34,9 +35,7 @@ __all__ = [
 MAX_QUANTITY = 999
 _MAX_ITEMS = 100
 _MAX_REF_CHARS = 128
-_SKU = r"^[A-Za-z0-9][A-Za-z0-9._~:-]{0,63}$"
 
-Sku = Annotated[str, Field(pattern=_SKU, max_length=64, examples=["milk-1l"])]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 Minor = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Reference = Annotated[str, Field(min_length=1, max_length=_MAX_REF_CHARS), line(_MAX_REF_CHARS)]

@@ -21,10 +21,11 @@ from service.imports.taking import CSV, IMPORT_PROBLEMS, NDJSON, kind_of_lines, 
 from service.points.routes import own_merchant, owned
 from service.points.store import find_point, merchant_lock
 from service.points.views import is_public
+from service.skus import why_no_sku
 from service.stock.csv_lines import CsvLines
 from service.stock.importing import StockImport
 from service.stock.rules import facts_of, why_held
-from service.stock.schemas import PublicStock, StockAnswer, StockBody, StockPage, why_no_sku
+from service.stock.schemas import PublicStock, StockAnswer, StockBody, StockPage
 from service.stock.store import delete_entry, find_entry, list_entries, lock_stock, put_entries
 from service.stock.views import public_stock, stock_answer, stock_etag
 

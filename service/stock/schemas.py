@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field
 from service.http.fields import Answer, Body, Line
 from service.http.problems import invalid
 from service.points.schemas import MAX_UNITS, Units
+from service.skus import Sku
 from service.stock.currencies import CURRENCIES
 
 __all__ = [
@@ -20,28 +20,12 @@ __all__ = [
     "StockAnswer",
     "StockBody",
     "StockPage",
-    "why_no_sku",
 ]
 
 MAX_SKUS = 10_000
 """Of one point."""
 
 _MAX_GOOD_FOR_S = 366 * 86_400
-_SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,63}")
-
-
-def why_no_sku(sku: str) -> str | None:
-    """Return why a text cannot be an SKU, None if it can."""
-    if _SKU.fullmatch(sku) is not None:
-        return None
-    return f"must be 1 to 64 letters, digits and any of ._~:- behind the first, got {sku!r:.80}"
-
-
-def _sku(sku: str) -> str:
-    reason = why_no_sku(sku)
-    if reason is not None:
-        raise invalid("", reason)
-    return sku
 
 
 def _currency(code: str) -> str:
@@ -50,9 +34,6 @@ def _currency(code: str) -> str:
     return code
 
 
-Sku = Annotated[
-    str, Field(json_schema_extra={"pattern": f"^{_SKU.pattern}$"}, examples=["milk-1l"]), AfterValidator(_sku)
-]
 Currency = Annotated[
     str, Field(json_schema_extra={"enum": sorted(CURRENCIES)}, examples=["CNY"]), AfterValidator(_currency)
 ]

@@ -8,7 +8,8 @@ import pytest
 
 from service.stock.currencies import CURRENCIES
 from service.stock.rules import Shelf, StockFacts
-from service.stock.schemas import MAX_SKUS, why_no_sku
+from service.skus import why_no_sku
+from service.stock.schemas import MAX_SKUS
 
 
 def _fact(sku: str, currency: str = "CNY", counted: int | None = 5) -> StockFacts:

@@ -1,0 +1,73 @@
+"""The basket of a question: which SKUs, and how many of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from service.http.fields import Body
+from service.http.problems import invalid
+from service.http.query_text import whole
+from service.matching.parameters import MAX_ITEMS, MAX_LINE_UNITS
+from service.skus import Sku, why_no_sku
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine import Engine
+    from service.feed.full_slots import FullSlots
+    from service.matching.asks import Ask
+
+__all__ = ["ItemAsk", "Items", "items_of", "items_of_text", "split_of"]
+
+Items = tuple[tuple[str, int], ...]
+
+
+class ItemAsk(Body):
+    """A line of a basket."""
+
+    sku: Sku
+    quantity: int = Field(1, ge=1, le=MAX_LINE_UNITS)
+
+
+def items_of_text(text: str) -> Items:
+    """Return the items of a query's text: ``milk-1l*2,bread``."""
+    lines = []
+    for part in text.split(","):
+        sku, star, quantity = part.partition("*")
+        lines.append((sku, whole(quantity, "items", 1, MAX_LINE_UNITS) if star else 1))
+    return items_of(lines, "items")
+
+
+def items_of(lines: Iterable[tuple[str, int]], where: str) -> Items:
+    """Return items by SKU; raises `ProblemError` for too many, an SKU that is there twice, or what is none."""
+    items = dict[str, int]()
+    for sku, quantity in lines:
+        reason = why_no_sku(sku)
+        if reason is not None:
+            raise invalid(where, reason)
+        if sku in items:
+            raise invalid(where, f"must name an SKU once, got {sku} again")
+        items[sku] = quantity
+    if len(items) > MAX_ITEMS:
+        raise invalid(where, f"must be at most {MAX_ITEMS}, got {len(items)}")
+    return tuple(sorted(items.items()))
+
+
+def split_of(engine: Engine, full: FullSlots, ask: Ask) -> dict[str, Any] | None:
+    """Return the basket divided between the fewest points, then the nearest; None where that cannot be."""
+    terms = ask.terms()
+    found = engine.split(ask.lat, ask.lng, ask.offer, terms.pop("items"), max_points=ask.split, **terms)
+    if not found.parts or any(full.has(part.point_id, ask.offer, ask.at) for part in found.parts):
+        return None
+    parts = [
+        {
+            "point_id": part.point_id,
+            "offer": part.offer,
+            "distance_m": part.distance_m,
+            "items": [{"sku": sku, "quantity": quantity} for sku, quantity in part.items.items()],
+        }
+        for part in found.parts
+    ]
+    return {"parts": parts, "distance_m": found.distance_m}
