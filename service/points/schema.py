@@ -20,7 +20,7 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("hours", pa.string()),  # OSM opening_hours; null: unknown
     ("timezone", pa.string()),  # IANA name
     ("country", pa.string()),  # ISO 3166-1 alpha-2
-    ("capacity", pa.int64()),  # units left; null: no limit
+    ("capacity", pa.int64()),  # orders at once; null: no limit
     ("lead_s", pa.int64()),  # null: none
     ("features", pa.string()),  # separated by ";"
     ("kind", pa.string()),  # one of KINDS

@@ -1,4 +1,4 @@
-"""Units left and the point that has them: neither overwrites the other unseen, and the numbers of stock never run back."""
+"""Capacity and the point that has it: neither overwrites the other unseen, and the numbers of stock never run back."""
 
 from __future__ import annotations
 
