@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def _order_all(store: Store, terms: OrderTerms, seed: int) -> None:
         for order_id in made[number // 2 :: N_WRITERS // 2]:
             for event in drawn.choice(FOLLOWS):
                 with suppress(ServiceError):  # the other was quicker
-                    store.write_now(lambda c, o=order_id, e=event: happen(c, terms, o, e))
+                    store.write_now(partial(happen, terms=terms, order_id=order_id, event=event))
 
     at_once(N_WRITERS, act)
     store.write_now(lambda connection: put_point(connection, f"m1:{DONE}"))
