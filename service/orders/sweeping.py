@@ -146,7 +146,13 @@ class Sweeper:
             _LOG.exception("sweeping orders failed")
 
     def step(self) -> int:
-        """Let all happen that is due; return how many orders it concerned."""
+        """
+        Let all happen that is due; return how many orders it concerned.
+
+        The clock is looked at without the lease, too: where it jumps ahead the lease runs out, and whoever takes it over
+        must know that.
+        """
+        self.guard.passes(self._store.write_now(lambda connection: connection.now_us, _WRITE_S))
         lease = self._tenure.held()
         if lease is None:
             return 0

@@ -19,13 +19,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
 
 from engine.norms import load_norms
-from service.http.idempotency import Created, _once
+from service.http.idempotency import Created, once
 from service.orders.acting import Act, act, locked_order
 from service.orders.checks import Checker
 from service.orders.ordering import OrderTerms, Wish, hold
@@ -110,7 +111,7 @@ def order_once(connection: WriteConnection, terms: OrderTerms, key: str, wanted:
         return Created(json.dumps({"order_id": made.row.order_id}).encode())
 
     digest = hashlib.sha256(key.encode()).hexdigest()
-    created, _is_replay = _once(connection, ("caller", ROUTE, key), digest, create)
+    created, _is_replay = once(connection, ("caller", ROUTE, key), digest, create)
     return str(json.loads(created.body)["order_id"])
 
 
@@ -128,11 +129,11 @@ def _script(store: Store, terms: OrderTerms, say: Callable[[str], None], *, tell
         wanted, key = wish("milk", 1 + number % 2, is_placed=number % 4 in {1, 3}), f"key-{number}"
         if tells_first:  # planted: it acknowledges what is not yet stored
             say(f"ok {key} 1")
-        order_id = store.write_now(lambda c, k=key, w=wanted: order_once(c, terms, k, w))
+        order_id = store.write_now(partial(order_once, terms=terms, key=key, wanted=wanted))
         say(f"ok {key} {2 if wanted.is_placed else 1}")
         follow = {2: (Event.CANCEL,), 3: (Event.ACCEPT, Event.READY, Event.COLLECT)}.get(number % 4, ())
         for event in follow if number < 2 * N_ORDERS // 5 else ():
-            done = store.write_now(lambda c, o=order_id, e=event: happen(c, terms, o, e))
+            done = store.write_now(partial(happen, terms=terms, order_id=order_id, event=event))
             say(f"ok {key} {done.row.revision}")
 
 

@@ -123,6 +123,24 @@ def test_clock__that_jumps_ahead_lets_nothing_expire_at_once(
     assert shop.states() == {"expired": 3}
 
 
+def test_clock__that_jumps_ahead_lets_nothing_expire_by_one_who_takes_the_lease_over_then(
+    shop: Shop, tmp_path: Path
+) -> None:
+    sweepers = [
+        sweeper_of(shop.store, shop.terms, tmp_path, lease_s=0.05, guard=JumpGuard(pause_s=PAUSE_S)) for _ in range(2)
+    ]
+    shop.pass_time(dt.timedelta(seconds=20))  # the lease of the first sweeper is over
+    for _ in range(2):
+        for sweeper in sweepers:
+            assert sweeper.step() == 0
+    shop.move(HOUR)
+    for _ in range(5):
+        time.sleep(0.02)
+        assert [sweeper.step() for sweeper in reversed(sweepers)] == [0, 0]
+    assert shop.states() == {"held": 3}
+    assert [sweeper.guard.n_jumps for sweeper in sweepers] == [1, 1]
+
+
 def test_checker__sees_all_expire_at_once_without_the_guard(shop: Shop) -> None:
     shop.sweeper.guard = JumpGuard(jump_s=float("inf"))
     shop.move(HOUR)

@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,26 +34,26 @@ FOLLOWS: list[tuple[Event, ...]] = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgres"] if FULL else ["postgres"])
-def written(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Written]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"] if FULL else ["postgres"])
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     url = fresh_database(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
-    place = Place(tmp_path / "data", url)
+    place = Place(tmp_path_factory.mktemp("written"), url)
     with running_service(place) as serving, opened_store(place) as store:
-        store.write_now(lambda connection: enter_shop(connection, {"milk": N_ORDERS}))
+        store.write_now(lambda connection: enter_shop(connection, {"milk": 2 * N_ORDERS}))
         store.write_now(lambda connection: put_merchant(connection, "m1"))
         yield Written(serving, store)
 
 
-def _order_all(store: Store, terms: OrderTerms, seed: int) -> None:
+def _order_all(store: Store, terms: OrderTerms, n: int, seed: int) -> None:
     """Make orders, and let two at a time act on each: their transactions begin in one order and commit in another."""
-    made = [order(store, terms, wish("milk", is_placed=True)).row.order_id for _ in range(N_ORDERS)]
+    made = [order(store, terms, wish("milk", is_placed=True)).row.order_id for _ in range(n)]
 
     def act(number: int) -> None:
         drawn = random.Random(f"{seed} {number}")  # noqa: S311
         for order_id in made[number // 2 :: N_WRITERS // 2]:
             for event in drawn.choice(FOLLOWS):
                 with suppress(ServiceError):  # the other was quicker
-                    store.write_now(lambda c, o=order_id, e=event: happen(c, terms, o, e))
+                    store.write_now(partial(happen, terms=terms, order_id=order_id, event=event))
 
     at_once(N_WRITERS, act)
     store.write_now(lambda connection: put_point(connection, f"m1:{DONE}"))
@@ -77,7 +78,7 @@ def test_consumer__killed_between_sending_and_marking_gets_every_event_of_each_o
 
     def work(number: int) -> None:
         if number == 0:
-            _order_all(written.store, terms, seed)
+            _order_all(written.store, terms, N_ORDERS, seed)
         else:
             drawn = random.Random(f"{seed} consumer")  # noqa: S311
             longest = max(2, 8 * N_ORDERS // N_KILLS)
@@ -92,6 +93,6 @@ def test_consumer__killed_between_sending_and_marking_gets_every_event_of_each_o
 
 
 def test_consumer__that_marks_before_it_sends_is_found_to_lose_events(written: Written, tmp_path: Path) -> None:
-    _order_all(written.store, terms_of(written.store), 1)
-    sent = written.consume(tmp_path, 8, random.Random(2), MARK_FIRST, longest=60)  # noqa: S311
+    _order_all(written.store, terms_of(written.store), 20, 1)
+    sent = written.consume(tmp_path, 6, random.Random(2), MARK_FIRST, longest=60)  # noqa: S311
     assert judged(_committed_of_orders(written, sent), _of_orders(sent)).n_lost > 0

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -114,24 +115,31 @@ def test_sweeper__stopped_while_it_owns_the_lease_is_refused_when_it_goes_on(
         for number in range(N_STOPS):
             n_before, lost_before = ask(place, _SWEPT)[0][0], {one.holder: _n_lost(one) for one in (first, second)}
             _holds(place)
-            wait_until(lambda n=n_before: ask(place, _SWEPT)[0][0] > n + 5, 20, "some are swept")
+            wait_until(partial(_has_swept, place, n_before + 5), 20, "some are swept")
             holder, fence = ask(place, _HOLDER)[0]
             one = first if first.holder == holder else second
             _stop_between_writes(place, one)
             n_then, begun = ask(place, _SWEPT)[0][0], time.monotonic()
-            wait_until(lambda n=n_before: ask(place, _SWEPT)[0][0] >= n + N_ORDERS, 30, "the other goes on")
+            wait_until(partial(_has_swept, place, n_before + N_ORDERS), 30, "the other goes on")
             time.sleep(max(0.0, (LONG_S if number == 0 else 0.0) - (time.monotonic() - begun)))
             stopped_s.append(time.monotonic() - begun)
             one.go_on()
             assert n_then < n_before + N_ORDERS
-            known = lost_before[one.holder]
-            wait_until(lambda one=one, known=known: _n_lost(one) > known, 10, "it is refused")
+            wait_until(partial(_has_lost, one, lost_before[one.holder]), 10, "it is refused")
             assert ask(place, _HOLDER)[0][1] > fence
     twice = "SELECT order_id FROM order_events WHERE event = 'expire' GROUP BY order_id HAVING count(*) > 1"
     assert ask(place, twice) == []
     assert ask(place, "SELECT count(*) FROM order_events WHERE event = 'expire'")[0][0] == N_STOPS * N_ORDERS
     assert unsound(place) == unbalanced(place, {"milk": 10_000_000}) == []
     record_property("stopped", f"{len(stopped_s)} times, {max(stopped_s):.1f} s at most")
+
+
+def _has_swept(place: Place, n: int) -> bool:
+    return int(ask(place, _SWEPT)[0][0]) >= n
+
+
+def _has_lost(sweeping: Sweeping, n_before: int) -> bool:
+    return _n_lost(sweeping) > n_before
 
 
 def _n_lost(sweeping: Sweeping) -> int:

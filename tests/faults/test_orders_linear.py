@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -218,7 +219,7 @@ def test_orders__that_were_acknowledged_are_there_once_and_sums_balance_at_every
             acked.append(made)
             follow = ((), (Event.CANCEL,), (Event.ACCEPT, Event.READY, Event.COLLECT))[drawn.randrange(3)]
             for event in follow:
-                store.write_now(lambda c, o=made, e=event: happen(c, terms, o, e))
+                store.write_now(partial(happen, terms=terms, order_id=made, event=event))
 
     def look() -> None:
         while not ended.wait(0.05):

@@ -161,6 +161,7 @@ def test_last_units__are_sold_once(
     assert not FULL or seconds <= 120
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgres"] if FULL else ["sqlite"], indirect=True)
 def test_last_units__are_oversold_without_the_guard(open_fair: Callable[..., Fair], place: Place) -> None:
     fair = open_fair("stock")
     if place.database is not None:

@@ -1,4 +1,4 @@
-"""Redis killed, stopped, emptied while writes go on: followers poll, no event is lost, no write waits (F7)."""
+"""Redis killed, stopped, emptied while writes go on: followers poll, no event is lost, no write waits, orders are taken (F7)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,13 +22,17 @@ from service.feed.outbox import Position, feed_id
 from service.feed.waking import RedisWaker
 from service.store.database import Store
 from service.store.tables import changes
+from tests.contract.service.talking import ask
+from tests.faults.buying import at_once, body_of, open_market, unbalanced, unsound
 from tests.faults.test_late_commits import Seen
 from tests.feed_store import fill, opened_store, set_units, wait_until
 from tests.scale import FULL, scaled
 from tests.servers import ValkeyServer, running_valkey
-from tests.serving import Place, fresh_database
+from tests.serving import Place, fresh_database, running_service
 
 N_FAULTS = scaled(200)
+N_FAULTS_OF_ORDERS = 200 if FULL else 6
+N_LAST = 20
 SELDOM_S, OFTEN_S = 30.0, 0.2
 PHASE_S = 0.3
 MOST_ADDED_S = 0.020 if FULL else 0.1  # of a short run the p99 is the slowest but few
@@ -170,3 +175,39 @@ def _write_on(pair: Pair, took_s: list[float], ended: threading.Event) -> None:
     while not ended.is_set():
         took_s.append(pair.write(len(took_s)))
         ended.wait(0.01)
+
+
+def test_orders__are_taken_as_ever_while_redis_comes_and_goes(
+    postgres_url: str, tmp_path: Path, valkey_server: ValkeyServer, record_property: Callable[[str, object], None]
+) -> None:
+    place = Place(tmp_path / "data", fresh_database(postgres_url))
+    statuses: Counter[int] = Counter()
+    with (
+        running_service(place, "--workers=2", redis=_url(valkey_server)) as serving,
+        open_market(serving) as market,
+    ):
+        market.put_stock("last", N_LAST)
+        market.put_stock("milk", 1_000_000)
+        ended = threading.Event()
+
+        def buy(number: int) -> None:
+            if number == 0:
+                for fault in range(N_FAULTS_OF_ORDERS):
+                    (_kill, _empty, _stop)[fault % 3](valkey_server)
+                ended.set()
+                return
+            app = market.app()
+            while not ended.is_set():
+                for sku in ("milk", "last"):
+                    answer = app.order(body_of(market.point_id, sku))
+                    statuses[answer.status] += 1
+                    assert answer.status == 201 or (sku, answer.slug) == ("last", "sold-out"), answer
+            app.close()
+
+        at_once(5, buy)
+    record_property("orders", str(statuses))
+    assert statuses.keys() == {201, 409}
+    assert statuses[201] > N_LAST
+    assert ask(place, "SELECT count(*) FROM orders")[0][0] == statuses[201]
+    assert ask(place, "SELECT counted, held FROM stock WHERE sku = 'last'") == [(N_LAST, N_LAST)]
+    assert unsound(place) == unbalanced(place, {"milk": 1_000_000, "last": N_LAST}) == []

@@ -1,0 +1,131 @@
+"""A customer who is erased has left nothing behind: in no file, no table, no log, not in Redis; the sums stand (S13)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.feed.outbox import START, read_changes
+from service.store.sqlite import _WAL_BYTES
+from tests.contract.service.talking import ask, dump
+from tests.faults.buying import Caller, Market, body_of, open_market, unbalanced, unsound
+from tests.faults.ordering import enter_shop, order_once, terms_of, wish
+from tests.faults.writing import opened
+from tests.servers import ValkeyServer, running_valkey
+from tests.serving import Place, fresh_database, running_service
+
+N_ORDERS = 5
+MOST_S = 60.0
+NAMES = ("buyer", "device", "collector")
+
+
+@dataclass
+class Held:
+    """A market, and everywhere that something of a customer could be kept."""
+
+    market: Market
+    redis: ValkeyServer | None
+
+    def places(self) -> dict[str, bytes]:
+        """Return all bytes that are kept, by where."""
+        serving = self.market.serving
+        files = {str(path): path.read_bytes() for path in serving.place.folder.rglob("*") if path.is_file()}
+        kept = files | {"database": dump(serving.place), "log": serving.log.read_bytes()}
+        if self.redis is not None:
+            kept["redis"] = _all_of(self.redis)
+        return kept
+
+
+def _all_of(server: ValkeyServer) -> bytes:
+    with server.client() as client:
+        keys = client.keys("*")
+        return b"\n".join(keys) + b"\n".join(client.dump(key) or b"" for key in keys)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
+    with ExitStack() as stack:
+        redis, url, flags = None, None, list[str]()
+        if request.param == "postgres":
+            redis = stack.enter_context(running_valkey())
+            url, _settings = fresh_database(request.getfixturevalue("postgres_url")), [f"--redis={redis.url}"]
+        serving = stack.enter_context(running_service(Place(tmp_path / "data", url), *flags, log_level="debug"))
+        yield Held(stack.enter_context(open_market(serving)), redis)
+
+
+def _live(market: Market, app: Caller, own: Caller, canary: dict[str, str]) -> None:
+    """Let a customer order, be refused, cancel, and collect some."""
+    for number in range(N_ORDERS):
+        made = app.order(body_of(market.point_id, "milk") | canary)
+        assert made.status == 201, made
+        if number % 2:
+            assert market.finish(app, own, made.told["order_id"]).status == 200
+        else:
+            assert app.act(made.told["order_id"], "cancel").status == 200
+    assert app.order(body_of(market.point_id, "none") | canary).status == 409
+    assert app.order(body_of(market.point_id, "milk", quantity=-1) | canary).status == 422
+    wrong = own.call("POST", f"/v1/points/{market.point_id}:collect", {"code": "000000", **_of(canary, "collector")})
+    assert wrong.status == 422, wrong
+    assert app.call("GET", f"/v1/orders?state={canary['buyer']}").status == 422
+
+
+def _of(canary: dict[str, str], name: str) -> dict[str, str]:
+    return {name: canary[name]}
+
+
+def test_erased_customer__has_left_nothing_behind(held: Held, record_property: Callable[[str, object], None]) -> None:
+    market = held.market
+    app, own = market.app(), market.own()
+    market.put_stock("milk", 100)
+    market.put_stock("none", 0)
+    canary = {name: f"canary{name}{secrets.token_hex(12)}" for name in NAMES}
+    other = body_of(market.point_id, "milk")
+    assert app.order(other).status == 201
+    _live(market, app, own, canary)
+    place = market.serving.place
+    digests = set(ask(place, "SELECT buyer, device, collector FROM orders WHERE collector IS NOT NULL"))
+    assert len(digests) == 1
+    begun = time.monotonic()
+    erased = app.call("POST", "/v1/buyers:erase", _of(canary, "buyer"))
+    assert (erased.status, erased.told) == (200, {"orders": N_ORDERS})
+    kept = held.places()
+    seconds = time.monotonic() - begun
+    app.close()
+    own.close()
+    found = [where for where, data in kept.items() if any(text.encode() in data for text in canary.values())]
+    assert found == []
+    rows = ask(place, "SELECT buyer, device, collector, cell FROM orders")
+    assert not {one for row in rows for one in row} & set(digests.pop())
+    assert sum(row == (None,) * 4 for row in rows) == N_ORDERS
+    assert len(rows) == N_ORDERS + 1
+    assert seconds <= MOST_S
+    assert unbalanced(place, {"milk": 100}) == unsound(place) == []
+    record_property("places", len(kept))
+    planted = {**kept, "planted": b"." + canary["device"].encode()}
+    assert [where for where, data in planted.items() if canary["device"].encode() in data] == ["planted"]
+
+
+def test_log__of_sqlite_shrinks_again_after_a_long_reader_while_orders_are_made(tmp_path: Path) -> None:
+    log = tmp_path / "linli.db-wal"
+    with opened(str(tmp_path)) as store:
+        store.write_now(lambda connection: enter_shop(connection, {"milk": 10_000}))
+        terms, number = terms_of(store), 0
+        with store.reading() as reader:
+            read_changes(reader, START, limit=1)
+            while not log.exists() or log.stat().st_size <= _WAL_BYTES:
+                store.write_now(partial(order_once, terms=terms, key=f"key-{number}", wanted=wish("milk")))
+                number += 1
+        for _ in range(3):
+            store.write_now(partial(order_once, terms=terms, key=f"key-{number}", wanted=wish("milk")))
+            number += 1
+        assert log.stat().st_size <= _WAL_BYTES
+    place = Place(tmp_path)
+    assert ask(place, "SELECT count(*) FROM orders")[0][0] == number
+    assert unsound(place) == unbalanced(place, {"milk": 10_000}) == []
