@@ -37,6 +37,7 @@ CELL = h3.latlng_to_cell(LAT, LNG, 8)
 COUNTED = {"milk": 6, "bread": 4, "tea": 2}
 PRICES = {"milk": 805, "bread": 500, "tea": 401}
 MOST, PER_SLOT, SLOT_S = 4, 2, 1800
+_IN_WORK = select(offers.c.point_id, offers.c.in_work)
 _names = itertools.count()
 UNITS = st.dictionaries(st.sampled_from(["milk", "bread"]), st.integers(1, 3), min_size=1)
 PICK = st.integers(0, 99)
@@ -47,15 +48,16 @@ _OFFERED = ("place", "offer")
 _ACCEPTED = ("place", "accept")
 _READY = (*_ACCEPTED, "ready")
 PATHS: tuple[tuple[str | int, ...], ...] = (
-    *((), ("cancel",), ("reject",), (700,)),
+    *((), ("cancel",), ("reject",), (700,), (-700, "place")),
     *(("place",), ("place", "cancel"), ("place", "reject"), ("place", 1_000)),
     *((*_OFFERED, event) for event in ("take", "decline", 650)),
+    *((*_OFFERED, -650, event) for event in ("take", "decline")),
     *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000)),
     *((*_OFFERED, "accept", event) for event in ("take", "decline", 650)),
     *((*_ACCEPTED, "offer", event) for event in ("take", "decline", 650)),
     *(_READY, (*_READY, "cancel"), (*_READY, "reject"), (*_READY, "collect"), (*_READY, 15_000, 90_000)),
 )
-"""Ways that an order can go: what is done, and for how many seconds nothing is."""
+"""Ways that an order can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""
 
 
 class Orders(RuleBasedStateMachine):
@@ -129,7 +131,7 @@ class Orders(RuleBasedStateMachine):
         name = self._held(self.points[point], {"milk": 1}, now + 3_000_000_000, now)
         for step in path if name else ():
             if isinstance(step, int):
-                self.time_passes(step, True)
+                self.time_passes(abs(step), is_swept=step > 0)
             else:
                 self._do(name, step, self._tick(), len(self.model.orders[name].lines))
         if name:
@@ -161,7 +163,7 @@ class Orders(RuleBasedStateMachine):
         return False
 
     @rule(seconds=PASSED_S, is_swept=st.booleans())
-    def time_passes(self, seconds: int, is_swept: bool) -> None:
+    def time_passes(self, seconds: int, *, is_swept: bool) -> None:
         self.registry.clock.at += dt.timedelta(seconds=seconds)
         now = self._tick()
         for _ in range(20 if is_swept else 0):
@@ -252,7 +254,7 @@ class Orders(RuleBasedStateMachine):
         assert held == {
             (point, sku): (model.counted[point][sku], model.held(point, sku)) for point in points for sku in COUNTED
         }
-        told = connection.rows(select(offers).where(offers.c.point_id.in_(points)))
+        told = connection.rows(_IN_WORK.where(offers.c.point_id.in_(points)))
         assert {row.point_id: row.in_work for row in told} == {point: model.in_work(point) for point in points}
         told = connection.rows(select(slots).where(slots.c.point_id.in_(points), slots.c.taken > 0))
         taken = {(row.point_id, row.starts_at): row.taken for row in told}
