@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -45,7 +46,7 @@ def clean(shops: Shops) -> Iterator[None]:
         assert shops.admin.delete(f"/v1/webhooks/{item['webhook_id']}").status_code == 204
 
 
-def _ids(client: httpx.Client, **query: object) -> list[str]:
+def _ids(client: httpx.Client, **query: int) -> list[str]:
     return [item["webhook_id"] for item in client.get("/v1/webhooks", params=query).json()["items"]]
 
 
@@ -240,7 +241,7 @@ def test_deliveries__come_in_pages_the_latest_first(service: Serving, shops: Sho
     webhook_id = make_webhook(shops.app, one.url)
     with opened_store(service.place) as store:
         for number in range(7):
-            store.write_now(lambda connection, number=number: put_event(connection, f"hooks.page-{number}", app="app"))
+            store.write_now(partial(put_event, order_id=f"hooks.page-{number}", app="app"))
     one.wait(7)
     found: list[str] = []
     cursor = None
