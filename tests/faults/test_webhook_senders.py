@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -130,9 +131,7 @@ class Shop:
         """Let events happen, one after the other, to orders that are drawn."""
         for _ in range(n):
             order_id = f"shop.{drawn.randrange(N_ORDERS)}-{len(self.committed) // 500}"
-            revision = self.store.write_now(
-                lambda connection, order_id=order_id: put_event(connection, order_id, "happened")
-            )
+            revision = self.store.write_now(partial(put_event, order_id=order_id, event="happened"))
             self.committed.add((order_id, revision))
             time.sleep(pause_s)
 
@@ -153,9 +152,7 @@ def shop(place: Place) -> Iterator[Shop]:
         receivers = [stack.enter_context(receiver()) for _ in HOOKS]
         store.write_now(lambda connection: put_shop(connection, "shop"))
         for whose, one in zip(HOOKS, receivers, strict=True):
-            store.write_now(
-                lambda connection, whose=whose, one=one: create_webhook(connection, COMMAND, whose, one.url)
-            )
+            store.write_now(partial(create_webhook, actor=COMMAND, whose=whose, url=one.url))
         yield Shop(store, receivers, set())
 
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -60,9 +61,8 @@ class Hooked:
     def happen(self, order: str, *events: str, app: str = "phone app") -> None:
         """Let events happen to an order, each in a transaction of its own."""
         for event in events:
-            self.store.write_now(
-                lambda connection, event=event: put_event(connection, f"{self.merchant_id}.{order}", event, app=app)
-            )
+            order_id = f"{self.merchant_id}.{order}"
+            self.store.write_now(partial(put_event, order_id=order_id, event=event, app=app))
 
     @contextlib.contextmanager
     def working(
@@ -121,9 +121,7 @@ class Hooked:
         """Delete its webhooks, so that nobody sends them any more."""
         query = select(webhooks.c.webhook_id)
         for (webhook_id,) in self.store.read_now(lambda connection: connection.rows(query)):
-            self.store.write_now(
-                lambda connection, known=webhook_id: delete_webhook(connection, COMMAND, known, Whose())
-            )
+            self.store.write_now(partial(delete_webhook, actor=COMMAND, webhook_id=webhook_id, whose=Whose()))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, text, update
@@ -144,9 +146,9 @@ def test_given_up_while_others_came__disables_nothing(shop: Hooked) -> None:
     with receiver() as one:
         one.answer = lambda handler: handler.send_error(500 if b'.bad"' in one.got[-1].body else 200)
         hook = shop.hook(one.url)
-        with shop.working(retries=Retries((0.3, 0.3), spread=0.0)):
+        with shop.working(retries=Retries((0.05, 2.0), spread=0.0)):
             shop.happen("bad", "placed")
-            one.wait(1)
+            one.wait(2)
             shop.happen("good", "placed")
             shop.wait_for(hook.webhook_id, "waiting", "delivered")
             shop.wait_for(hook.webhook_id, "given_up", "delivered")
@@ -258,7 +260,7 @@ def test_certificate__is_checked_against_the_name_and_the_address_is_the_one_tha
     async def here(_host: str) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    trusted = {"authorities": CERTIFICATES / "authority.pem", "resolver": here}
+    trusted: dict[str, Any] = {"authorities": CERTIFICATES / "authority.pem", "resolver": here}
     with receiver(certificate=CERTIFICATES / "shop.example.pem") as one:
         hook = shop.hook(f"https://shop.example:{one.port}/hook")
         other = shop.hook(f"https://other.example:{one.port}/hook")
@@ -378,7 +380,7 @@ def test_events_read_in_the_other_order__are_sent_in_theirs(shop: Hooked) -> Non
 
 def test_other_changes__move_the_place_too(shop: Hooked) -> None:
     for number in range(600):
-        shop.store.write_now(lambda connection, number=number: put_point(connection, f"{shop.merchant_id}:{number}"))
+        shop.store.write_now(partial(put_point, point_id=f"{shop.merchant_id}:{number}"))
     with receiver() as one, shop.working():
         hook = shop.hook(one.url)
         shop.happen("1", "placed")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,10 @@ def _taken(store: Store, name: str, holder: str, seconds: float = LONG_S) -> Lea
     return store.write_now(lambda connection: take(connection, name, holder, seconds))
 
 
+def _taken_by(store: Store, name: str, number: int) -> Lease | None:
+    return _taken(store, name, str(number))
+
+
 def _enter(store: Store, name: str, lease: Lease) -> None:
     """Write something under a lease."""
 
@@ -52,7 +57,7 @@ def _n_entered(store: Store, name: str) -> int:
 
 def test_take__gives_a_free_lease_to_one_of_many(store: Store) -> None:
     for number in range(5):
-        found = together(8, lambda holder, number=number: _taken(store, f"race {number}", str(holder)))
+        found = together(8, partial(_taken_by, store, f"race {number}"))
         assert sum(lease is not None for lease in found) == 1
 
 

@@ -6,12 +6,15 @@ import datetime as dt
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from service.webhooks.rules import WEBHOOKS_AN_OWNER
+from tests.contract.service.hooked import data_of
+from tests.contract.service.operations import ORDER, POINT, STOCK
 from tests.contract.service.shops import Shops, open_shops
 from tests.contract.service.talking import ask, create, make_key, make_webhook, problem
 from tests.feed_store import opened_store
@@ -45,7 +48,7 @@ def clean(shops: Shops) -> Iterator[None]:
         assert shops.admin.delete(f"/v1/webhooks/{item['webhook_id']}").status_code == 204
 
 
-def _ids(client: httpx.Client, **query: object) -> list[str]:
+def _ids(client: httpx.Client, **query: int) -> list[str]:
     return [item["webhook_id"] for item in client.get("/v1/webhooks", params=query).json()["items"]]
 
 
@@ -235,12 +238,41 @@ def test_served__a_receiver_that_is_gone_is_reported_and_can_be_enabled(
 
 
 @pytest.mark.usefixtures("clean")
+def test_orders__are_told_to_the_app_that_made_them_and_to_their_merchant(shops: Shops, one: Receiver) -> None:
+    point_id = f"{shops.merchant_id}:orders"
+    shops.put("orders", {**POINT, "offers": [{**POINT["offers"][0], "capacity": None}]}).raise_for_status()
+    shops.own.put(f"/v1/points/{point_id}/stock/milk-1l", json=STOCK).raise_for_status()
+    make_webhook(shops.app, f"{one.url}/app")
+    make_webhook(shops.own, f"{one.url}/merchant")
+    make_webhook(shops.other, f"{one.url}/other")
+    body = {**ORDER, "point_id": point_id, "buyer": "a-buyer-canary", "payment": "counter"}
+    made = create(shops.app, "/v1/orders", body)
+    assert made.status_code == 201, made.text
+    order_id, code = made.json()["order_id"], str(made.json()["code"])
+    for event in ("accept", "ready"):
+        shops.own.post(f"/v1/orders/{order_id}:{event}").raise_for_status()
+    history = shops.app.get(f"/v1/orders/{order_id}/events").json()["items"]
+    wanted = [(event["revision"], event["event"], event["state"]) for event in history]
+    one.wait(2 * len(wanted))
+    for path in ("/hook/app", "/hook/merchant"):
+        told = [data_of(got.body) for got in one.got if got.path == path]
+        assert [(data["revision"], data["event"], data["state"]) for data in told] == wanted
+        assert {(data["order_id"], data["point_id"], data["merchant_id"]) for data in told} == {
+            (order_id, point_id, shops.merchant_id)
+        }
+    assert {got.path for got in one.got} == {"/hook/app", "/hook/merchant"}
+    for got in one.got:
+        assert b"canary" not in got.body
+        assert code.encode() not in got.body.replace(order_id.encode(), b"")
+
+
+@pytest.mark.usefixtures("clean")
 def test_deliveries__come_in_pages_the_latest_first(service: Serving, shops: Shops, one: Receiver) -> None:
     shops.put("1")
     webhook_id = make_webhook(shops.app, one.url)
     with opened_store(service.place) as store:
         for number in range(7):
-            store.write_now(lambda connection, number=number: put_event(connection, f"hooks.page-{number}", app="app"))
+            store.write_now(partial(put_event, order_id=f"hooks.page-{number}", app="app"))
     one.wait(7)
     found: list[str] = []
     cursor = None
