@@ -43,12 +43,13 @@ OFFER = "retail/pickup"
 _MERCHANT, _APP, _KEY = "demo", "app", "counter"
 _SECRET = b"of a store that is thrown away"
 _SHELF = (
-    StockFacts("milk-1l", "Milk 1 l", 145, "EUR", 12, 0, None),
+    StockFacts("milk", "Milk", 145, "EUR", 12, 0, None),
     StockFacts("rye", "Rye bread", 290, "EUR", 8, 0, None),
 )
-_UNITS = {"milk-1l": 2, "rye": 1}
+_UNITS = {"milk": 2, "rye": 1}
 _CELL = 8
-_LEAST_AHEAD = dt.timedelta(minutes=30)
+_FROM_HOUR = 7  # in UTC: shops are open by then
+_LEAST_AHEAD, _MOST_AHEAD = dt.timedelta(minutes=30), dt.timedelta(hours=3)
 # After it was asked; what comes at the counter is told by how long before or after the time wanted.
 _PLACED, _ACCEPTED, _READY = (dt.timedelta(minutes=minutes) for minutes in (1, 5, 20))
 _MINUTE = dt.timedelta(minutes=1)
@@ -159,13 +160,16 @@ def live_order(points: pa.Table, engine: Engine, day: Day) -> OrderLife:
 
 
 def _chosen(day: Day) -> int:
-    """Return the first order that the nearest shop with the offer does not serve, but a farther one; else the first."""
+    """Return the first order that is served and asked in the morning: of those that the nearest shop does not serve."""
     served = [
-        i
-        for i in range(len(day.offer))
-        if day.offer[i] == OFFER and day.served[i] and _utc(day, i, "at") - _utc(day, i, "asked_at") >= _LEAST_AHEAD
+        i for i in range(len(day.offer)) if day.offer[i] == OFFER and day.served[i] and _is_asked_in_the_morning(day, i)
     ]
     return next((i for i in served if day.distance_m[i] > day.offered_m[i]), served[0])
+
+
+def _is_asked_in_the_morning(day: Day, i: int) -> bool:
+    asked_at = _utc(day, i, "asked_at")
+    return asked_at.hour >= _FROM_HOUR and _LEAST_AHEAD <= _utc(day, i, "at") - asked_at <= _MOST_AHEAD
 
 
 def _utc(day: Day, i: int, name: str) -> dt.datetime:
@@ -212,10 +216,10 @@ class _Life:
         self._note("match", None)
         self._write(Event.HOLD, lambda connection: hold(connection, self.terms, self.wish))
         self._act(asked_at + _PLACED, Act(Event.PLACE, Party.CUSTOMER, _APP), payment="counter")
-        self._act(asked_at + _ACCEPTED, Act(Event.ACCEPT, Party.MERCHANT, _KEY))
-        self._act(min(asked_at + _READY, wanted_at - _MINUTE), Act(Event.READY, Party.MERCHANT, _KEY))
         row = self.record.row
         self.code = code_of(_SECRET, row.order_id, row.code_number)
+        self._act(asked_at + _ACCEPTED, Act(Event.ACCEPT, Party.MERCHANT, _KEY))
+        self._act(min(asked_at + _READY, wanted_at - _MINUTE), Act(Event.READY, Party.MERCHANT, _KEY))
         self.wrong_code = f"{(int(self.code) + 1) % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
         self.clock.at = wanted_at
         self._enter_wrong_code()

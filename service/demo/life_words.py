@@ -30,26 +30,26 @@ _LABELS = {
 
 def life_lines(life: OrderLife) -> list[str]:
     """Return what is wanted, and a line for each step; in between what is in stock, where it has changed."""
-    wanted = " and ".join(f"{quantity} {name}" for quantity, name in life.lines)
-    lines = [f"{offer_words('retail/pickup')}, wanted at {_clock(life.wanted_at, life.wanted_at)}: {wanted}"]
+    lines = [f"{offer_words('retail/pickup')}, wanted at {_clock(life.wanted_at, life.wanted_at)}"]
     stock = None
     for step in life.steps:
         lines.append(f"   {_clock(step.at, step.at)}  {_LABELS[step.name]:<9}  {_told(life, step)}")
         if step.stock != stock:
-            lines.append(f"                     in stock: {_stock(step)}")
+            lines.append(f"                     stock: {_stock(step)}")
         stock = step.stock
     return lines
 
 
 def _told(life: OrderLife, step: Step) -> str:
     until = "" if step.until is None else _clock(step.until, step.at)
+    wanted = " and ".join(f"{quantity} {name}" for quantity, name in life.lines)
     total = f"{life.total_minor / 100:.2f} {life.currency}"
     return {
         "match": f"{life.name}, {metres(life.distance_m)} away, can serve it",
-        "hold": f"{total}; kept for the customer until {until}",
-        "place": f"to be paid at the counter; the shop answers by {until}",
+        "hold": f"{wanted} for {total}, until {until}",
+        "place": f"code {life.code}, to be paid at the counter; answered by {until}",
         "accept": f"the shop prepares it for {_clock(life.wanted_at, step.at)}",
-        "ready": f"the customer is told code {life.code}; it is held until {until}",
+        "ready": f"it can be collected until {until}",
         "wrong_code": f"code {life.wrong_code}: {life.refusal}",
         "collect": f"code {life.code}: handed over, {total} paid",
     }[step.name]

@@ -31,6 +31,7 @@ function showResult(kind, title, ...rest) {
   mark.setAttribute("aria-hidden", "true");
   at("result").className = kind;
   at("result").replaceChildren(element("p", "title", mark, title), ...rest);
+  at("result").scrollIntoView({ block: "nearest" }); // a phone's keyboard may lie over it
 }
 
 function clearResult() {
@@ -45,6 +46,7 @@ function signOut(why = "") {
   known = null;
   waitUntil = 0;
   keep(sessionStorage, KEY, "");
+  document.body.classList.remove("in");
   at("counter").hidden = at("of-point").hidden = true;
   at("sign-in").hidden = false;
   for (const section of at("states").children) showState(section, { items: [], next_cursor: null }, onAct);
@@ -80,6 +82,7 @@ async function signIn() {
   at("point").replaceChildren(...options);
   const last = stored(localStorage, POINT);
   choosePoint(points.some((one) => one.point_id === last) ? last : points[0].point_id);
+  document.body.classList.add("in");
   at("sign-in").hidden = true;
   at("counter").hidden = at("of-point").hidden = false;
   at("code").focus();
