@@ -62,7 +62,7 @@ def _take_out_stock() -> None:
             connection.execute("PRAGMA ignore_check_constraints=ON")
 
     held = {"held": stock.c.held + taking._UNITS, "revision": taking._REVISION}
-    taking._TAKE_STOCK = update(stock).where(*taking._ITS_STOCK).values(held)
+    taking._TAKE_STOCK = update(stock).where(*taking._ITS_STOCK).values(held).returning(*stock.c)
 
 
 _GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "stock": _take_out_stock}

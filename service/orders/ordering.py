@@ -18,15 +18,14 @@ from service.orders.limits import check_holds, check_units
 from service.orders.rules import Event, State
 from service.orders.store import (
     OrderRecord,
-    add_event,
+    add_events,
     add_lines,
     add_order,
     find_facts,
-    find_order,
     has_code,
     new_order_id,
 )
-from service.orders.taking import Place, count_on, slot_of, stock_rows, take
+from service.orders.taking import Place, count_on, slot_of, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,11 +155,10 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
 def _held(
     connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, revision: int, *, has_others: bool
 ) -> OrderRecord:
-    entries = stock_rows(connection, wish.point_id, list(wish.units))
-    lines = priced(wish.units, entries)
-    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
     place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
-    take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
+    entries = take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
+    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
+    lines = priced(wish.units, entries)
     total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)
     if wish.total_minor is not None and wish.total_minor != total_minor:
         text = f"it costs {total_minor} now, not {wish.total_minor}: ask the customer again"
@@ -168,16 +166,15 @@ def _held(
     order_id = new_order_id(connection.now_us)
     values = _values(connection, terms, wish, quote, order_id)
     currency = next((line["currency"] for line in lines), None)
-    add_order(connection, values | {"total_minor": total_minor, "currency": currency, "slot_at": place.slot_us})
-    add_lines(connection, [line | {"order_id": order_id} for line in lines])
-    connection.record_change("stock", wish.point_id, revision, quote.facts.merchant_id)
-    note = {"order_id": order_id, "point_id": wish.point_id, "actor": wish.actor}
+    row = add_order(connection, values | {"total_minor": total_minor, "currency": currency, "slot_at": place.slot_us})
+    made = OrderRecord(row, add_lines(connection, [line | {"order_id": order_id} for line in lines]))
     merchant_id = quote.facts.merchant_id
-    add_event(connection, merchant_id, note | {"revision": 1, "event": Event.HOLD, "state": State.HELD})
+    connection.record_change("stock", wish.point_id, revision, merchant_id)
+    note = {"order_id": order_id, "point_id": wish.point_id, "actor": wish.actor}
+    events = [note | {"revision": 1, "event": Event.HOLD, "state": State.HELD}]
     if wish.is_placed:
-        add_event(connection, merchant_id, note | {"revision": 2, "event": Event.PLACE, "state": State.PLACED})
-    made = find_order(connection, order_id)
-    assert made is not None  # noqa: S101 - it was just written
+        events.append(note | {"revision": 2, "event": Event.PLACE, "state": State.PLACED})
+    add_events(connection, merchant_id, events)
     return made
 
 

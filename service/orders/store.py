@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
@@ -20,6 +21,7 @@ __all__ = [
     "OrderFilter",
     "OrderRecord",
     "add_event",
+    "add_events",
     "add_lines",
     "add_order",
     "change_line",
@@ -48,6 +50,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARS, _RANDOM_CHARS = 10, 16
 _ORDER_NAMES = tuple(column.name for column in orders.columns)
 _LINE_NAMES = tuple(column.name for column in order_lines.columns)
+_row_of: Any = namedtuple
+_ORDER_ROW, _LINE_ROW = _row_of("OrderRow", _ORDER_NAMES), _row_of("LineRow", _LINE_NAMES)
 _EVENT_NAMES = tuple(column.name for column in order_events.columns)
 _FACTS = (
     select(
@@ -244,14 +248,18 @@ def forget_slots(connection: WriteConnection, before_us: int, limit: int) -> int
     return len(rows)
 
 
-def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> None:
-    """Add an order; ``values`` are all its columns."""
-    connection.insert_rows(orders, _ORDER_NAMES, [tuple(values[name] for name in _ORDER_NAMES)])
+def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> AnyRow:
+    """Add an order and return its row; ``values`` are all its columns."""
+    row: AnyRow = _ORDER_ROW._make(values[name] for name in _ORDER_NAMES)
+    connection.insert_rows(orders, _ORDER_NAMES, [row])
+    return row
 
 
-def add_lines(connection: WriteConnection, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Add lines to orders."""
-    connection.insert_rows(order_lines, _LINE_NAMES, [tuple(line.get(name) for name in _LINE_NAMES) for line in lines])
+def add_lines(connection: WriteConnection, lines: Sequence[Mapping[str, Any]]) -> list[AnyRow]:
+    """Add lines to orders and return their rows."""
+    rows: list[AnyRow] = [_LINE_ROW._make(line.get(name) for name in _LINE_NAMES) for line in lines]
+    connection.insert_rows(order_lines, _LINE_NAMES, rows)
+    return rows
 
 
 def change_line(connection: WriteConnection, order_id: str, line: int, **values: Any) -> None:
@@ -268,6 +276,12 @@ def change_order(connection: WriteConnection, order_id: str, revision: int, valu
 
 def add_event(connection: WriteConnection, merchant_id: str, values: Mapping[str, Any]) -> None:
     """Note what happened to an order, and tell the followers."""
-    told = {"at": connection.now_us, "reason": None, **values}
-    connection.insert_rows(order_events, _EVENT_NAMES, [tuple(told[name] for name in _EVENT_NAMES)])
-    connection.record_change("order", told["order_id"], told["revision"], merchant_id)
+    add_events(connection, merchant_id, [values])
+
+
+def add_events(connection: WriteConnection, merchant_id: str, events: Sequence[Mapping[str, Any]]) -> None:
+    """Note several things that happened to an order, and tell the followers of each."""
+    usual = {"at": connection.now_us, "reason": None}
+    rows = [tuple((usual | dict(event))[name] for name in _EVENT_NAMES) for event in events]
+    connection.insert_rows(order_events, _EVENT_NAMES, rows)
+    connection.record_changes("order", [(event["order_id"], event["revision"]) for event in events], merchant_id)

@@ -66,6 +66,7 @@ _TAKE_STOCK = (
     update(stock)
     .where(*_ITS_STOCK, stock.c.is_deleted.is_(False), _HAS)
     .values(held=stock.c.held + _UNITS, revision=_REVISION)
+    .returning(*stock.c)
 )
 _GIVE_STOCK = update(stock).where(*_ITS_STOCK).values(held=stock.c.held - _UNITS, revision=_REVISION)
 _SELL_STOCK = _GIVE_STOCK.values(counted=stock.c.counted - _UNITS)
@@ -107,9 +108,9 @@ def stock_rows(connection: ReadConnection, point_id: str, skus: Sequence[str]) -
 
 def take(
     connection: WriteConnection, place: Place, units: Mapping[str, int], *, slot_orders: int | None, revision: int
-) -> None:
+) -> dict[str, AnyRow]:
     """
-    Take a place in work, one in a slot, and units of stock.
+    Take a place in work, one in a slot, and units of stock; return the entries of the stock as they are then, by SKU.
 
     Parameters
     ----------
@@ -128,15 +129,21 @@ def take(
         raise NotFeasibleError("full")
     if place.slot_us is not None and slot_orders is not None and not _take_slot(connection, place, slot_orders):
         raise NotFeasibleError("full")
-    take_stock(connection, place.point_id, units, revision)
+    return take_stock(connection, place.point_id, units, revision)
 
 
-def take_stock(connection: WriteConnection, point_id: str, units: Mapping[str, int], revision: int) -> None:
-    """Take units of stock; raises `NotFeasibleError` as `take` does."""
+def take_stock(
+    connection: WriteConnection, point_id: str, units: Mapping[str, int], revision: int
+) -> dict[str, AnyRow]:
+    """Take units of stock and return their entries; raises `NotFeasibleError` as `take` does."""
+    entries = {}
     for sku, wanted in sorted(units.items()):
         its = {"of_point": point_id, "of_sku": sku, "units": wanted, "stock_at": revision, "now": connection.now_us}
-        if not connection.run(_TAKE_STOCK, its):
+        entry = connection.row(_TAKE_STOCK, its)
+        if entry is None:
             raise NotFeasibleError("out_of_stock", sku)
+        entries[sku] = entry
+    return entries
 
 
 def _take_slot(connection: WriteConnection, place: Place, most: int) -> bool:

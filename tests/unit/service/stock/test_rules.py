@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from service.skus import why_no_sku
 from service.stock.currencies import CURRENCIES
 from service.stock.rules import Shelf, StockFacts
-from service.skus import why_no_sku
 from service.stock.schemas import MAX_SKUS
 
 
