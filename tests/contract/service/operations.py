@@ -81,6 +81,8 @@ TABLE = {
     "GET /v1/merchants": Row(ADMIN),
     "GET /v1/merchants/{merchant_id}": Row(OWNERS),
     "PATCH /v1/merchants/{merchant_id}": Row(OWNERS, body={"name": "Another name"}),
+    "GET /v1/merchants/{merchant_id}/routing": Row(OWNERS),
+    "PUT /v1/merchants/{merchant_id}/routing": Row(OWNERS, body={"rules": ["distance"]}),
     "POST /v1/merchants/{merchant_id}:verify": Row(ADMIN, uses_up=True),
     "POST /v1/merchants/{merchant_id}:suspend": Row(ADMIN, uses_up=True),
     "POST /v1/merchants/{merchant_id}:reinstate": Row(ADMIN, 409, uses_up=True),  # it was not suspended
