@@ -166,7 +166,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
         *(("offer", {"quantity": n}) for n in (0, -1, 1.0, "1", True, 10**23, 1000)),
         *(("offer", one) for one in ({"line": 0}, {"line": "1"}, {"sku": "a b"}, {"price_minor": 1})),
         *(("answer", one) for one in ({"takes": 1}, {"takes": "yes"}, {"takes": None}, {"line": 0})),
-        *(("collect", {"code": code}) for code in ("00000", "0000000", "00000a", 0, "０００００0", "", "000000\n")),
+        *(("collect", {"code": code}) for code in ("00000", "0000000", "00000a", 0, "\uff10" * 6, "", "000000\n")),
         ("collect", {"collector": ""}),
     ],
 )
