@@ -57,7 +57,7 @@ def _once(items: list[ItemBody]) -> list[ItemBody]:
 class OrderBody(Body):
     """What a customer wants, where, when, of which point."""
 
-    point_id: Annotated[str, Field(max_length=200, examples=["corner:main"])]
+    point_id: Annotated[str, Field(max_length=200, examples=["corner:main"]), line(200)]
     offer: Annotated[str, Field(max_length=81, examples=["retail/pickup"])]
     lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
     lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])

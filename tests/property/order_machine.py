@@ -129,13 +129,14 @@ class Orders(RuleBasedStateMachine):
         """An order goes one of the ways that there are; and wherever it is then, all else is refused."""
         now = self._tick()
         name = self._held(self.points[point], {"milk": 1}, now + 3_000_000_000, now)
-        for step in path if name else ():
+        if name is None:
+            return
+        for step in path:
             if isinstance(step, int):
                 self.time_passes(abs(step), is_swept=step > 0)
             else:
                 self._do(name, step, self._tick(), len(self.model.orders[name].lines))
-        if name:
-            self._all_else_is_refused(name)
+        self._all_else_is_refused(name)
 
     def _all_else_is_refused(self, name: str) -> None:
         """What the state of an order does not know is refused, whoever asks; what is the clock's is nobody's."""

@@ -144,15 +144,18 @@ class Model:
             for line in order.lines:
                 if line.state == "wanted":
                     self.counted[order.point][line.sku] -= line.quantity
-        if event == "place":
+        order.state = NEXT[order.state, event]
+        self._wait(order, event, now)
+
+    def _wait(self, order: Order, event: str, now: int) -> None:
+        if event in ("place", "move"):
             order.expires = max(now + AT_LEAST * S, min(order.at, now + ANSWER * S))
         if event == "accept":
             order.expires = order.at + HOLD * S
         if event == "ready":
-            order.expires, order.remind = max(order.at, now) + HOLD * S, now + REMIND * S
-        if event == "remind":
-            order.remind = None
-        order.state = NEXT[order.state, event]
+            order.expires = max(order.at, now) + HOLD * S
+        if event in ("ready", "move", "remind"):
+            order.remind = now + REMIND * S if event == "ready" else None
 
     def _offer(self, order: Order, number: int, sku: str, quantity: int, now: int) -> None:
         line = order.lines[number - 1] if 0 < number <= len(order.lines) else None
@@ -183,8 +186,8 @@ class Model:
         order.been.append(order.point)
         for line in order.lines:
             line.state = "declined" if line.state == "offered" else line.state
-        order.point, order.state, order.remind = other, "placed", None
-        order.expires = max(now + AT_LEAST * S, min(order.at, now + ANSWER * S))
+        order.point, order.state = other, "placed"
+        self._wait(order, "move", now)
         return True
 
     def due(self, now: int) -> list[str]:

@@ -15,7 +15,7 @@ from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.scale import scaled
 
-COUNTER = {"payment": "counter"}
+COUNTER: dict[str, Any] = {"payment": "counter"}
 
 
 def test_full_point__says_so_names_the_next_one_and_takes_on_again_once_an_order_ends(desk: Desk) -> None:
@@ -75,15 +75,15 @@ def test_slot__takes_as_many_orders_as_the_merchant_says_and_its_neighbours_as_m
 @pytest.mark.parametrize("who", ["buyer", "device"])
 def test_one_buyer_or_device__holds_three_orders_at_a_time(desk: Desk, who: str) -> None:
     shop = desk.shop(stock={"milk": None})
-    name = uuid.uuid4().hex
-    held = [desk.order(shop, {"milk": 1}, **{who: name}) for _ in range(HOLDS_AT_ONCE)]
-    assert problem(desk.ask(desk.body(shop, **{who: name}))) == (409, "state-conflict")
+    named: dict[str, Any] = {who: uuid.uuid4().hex}
+    held = [desk.order(shop, {"milk": 1}, **named) for _ in range(HOLDS_AT_ONCE)]
+    assert problem(desk.ask(desk.body(shop, **named))) == (409, "state-conflict")
     desk.order(shop, {"milk": 1})  # another's
     desk.brought(held[0], "place")
-    desk.order(shop, {"milk": 1}, **{who: name})
-    assert problem(desk.ask(desk.body(shop, **{who: name}))) == (409, "state-conflict")
+    desk.order(shop, {"milk": 1}, **named)
+    assert problem(desk.ask(desk.body(shop, **named))) == (409, "state-conflict")
     desk.pass_(600)
-    desk.order(shop, {"milk": 1}, **{who: name})
+    desk.order(shop, {"milk": 1}, **named)
 
 
 @pytest.mark.parametrize("how", [{}, COUNTER], ids=["held", "to be paid at the counter"])

@@ -1,0 +1,248 @@
+"""What is set aside for an order is taken once, in part, or set free, whatever the provider does: on both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service.clock import to_us
+from service.payments.ports import Outcome
+from service.payments.sandbox import SandboxProvider
+from service.payments.settling import authorised
+from service.payments.store import begin_payment
+from service.store.order_tables import orders, payments
+from tests.contract.service.desk import Desk
+from tests.contract.service.talking import problem
+
+ONLINE = {"payment": "online", "means": "ok"}
+READY = ("accept", "ready")
+
+
+def _books(desk: Desk) -> dict[str, tuple[int, int]]:
+    """Return what the sandbox has set aside and taken for each attempt."""
+    provider = desk.registry.services.payments
+    assert isinstance(provider, SandboxProvider)
+    return provider.taken()
+
+
+def _of(desk: Desk, order: dict[str, Any]) -> list[tuple[int, int]]:
+    return [told for name, told in sorted(_books(desk).items()) if name.startswith(order["order_id"])]
+
+
+@pytest.fixture
+def shop(desk: Desk) -> str:
+    return desk.shop(stock={"milk": 50, "bread": 50, "oatmilk": 50})
+
+
+def _held(desk: Desk, shop: str, **more: Any) -> dict[str, Any]:
+    at = {"at": (desk.now + dt.timedelta(hours=5)).isoformat()}
+    return desk.order(shop, {"milk": 2, "bread": 1}, **at | more)
+
+
+def _paid(desk: Desk, shop: str, means: str = "ok", **more: Any) -> dict[str, Any]:
+    return desk.done(_held(desk, shop, **more), "place", "app", {"payment": "online", "means": means})
+
+
+def _settled(desk: Desk, order: dict[str, Any]) -> tuple[str, int]:
+    """Return what came of a payment, once the books say the same as the store of every order that has ended."""
+    desk.sweep()
+    of_order = (orders.c.payment, orders.c.state.label("order_state"), orders.c.total_minor, orders.c.fee_minor)
+    query = select(payments, *of_order).join_from(payments, orders, payments.c.order_id == orders.c.order_id)
+    books = _books(desk)
+    for row in desk.rows(query.where(orders.c.ended_at.is_not(None))):
+        told = [one for name, one in books.items() if name.startswith(row.order_id)]
+        owed = 0 if row.payment == "counter" else row.total_minor if row.order_state == "collected" else row.fee_minor
+        assert row.state in {"captured", "released", "declined"}, row
+        assert sum(set_aside for set_aside, _ in told) == 0, row
+        assert sum(taken for _, taken in told) == row.captured_minor == (owed if row.state == "captured" else 0), row
+        assert (row.state == "captured") == (owed > 0), row
+    row = desk.payment(order)
+    return row.state, row.captured_minor
+
+
+def test_payment__is_set_aside_when_placed_and_taken_when_collected(desk: Desk, shop: str) -> None:
+    order = _paid(desk, shop)
+    assert order["state"] == "placed"
+    assert order["payment"] == {"method": "online", "state": "authorised", "captured_minor": 0}
+    assert _of(desk, order) == [(2500, 0)]
+    assert problem(desk.act(order, "place", "app", ONLINE)) == (409, "state-conflict")
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("captured", 2500)
+    assert _of(desk, order) == [(0, 2500)]
+    assert desk.read(order)["payment"] == {"method": "online", "state": "captured", "captured_minor": 2500}
+
+
+@pytest.mark.parametrize(
+    ("event", "key", "body"), [("cancel", "app", None), ("reject", "corner", {"reason": "closed"})]
+)
+def test_payment__is_set_free_where_the_order_ends_before(
+    desk: Desk, shop: str, event: str, key: str, body: Any
+) -> None:
+    order = _paid(desk, shop)
+    desk.done(order, event, key, body)
+    assert _settled(desk, order) == ("released", 0)
+    assert _of(desk, order) == [(0, 0)]
+
+
+@pytest.mark.parametrize(("takes", "total"), [(True, 1500), (False, 500)])
+def test_payment__is_taken_in_part_where_a_line_was_replaced_or_left_out(
+    desk: Desk, shop: str, takes: bool, total: int
+) -> None:
+    order = _paid(desk, shop)
+    desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk"})
+    desk.done(order, "answer", "app", {"line": 3, "takes": takes})
+    assert _of(desk, order) == [(2500, 0)]
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("captured", total)
+    assert _of(desk, order) == [(0, total)]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "not collected"])
+def test_payment__is_taken_as_far_as_the_fee_goes(desk: Desk, is_cancelled: bool) -> None:
+    offer = "fresh_food/pickup"
+    shop = desk.shop(stock={"milk": 50, "bread": 50}, offer={"offer": offer})
+    order = desk.brought(_paid(desk, shop, offer=offer), *READY)
+    if is_cancelled:
+        desk.pass_until(order["cancel_free_until"], 1)
+        desk.done(order, "cancel", "app")
+    else:
+        desk.pass_until(order["expires_at"])
+    assert _settled(desk, order) == ("captured", 1250)
+    assert _of(desk, order) == [(0, 1250)]
+
+
+def test_payment__that_is_declined_leaves_the_order_held_and_another_can_be_tried(desk: Desk, shop: str) -> None:
+    order = _held(desk, shop)
+    for _ in range(2):
+        answer = desk.act(order, "place", "app", {"payment": "online", "means": "declined"})
+        assert problem(answer) == (409, "payment-declined")
+        assert (desk.read(order)["state"], desk.read(order)["payment"]["state"]) == ("held", "declined")
+    assert desk.done(order, "place", "app", ONLINE)["state"] == "placed"
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("captured", 2500)
+    assert _of(desk, order) == [(0, 0), (0, 0), (0, 2500)]
+
+
+@pytest.mark.parametrize(
+    ("means", "state", "payment", "after"),
+    [
+        ("timeout-authorised", "placed", "authorised", "captured"),
+        ("timeout-declined", "held", "declined", "captured"),
+        ("timeout-lost", "held", "released", "captured"),
+    ],
+)
+def test_payment__that_nobody_knows_of_is_asked_about_until_it_is_known(
+    desk: Desk, shop: str, means: str, state: str, payment: str, after: str
+) -> None:
+    order = _paid(desk, shop, means)
+    assert (order["state"], order["payment"]["state"]) == ("held", "authorising")
+    again = desk.done(order, "place", "app", ONLINE)  # it is not asked for twice
+    assert (again["state"], again["payment"]["state"]) == ("held", "authorising")
+    desk.pass_(4)
+    assert desk.read(order)["payment"]["state"] == "authorising"
+    desk.pass_(1)
+    desk.sweep()
+    desk.sweep()
+    told = desk.read(order)
+    assert (told["state"], told["payment"]["state"]) == (state, payment)
+    if state == "held":
+        assert desk.done(order, "place", "app", ONLINE)["state"] == "placed"
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == (after, 2500)
+    assert sum(taken for _, taken in _of(desk, order)) == 2500
+
+
+def test_capture__whose_answer_is_lost_is_asked_for_again_and_taken_once(desk: Desk, shop: str) -> None:
+    order = _paid(desk, shop, "capture-timeout")
+    desk.brought(order, *READY, "collect")
+    desk.sweep()
+    assert desk.payment(order).state == "capturing"
+    assert _of(desk, order) == [(0, 2500)]
+    desk.pass_(2)
+    assert _settled(desk, order) == ("captured", 2500)
+    assert _of(desk, order) == [(0, 2500)]
+
+
+def _hear(desk: Desk, order: dict[str, Any], attempt: int, outcome: Outcome = Outcome.AUTHORISED) -> None:
+    """Let the provider call back."""
+    services = desk.registry.services
+    services.store.write_now(
+        lambda connection: authorised(connection, services.orders, order["order_id"], attempt, outcome, "provider")
+    )
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_call_back__that_is_heard_twice_changes_nothing(desk: Desk, shop: str, outcome: Outcome) -> None:
+    order = _paid(desk, shop)
+    before = desk.row(order), desk.payment(order)
+    for attempt in (1, 1, 0, 2):
+        _hear(desk, order, attempt, outcome)
+    assert (desk.row(order), desk.payment(order)) == before
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("captured", 2500)
+    _hear(desk, order, 1, outcome)
+    assert _settled(desk, order) == ("captured", 2500)
+    assert [event for event, _ in desk.events(order)].count("place") == 1
+
+
+def _begun(desk: Desk, shop: str) -> dict[str, Any]:
+    """Return an order whose payment is about to be asked for."""
+    order = _held(desk, shop)
+    desk.registry.services.store.write_now(
+        lambda connection: begin_payment(connection, order["order_id"], order["total_minor"], "CNY")
+    )
+    return order
+
+
+def test_authorisation__that_arrives_behind_its_withdrawal_sets_nothing_aside(desk: Desk, shop: str) -> None:
+    order = _begun(desk, shop)
+    desk.pass_(5)
+    desk.sweep()
+    assert desk.payment(order).state == "released"
+    told = desk.registry.services.payments.authorise(f"{order['order_id']}-1", 2500, "CNY", "ok")
+    assert told is Outcome.DECLINED
+    _hear(desk, order, 1, told)
+    assert (desk.read(order)["state"], _of(desk, order)) == ("held", [(0, 0)])
+    desk.pass_(600)
+    assert desk.read(order)["state"] == "expired"
+    assert _settled(desk, order) == ("released", 0)
+
+
+@pytest.mark.parametrize("event", ["cancelled", "placed at the counter"])
+def test_authorisation__that_comes_too_late_is_set_free(desk: Desk, shop: str, event: str) -> None:
+    order = _begun(desk, shop)
+    if event == "cancelled":
+        desk.done(order, "cancel", "app")
+    else:
+        desk.done(order, "place", "app", {"payment": "counter"})
+    assert desk.registry.services.payments.authorise(f"{order['order_id']}-1", 2500, "CNY", "ok") is Outcome.AUTHORISED
+    assert _of(desk, order) == [(2500, 0)]
+    _hear(desk, order, 1)
+    desk.sweep()
+    assert _of(desk, order) == [(0, 0)]
+    assert desk.payment(order).state == "released"
+    told = desk.read(order)
+    assert (told["state"], told["payment"]["method"]) == (
+        ("cancelled", "online") if event == "cancelled" else ("placed", "counter")
+    )
+
+
+def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(desk: Desk, shop: str) -> None:
+    order = _begun(desk, shop)
+    store = desk.registry.services.store
+    expires_us = to_us(dt.datetime.fromisoformat(order["expires_at"]))
+
+    def away(connection: Any) -> None:  # as if the provider could not be asked
+        query = payments.update().where(payments.c.order_id == order["order_id"])
+        connection.run(query.values(due_at=expires_us + 3_600_000_000))
+
+    store.write_now(away)
+    desk.pass_until(order["expires_at"], 1)
+    assert desk.read(order)["state"] == "held"
+    desk.pass_(310)
+    assert desk.read(order)["state"] == "expired"
+    assert _settled(desk, order) == ("released", 0)
+    assert desk.stock(shop, "milk") == (50, 0)
