@@ -52,7 +52,11 @@ ACTS = ("place", "cancel", "accept", "ready", "reject", "offer", "answer", "coll
 SHOWN_ELSEWHERE = {
     "GET /readyz": {503},  # while the server stops
     "GET /v1/match:explain": {404},  # about a point, beside the matrix
-    "PUT /v1/points/{point_id}": {201},  # where the matrix makes its points
+    "PUT /v1/points/{point_id}": {201, 409},  # where the matrix makes its points; it would leave open orders behind
+    **{
+        f"{method} /v1/points/{{point_id}}{event}": {409}  # likewise
+        for method, event in (("PATCH", ""), ("DELETE", ""), ("POST", ":pause"))
+    },
     "POST /v1/merchants": {409},  # there is one of that name
     "POST /v1/keys": {409},  # the same request is still running
     "POST /v1/webhooks": {404, 409},  # of a merchant that is not there; there are as many as may be
