@@ -19,13 +19,13 @@ FEW = 16
 @kernel
 def lower_bound(values: NDArray[np.int32], low: int, high: int, wanted: int) -> int:
     """Return the first place from ``low`` to ``high`` of ascending values that is not below the wanted one."""
-    while low < high:
-        middle = (low + high) >> 1
-        if values[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    # No branch depends on what is read: a processor would guess half of them wrong.
+    n = high - low
+    while n > 1:
+        half = n >> 1
+        low += half if values[low + half - 1] < wanted else 0
+        n -= half
+    return low + 1 if n == 1 and values[low] < wanted else low
 
 
 @inlined_kernel
@@ -80,14 +80,15 @@ def _push_keepers(
     # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``.
     forest, place = part.forest, part.postings.place
     bottom = top
-    end = start
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
-        first = end
-        end = lower_bound(place, first, stop, forest.stop[child])
-        if first == end or not part.schedule_bits[child] & is_open:
+        if not part.schedule_bits[child] & is_open:
             continue
         bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
+            continue
+        start = lower_bound(place, start, stop, forest.start[child])
+        end = lower_bound(place, start, stop, forest.stop[child])
+        if start == end:
             continue
         at = top
         while at > bottom and room.least[at - 1] < bound:
@@ -98,7 +99,7 @@ def _push_keepers(
             at -= 1
         room.stack[at] = child
         room.least[at] = bound
-        room.low[at] = first
+        room.low[at] = start
         room.high[at] = end
         top += 1
     return top
@@ -116,7 +117,8 @@ def search_keepers(
     if root < 0 or low == high:
         return
     write_signature(asks, query, room.signature)
-    forest, place = part.forest, part.postings.place
+    has_others = asks.end_line[query] - asks.first_line[query] > 1
+    forest, place, signature = part.forest, part.postings.place, part.postings.signature
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     last = best.chord_sq.shape[1] - 1
@@ -138,7 +140,7 @@ def search_keepers(
             continue
         for posting in range(low, high):
             i = int(place[posting])
-            if not (is_signed(part.postings.signature, i, room.signature) and is_awake(part, i, is_open)):
+            if not is_awake(part, i, is_open) or (has_others and not is_signed(signature, i, room.signature)):
                 continue
             chord_sq = chord_sq_to(part.xyz, i, x, y, z)
             if chord_sq > worst or version.dead[part.row[i]]:

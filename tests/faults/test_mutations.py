@@ -69,6 +69,13 @@ MUTATIONS = (
         (f"{MATCHING}::test_nearest_many__equals_brute_force",),
     ),
     Mutation(
+        "the last of an SKU is kept back",
+        "engine/kernels/shelves.py",
+        "or 0 <= units[low] < line_quantity[line]",
+        "or 0 <= units[low] <= line_quantity[line]",
+        ("tests/property/test_baskets.py::test_nearest_many__finds_who_has_the_basket_as_brute_force_does",),
+    ),
+    Mutation(
         "a ball a tenth too small for its rows",
         "engine/kernels/forest.py",
         "return (math.sqrt(largest) + 1e-5)",

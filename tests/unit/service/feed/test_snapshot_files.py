@@ -286,7 +286,7 @@ def test_newest_snapshot__passes_over_a_header_that_is_none(
 def test_newest_snapshot__passes_over_arrays_of_another_engines_format(
     folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    older = content.replace(b'{"format": 4, "version"', b'{"format": 3, "version"')
+    older = content.replace(b'{"format": 5, "version"', b'{"format": 4, "version"')
     assert older != content
     (folder / NEWER).write_bytes(signed(older))
     assert seed_of(folder) == 1
