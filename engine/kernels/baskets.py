@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import chord_sq_to, is_awake, serves
+from engine.kernels.neighbours import locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
 from engine.kernels.search import insert, least_chord_sq, n_filled
 from engine.kernels.shelves import has_all, has_lines
-from engine.kernels.state import Asks, Best, Hours, Part, Room, Terms, Version
+from engine.kernels.state import ROW_BITS, Asks, Best, Hours, Part, Room, Terms, Version
 from engine.kernels.stock import SIGNATURE_BITS, SIGNATURE_WORDS, Postings
 from geo.jit import borrowing_kernel, inlined_kernel, kernel
 from geo.kernels.metric import max_chord_sq
@@ -106,25 +107,65 @@ def _push_keepers(
 
 
 @inlined_kernel
+def _enter_keeper(
+    part: Part,
+    i: int,
+    version: Version,
+    hours: Hours,
+    asks: Asks,
+    terms: Terms,
+    query: int,
+    worst: float,
+    best: Best,
+    room: Room,
+) -> float:
+    # Enter a row if it serves, has the basket and is better than the best so far; return the worst that is wanted then.
+    if not is_awake(part, i, asks.open_schedules[query]) or not is_signed(part.postings.signature, i, room.signature):
+        return worst
+    chord_sq = chord_sq_to(part.xyz, i, asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2])
+    if chord_sq > worst or version.dead[part.row[i]]:
+        return worst
+    if not serves(part, i, version.units, hours, asks, terms, query, chord_sq):
+        return worst
+    if has_all(version.stock, part.row[i], asks, query):
+        insert(best, query, n_filled(best, query), chord_sq, part.rank[i], part.row[i], i)
+        return min(worst, best.chord_sq[query, best.chord_sq.shape[1] - 1])
+    return worst
+
+
+@inlined_kernel
+def whole_leaf(part: Part, asks: Asks, terms: Terms, query: int, room: Room) -> int:
+    """Return the leaf that lists all rows whose areas may hold a query's place, -1 if there is none that does."""
+    if not terms.ask_area or part.neighbours.near_m.shape[0] == 0:
+        return -1
+    locate(part.neighbours, asks.xyz, asks.offer, query, 1, room)
+    leaf = int(room.leaf[0])
+    return leaf if leaf >= 0 and not part.neighbours.rest_bits[leaf] & asks.open_schedules[query] else -1
+
+
+@inlined_kernel
 def search_keepers(
     part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, best: Best, room: Room
 ) -> None:
     """Enter the rows of a part that have a query's offer and basket and are better than the best so far."""
-    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away.
+    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away. Where areas are small, a list
+    # of all that reach a place is shorter still.
     offer = asks.offer[query]
     root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
     low, high = rarest(part.postings, asks, query)
     if root < 0 or low == high:
         return
     write_signature(asks, query, room.signature)
-    has_others = asks.end_line[query] - asks.first_line[query] > 1
-    forest, place, signature = part.forest, part.postings.place, part.postings.signature
+    worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
+    leaf = whole_leaf(part, asks, terms, query, room)
+    if leaf >= 0:
+        for entry in range(part.neighbours.start[leaf], part.neighbours.start[leaf + 1]):
+            i = int(part.neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
+            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+        return
+    forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
-    last = best.chord_sq.shape[1] - 1
-    limit = max_chord_sq(terms.limit_m)
-    filled = n_filled(best, query)
-    worst = min(limit, best.chord_sq[query, last])
     room.stack[0] = root
     room.least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
     room.low[0] = lower_bound(place, low, high, forest.start[root])
@@ -133,23 +174,14 @@ def search_keepers(
     while top > 0:
         top -= 1
         node, low, high = room.stack[top], room.low[top], room.high[top]
-        if low == high or room.least[top] > worst or (terms.ask_area and room.least[top] > part.reach_sq[node]):
+        if room.least[top] > worst or (terms.ask_area and room.least[top] > part.reach_sq[node]):
             continue
         if high - low > FEW and forest.n_children[node] > 0:
             top = _push_keepers(part, node, low, high, x, y, z, worst, is_open, terms.ask_area, room, top)
             continue
         for posting in range(low, high):
             i = int(place[posting])
-            if not is_awake(part, i, is_open) or (has_others and not is_signed(signature, i, room.signature)):
-                continue
-            chord_sq = chord_sq_to(part.xyz, i, x, y, z)
-            if chord_sq > worst or version.dead[part.row[i]]:
-                continue
-            if not serves(part, i, version.units, hours, asks, terms, query, chord_sq):
-                continue
-            if has_all(version.stock, part.row[i], asks, query):
-                filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
-                worst = min(limit, best.chord_sq[query, last])
+            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
 
 
 @borrowing_kernel
