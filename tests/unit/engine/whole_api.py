@@ -142,7 +142,7 @@ def ask_many(engine: Engine, lat: Any, lng: Any) -> None:
         {"quantity": [1] * q, "max_distance_m": 100},
         {"items": {"milk": 1, "tea": 2}, "at": NOW, "asked_at": times},
         {"items": [{f"s{i % 50}": 1} if i % 5 else None for i in range(q)], "features": {"lift"}},
-        {"items": Baskets(np.arange(q), pa.array(["milk"] * q).dictionary_encode(), np.ones(q, np.int32))},
+        {"items": Baskets(np.arange(q), pa.array(["milk"] * q, pa.string()).dictionary_encode(), np.ones(q, np.int32))},
     ]
     for ask in asks:
         for k in (1, 5):
