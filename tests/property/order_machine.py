@@ -29,7 +29,7 @@ from service.store.tables import offers
 from tests.property.order_model import AT_ONCE, EVENTS, Model, RefusedError
 from tests.registry import NOW, Offer, Point, Registry
 
-__all__ = ["Orders"]
+__all__ = ["PATHS", "Orders"]
 
 OFFER = "fresh_food/pickup"
 LAT, LNG = 31.2304, 121.4737
@@ -52,7 +52,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *(("place",), ("place", "cancel"), ("place", "reject"), ("place", 1_000)),
     *((*_OFFERED, event) for event in ("take", "decline", 650)),
     *((*_OFFERED, -650, event) for event in ("take", "decline")),
-    *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000)),
+    *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000), (*_ACCEPTED, -1_300, "cancel")),
     *((*_OFFERED, "accept", event) for event in ("take", "decline", 650)),
     *((*_ACCEPTED, "offer", event) for event in ("take", "decline", 650)),
     *(_READY, (*_READY, "cancel"), (*_READY, "reject"), (*_READY, "collect"), (*_READY, 15_000, 90_000)),

@@ -180,13 +180,14 @@ class Model:
         (other,) = (point for point in self.counted if point != order.point)
         is_cool = all(point != other or at <= now - COOL_DOWN * S for point, at in self.rejected)
         may = order.state != "held" and other not in order.been and len(order.been) < MOST_MOVES and is_cool
-        if not may or order.at < now or not self._fits(other, order.at, order.lines):
+        at = max(order.at, now)
+        if not may or not self._fits(other, at, order.lines):
             return False
         self.rejected.append((order.point, now))
         order.been.append(order.point)
         for line in order.lines:
             line.state = "declined" if line.state == "offered" else line.state
-        order.point, order.state = other, "placed"
+        order.point, order.state, order.at = other, "placed", at
         self._wait(order, "move", now)
         return True
 

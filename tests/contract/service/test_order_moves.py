@@ -197,7 +197,7 @@ def test_order__is_handed_on_three_times_at_most(desk: Desk, at: str) -> None:
 def test_order__that_no_other_point_can_serve_is_rejected(desk: Desk, at: str) -> None:
     first = desk.shop(stock={"milk": 5})
     desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"hours": "off"})
-    desk.shop(stock={"milk": 5}, lng=LNG + 0.002, offer={"lead_s": 86_400})
+    desk.shop(stock={"milk": 5}, lng=LNG + 0.002, features=["lift"], paused=True)
     desk.shop(stock={"milk": 1}, lng=LNG + 0.003)
     desk.shop(stock={"milk": 5}, lng=LNG + 0.004, offer={"capacity": 0})
     desk.shop(stock={"milk": 5}, lng=LNG + 0.005, visibility="internal")
@@ -207,6 +207,20 @@ def test_order__that_no_other_point_can_serve_is_rejected(desk: Desk, at: str) -
     done = desk.done(order, "reject", "corner", REJECTED)
     assert (done["state"], done["point_id"], done["fee_minor"]) == ("rejected", first, 0)
     assert (desk.stock(first, "milk"), desk.in_work(first)) == ((5, 0), 0)
+
+
+def test_order_that_is_handed_on__is_to_be_collected_later_where_the_next_point_needs_more_time(
+    desk: Desk, at: str
+) -> None:
+    first = desk.shop(stock={"milk": 5})
+    slow = desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"lead_s": 86_400})
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    tomorrow = desk.now + dt.timedelta(days=1)
+    assert (moved["state"], moved["point_id"]) == ("placed", slow)
+    told = [dt.datetime.fromisoformat(moved[name]) for name in ("ready_at", "handover_at", "cancel_free_until")]
+    assert told == [tomorrow] * 3
+    assert dt.datetime.fromisoformat(moved["order_at"]) == desk.now
 
 
 def test_held_order__is_not_handed_on(desk: Desk, at: str) -> None:
