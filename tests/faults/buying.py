@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+import psycopg
 
 from tests.contract.service.shops import open_shops
 from tests.contract.service.stocked import LAT, LNG, PICKUP, Counter, open_counter
@@ -25,6 +28,7 @@ __all__ = [
     "Market",
     "at_once",
     "body_of",
+    "change",
     "key_of",
     "open_market",
     "unbalanced",
@@ -211,6 +215,16 @@ _UNSOUND = {
 def unsound(place: Place) -> list[str]:
     """Return which orders are not whole: each has its lines, its events, their outbox rows, its place in work."""
     return [f"{what}: {row[0]}" for what, query in _UNSOUND.items() for row in ask(place, query)]
+
+
+def change(place: Place, statement: str) -> None:
+    """Change the database behind linli's back."""
+    if place.database is not None:
+        with psycopg.connect(place.database) as connection:
+            connection.execute(statement.encode())
+        return
+    with closing(sqlite3.connect(place.folder / "linli.db", timeout=30)) as file, file:
+        file.execute(statement)
 
 
 def at_once(n: int, work: Callable[[int], None]) -> None:

@@ -18,8 +18,8 @@ import pytest
 
 from service.store.sqlite import integrity
 from tests.contract.service.talking import ask
-from tests.faults.buying import Caller, Market, body_of, open_market, unbalanced, unsound
-from tests.faults.ordering import enter_shop
+from tests.faults.buying import Caller, Market, body_of, change, open_market, unbalanced, unsound
+from tests.faults.ordering import enter_shop, order_once, terms_of, wish
 from tests.faults.writing import opened
 from tests.feed_store import wait_until
 from tests.scale import FULL
@@ -27,7 +27,7 @@ from tests.serving import ROOT, Place, Serving, running_service
 
 STOCK = {"milk": 1_000}
 STEP = 1 if FULL else 400
-N_KILLS = 100 if FULL else 5
+N_KILLS = 100 if FULL else 3
 N_BUYERS = 32
 SEED = secrets.randbelow(2**32)
 DRAWN = random.Random(SEED)  # noqa: S311
@@ -140,8 +140,6 @@ def test_checker__finds_an_order_acknowledged_too_early(killer: Killer) -> None:
     ],
 )
 def test_checker__finds_what_is_planted(shop: Path, tmp_path: Path, planted: str, found: str) -> None:
-    from tests.faults.ordering import order_once, terms_of, wish
-
     folder = tmp_path / "store"
     shutil.copytree(shop, folder)
     with opened(str(folder)) as store:
@@ -149,17 +147,8 @@ def test_checker__finds_what_is_planted(shop: Path, tmp_path: Path, planted: str
         store.write_now(lambda connection: order_once(connection, terms, "key-0", wish("milk")))
     place, told = Place(folder), ["ok key-0 1"]
     assert wrong_after(place, told) == []
-    ask_and_keep(place, planted)
+    change(place, planted)
     assert any(found in one for one in wrong_after(place, told))
-
-
-def ask_and_keep(place: Place, statement: str) -> None:
-    """Run a statement on a SQLite file."""
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(place.folder / "linli.db")) as file, file:
-        file.execute(statement)
 
 
 def test_server__killed_under_buyers_keeps_every_order_that_it_acknowledged(

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from service.errors import DeadlineExceededError
 from service.store.database import Store
 from tests.contract.service.talking import ask
-from tests.faults.buying import at_once, unbalanced, unsound
+from tests.faults.buying import at_once, change, unbalanced, unsound
 from tests.faults.ordering import enter_shop, order, terms_of, wish
 from tests.faults.writing import opened
 from tests.feed_store import wait_until
@@ -91,8 +91,7 @@ def _holds(place: Place) -> None:
                 order(store, terms, wish("milk"))
 
         at_once(4, hold_many)
-    with psycopg.connect(str(place.database)) as connection:
-        connection.execute("UPDATE orders SET expires_at = order_at, due_at = order_at WHERE state = 'held'")
+    change(place, "UPDATE orders SET expires_at = order_at, due_at = order_at WHERE state = 'held'")
 
 
 def _stop_between_writes(place: Place, sweeping: Sweeping) -> None:

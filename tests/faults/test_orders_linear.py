@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select, text
 
 from service.errors import DeadlineExceededError, NotFeasibleError, StorageUnavailableError
-from service.orders.ordering import OrderTerms
+from service.orders.ordering import OrderTerms, hold
 from service.orders.rules import Event
 from service.stock.store import find_entry
 from service.store.connections import ReadConnection
@@ -77,8 +77,8 @@ class Client:
             if what == "take":
                 units = self.drawn.randint(1, 2)
                 wanted = wish(self.sku, units)
-                made = self.store.write_now(lambda c: _hold(c, self.terms, wanted), seconds)
-                self.own.append((made, units))
+                made = self.store.write_now(lambda c: hold(c, self.terms, wanted), seconds)
+                self.own.append((made.row.order_id, units))
             elif what == "give":
                 order_id, units = self.own.pop(self.drawn.randrange(len(self.own)))
                 self.store.write_now(lambda c: happen(c, self.terms, order_id, Event.CANCEL), seconds)
@@ -89,12 +89,6 @@ class Client:
         except (DeadlineExceededError, StorageUnavailableError):
             outcome = "maybe"
         self.history.append(Op(what, units, outcome, called_at, time.monotonic()))
-
-
-def _hold(connection: object, terms: OrderTerms, wanted: object) -> str:
-    from service.orders.ordering import hold
-
-    return str(hold(connection, terms, wanted).row.order_id)  # type: ignore[arg-type]
 
 
 def _free(connection: ReadConnection, sku: str) -> int:
