@@ -74,6 +74,11 @@ def _no_count(connection: Any, place: Any, units: Any, revision: int) -> None:
     taking.give_back(connection, place._replace(slot_us=None), units, revision)
 
 
+def _looked_at(connection: Any, place: Any, units: Any, **_more: Any) -> Any:
+    """Tell what there is, and take nothing of it."""
+    return taking.stock_rows(connection, place.point_id, list(units))
+
+
 def _late(_connection: Any, _order: Any) -> None:
     """Take what comes too late."""
 
@@ -87,7 +92,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a slot is not given back": (acting, "give_back", _no_count),
     "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
     "a hold can be placed for ever": ("tests.property.order_machine", "check_in_time", _late),
-    "what holds are worth is not taken": (ordering, "take", _forgetful),
+    "what holds are worth is not taken": (ordering, "take", _looked_at),
     "the clock takes for the customer": (sweeping, "answer_offer", _forgetful),
 }
 
