@@ -143,6 +143,7 @@ def nearest_with_items(
 
 @inlined_kernel
 def _nearest_refused(
+    packed_version: Packed,
     version: Version,
     hours: Hours,
     asks: Asks,
@@ -151,23 +152,21 @@ def _nearest_refused(
     best: Best,
     room: Room,
 ) -> int:
-    # Find the nearest row with the offer, whatever else fails, and return its first reason.
+    # Find the nearest row with the offer, whatever else fails, and return its first reason. Each part is taken out of
+    # the packed version in turn: searched by its name, a copy of the search would be compiled for each.
     clear(best, query)
-    search_part(version.delta, version, hours, asks, terms, query, False, best, room)
-    of_delta = best.row[query, 0]
-    search_part(version.middle, version, hours, asks, terms, query, False, best, room)
-    of_middle = best.row[query, 0]
-    search_part(version.base, version, hours, asks, terms, query, False, best, room)
-    row = best.row[query, 0]
-    if row < 0:
+    found = 0
+    for step in range(N_PARTS):
+        number = N_PARTS - 1 - step
+        row = best.row[query, 0]
+        part = part_at(packed_version, number * ARRAYS_A_PART)
+        search_part(part, version, hours, asks, terms, query, False, best, room)
+        if best.row[query, 0] != row:
+            found = number
+    if best.row[query, 0] < 0:
         return NO_OFFER
-    place = best.place[query, 0]
-    chord_sq = best.chord_sq[query, 0]
-    if row == of_delta:
-        return refusal(version.delta, place, version, hours, asks, terms, query, chord_sq)
-    if row == of_middle:
-        return refusal(version.middle, place, version, hours, asks, terms, query, chord_sq)
-    return refusal(version.base, place, version, hours, asks, terms, query, chord_sq)
+    part = part_at(packed_version, found * ARRAYS_A_PART)
+    return refusal(part, best.place[query, 0], version, hours, asks, terms, query, best.chord_sq[query, 0])
 
 
 @borrowing_kernel
@@ -196,7 +195,7 @@ def nearest_refused(
     asks, best = asks_at(packed_asks), best_at(packed_best)
     room = room_at(packed_room)
     for query in range(start, stop):
-        code[query] = _nearest_refused(version, hours, asks, terms, query, best, room)
+        code[query] = _nearest_refused(packed_version, version, hours, asks, terms, query, best, room)
 
 
 @borrowing_kernel
@@ -226,13 +225,13 @@ def in_turn(
     for query in range(asks.offer.shape[0]):
         clear(best, query)
         clear(refused, query)
-        search_part(version.base, version, hours, asks, terms, query, True, best, room)
-        search_part(version.middle, version, hours, asks, terms, query, True, best, room)
-        search_part(version.delta, version, hours, asks, terms, query, True, best, room)
+        for number in range(N_PARTS):
+            part = part_at(packed_version, number * ARRAYS_A_PART)
+            search_part(part, version, hours, asks, terms, query, True, best, room)
         row = best.row[query, 0]
         code[query] = MATCHED
         if row < 0:
-            code[query] = _nearest_refused(version, hours, asks, terms, query, refused, room)
+            code[query] = _nearest_refused(packed_version, version, hours, asks, terms, query, refused, room)
         elif units_left(version.units, row) >= 0:
             # Never below nothing, which would read as no limit where capacity is not asked.
             page = version.units.page[row >> PAGE_BITS]
