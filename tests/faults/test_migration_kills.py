@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store.schema import migrate, newest_revision, schema_told
+from service.store.schema import engine_of, migrate, migrate_to, newest_revision, schema_told
 from service.store.sqlite import integrity
 from tests.faults.strace import run_with_fault
 from tests.faults.test_store_kills import RNG, SEED
@@ -54,6 +54,37 @@ def test_migration__killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> 
         call += step
     assert seen == {False, True}
     assert call > 2
+
+
+def test_migration__of_an_earlier_schema_killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    _opened_at(old / "linli.db", "0001")
+    call, step = _steps()
+    seen = set()
+    while True:
+        folder = tmp_path / f"at{call}"
+        shutil.copytree(old, folder)
+        run = run_with_fault(
+            ["tests.faults.commands", "migrate", f"--data={folder}"], f"{KILLED}{call}", tmp_path / "log"
+        )
+        found, url = tables(folder / "linli.db"), f"sqlite:///{folder / 'linli.db'}"
+        assert ("webhooks" in found) == ("stock" in found) == ("order_lines" in found), f"seed {SEED}"
+        seen.add("stock" in found)
+        migrate(url)
+        assert schema_told(url) == f"schema {newest_revision()}"
+        assert integrity(folder / "linli.db") == "ok"
+        if run.returncode == 0:
+            break
+        call += step
+    assert seen == {False, True}
+
+
+def _opened_at(file: Path, revision: str) -> None:
+    engine = engine_of(f"sqlite:///{file}")
+    with engine.connect() as connection, connection.begin():
+        migrate_to(connection, revision)
+    engine.dispose()
 
 
 @pytest.fixture(scope="module")
