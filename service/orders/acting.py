@@ -11,6 +11,7 @@ from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
 from service.orders.taking import Place, count_on, give_back, sell
 from service.payments.store import settle
+from service.points.store import lock_point
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -107,6 +108,7 @@ def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what
     _move(connection, order, TRANSITIONS[State(row.state), what.event].effect)
     changes = {"state": state, **_deadlines(connection, terms, order, state, what.event), **values}
     if what.event is Event.PLACE:
+        lock_point(connection, row.point_id)  # two orders that are placed at once must not find the same code free
         number, digest = free_code(connection, terms.secret, row.order_id, row.point_id)
         changes |= {"code_number": number, "code_digest": digest}
     if state in ENDED:
