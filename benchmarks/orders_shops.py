@@ -16,6 +16,7 @@ from service.keys.store import create_key
 from service.orders.checks import Checker
 from service.orders.codes import digest_of
 from service.orders.ordering import OrderTerms, Wish, hold
+from service.store import connections, plain
 from service.store.order_tables import stock
 from service.store.tables import merchants, offers, points
 
@@ -126,10 +127,24 @@ def recorded(engine: Engine) -> Iterator[list[list[Statement]]]:
         if not statement.startswith(("SAVEPOINT", "RELEASE", "BEGIN", "ROLLBACK")):
             transactions[-1].append((statement, parameters, many))
 
+    def plainly(driver: Any, sql: str, values: Any) -> Any:
+        transactions[-1].append((sql, list(values), False))
+        return say(driver, sql, values)
+
+    def plainly_many(driver: Any, sql: str, values: Any) -> Any:
+        transactions[-1].append((sql, [list(one) for one in values], True))
+        return say_many(driver, sql, values)
+
     event.listen(engine, "begin", begun, insert=True)
     event.listen(engine, "before_cursor_execute", said)
+    kept = [(module, name) for module in (plain, connections) for name in ("say", "say_many") if name in vars(module)]
+    say, say_many = plain.say, plain.say_many
+    for module, name in kept:
+        vars(module)[name] = plainly if name == "say" else plainly_many
     try:
         yield transactions
     finally:
         event.remove(engine, "begin", begun)
         event.remove(engine, "before_cursor_execute", said)
+        for module, name in kept:
+            vars(module)[name] = say if name == "say" else say_many

@@ -22,6 +22,7 @@ __all__ = ["Follower", "Handler"]
 
 _LOG = logging.getLogger(__name__)
 _BREATH_S = 0.02  # what comes within it is followed in one step: a step for each change would take a whole core
+_MANY, _LONG_BREATH_S = 30, 0.08  # so many in one step, as where many order, and the next one waits for more
 _LONGEST_PAUSE_S = 0.5
 _CLOSE_S = 5.0
 
@@ -85,6 +86,7 @@ class Follower:
         self._has_gap = position is None
         self._failed_at: float | None = None
         self.n_reloads = 0
+        self._n_followed = 0  # in the last step
         self._thread = threading.Thread(target=self._run, name="linli-follow", daemon=True)
         self._stop_listening: Callable[[], None] | None = None
 
@@ -132,7 +134,7 @@ class Follower:
         pause = self._poll_s
         while not self._ended.is_set():
             self._woken.wait(pause)
-            self._ended.wait(_BREATH_S)
+            self._ended.wait(_BREATH_S if self._n_followed < _MANY else _LONG_BREATH_S)
             self._woken.clear()
             try:
                 self.step()
@@ -155,6 +157,7 @@ class Follower:
 
     def step(self) -> None:
         """Read until nothing is left; reload first where what is known cannot be built upon."""
+        self._n_followed = 0
         while not self._ended.is_set():
             with self._store.reading() as connection:
                 if self._has_gap or self._cannot_go_on(connection):
@@ -164,6 +167,7 @@ class Follower:
                     for handler in self._handlers:
                         handler.follow(connection, found)
                     self._position = found[-1].position
+                    self._n_followed += len(found)
                     continue
                 unread_s = oldest_unread_s(connection, self.position)
                 if unread_s is None:

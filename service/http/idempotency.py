@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select
 
 from service.errors import ServiceError
 from service.http.problems import MEDIA_TYPE, ProblemError, problem_body
+from service.store.plain import Plain
 from service.store.tables import idempotency
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ _MOST_CHARS = 255
 _SERVER_FAULT = 500
 _PLACE = ("of_caller", "of_route", "of_key")
 _NAMES = tuple(column.name for column in idempotency.columns)
-_KEPT = select(idempotency).where(
-    idempotency.c.caller == bindparam("of_caller"),
-    idempotency.c.route == bindparam("of_route"),
-    idempotency.c.key == bindparam("of_key"),
+_KEPT = Plain(
+    select(idempotency).where(
+        idempotency.c.caller == bindparam("of_caller"),
+        idempotency.c.route == bindparam("of_route"),
+        idempotency.c.key == bindparam("of_key"),
+    )
 )
 _running: set[tuple[str, str, str]] = set()
 

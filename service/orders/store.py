@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.feed.columns import COLUMNS
 from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
+from service.store.plain import Plain
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _LINE_NAMES = tuple(column.name for column in order_lines.columns)
 _row_of: Any = namedtuple
 _ORDER_ROW, _LINE_ROW = _row_of("OrderRow", _ORDER_NAMES), _row_of("LineRow", _LINE_NAMES)
 _EVENT_NAMES = tuple(column.name for column in order_events.columns)
-_FACTS = (
+_FACTS = Plain(
     select(
         *COLUMNS,
         points.c.revision.label("point_revision"),
@@ -65,16 +66,20 @@ _FACTS = (
     .outerjoin(offers, (offers.c.point_id == points.c.point_id) & (offers.c.offer == bindparam("of_offer")))
     .where(points.c.point_id == bindparam("of_point"), points.c.is_deleted.is_(False))
 )
-_ORDER = select(orders).where(orders.c.order_id == bindparam("of_order"))
-_LINES = select(order_lines).where(order_lines.c.order_id == bindparam("of_order")).order_by(order_lines.c.line)
+_ORDER = Plain(select(orders).where(orders.c.order_id == bindparam("of_order")))
+_LINES = Plain(select(order_lines).where(order_lines.c.order_id == bindparam("of_order")).order_by(order_lines.c.line))
 _EVENTS = select(order_events).where(order_events.c.order_id == bindparam("of_order")).order_by(order_events.c.revision)
 _FORGOTTEN = {"buyer": None, "device": None, "collector": None, "cell": None}
-_CODE = select(orders.c.order_id).where(
-    orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
+_CODE = Plain(
+    select(orders.c.order_id).where(
+        orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
+    )
 )
-_RECENT = select(orders.c.order_id, orders.c.state, orders.c.payment).where(
-    or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer")),
-    or_(orders.c.order_at > bindparam("since"), orders.c.ended_at.is_(None)),
+_RECENT = Plain(
+    select(orders.c.order_id, orders.c.state, orders.c.payment).where(
+        or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer")),
+        or_(orders.c.order_at > bindparam("since"), orders.c.ended_at.is_(None)),
+    )
 )
 
 

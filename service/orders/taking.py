@@ -14,6 +14,7 @@ from sqlalchemy import and_, bindparam, or_, select, text, update
 
 from service.errors import NotFeasibleError
 from service.store.order_tables import slots, stock
+from service.store.plain import Plain
 from service.store.tables import offers, points
 
 if TYPE_CHECKING:
@@ -31,30 +32,36 @@ _UNITS: Any = bindparam("units")
 _REVISION: Any = bindparam("stock_at")
 _NOW: Any = bindparam("now")
 
-_COUNT_ON = (
+_COUNT = (
     update(points)
     .where(points.c.point_id == _POINT)
     .values(stock_revision=points.c.stock_revision + 1)
     .returning(points.c.stock_revision)
 )
-_COUNT_ON_IF_SAME = _COUNT_ON.where(points.c.revision == bindparam("read"), points.c.is_deleted.is_(False))
+_COUNT_ON_IF_SAME = Plain(_COUNT.where(points.c.revision == bindparam("read"), points.c.is_deleted.is_(False)))
+_COUNT_ON = Plain(_COUNT)
 
 _ITS_OFFER = (offers.c.point_id == _POINT, offers.c.offer == _OFFER)
-_TAKE_WORK = (
+_TAKE_WORK = Plain(
     update(offers)
     .where(*_ITS_OFFER, or_(offers.c.capacity.is_(None), offers.c.in_work < offers.c.capacity))
     .values(in_work=offers.c.in_work + 1)
 )
-_END_WORK = update(offers).where(*_ITS_OFFER, offers.c.in_work > 0).values(in_work=offers.c.in_work - 1)
+_END_WORK = Plain(update(offers).where(*_ITS_OFFER, offers.c.in_work > 0).values(in_work=offers.c.in_work - 1))
 
-_TAKE_SLOT = text(
-    "INSERT INTO slots (point_id, offer, starts_at, taken) VALUES (:of_point, :of_offer, :slot, 1)"
-    " ON CONFLICT (point_id, offer, starts_at) DO UPDATE SET taken = slots.taken + 1 WHERE slots.taken < :most"
+_TAKE_SLOT = Plain(
+    text(
+        "INSERT INTO slots (point_id, offer, starts_at, taken) VALUES (:of_point, :of_offer, :slot, 1)"
+        " ON CONFLICT (point_id, offer, starts_at) DO UPDATE SET taken = slots.taken + 1 WHERE slots.taken < :most"
+    )
 )
-_GIVE_SLOT = (
+_GIVE_SLOT = Plain(
     update(slots)
     .where(
-        slots.c.point_id == _POINT, slots.c.offer == _OFFER, slots.c.starts_at == bindparam("slot"), slots.c.taken > 0
+        slots.c.point_id == _POINT,
+        slots.c.offer == _OFFER,
+        slots.c.starts_at == bindparam("slot"),
+        slots.c.taken > 0,
     )
     .values(taken=slots.c.taken - 1)
 )
@@ -62,14 +69,15 @@ _GIVE_SLOT = (
 _ITS_STOCK = (stock.c.point_id == _POINT, stock.c.sku == _SKU)
 _IS_GOOD = or_(stock.c.good_for_s.is_(None), stock.c.counted_at + stock.c.good_for_s * _SECOND_US > _NOW)
 _HAS = or_(stock.c.counted.is_(None), and_(stock.c.counted - stock.c.held - stock.c.safety >= _UNITS, _IS_GOOD))
-_TAKE_STOCK = (
+_TAKE_STOCK = Plain(
     update(stock)
     .where(*_ITS_STOCK, stock.c.is_deleted.is_(False), _HAS)
     .values(held=stock.c.held + _UNITS, revision=_REVISION)
     .returning(*stock.c)
 )
-_GIVE_STOCK = update(stock).where(*_ITS_STOCK).values(held=stock.c.held - _UNITS, revision=_REVISION)
-_SELL_STOCK = _GIVE_STOCK.values(counted=stock.c.counted - _UNITS)
+_GIVE = update(stock).where(*_ITS_STOCK).values(held=stock.c.held - _UNITS, revision=_REVISION)
+_SELL_STOCK = Plain(_GIVE.values(counted=stock.c.counted - _UNITS))
+_GIVE_STOCK = Plain(_GIVE)
 _STOCK = select(stock).where(stock.c.point_id == _POINT, stock.c.sku.in_(bindparam("skus", expanding=True)))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, select, update
 
 from service.store.order_tables import payments
+from service.store.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ __all__ = ["begin_payment", "change_payment", "due_payments", "find_payment", "r
 
 _NAMES = tuple(column.name for column in payments.columns)
 _ASK_AGAIN_US = 5_000_000
-_PAYMENT = select(payments).where(payments.c.order_id == bindparam("of_order"))
+_PAYMENT = Plain(select(payments).where(payments.c.order_id == bindparam("of_order")))
 
 
 def reference_of(row: AnyRow) -> str:

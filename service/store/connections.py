@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import insert, text
 
+from service.store.plain import Plain, say_many
 from service.store.tables import audit, changes
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy import Connection, Executable, Row, Table
 
     AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -31,23 +34,31 @@ class ReadConnection:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        driver: Any = None if self.is_postgres else connection.connection.dbapi_connection
+        self._driver: sqlite3.Connection | None = driver
 
     @property
     def is_postgres(self) -> bool:
         """Whether it is PostgreSQL; SQLite otherwise."""
         return self._connection.dialect.name == "postgresql"
 
-    def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[AnyRow]:
+    def rows(self, statement: Executable | Plain, parameters: Mapping[str, Any] | None = None) -> Sequence[AnyRow]:
         """Return all rows of a statement."""
-        return self._connection.execute(statement, parameters).fetchall()
+        if isinstance(statement, Plain) and self._driver is not None:
+            return statement.rows(self._driver, parameters)
+        return self._connection.execute(_whole(statement), parameters).fetchall()
 
-    def row(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> AnyRow | None:
+    def row(self, statement: Executable | Plain, parameters: Mapping[str, Any] | None = None) -> AnyRow | None:
         """Return the first row, None if there is none."""
-        return self._connection.execute(statement, parameters).first()
+        if isinstance(statement, Plain) and self._driver is not None:
+            found: AnyRow | None = statement.row(self._driver, parameters)
+            return found
+        return self._connection.execute(_whole(statement), parameters).first()
 
-    def value(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+    def value(self, statement: Executable | Plain, parameters: Mapping[str, Any] | None = None) -> Any:
         """Return the first column of the first row, None if there is none."""
-        return self._connection.execute(statement, parameters).scalar()
+        row = self.row(statement, parameters)
+        return None if row is None else row[0]
 
 
 class WriteConnection(ReadConnection):
@@ -99,9 +110,11 @@ class WriteConnection(ReadConnection):
             raise
         run("RELEASE SAVEPOINT attempt")
 
-    def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
+    def run(self, statement: Executable | Plain, parameters: Parameters | None = None) -> int:
         """Run a statement once, or for each of many; return how many rows it concerned."""
-        return self._connection.execute(statement, parameters).rowcount
+        if isinstance(statement, Plain) and self._driver is not None:
+            return statement.run(self._driver, parameters)
+        return self._connection.execute(_whole(statement), parameters).rowcount
 
     def insert_rows(self, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """
@@ -115,10 +128,11 @@ class WriteConnection(ReadConnection):
         if rows:
             mark = "%s" if self.is_postgres else "?"
             marks = ", ".join([mark] * len(names))
-            self._connection.exec_driver_sql(
-                f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names are the code's
-                list(rows),
-            )
+            sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names are the code's
+            if self._driver is None:
+                self._connection.exec_driver_sql(sql, list(rows))
+            else:
+                say_many(self._driver, sql, rows)
 
     def record_change(self, kind: str, subject: str, revision: int, merchant_id: str | None) -> None:
         """Leave a change record for the followers."""
@@ -134,6 +148,11 @@ class WriteConnection(ReadConnection):
     def record_audit(self, values: Mapping[str, Any]) -> None:
         """Leave a record of who did what; ``values`` are columns of the trail but its id and time."""
         self.run(insert(audit), {"at": self.now_us, **values})
+
+
+def _whole(statement: Executable | Plain) -> Executable:
+    found: Executable = statement.statement if isinstance(statement, Plain) else statement
+    return found
 
 
 def _key_of(subject: str) -> int:
