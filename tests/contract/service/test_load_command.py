@@ -82,10 +82,11 @@ def test_load__keeps_every_column(service: Serving, tmp_path: Path) -> None:
         found = admin.get("/v1/points/columns:node:1").json()
         drawn = found["offers"][1].pop("area")
         assert shapely.geometry.shape(drawn).equals(area)
+        usual = {"paused": False, "in_work": 0, "slot": None}
         assert found["offers"] == [
             {"offer": "food_service/pickup", "area": {"radius_m": 5.0}, "hours": None, "capacity": 3, "lead_s": 60,
-             "paused": False},
-            {"offer": "retail/pickup", "hours": HOURS, "capacity": 3, "lead_s": 60, "paused": False},
+             **usual},
+            {"offer": "retail/pickup", "hours": HOURS, "capacity": 3, "lead_s": 60, **usual},
         ]  # fmt: skip
         for name in ("kind", "name", "visibility", "synthetic", "timezone", "country", "address"):
             assert found[name] == first[name], name
