@@ -216,7 +216,7 @@ def no_postings() -> Postings:
 
 def postings_of(words: NDArray[np.int64], shelves: Shelves) -> Postings:
     """Return which places keep each SKU, of rows in index order that have these shelves."""
-    if not words.size or (is_repeated(words) and words[0] == NO_SHELF):
+    if bool((words == NO_SHELF).all()):
         return no_postings()
     words, stock = read_only(np.ascontiguousarray(words)), shelves.searched
     count = np.zeros(shelves.n_codes, np.int64)

@@ -22,7 +22,7 @@ KILLED = "pwrite64,fdatasync,fsync:signal=SIGKILL:when="
 
 def _steps(full: int = 1) -> tuple[int, int]:
     """Return at which call to begin, and how many to go on by: by ``full`` where all is done."""
-    step = full if FULL else 8
+    step = full if FULL else 24
     return int(RNG.integers(1, step + 1)), step
 
 
@@ -99,7 +99,7 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_restore__killed_at_every_write_is_whole_or_absent(backup: tuple[Path, Path], tmp_path: Path) -> None:
     file, old = backup
-    call, step = _steps(full=4)  # most of its calls write rows
+    call, step = _steps(full=8)  # most of its calls write rows
     seen = set()
     while True:
         folder = tmp_path / f"at{call}"

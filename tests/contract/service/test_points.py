@@ -203,13 +203,13 @@ def test_list__goes_by_pages_and_filters(service: Serving) -> None:
 
 
 def test_list__of_a_station_is_its_merchants_as_everyone_sees_them(shops: Shops, service: Serving) -> None:
-    assert shops.put("hidden", point(visibility="internal")).is_success
+    assert shops.put("back-room", point(visibility="internal")).is_success
     assert shops.other.put(f"/v1/points/{shops.merchant_id}-2:shop", json=point()).is_success
     with service.client(make_key(shops.own, "station")["secret"]) as station:
         items = station.get("/v1/points", params={"page_size": 200}).json()["items"]
         foreign = station.get("/v1/points", params={"merchant": f"{shops.merchant_id}-2"}).json()["items"]
     assert {one["merchant_id"] for one in items} == {shops.merchant_id}
-    assert f"{shops.merchant_id}:hidden" in {one["point_id"] for one in items}
+    assert f"{shops.merchant_id}:back-room" in {one["point_id"] for one in items}
     assert all("capacity" not in offer and "area" not in offer for one in items for offer in one["offers"])
     assert foreign == []
 
