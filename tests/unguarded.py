@@ -55,6 +55,7 @@ def _take_out_stock() -> None:
 
     from service.orders import taking
     from service.store.order_tables import stock
+    from service.store.plain import Plain
 
     @event.listens_for(Engine, "connect")
     def check_nothing(connection: Any, _record: Any) -> None:
@@ -62,7 +63,7 @@ def _take_out_stock() -> None:
             connection.execute("PRAGMA ignore_check_constraints=ON")
 
     held = {"held": stock.c.held + taking._UNITS, "revision": taking._REVISION}
-    taking._TAKE_STOCK = update(stock).where(*taking._ITS_STOCK).values(held).returning(*stock.c)
+    taking._TAKE_STOCK = Plain(update(stock).where(*taking._ITS_STOCK).values(held).returning(*stock.c))
 
 
 _GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "stock": _take_out_stock}
