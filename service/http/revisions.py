@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.http.problems import ProblemError
+from service.http.problems import ProblemError, invalid
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -41,6 +41,8 @@ def check_match(request: Request, tag: str) -> None:
 
 def check_if_given(request: Request, tag: str | None) -> None:
     """Let a write of what is there, or is not (None), pass if it has no condition, or one that holds; 412 otherwise."""
+    if not is_creation(request) and "if-none-match" in request.headers:
+        raise invalid("If-None-Match", "must be *, which makes what is not there yet")
     check_no_match(request, tag)
     if "if-match" in request.headers:
         if tag is None:
