@@ -3,7 +3,7 @@
 # The first lane is all but what drives whole processes (contract, faults), with a few faults that the last has no time
 # for, then the unit tests of geo and engine interpreted, with their coverage. `UNIT=tests/unit/geo/test_metric.py make test`
 # interprets those alone.
-# In CI one lane comes after the other: what is slow there must not be taken for what is broken.
+# In CI the faults come last and alone: what is slow there must not be taken for what is broken.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -11,24 +11,21 @@ failed=0
 
 lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1" --ignore-glob='tests/faults/test_m*'; }
 
+lanes=(contract faults)
+[ "${CI:-}" != true ] || lanes=(contract)
 beside=()
-if [ "${CI:-}" != true ]; then
-    for name in contract faults; do
-        lane "$name" >"build/tests-$name.log" 2>&1 &
-        beside+=("$!")
-    done
-    trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
-fi
+for name in "${lanes[@]}"; do
+    lane "$name" >"build/tests-$name.log" 2>&1 &
+    beside+=("$!")
+done
+trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
 
 .venv/bin/pytest --ignore=tests/contract --ignore-glob='tests/faults/test_[!m]*' || failed=1
 # shellcheck disable=SC2086 # one word a path
 NUMBA_DISABLE_JIT=1 .venv/bin/coverage run -m pytest -p no:cacheprovider -q ${UNIT:-tests/unit/geo tests/unit/engine} || failed=1
 .venv/bin/coverage report || failed=1
 
-if [ "${CI:-}" = true ]; then
-    for name in contract faults; do lane "$name" || failed=1; done
-else
-    for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
-    cat build/tests-contract.log build/tests-faults.log
-fi
+for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
+for name in "${lanes[@]}"; do cat "build/tests-$name.log"; done
+if [ "${CI:-}" = true ]; then lane faults || failed=1; fi
 exit "$failed"
