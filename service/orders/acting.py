@@ -9,9 +9,9 @@ from service.errors import StateConflictError
 from service.orders.ordering import answer_by_us, free_code
 from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
-from service.orders.taking import Place, count_on, give_back, sell
+from service.orders.taking import Place, give_back, sell
 from service.payments.store import settle
-from service.points.store import lock_point
+from service.stock.counting import count_on, lock_points
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -108,7 +108,7 @@ def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what
     _move(connection, order, TRANSITIONS[State(row.state), what.event].effect)
     changes = {"state": state, **_deadlines(connection, terms, order, state, what.event), **values}
     if what.event is Event.PLACE:
-        lock_point(connection, row.point_id)  # two orders that are placed at once must not find the same code free
+        lock_points(connection, [row.point_id])  # two orders that are placed at once must not find the same code free
         number, digest = free_code(connection, terms.secret, row.order_id, row.point_id)
         changes |= {"code_number": number, "code_digest": digest}
     if state in ENDED:
@@ -130,11 +130,8 @@ def place_of(row: AnyRow) -> Place:
 def _move(connection: WriteConnection, order: OrderRecord, effect: Effect) -> None:
     if effect not in {Effect.GIVE_BACK, Effect.SELL}:
         return
-    revision = count_on(connection, order.row.point_id)
-    if revision is None:
-        return
+    revision = count_on(connection, order.row.merchant_id, order.row.point_id)
     (sell if effect is Effect.SELL else give_back)(connection, place_of(order.row), order.held, revision)
-    connection.record_change("stock", order.row.point_id, revision, order.row.merchant_id)
 
 
 def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, event: Event) -> dict[str, Any]:

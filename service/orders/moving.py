@@ -15,7 +15,8 @@ from service.orders.ordering import answer_by_us, free_code
 from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
 from service.orders.store import OrderRecord, change_line, find_facts, find_order
-from service.orders.taking import Place, count_on, give_back, slot_of, take
+from service.orders.taking import Place, give_back, slot_of, take
+from service.stock.counting import count_on, count_on_as_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,13 +109,11 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[t
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
     row = order.row
     facts, at_us, promise = _judged(connection, terms, row, point_id)
-    revisions = _counted_on(connection, row.point_id, point_id, facts.point_revision)
+    revisions = _counted_on(connection, row.point_id, facts)
     stays = _without_offers(connection, order)
     place = Place(point_id, row.offer, slot_of(at_us, facts.slot_s))
     take(connection, place, stays.held, slot_orders=facts.slot_orders, revision=revisions[point_id])
     give_back(connection, place_of(row), order.held, revisions[row.point_id])
-    for moved_id, revision in revisions.items():
-        connection.record_change("stock", moved_id, revision, row.merchant_id)
     number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
     norm = terms.norms.by_offer[row.offer]
     until_us = answer_by_us(terms, facts, norm, connection.now_us, at_us)
@@ -151,11 +150,12 @@ def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_i
     return facts, at_us, promise
 
 
-def _counted_on(connection: WriteConnection, old: str, new: str, read_revision: int) -> dict[str, int]:
+def _counted_on(connection: WriteConnection, old_id: str, facts: AnyRow) -> dict[str, int]:
     """Count the stock of both points on, in the order of their ids, so that two orders never wait for each other."""
     revisions = {}
-    for point_id in sorted((old, new)):
-        revision = count_on(connection, point_id, read_revision if point_id == new else None)
+    for point_id in sorted((old_id, facts.point_id)):
+        its = (connection, facts.merchant_id, point_id)
+        revision = count_on(*its) if point_id == old_id else count_on_as_read(*its, facts.point_revision)
         if revision is None:
             raise NotFeasibleError("paused")
         revisions[point_id] = revision

@@ -25,7 +25,8 @@ from service.orders.store import (
     has_code,
     new_order_id,
 )
-from service.orders.taking import Place, count_on, slot_of, take
+from service.orders.taking import Place, slot_of, take
+from service.stock.counting import count_on_as_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +147,8 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
     has_others = check_holds(connection, wish.buyer, wish.device)
     for _ in range(_MOST_READS):
         quote = judged(connection, terms, wish, connection.now_us)
-        revision = count_on(connection, wish.point_id, quote.facts.point_revision)
+        facts = quote.facts
+        revision = count_on_as_read(connection, facts.merchant_id, wish.point_id, facts.point_revision)
         if revision is not None:
             return _held(connection, terms, wish, quote, revision, has_others=has_others)
     raise OverloadedError("the point is changed all the time")
@@ -169,7 +171,6 @@ def _held(
     row = add_order(connection, values | {"total_minor": total_minor, "currency": currency, "slot_at": place.slot_us})
     made = OrderRecord(row, add_lines(connection, [line | {"order_id": order_id} for line in lines]))
     merchant_id = quote.facts.merchant_id
-    connection.record_change("stock", wish.point_id, revision, merchant_id)
     note = {"order_id": order_id, "point_id": wish.point_id, "actor": wish.actor}
     events = [note | {"revision": 1, "event": Event.HOLD, "state": State.HELD}]
     if wish.is_placed:

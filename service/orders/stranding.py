@@ -20,7 +20,7 @@ from service.orders.checks import Wanted
 from service.orders.moving import candidates, reject
 from service.orders.rules import OPEN, Event, Party
 from service.orders.store import find_facts, open_orders
-from service.points.store import lock_point
+from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
     from service.orders.store import OrderRecord
@@ -55,7 +55,7 @@ class OpenOrders:
         self._connection = connection
         self._services = services
         self._point_id = point_id
-        lock_point(connection, point_id)
+        lock_points(connection, [point_id])
         self._orders = open_orders(connection, point_id, [state.value for state in sorted(OPEN)])
         self._before = self._facts()
 

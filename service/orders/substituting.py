@@ -8,7 +8,8 @@ from service.errors import StateConflictError
 from service.orders.acting import Act, act, check_act
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord, add_lines, change_line
-from service.orders.taking import count_on, give_stock, stock_rows, take_stock
+from service.orders.taking import give_stock, stock_rows, take_stock
+from service.stock.counting import count_on
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -45,15 +46,14 @@ def offer_line(
     wanted = _line(order, line, "wanted")
     if any(one.replaces == line and one.state == "offered" for one in order.lines):
         raise StateConflictError("something was offered in its place already: wait for the answer")
-    revision = count_on(connection, row.point_id)
+    revision = count_on(connection, row.merchant_id, row.point_id)
     entry = stock_rows(connection, row.point_id, [sku]).get(sku)
     if entry is None or sku == wanted.sku:
         text = f"the point has no {sku} that could stand in for {wanted.sku}"
         raise StateConflictError(text)
     if entry.price_minor * quantity > wanted.price_minor * wanted.quantity or entry.currency != row.currency:
         raise StateConflictError("what is offered must not cost more than the line that it replaces")
-    take_stock(connection, row.point_id, {sku: quantity}, revision or 0)
-    connection.record_change("stock", row.point_id, revision or 0, row.merchant_id)
+    take_stock(connection, row.point_id, {sku: quantity}, revision)
     within_s = terms.norms.by_offer[row.offer].substitute_within_s or 0
     answer_by = connection.now_us + within_s * _SECOND_US
     new = {
@@ -94,9 +94,8 @@ def answer_offer(
     given = {replaced.sku: replaced.quantity}
     if not takes:
         given[offered.sku] = given.get(offered.sku, 0) + offered.quantity
-    revision = count_on(connection, row.point_id)
-    give_stock(connection, row.point_id, given, revision or 0)
-    connection.record_change("stock", row.point_id, revision or 0, row.merchant_id)
+    revision = count_on(connection, row.merchant_id, row.point_id)
+    give_stock(connection, row.point_id, given, revision)
     rest = sum(
         one.price_minor * one.quantity for one in order.lines if one.state == "wanted" and one.line != replaced.line
     )

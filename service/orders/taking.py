@@ -1,9 +1,9 @@
 """
 What an order takes of a point, and gives back: units of stock, a place in work, a place in a preparation slot.
 
-Every one is taken by one conditional UPDATE in the order's own transaction. The first of them counts the point's stock
-on and demands the revision that the order was judged by; from then on until its end no other transaction changes
-the point, its offers or its stock.
+Every one is taken by one conditional UPDATE in the order's own transaction, behind one that counts the point's stock on
+and demands the revision that the order was judged by (`service.stock.counting`); from then on until its end no other
+transaction changes the point, its offers or its stock.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sqlalchemy import and_, bindparam, or_, select, text, update
 from service.errors import NotFeasibleError
 from service.store.order_tables import slots, stock
 from service.store.plain import Plain
-from service.store.tables import offers, points
+from service.store.tables import offers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["Place", "count_on", "give_back", "give_stock", "sell", "slot_of", "stock_rows", "take", "take_stock"]
+__all__ = ["Place", "give_back", "give_stock", "sell", "slot_of", "stock_rows", "take", "take_stock"]
 
 _SECOND_US = 1_000_000
 _POINT: Any = bindparam("of_point")
@@ -31,15 +31,6 @@ _SKU: Any = bindparam("of_sku")
 _UNITS: Any = bindparam("units")
 _REVISION: Any = bindparam("stock_at")
 _NOW: Any = bindparam("now")
-
-_COUNT = (
-    update(points)
-    .where(points.c.point_id == _POINT)
-    .values(stock_revision=points.c.stock_revision + 1)
-    .returning(points.c.stock_revision)
-)
-_COUNT_ON_IF_SAME = Plain(_COUNT.where(points.c.revision == bindparam("read"), points.c.is_deleted.is_(False)))
-_COUNT_ON = Plain(_COUNT)
 
 _ITS_OFFER = (offers.c.point_id == _POINT, offers.c.offer == _OFFER)
 _TAKE_WORK = Plain(
@@ -101,13 +92,6 @@ def slot_of(at_us: int, slot_s: int | None) -> int | None:
     return None if slot_s is None else at_us // (slot_s * _SECOND_US) * (slot_s * _SECOND_US)
 
 
-def count_on(connection: WriteConnection, point_id: str, read_revision: int | None = None) -> int | None:
-    """Count a point's stock on and return where it is; None if the point is no longer as it was read."""
-    if read_revision is None:
-        return _number(connection.value(_COUNT_ON, {"of_point": point_id}))
-    return _number(connection.value(_COUNT_ON_IF_SAME, {"of_point": point_id, "read": read_revision}))
-
-
 def stock_rows(connection: ReadConnection, point_id: str, skus: Sequence[str]) -> dict[str, AnyRow]:
     """Return the entries of a point's stock that are not deleted, by SKU."""
     rows = connection.rows(_STOCK, {"of_point": point_id, "skus": list(skus)}) if skus else ()
@@ -125,7 +109,7 @@ def take(
     units
         By SKU.
     revision
-        What `count_on` returned.
+        Of the stock, as it was counted on.
 
     Raises
     ------
@@ -188,7 +172,3 @@ def _each(connection: WriteConnection, statement: Any, point_id: str, units: Map
                 for sku, given in sorted(units.items())
             ],
         )
-
-
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)

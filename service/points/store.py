@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 
 from service.points.rules import OfferFacts, PointFacts
+from service.stock.counting import count_on
 from service.stock.store import delete_stock
 from service.store.tables import merchants, offers, points
 
@@ -23,7 +24,6 @@ __all__ = [
     "find_point",
     "has_merchant",
     "list_points",
-    "lock_point",
     "merchant_lock",
     "set_capacity",
     "set_offer_paused",
@@ -57,7 +57,7 @@ _UPDATE_POINT = (
 _COUNT_CAPACITY = (
     update(points)
     .where(points.c.point_id == bindparam("of_point"))
-    .values(capacity_revision=points.c.capacity_revision + 1, stock_revision=points.c.stock_revision + 1)
+    .values(capacity_revision=points.c.capacity_revision + 1)
 )
 _DELETE_OFFERS = delete(offers).where(offers.c.point_id == bindparam("of_point"))
 
@@ -103,11 +103,6 @@ class PointFilter(NamedTuple):
 def merchant_lock(connection: WriteConnection, merchant_id: str) -> None:
     """Let no other write about this merchant go on until this one has ended; called before anything else."""
     connection.lock(f"merchant {merchant_id}")
-
-
-def lock_point(connection: WriteConnection, point_id: str) -> None:
-    """Let no order, and no other change, concern a point until this transaction has ended."""
-    connection.rows(select(points.c.point_id).where(points.c.point_id == point_id).with_for_update())
 
 
 def has_merchant(connection: ReadConnection, merchant_id: str) -> bool:
@@ -281,6 +276,4 @@ def set_capacity(connection: WriteConnection, record: PointRecord, offer: str, u
     point_id = record.row.point_id
     connection.run(_COUNT_CAPACITY, {"of_point": point_id})
     connection.run(update(offers).where(offers.c.point_id == point_id, offers.c.offer == offer).values(capacity=units))
-    revision = int(connection.value(select(points.c.stock_revision).where(points.c.point_id == point_id)))
-    connection.record_change("stock", point_id, revision, record.row.merchant_id)
-    return revision
+    return count_on(connection, record.row.merchant_id, point_id)

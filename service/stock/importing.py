@@ -12,9 +12,10 @@ from service.http.problems import ProblemError
 from service.imports.kinds import Prepared, Stored
 from service.imports.rules import bad_line, json_object, read_bodies
 from service.points.store import find_point
+from service.stock.counting import lock_points
 from service.stock.rules import facts_of
 from service.stock.schemas import BulkStockBody
-from service.stock.store import lock_stock, put_entries
+from service.stock.store import put_entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ class StockImport:
         """Store entries; those that cannot be beside what is there are told."""
         if not self.has_subject(connection):
             raise not_found()
-        lock_stock(connection, self.point_id)
+        lock_points(connection, [self.point_id])
         refused = put_entries(connection, self.merchant_id, self.point_id, [fact for _, fact in facts])
         bad = [
             bad_line(facts[position][0], ProblemError("state-conflict", reason)) for position, reason in refused.items()

@@ -22,11 +22,12 @@ from service.points.routes import own_merchant, owned
 from service.points.store import find_point, merchant_lock
 from service.points.views import is_public
 from service.skus import why_no_sku
+from service.stock.counting import lock_points
 from service.stock.csv_lines import CsvLines
 from service.stock.importing import StockImport
 from service.stock.rules import facts_of, why_held
 from service.stock.schemas import PublicStock, StockAnswer, StockBody, StockPage
-from service.stock.store import delete_entry, find_entry, list_entries, lock_stock, put_entries
+from service.stock.store import delete_entry, find_entry, list_entries, put_entries
 from service.stock.views import public_stock, stock_answer, stock_etag
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _locked(connection: WriteConnection, merchant_id: str, point_id: str) -> Non
     """Lock what a point has, before any of it is read; 404 where there is no such point."""
     merchant_lock(connection, merchant_id)
     owned(find_point(connection, point_id))
-    lock_stock(connection, point_id)
+    lock_points(connection, [point_id])
 
 
 def _entry(row: AnyRow | None) -> AnyRow:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Text, bindparam, case, column, func, select, update, values
 
+from service.stock.counting import count_on
 from service.stock.rules import SECOND_US, Shelf, StockFacts
 from service.store.order_tables import stock
-from service.store.tables import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,6 @@ __all__ = [
     "delete_stock",
     "find_entry",
     "list_entries",
-    "lock_stock",
     "put_entries",
     "stock_changes",
     "stock_of_points",
@@ -30,13 +29,6 @@ _FACTS = StockFacts._fields
 _INSERTED = ("point_id", *_FACTS, "held", "counted_at", "is_deleted", "revision")
 _POINT: Any = bindparam("of_point")
 _ALIVE = stock.c.is_deleted.is_(False)
-_LOCK = select(points.c.stock_revision).where(points.c.point_id == _POINT).with_for_update()
-_COUNT = (
-    update(points)
-    .where(points.c.point_id == _POINT)
-    .values(stock_revision=points.c.stock_revision + 1)
-    .returning(points.c.stock_revision)
-)
 _SOME = select(stock.c.sku, stock.c.held, stock.c.currency, stock.c.is_deleted).where(
     stock.c.point_id == _POINT, stock.c.sku.in_(bindparam("skus", expanding=True))
 )
@@ -59,15 +51,6 @@ _UNITS = (  # as `units_of` and `good_until_us` have them; of a million points, 
 )
 _WHOLE = select(*_UNITS).where(_ALIVE).order_by(stock.c.point_id, stock.c.sku)
 _OF_SOME = _WHOLE.where(stock.c.point_id.in_(bindparam("ids", expanding=True)))
-
-
-def lock_stock(connection: WriteConnection, point_id: str) -> None:
-    """
-    Let no order take or give back what a point has until this transaction has ended.
-
-    Called before any of its stock is read: orders, too, first change the point's row.
-    """
-    connection.rows(_LOCK, {"of_point": point_id})
 
 
 def find_entry(connection: ReadConnection, point_id: str, sku: str) -> AnyRow | None:
@@ -112,16 +95,9 @@ def put_entries(
         else:
             refused[position] = reason
     if taken:
-        revision = _counted(connection, merchant_id, point_id)
+        revision = count_on(connection, merchant_id, point_id)
         _write(connection, point_id, revision, taken.values(), known)
     return refused
-
-
-def _counted(connection: WriteConnection, merchant_id: str, point_id: str) -> int:
-    """Count a change of a point's stock; return its revision."""
-    revision = int(connection.value(_COUNT, {"of_point": point_id}))
-    connection.record_change("stock", point_id, revision, merchant_id)
-    return revision
 
 
 def _write(
@@ -146,7 +122,7 @@ def _write(
 
 def delete_entry(connection: WriteConnection, merchant_id: str, row: AnyRow) -> None:
     """Delete an entry of a point whose stock is locked; its row stays, so that followers hear of it."""
-    revision = _counted(connection, merchant_id, row.point_id)
+    revision = count_on(connection, merchant_id, row.point_id)
     of_row = (stock.c.point_id == row.point_id, stock.c.sku == row.sku)
     connection.run(update(stock).where(*of_row).values(is_deleted=True, revision=revision))
 
@@ -155,7 +131,7 @@ def delete_stock(connection: WriteConnection, merchant_id: str, point_id: str) -
     """Delete all that a point has, where it has anything."""
     of_point = (stock.c.point_id == point_id, _ALIVE)
     if connection.row(select(stock.c.sku).where(*of_point).limit(1)) is not None:
-        revision = _counted(connection, merchant_id, point_id)
+        revision = count_on(connection, merchant_id, point_id)
         connection.run(update(stock).where(*of_point).values(is_deleted=True, revision=revision))
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from service.stock.counting import lock_points
 from service.stock.rules import StockFacts, good_until_us, units_of
 from service.stock.store import (
     delete_entry,
     delete_stock,
     find_entry,
     list_entries,
-    lock_stock,
     put_entries,
     stock_changes,
     stock_of_points,
@@ -40,7 +40,7 @@ def store(place: Place) -> Iterator[Store]:
 
 def _put(store: Store, point_id: str, *facts: StockFacts) -> None:
     def write(connection: WriteConnection) -> None:
-        lock_stock(connection, point_id)
+        lock_points(connection, [point_id])
         assert put_entries(connection, "m0", point_id, facts) == {}
 
     store.write_now(write)
@@ -118,7 +118,7 @@ def test_entry__that_comes_back_keeps_what_orders_hold(store: Store) -> None:
     assert _told(store.read_now(lambda connection: stock_changes(connection, {point_id: 2}))) == told
 
     def count(connection: WriteConnection, counted: int) -> dict[int, str]:
-        lock_stock(connection, point_id)
+        lock_points(connection, [point_id])
         return put_entries(connection, "m0", point_id, [_fact("a", counted)])
 
     assert list(store.write_now(partial(count, counted=1))) == [0]

@@ -14,12 +14,12 @@ from sqlalchemy import select, update
 from service.feed.index import LiveIndex
 from service.feed.outbox import Change, Position, feed_id, head, read_changes
 from service.feed.snapshots import Snapshots, restored
+from service.stock.counting import lock_points
 from service.stock.rules import StockFacts
 from service.stock.store import (
     delete_entry,
     delete_stock,
     find_entry,
-    lock_stock,
     put_entries,
     stock_of_points,
 )
@@ -93,7 +93,7 @@ def _count(connection: WriteConnection, point_id: str, *counts: tuple[str, int |
     if not _is_alive(connection, point_id):
         return
     facts = [StockFacts(sku, sku, 1, "CNY", counted, 0, good_for_s or None) for sku, counted in counts]
-    lock_stock(connection, point_id)
+    lock_points(connection, [point_id])
     put_entries(connection, "m0", point_id, facts)
 
 
