@@ -17,6 +17,7 @@ from service.points.ids import why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
 from service.points.store import has_merchant, write_points
+from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,9 @@ class PointImport:
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
         """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
-        busy = points_with_orders(connection, [fact.point_id for _, fact in facts])
+        ids = [fact.point_id for _, fact in facts]
+        lock_points(connection, ids)
+        busy = points_with_orders(connection, ids)
         pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
         n_upserted = sum(write_points(connection, self.merchant_id, piece, skips_same=True) for piece in pieces)
         bad: list[BadLine] = []
