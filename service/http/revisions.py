@@ -44,13 +44,13 @@ def check_if_given(request: Request, tag: str | None) -> None:
     if not is_creation(request) and "if-none-match" in request.headers:
         raise invalid("If-None-Match", "must be *, which makes what is not there yet")
     check_no_match(request, tag)
-    if "if-match" in request.headers:
-        if tag is None:
-            raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")
+    if tag is not None and "if-match" in request.headers:
         check_match(request, tag)
 
 
 def check_no_match(request: Request, tag: str | None) -> None:
-    """Let a creation pass if nothing is there; 412 where something is."""
+    """Let a write pass if what is there, or is not (None), may be created, or replaced; 412 where it is the other way."""
     if is_creation(request) and tag is not None:
         raise ProblemError("precondition-failed", "it is there already", headers={"ETag": tag})
+    if tag is None and "if-match" in request.headers:
+        raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")

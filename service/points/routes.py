@@ -12,7 +12,7 @@ from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
 from service.http.context import RequestContext, services_of
 from service.http.fields import DatumName
 from service.http.pages import CursorText, PageSize, next_page, read_cursor
-from service.http.problems import ProblemError, invalid
+from service.http.problems import invalid
 from service.http.revisions import check_match, check_no_match, is_creation
 from service.http.routing import StrictRoute, problems
 from service.orders.stranding import OpenOrders, SecondWord
@@ -201,5 +201,3 @@ def _check_condition(request: Request, tag: str | None) -> None:
     check_no_match(request, tag)
     if tag is not None and not is_creation(request):
         check_match(request, tag)
-    if tag is None and "if-match" in request.headers:
-        raise ProblemError("precondition-failed", "there is nothing yet that If-Match could match")
