@@ -86,12 +86,10 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     others = await asyncio.to_thread(candidates, services.index.view.engine, found, now_us)
     what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
 
-    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
-        order = _own(connection, request, context, order_id)
-        after = reject(connection, services.orders, order, what, others)
-        return after, find_payment(connection, order_id)
+    def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
+        return reject(connection, services.orders, order, what, others)
 
-    return answer_with(*await services.store.write(write, context.deadline), Party.MERCHANT)
+    return await _change(request, context, order_id, Party.MERCHANT, change)
 
 
 @router.post(
@@ -104,14 +102,12 @@ async def offer_in_order(request: Request, context: Counter, order_id: str, body
     """Offer another SKU where the point has not got one; it is held until the customer answers, or his time is over."""
     services, actor = services_of(request), context.key_holder.key_id
 
-    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
-        order = _own(connection, request, context, order_id)
-        after = offer_line(
+    def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
+        return offer_line(
             connection, services.orders, order, actor, line=body.line, sku=body.sku, quantity=body.quantity
         )
-        return after, find_payment(connection, order_id)
 
-    return answer_with(*await services.store.write(write, context.deadline), Party.MERCHANT)
+    return await _change(request, context, order_id, Party.MERCHANT, change)
 
 
 @router.post("/{order_id}:answer", summary="Answer to an offer", response_model=OrderAnswer, responses=_TAKES)
@@ -121,12 +117,10 @@ async def answer_in_order(request: Request, context: Ordering, order_id: str, bo
     event = Event.TAKE if body.takes else Event.DECLINE
     what = Act(event, Party.CUSTOMER, context.key_holder.key_id)
 
-    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
-        order = _own(connection, request, context, order_id)
-        after = answer_offer(connection, services.orders, order, what, line=body.line)
-        return after, find_payment(connection, order_id)
+    def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
+        return answer_offer(connection, services.orders, order, what, line=body.line)
 
-    return answer_with(*await services.store.write(write, context.deadline), Party.CUSTOMER)
+    return await _change(request, context, order_id, Party.CUSTOMER, change)
 
 
 def answer_with(order: OrderRecord, payment: AnyRow | None, party: Party) -> Response:
@@ -148,15 +142,29 @@ async def _act(
     services = services_of(request)
     what = Act(event, party, context.key_holder.key_id)
 
-    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
-        order = _own(connection, request, context, order_id)
+    def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
         check_act(order, what)
         if check is not None:
             check(connection, order)
-        after = act(connection, services.orders, order, what, **values)
+        return act(connection, services.orders, order, what, **values)
+
+    return await _change(request, context, order_id, party, change)
+
+
+async def _change(
+    request: Request,
+    context: RequestContext,
+    order_id: str,
+    party: Party,
+    change: Callable[[WriteConnection, OrderRecord], OrderRecord],
+) -> Response:
+    """Change an order of the caller's, which is locked, and answer with it as it is then."""
+
+    def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
+        after = change(connection, _own(connection, request, context, order_id))
         return after, find_payment(connection, order_id)
 
-    return answer_with(*await services.store.write(write, context.deadline), party)
+    return answer_with(*await services_of(request).store.write(write, context.deadline), party)
 
 
 def _check_answered(_connection: WriteConnection, order: OrderRecord) -> None:
