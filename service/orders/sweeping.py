@@ -152,15 +152,15 @@ class Sweeper:
         The clock is looked at without the lease, too: where it jumps ahead the lease runs out, and whoever takes it over
         must know that.
         """
-        self.guard.passes(self._store.write_now(lambda connection: connection.now_us, _WRITE_S))
+        now_us, due = self._store.write_now(
+            lambda connection: (connection.now_us, due_orders(connection, _A_STEP)), _WRITE_S
+        )
+        can_expire = self.guard.passes(now_us)
         lease = self._tenure.held()
         if lease is None:
             return 0
         self._settler.step(lease)
-        now_us, due = self._store.write_now(
-            lambda connection: (connection.now_us, due_orders(connection, _A_STEP)), _WRITE_S
-        )
-        if not self.guard.passes(now_us):
+        if not can_expire:
             return 0
         n_done = 0
         for order_id in due:
