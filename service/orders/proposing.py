@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from service.clock import from_us
 from service.errors import NotFeasibleError
 from service.http.problems import ProblemError, as_problem
+from service.matching.asks import Ask
+from service.matching.free_slots import found_free
 
 if TYPE_CHECKING:
     from service.orders.ordering import Wish
@@ -46,19 +48,20 @@ def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
     now = from_us(services.clock.now_us())
     if wish.at is not None and wish.at < now:
         return None
-    engine = services.index.view.engine
-    answer = engine.nearest(
+    ask = Ask(
         wish.lat,
         wish.lng,
         wish.offer,
+        wish.at or now,
+        now,
         k=2,
-        at=wish.at or now,
-        asked_at=now,
         features=wish.features,
         unknown_hours=wish.unknown_hours,
-        items=dict(wish.units) or None,
+        items=tuple(wish.units.items()),
     )
-    for match in answer.matches:
-        if match.point_id != wish.point_id:
-            return {"point_id": match.point_id, "offer": match.offer, "distance_m": match.distance_m}
+    found = found_free(services.index.view.engine, services.full_slots, ask)
+    for row, distance_m in zip(found.rows, found.distance_m, strict=True):
+        point_id = found.facts.row(row).point_id
+        if point_id != wish.point_id:
+            return {"point_id": point_id, "offer": wish.offer, "distance_m": distance_m}
     return None
