@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import h3
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,6 +23,7 @@ from service.orders.collecting import Shown, collect
 from service.orders.ordering import OrderTerms, Wish, hold
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord
+from service.places import coarse_cell
 from service.points.loading import load_points
 from service.settings import load_settings
 from service.stock.rules import StockFacts
@@ -47,7 +47,6 @@ _SHELF = (
     StockFacts("rye", "Rye bread", 290, "EUR", 8, 0, None),
 )
 _UNITS = {"milk": 2, "rye": 1}
-_CELL = 8
 _FROM_HOUR = 7  # in UTC: shops are open by then
 _LEAST_AHEAD, _MOST_AHEAD = dt.timedelta(minutes=30), dt.timedelta(hours=3)
 # After it was asked; what comes at the counter is told by how long before or after the time wanted.
@@ -187,7 +186,7 @@ def _wish(day: Day, i: int, shop: str) -> Wish:
         offer=OFFER,
         lat=lat,
         lng=lng,
-        cell=h3.latlng_to_cell(lat, lng, _CELL),
+        cell=coarse_cell(lat, lng),
         at=_utc(day, i, "at"),
         features=(),
         unknown_hours="refuse",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from service.clock import from_us, to_us
+from service.orders.slots import slot_start
 from service.store.order_tables import slots
 from service.store.tables import offers
 
@@ -51,7 +52,7 @@ class FullSlots:
     def has(self, point_id: str, offer: str, at: dt.datetime) -> bool:
         """Tell whether the slot is full in which something would be handed over at an instant."""
         found = self._full.get((point_id, offer))
-        return found is not None and _start(to_us(at), found[0]) in found[1]
+        return found is not None and slot_start(to_us(at), found[0]) in found[1]
 
     def next_free(self, point_id: str, offer: str, at: dt.datetime) -> dt.datetime | None:
         """Return when the first slot behind an instant begins that is not full; None where that is too far ahead."""
@@ -59,7 +60,7 @@ class FullSlots:
         if found is None:
             return at
         width_us = found[0] * _SECOND_US
-        start = _start(to_us(at), found[0]) + width_us
+        start = slot_start(to_us(at), found[0]) + width_us
         for _ in range(_MOST_LOOKED_AT):
             if start not in found[1]:
                 return from_us(start)
@@ -98,7 +99,3 @@ class FullSlots:
         for (point_id, offer), (slot_s, starts) in found.items():
             self._full[point_id, offer] = (slot_s, frozenset(starts))
             self._offers.setdefault(point_id, set()).add(offer)
-
-
-def _start(at_us: int, slot_s: int) -> int:
-    return at_us // (slot_s * _SECOND_US) * (slot_s * _SECOND_US)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import h3
-
 from service.clock import from_us, to_us
 from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import split_features
@@ -16,6 +14,7 @@ from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
 from service.orders.store import OrderRecord, change_line, find_facts, find_order
 from service.orders.taking import Place, give_back, slot_of, take
+from service.places import centre_of
 from service.stock.counting import count_on, count_on_as_read
 
 if TYPE_CHECKING:
@@ -42,16 +41,11 @@ def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[st
     row = order.row
     if row.cell is None:
         return []
-    lat, lng = h3.cell_to_latlng(row.cell)
+    lat, lng = centre_of(row.cell)
     features = (*split_features(row.features), f"merchant:{row.merchant_id}")
     at = from_us(max(row.handover_at, now_us))
-    basket: dict[str, int] = {}
-    for line in order.lines:
-        if line.state == "wanted":
-            basket[line.sku] = basket.get(line.sku, 0) + line.quantity
-    answer = engine.nearest(
-        lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, asked_at=None, features=features, items=basket or None
-    )
+    basket = order.units("wanted") or None
+    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, features=features, items=basket)
     return [(match.point_id, match.distance_m) for match in answer.matches if match.point_id != row.point_id]
 
 
@@ -140,7 +134,7 @@ def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_i
     facts = find_facts(connection, point_id, row.offer)
     if facts is None or facts.offer is None or row.cell is None:  # the customer may have been forgotten since
         raise NotFeasibleError("no_offer")
-    lat, lng = h3.cell_to_latlng(row.cell)
+    lat, lng = centre_of(row.cell)
     at_us = max(row.handover_at, connection.now_us + facts.lead_s * _SECOND_US)
     now = from_us(connection.now_us)
     wanted = Wanted(lat, lng, from_us(at_us), now, tuple(split_features(row.features)))

@@ -22,8 +22,8 @@ from service.orders.store import (
     add_lines,
     add_order,
     find_facts,
-    has_code,
     new_order_id,
+    order_of_code,
 )
 from service.orders.taking import Place, slot_of, take
 from service.stock.counting import count_on_as_read
@@ -262,6 +262,6 @@ def free_code(
     """Return the number and the digest of a code that no other order at a point has."""
     for number in range(first, first + _MOST_CODES):
         digest = code_digest(secret, point_id, code_of(secret, order_id, number))
-        if not has_code(connection, point_id, digest):
+        if order_of_code(connection, point_id, digest) is None:
             return number, digest
     raise OverloadedError("no code is free at this point")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
-import h3
 from fastapi import APIRouter, Query, Request, Response
 
 from service.http.access import Ordering, Parties, app_of
@@ -34,6 +33,7 @@ from service.orders.store import OrderFilter, forget_buyer, list_events, list_or
 from service.orders.taking import stock_rows
 from service.orders.views import event_answer, order_answer
 from service.payments.store import find_payment
+from service.places import coarse_cell
 
 if TYPE_CHECKING:
     from service.services import Services
@@ -44,7 +44,6 @@ __all__ = ["erasing", "router"]
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=StrictRoute)
 erasing = APIRouter(tags=["orders"], route_class=StrictRoute)
 
-_CELL = 8
 _PICKUP = "/pickup"
 _CREATES = problems(
     "invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large", "not-found", "state-conflict",
@@ -199,7 +198,7 @@ def _wish(services: Services, context: RequestContext, body: OrderBody) -> Wish:
         offer=body.offer,
         lat=lat,
         lng=lng,
-        cell=h3.latlng_to_cell(lat, lng, _CELL),
+        cell=coarse_cell(lat, lng),
         at=body.at,
         features=features_of(body.features, "/features"),
         unknown_hours=body.unknown_hours,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.feed.columns import COLUMNS
+from service.orders.rules import OPEN
 from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
 from service.store.plain import Plain
 from service.store.tables import merchants, offers, points
@@ -33,7 +34,6 @@ __all__ = [
     "forget_buyer",
     "forget_buyers",
     "forget_slots",
-    "has_code",
     "held_by",
     "list_events",
     "list_orders",
@@ -69,6 +69,9 @@ _FACTS = Plain(
 _ORDER = Plain(select(orders).where(orders.c.order_id == bindparam("of_order")))
 _LINES = Plain(select(order_lines).where(order_lines.c.order_id == bindparam("of_order")).order_by(order_lines.c.line))
 _EVENTS = select(order_events).where(order_events.c.order_id == bindparam("of_order")).order_by(order_events.c.revision)
+_IS_OPEN = orders.c.state.in_(
+    [state.value for state in sorted(OPEN)]
+)  # by the states: the index of a point's orders has them
 _FORGOTTEN = {"buyer": None, "device": None, "collector": None, "cell": None}
 _CODE = Plain(
     select(orders.c.order_id).where(
@@ -92,9 +95,13 @@ class OrderRecord(NamedTuple):
     @property
     def held(self) -> dict[str, int]:
         """What it holds of its point's stock, by SKU."""
+        return self.units("wanted", "offered")
+
+    def units(self, *states: str) -> dict[str, int]:
+        """Return the units of its lines that are in some states, by SKU."""
         units: dict[str, int] = {}
         for line in self.lines:
-            if line.state in {"wanted", "offered"}:
+            if line.state in states:
                 units[line.sku] = units.get(line.sku, 0) + line.quantity
         return units
 
@@ -135,19 +142,15 @@ def list_orders(
     return _with_lines(connection, connection.rows(query))
 
 
-def open_orders(
-    connection: ReadConnection, point_id: str, states: Sequence[str], offer: str | None = None
-) -> list[OrderRecord]:
-    """Return the orders of a point that are in some states."""
-    query = select(orders).where(orders.c.point_id == point_id, orders.c.state.in_(states)).order_by(orders.c.order_id)
-    return _with_lines(connection, connection.rows(query if offer is None else query.where(orders.c.offer == offer)))
+def open_orders(connection: ReadConnection, point_id: str) -> list[OrderRecord]:
+    """Return the orders of a point that have not ended."""
+    query = select(orders).where(orders.c.point_id == point_id, _IS_OPEN).order_by(orders.c.order_id)
+    return _with_lines(connection, connection.rows(query))
 
 
 def points_with_orders(connection: ReadConnection, point_ids: Sequence[str]) -> set[str]:
     """Return which of some points have open orders."""
-    query = select(orders.c.point_id).where(
-        orders.c.point_id.in_(bindparam("ids", expanding=True)), orders.c.ended_at.is_(None)
-    )
+    query = select(orders.c.point_id).where(orders.c.point_id.in_(bindparam("ids", expanding=True)), _IS_OPEN)
     return {row[0] for row in connection.rows(query.distinct(), {"ids": list(point_ids)})} if point_ids else set()
 
 
@@ -165,15 +168,10 @@ def list_events(connection: ReadConnection, order_id: str) -> Sequence[AnyRow]:
     return connection.rows(_EVENTS, {"of_order": order_id})
 
 
-def has_code(connection: ReadConnection, point_id: str, digest: str) -> bool:
-    """Tell whether an order at a point has the code of a digest."""
-    return connection.row(_CODE, {"of_point": point_id, "of_code": digest}) is not None
-
-
 def order_of_code(connection: ReadConnection, point_id: str, digest: str) -> str | None:
-    """Return the id of the order at a point that has the code of a digest."""
-    row = connection.row(_CODE, {"of_point": point_id, "of_code": digest})
-    return None if row is None else str(row.order_id)
+    """Return the id of the order at a point that has the code of a digest, None where none has."""
+    order_id: str | None = connection.value(_CODE, {"of_point": point_id, "of_code": digest})
+    return order_id
 
 
 def tries_at(connection: ReadConnection, point_id: str, since_us: int) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import h3
 from fastapi import Query
 
 from service.clock import from_us
@@ -20,6 +19,7 @@ from service.orders.checks import Wanted
 from service.orders.moving import candidates, reject
 from service.orders.rules import OPEN, Event, Party
 from service.orders.store import find_facts, open_orders
+from service.places import centre_of
 from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class OpenOrders:
         self._services = services
         self._point_id = point_id
         lock_points(connection, [point_id])
-        self._orders = open_orders(connection, point_id, [state.value for state in sorted(OPEN)])
+        self._orders = open_orders(connection, point_id)
         self._before = self._facts()
 
     def _facts(self) -> dict[str, AnyRow | None]:
@@ -95,7 +95,7 @@ class OpenOrders:
         if facts is None or facts.offer is None:
             return False
         row = order.row
-        lat, lng = (facts.lat, facts.lng) if row.cell is None else h3.cell_to_latlng(row.cell)
+        lat, lng = (facts.lat, facts.lng) if row.cell is None else centre_of(row.cell)
         wanted = Wanted(lat, lng, from_us(row.handover_at), None, tuple(split_features(row.features)), "allow")
         checker, norms = self._services.orders.checker, self._services.orders.norms
         return checker.judge(facts, wanted, norms.by_offer[row.offer]).promise is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, bindparam, or_, select, text, update
 
 from service.errors import NotFeasibleError
+from service.orders.slots import slot_start
 from service.store.order_tables import slots, stock
 from service.store.plain import Plain
 from service.store.tables import offers
@@ -88,8 +89,8 @@ class Place(NamedTuple):
 
 
 def slot_of(at_us: int, slot_s: int | None) -> int | None:
-    """Return the start of the preparation slot that an instant lies in; slots are counted from the full hour in UTC."""
-    return None if slot_s is None else at_us // (slot_s * _SECOND_US) * (slot_s * _SECOND_US)
+    """Return the start of the preparation slot that an instant lies in, None where the offer has no slots."""
+    return None if slot_s is None else slot_start(at_us, slot_s)
 
 
 def stock_rows(connection: ReadConnection, point_id: str, skus: Sequence[str]) -> dict[str, AnyRow]:
