@@ -18,8 +18,9 @@ import shapely
 from numpy.typing import NDArray
 
 from benchmarks.basket_city import AskedBaskets, StockedCity, build_stocked, draw_assortments, draw_baskets
-from benchmarks.basket_peer import FILTERS, STARTS, BasketPeer, Setting
+from benchmarks.basket_peer import FILTERS, BasketPeer
 from benchmarks.feasible_city import Asked, ask
+from benchmarks.feasible_peer import best_setting
 from benchmarks.frame import Exactness, Report, Row, best_times, say
 from engine import Engine
 
@@ -71,7 +72,8 @@ def run(options: argparse.Namespace) -> Report:
 def _time(
     engine: Engine, peer: BasketPeer, asked: Asked, baskets: AskedBaskets, area_m: float, options: argparse.Namespace
 ) -> list[Row]:
-    setting = _best_setting(peer, asked.take(slice(N_TRIED)), baskets.take(slice(N_TRIED)))
+    sample = slice(N_TRIED)
+    setting = best_setting(FILTERS, partial(peer.nearest, asked.take(sample), baskets.take(sample)))
     place = (asked.lat, asked.lng, pa.array(asked.offers))  # columns, as the peer has its numbers
     bare = partial(engine.nearest_many, *place, k=1, threads=options.threads, at=asked.at)
     linli = partial(bare, items=baskets.columns())
@@ -97,17 +99,6 @@ def _time(
         Row.of_costs(case, "scipy + shapely", words, unit, cost["linli"], cost["peer"], reach=REACH),
         Row.of_costs(case, "linli without items", "the same queries", unit, *own, reach=REACH_OF_FEASIBLE),
     ]
-
-
-def _best_setting(peer: BasketPeer, asked: Asked, baskets: AskedBaskets) -> Setting:
-    settings = [
-        Setting(start, filters, is_sorted) for start in STARTS for filters in FILTERS for is_sorted in (False, True)
-    ]
-    work: dict[str, Callable[[], object]] = {
-        str(setting): partial(peer.nearest, asked, baskets, setting) for setting in settings
-    }
-    times = best_times(work, repeats=1)
-    return min(settings, key=lambda setting: times[str(setting)])
 
 
 def _check(engine: Engine, stocked: StockedCity, asked: Asked, baskets: AskedBaskets) -> Exactness:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import shapely
@@ -12,12 +12,10 @@ from scipy.spatial import cKDTree
 
 from benchmarks.basket_city import AskedBaskets, StockedCity
 from benchmarks.feasible_city import OFFERS, Asked
-from benchmarks.places import morton_order
+from benchmarks.feasible_peer import Setting, by_offer, fetched
 
-__all__ = ["FILTERS", "GROWTH", "STARTS", "BasketPeer", "Setting"]
+__all__ = ["FILTERS", "BasketPeer"]
 
-STARTS = (8, 32, 128)
-GROWTH = 4
 FILTERS = (
     ("reach", "capacity", "hours", "basket", "area"),
     ("basket", "reach", "capacity", "hours", "area"),
@@ -27,18 +25,6 @@ FILTERS = (
 _WORDS = 4  # of 64 bits each, for a mask
 Ints = NDArray[np.int64]
 Masks = NDArray[np.uint64]
-
-
-class Setting(NamedTuple):
-    """How many neighbours are fetched first, in what order they are filtered, and whether queries are sorted before."""
-
-    start: int
-    filters: tuple[str, ...]
-    is_sorted: bool = False
-
-    def __str__(self) -> str:
-        order = "sorted" if self.is_sorted else "as they come"
-        return f"cKDTree an offer, over-fetch {self.start} x {GROWTH}, {' then '.join(self.filters)}, queries {order}"
 
 
 class BasketPeer:
@@ -54,18 +40,11 @@ class BasketPeer:
     def nearest(self, asked: Asked, baskets: AskedBaskets, setting: Setting) -> Ints:
         """Return the row of each query's nearest feasible point, -1 where there is none; the offers share the threads."""
         masks = masks_of(baskets.skus)
-        order = morton_order(asked.lat, asked.lng) if setting.is_sorted else np.arange(asked.lat.size)
-        groups = [order[asked.offer[order] == number] for number in range(len(OFFERS))]
 
-        def ask(number: int) -> Ints:
-            group = groups[number]
+        def answer(number: int, group: Ints) -> Ints:
             return self._offers[number].nearest(asked.take(group), baskets.take(group), masks[group], setting)
 
-        found = np.full(asked.lat.size, -1)
-        answers = self._threads.map(ask, range(len(OFFERS)))
-        for group, rows, answer in zip(groups, self._rows, answers, strict=True):
-            found[group] = np.where(answer >= 0, rows[answer], -1)
-        return found
+        return by_offer(self._threads, self._rows, asked, setting, answer)
 
 
 def masks_of(skus: NDArray[np.int16]) -> Masks:
@@ -91,25 +70,15 @@ class _Offer:
         self._bound_m = float(self._reach_m.max(initial=0.0))
 
     def nearest(self, asked: Asked, baskets: AskedBaskets, masks: Masks, setting: Setting) -> Ints:
-        """Fetch more neighbours of those still unserved until none is left within the bound."""
-        n = self._week.size
-        found = np.full(asked.lat.size, -1)
-        left = np.arange(asked.lat.size)
-        seen, k = 0, min(setting.start, n)
-        while left.size and seen < n:
-            ranks = np.arange(seen + 1, k + 1)
-            chord_m, rows = self._tree.query(asked.xyz[left], k=ranks, distance_upper_bound=self._bound_m)
-            is_near = rows < n  # beyond the bound a tree answers n
-            at, rank = np.nonzero(is_near)
-            query, row, chord = left[at], rows[at, rank], chord_m[at, rank]
+        """Return the nearest row of the offer that is feasible and has the basket for each query, -1 where none is."""
+
+        def passing(query: Ints, row: Ints, chord_m: NDArray[np.float64]) -> tuple[Ints, Ints]:
             for name in setting.filters:
-                passes = self._passes(name, asked, baskets, masks, query, row, chord)
-                query, row, chord = query[passes], row[passes], chord[passes]
-            served, first = np.unique(query, return_index=True)  # pairs come by query, then distance
-            found[served] = row[first]
-            left = left[is_near[:, -1] & (found[left] < 0)]
-            seen, k = k, min(GROWTH * k, n)
-        return found
+                passes = self._passes(name, asked, baskets, masks, query, row, chord_m)
+                query, row, chord_m = query[passes], row[passes], chord_m[passes]
+            return query, row
+
+        return fetched(self._tree, asked.xyz, self._bound_m, setting.start, passing)
 
     def _passes(
         self,

@@ -18,7 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from benchmarks.feasible_city import Asked, City, ask, build_city
-from benchmarks.feasible_peer import FILTERS, STARTS, Peer, Setting
+from benchmarks.feasible_peer import FILTERS, Peer, best_setting
 from benchmarks.frame import Exactness, Report, Row, best_times, say
 from engine import Engine
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _time(engine: Engine, peer: Peer, asked: Asked, area_m: float, options: argparse.Namespace) -> Row:
-    setting = _best_setting(peer, asked.take(slice(N_TRIED)))
+    setting = best_setting(FILTERS, partial(peer.nearest, asked.take(slice(N_TRIED))))
     offers = pa.array(asked.offers)  # a column, as the peer has its numbers
     linli = partial(engine.nearest_many, asked.lat, asked.lng, offers, k=1, threads=options.threads, at=asked.at)
     found = linli().row[:, 0]
@@ -81,14 +81,6 @@ def _time(engine: Engine, peer: Peer, asked: Asked, area_m: float, options: argp
     words = f"{setting}, all ready made, {options.threads} thread(s)"
     reach = REACH if abs(served - 0.5) <= 0.1 else None  # asked where about half find someone
     return Row.of_costs(case, "scipy + shapely", words, "us a query", cost["linli"], cost["peer"], reach=reach)
-
-
-def _best_setting(peer: Peer, sample: Asked) -> Setting:
-    settings = [
-        Setting(start, filters, is_sorted) for start in STARTS for filters in FILTERS for is_sorted in (False, True)
-    ]
-    times = best_times({str(setting): partial(peer.nearest, sample, setting) for setting in settings}, repeats=1)
-    return min(settings, key=lambda setting: times[str(setting)])
 
 
 def _check(engine: Engine, city: City, asked: Asked) -> Exactness:

@@ -12,11 +12,8 @@ import datetime as dt
 import http.client
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,8 +24,9 @@ import numpy as np
 import pyarrow as pa
 
 import engine
-from benchmarks.frame import ROOT, Exactness, Report, Row, say
+from benchmarks.frame import Exactness, Report, Row, say
 from benchmarks.http_city import register_city
+from benchmarks.http_processes import loaded, serving
 from benchmarks.http_server import VARIANTS
 from engine import promises_many
 from service.clock import SystemClock
@@ -83,11 +81,14 @@ def run(options: argparse.Namespace) -> Report:
         city, key = register_city(Path(folder), options.points, options.seed)
         alone = _engine_of(Path(folder))
         asked = _ask(city, key, options.seed)
-        with _serving("linli", folder, 100, "all") as port:
+        with serving("http_server", "linli", folder, "100", "all") as port:
             wrong, n_bytes = _wrong_answers(alone, asked, port)
             batch = _batch_row(alone, asked, port, options.repeats)
         with contextlib.ExitStack() as stack:
-            ports = {name: stack.enter_context(_serving(name, folder, n_bytes, "one")) for name in VARIANTS}
+            ports = {
+                name: stack.enter_context(serving("http_server", name, folder, str(n_bytes), "one"))
+                for name in VARIANTS
+            }
             rows = _single_rows(asked, ports, n_bytes, options)
     return Report("http", Exactness(N_CHECKED, wrong), [*rows, batch])
 
@@ -107,17 +108,6 @@ def _ask(city: City, key: str, seed: int) -> _Asked:
     lat = city.lat[chosen] + rng.normal(0.0, 0.002, chosen.size)
     lng = city.lng[chosen] + rng.normal(0.0, 0.002, chosen.size)
     return _Asked(lat.tolist(), lng.tolist(), noon, key)
-
-
-@contextlib.contextmanager
-def _serving(variant: str, folder: str, n_bytes: int, cores: str) -> Iterator[int]:
-    command = [sys.executable, "-m", "benchmarks.http_server", variant, folder, str(n_bytes), cores]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
 
 
 def _wrong_answers(alone: Engine, asked: _Asked, port: int) -> tuple[int, int]:
@@ -142,8 +132,8 @@ def _single_rows(asked: _Asked, ports: dict[str, int], n_bytes: int, options: ar
     for turn in range(options.repeats):
         for name, port in list(ports.items())[:: -1 if turn % 2 else 1]:
             for n in CONNECTIONS:
-                rates[name, n] = max(rates[name, n], _load(port, options.seconds, n, requests)[0])
-            medians[name] = min(medians[name], _load(port, options.seconds / 2, 1, requests)[1])
+                rates[name, n] = max(rates[name, n], loaded(port, options.seconds, n, requests)[0])
+            medians[name] = min(medians[name], loaded(port, options.seconds / 2, 1, requests)[1])
     rows = []
     settings = {
         "bare": "raw ASGI, uvicorn, uvloop, httptools",
@@ -159,16 +149,6 @@ def _single_rows(asked: _Asked, ports: dict[str, int], n_bytes: int, options: ar
     return rows + [
         Row.of_costs(case, name, settings[name], "us", medians["linli"], medians[name]) for name in ("bare", "gate")
     ]
-
-
-def _load(port: int, seconds: float, connections: int, requests: bytes) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.http_load", str(port), str(seconds), str(connections)]
-    done = subprocess.run(command, cwd=ROOT, input=requests, capture_output=True, check=True)  # noqa: S603 - our own
-    rate, median, _high, n_bad = map(float, done.stdout.split())
-    if n_bad:
-        text = f"{n_bad:.0f} answers were not 200"
-        raise RuntimeError(text)
-    return rate, median
 
 
 def _batch_row(alone: Engine, asked: _Asked, port: int, repeats: int) -> Row:

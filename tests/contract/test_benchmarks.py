@@ -66,7 +66,7 @@ def test_basket_peer__answers_the_same_at_every_setting(filters: tuple[str, ...]
     baskets = draw_baskets(engine, stocked, asked, 3)
     items = baskets.columns()
     expected = engine.nearest_many(asked.lat, asked.lng, asked.offers, at=asked.at, items=items).row[:, 0]
-    found = basket_peer.BasketPeer(stocked, 2).nearest(asked, baskets, basket_peer.Setting(start, filters, is_sorted))
+    found = basket_peer.BasketPeer(stocked, 2).nearest(asked, baskets, Setting(start, filters, is_sorted))
     assert (expected >= 0).any()
     np.testing.assert_array_equal(found, expected)
 
