@@ -120,7 +120,6 @@ class Sweeper:
         self._tenure = Tenure(store, "orders", lease_s)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="linli-orders", daemon=True)
-        self.n_done = 0
 
     def start(self) -> None:
         """Go on in the thread."""
@@ -167,7 +166,6 @@ class Sweeper:
             if self._ended.is_set():
                 break
             n_done += self._one(lease, order_id)
-        self.n_done += n_done
         return n_done
 
     def _one(self, lease: Lease, order_id: str) -> bool:
