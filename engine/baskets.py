@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
-from engine.inputs import MAX_WHOLE, Column, as_whole, coded_texts
+from engine.inputs import MAX_WHOLE, Column, as_whole, ascending_order, coded_texts
 from engine.lean import repeated
 
 if TYPE_CHECKING:
@@ -124,13 +124,8 @@ def _of_columns(vocabulary: Vocabulary, baskets: Baskets, q: int) -> Lines:
         raise InvalidColumnError("items.query", "must be empty where nothing is asked", position=0)
     known = np.array([vocabulary.find_sku(sku) for sku in texts.to_pylist()], np.int32)
     key = query * max(1, len(texts)) + codes
-    if (key[1:] <= key[:-1]).any():
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        same = np.flatnonzero(key[1:] == key[:-1])
-        if same.size:
-            position = int(order[same + 1].min())
-            raise InvalidQueryError("items.skus", "must name an SKU once for a query", position=position)
+    order = ascending_order(key, "items.skus", "must name an SKU once for a query", InvalidQueryError)
+    if order is not None:
         codes, quantity = codes[order], quantity[order]
     end = np.cumsum(np.bincount(query, minlength=q)) if q else np.empty(0, np.int64)
     first = np.concatenate([[0], end[:-1]]).astype(np.int64) if q else end

@@ -22,6 +22,7 @@ __all__ = [
     "as_offers",
     "as_text",
     "as_whole",
+    "ascending_order",
     "coded_texts",
     "distinct_lists",
 ]
@@ -247,3 +248,17 @@ def as_flags(values: Column | None, argument: str, n: int) -> NDArray[np.bool_]:
         flags = np.array([bool(item) for item in items], np.bool_)
     _check_length(flags.size, n, argument)
     return flags
+
+
+def ascending_order(
+    key: NDArray[np.int64], argument: str, rule: str, error: type[EngineError] = InvalidColumnError
+) -> NDArray[np.int64] | None:
+    """Return the stable order that sorts key, or None where it ascends already; none may come twice."""
+    if (key[1:] > key[:-1]).all():
+        return None
+    order = np.argsort(key, kind="stable")
+    ranked = key[order]
+    again = order[1:][ranked[1:] == ranked[:-1]]
+    if again.size:
+        raise error(argument, rule, position=int(again.min()))
+    return order

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, UnknownPointError
-from engine.inputs import Column, as_list, as_whole, coded_texts
+from engine.inputs import Column, as_list, as_whole, ascending_order, coded_texts
 from engine.instants import EPOCH, MICROSECOND, NAT, as_instants_us
 from engine.lean import is_repeated, repeated
 from engine.shelves import MAX_SHELF, MAX_UNITS, NEVER_US, NO_LIMIT, Entries, no_entries
@@ -133,14 +133,9 @@ def in_order(
 ) -> PointStock:
     """Return entries by point, then SKU; none may come twice."""
     key = (number << CODE_BITS) | skus
-    if (key[1:] <= key[:-1]).any():
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        same = np.flatnonzero(key[1:] == key[:-1])
-        if same.size:
-            position = int(order[same + 1].min())
-            raise InvalidColumnError("stock", "must name an SKU once for a point", position=position)
-        units = units[order]
+    order = ascending_order(key, "stock", "must name an SKU once for a point")
+    if order is not None:
+        key, units = key[order], units[order]
         until_us = until_us if is_repeated(until_us) else until_us[order]
     sizes = np.bincount(key >> CODE_BITS, minlength=n_points)
     if sizes.max(initial=0) > MAX_SHELF:
