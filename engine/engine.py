@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -244,16 +244,14 @@ class Engine:
         check_point(point)
         return explain(*self._now, lat, lng, offer, point=point, question=question_of(ask))
 
-    def split(
-        self, lat: float, lng: float, offer: str, items: Mapping[str, int], *, max_points: int = 3, **ask: Any
-    ) -> Split:
+    def split(self, lat: float, lng: float, offer: str, items: Mapping[str, int], *, max_points: int = 3, without: Collection[str] = (), **ask: Any) -> Split:  # fmt: skip
         """
         Divide a basket that nobody has whole between the fewest points, then the nearest, as `engine.splits.split` says.
 
-        Exact over all splits into up to ``max_points`` within ``max_distance_m``; ``ask`` as of `nearest_many`.
+        Exact over all splits into up to ``max_points`` within ``max_distance_m``, ``without`` some; ``ask`` as of `nearest_many`.
         """
         self._live.count_queries(1)
-        return split(*self._now, lat, lng, offer, items, max_points=max_points, ask=ask)
+        return split(*self._now, lat, lng, offer, items, max_points=max_points, without=without, ask=ask)
 
     def apply(self, changes: Mapping[str, Any]) -> int:
         """

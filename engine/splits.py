@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.asks import Question, parse_asks, question_of
@@ -20,7 +21,7 @@ from engine.single import find
 from geo.metric import told_distances_m
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from engine.kernels.packing import Packed
     from engine.kernels.state import Asks, Part, Terms
@@ -84,6 +85,7 @@ def split(
     items: Mapping[str, int],
     *,
     max_points: Any,
+    without: Collection[str],
     ask: dict[str, Any],
 ) -> Split:
     """
@@ -101,6 +103,8 @@ def split(
         The most points, from 1 to 8. The answer is the best of all splits into as many or fewer; where there is none,
         it has no parts. Every row within ``max_distance_m`` that keeps any of the SKUs is looked at: some milliseconds
         for 10 000 of them.
+    without
+        Ids of points that are left out, known or not.
     ask
         As of `Engine.nearest_many`.
 
@@ -116,12 +120,13 @@ def split(
     if isinstance(max_points, bool) or not isinstance(max_points, int) or not 1 <= max_points <= MAX_POINTS:
         expected = f"must be a whole number from 1 to {MAX_POINTS}, got {max_points!r:.40}"
         raise InvalidQueryError("max_points", expected, value=max_points)
-    rows, metres = find(vocabulary, snapshot, lat, lng, offer, 1, ask | {"items": items})
+    rows, metres = ([], []) if without else find(vocabulary, snapshot, lat, lng, offer, 1, ask | {"items": items})
     if rows:
         whole = SplitPart(snapshot.names_of(rows)[0], offer, metres[0], dict(sorted(items.items())))
         return Split([whole], metres[0], snapshot.number)
-    keepers = _undominated(_keepers(vocabulary, snapshot, lat, lng, offer, question))
-    best = next((found for n in range(2, max_points + 1) if (found := _cover(keepers, len(items), n))), None)
+    gone = snapshot.known_rows(pa.array(sorted(without), pa.string()))
+    keepers = _undominated(_keepers(vocabulary, snapshot, (lat, lng, offer), question, gone))
+    best = next((found for n in range(1, max_points + 1) if (found := _cover(keepers, len(items), n))), None)
     if best is None:
         return Split([], float("inf"), snapshot.number)
     return Split(_parts(best, offer, items), sum(keeper.distance_m for keeper in best), snapshot.number)
@@ -139,14 +144,19 @@ def _parts(chosen: tuple[_Keeper, ...], offer: str, items: Mapping[str, int]) ->
 
 
 def _keepers(
-    vocabulary: Vocabulary, snapshot: Snapshot, lat: Any, lng: Any, offer: Any, question: Question
+    vocabulary: Vocabulary,
+    snapshot: Snapshot,
+    asked_for: tuple[Any, Any, Any],
+    question: Question,
+    gone: NDArray[np.int64],
 ) -> list[_Keeper]:
     """Return for each set of lines that rows have the nearest row, then by id, that can serve but for the basket."""
+    lat, lng, offer = asked_for
     asks, terms, hours = parse_asks(vocabulary, [lat], [lng], [offer], question)
     bare = terms._replace(ask_items=False)
     asked = (pack(hours), pack(asks), bare)
     columns = [
-        _of_part(snapshot, number, asks, bare, asked)
+        _of_part(snapshot, number, asks, asked, gone)
         for number, part in enumerate(snapshot.parts)
         if part.part.row.size
     ]
@@ -161,14 +171,14 @@ def _keepers(
 
 
 def _of_part(
-    snapshot: Snapshot, number: int, asks: Asks, terms: Terms, asked: tuple[Packed, Packed, Terms]
+    snapshot: Snapshot, number: int, asks: Asks, asked: tuple[Packed, Packed, Terms], gone: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the lines, distances, ranks and numbers of the rows of a part that have any line and can serve."""
     part = snapshot.parts[number].part
     places = _with_any_line(part, asks)
     off = part.xyz[places] - asks.xyz[0]
     metres = told_distances_m(off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2])
-    is_near = (metres <= terms.limit_m) & ~snapshot.dead[part.row[places]]
+    is_near = (metres <= asked[2].limit_m) & ~snapshot.dead[part.row[places]] & ~np.isin(part.row[places], gone)
     places, metres = places[is_near], metres[is_near]
     bits, code = np.empty(places.size, np.int64), np.empty(places.size, np.uint8)
     baskets.lines_had(snapshot.packed, number, places, asked[1], bits)

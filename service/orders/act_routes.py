@@ -13,7 +13,8 @@ from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
 from service.orders.acting import Act, act, check_act, check_in_time, locked_order
-from service.orders.moving import candidates, reject
+from service.orders.moving import reject
+from service.orders.plans import known_of, plans_for
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
 from service.orders.seeing import check_seen, find_seen
@@ -22,14 +23,15 @@ from service.orders.substituting import answer_offer, check_answered, offer_line
 from service.orders.views import order_answer
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.settling import authorised
-from service.payments.store import begin_payment, find_payment, reference_of
+from service.payments.store import begin_payment, find_payment, payment_of, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.orders.plans import Known
     from service.orders.store import OrderRecord
     from service.services import Services
-    from service.store.connections import AnyRow, WriteConnection
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["answer_with", "router"]
 
@@ -79,15 +81,25 @@ async def ready_order(request: Request, context: Counter, order_id: str) -> Resp
 
 @router.post("/{order_id}:reject", summary="Reject an order", response_model=OrderAnswer, responses=_TAKES)
 async def reject_order(request: Request, context: Counter, order_id: str, body: RejectBody) -> Response:
-    """Say that the point does not take it: the merchant's next point that can takes it over, or it ends."""
+    """
+    Say that the point does not take it: the merchant's next point that can takes it over, or it ends.
+
+    Where none has all of it and its `max_points` allows, it is divided between the fewest: what goes elsewhere than to
+    its new `point_id` is `parted`, and stands in orders whose `split_of` names it.
+    """
     services = services_of(request)
-    found = await services.store.read(lambda connection: find_seen(connection, context, order_id), context.deadline)
     now_us = services.clock.now_us()
-    others = await asyncio.to_thread(candidates, services.index.view.engine, found, now_us)
+
+    def read(connection: ReadConnection) -> tuple[OrderRecord, Known | None]:
+        order = find_seen(connection, context, order_id)
+        return order, known_of(connection, order, now_us)
+
+    found, known = await services.store.read(read, context.deadline)
+    plans = await asyncio.to_thread(plans_for, services.index.view.engine, found, known, now_us)
     what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
 
     def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
-        return reject(connection, services.orders, order, what, others)
+        return reject(connection, services.orders, order, what, plans)
 
     return await _change(request, context, order_id, Party.MERCHANT, change)
 
@@ -162,7 +174,7 @@ async def _change(
 
     def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
         after = change(connection, _own(connection, request, context, order_id))
-        return after, find_payment(connection, order_id)
+        return after, payment_of(connection, after.row)
 
     return answer_with(*await services_of(request).store.write(write, context.deadline), party)
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from service.clock import from_us, to_us
 from service.errors import StateConflictError
 from service.orders.ordering import answer_by_us, free_code
+from service.orders.owing import owed_together
 from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
 from service.orders.taking import Place, give_back, sell
-from service.payments.store import settle
+from service.payments.store import payer_of, settle
 from service.stock.counting import count_on, lock_points
 
 if TYPE_CHECKING:
@@ -50,9 +51,12 @@ def lock_order(connection: WriteConnection, order_id: str) -> None:
 
 
 def locked_order(connection: WriteConnection, order_id: str) -> OrderRecord | None:
-    """Return an order, locked as by `lock_order`."""
+    """Return an order, locked as by `lock_order`, with the one that it was parted from: they are paid together."""
     lock_order(connection, order_id)
-    return find_order(connection, order_id)
+    order = find_order(connection, order_id)
+    if order is not None and order.row.split_of is not None:
+        lock_order(connection, order.row.split_of)
+    return order
 
 
 def check_act(order: OrderRecord, act: Act) -> State:
@@ -144,7 +148,9 @@ def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, e
         connection.now_us,
         row.cancel_free_until,
     )
-    settle(connection, row.order_id, row.total_minor if event is Event.COLLECT else fee)
+    owed_minor = owed_together(connection, row, row.total_minor if event is Event.COLLECT else fee)
+    if owed_minor is not None:
+        settle(connection, payer_of(row), owed_minor)
     return {
         "ended_at": connection.now_us,
         "fee_minor": fee,

@@ -15,7 +15,7 @@ from service.orders.collecting import Shown, collect
 from service.orders.rules import ENDED, Party
 from service.orders.schemas import CollectBody, OrderAnswer
 from service.orders.seeing import find_seen
-from service.payments.store import find_payment
+from service.payments.store import payment_of
 from service.points.routes import own_merchant
 from service.points.store import find_point
 
@@ -67,7 +67,7 @@ async def _collect(request: Request, context: RequestContext, shown: Shown) -> R
         found = collect(connection, services.orders, shown, actor)
         if isinstance(found, ProblemError):
             return found, None
-        return found, find_payment(connection, found.row.order_id)
+        return found, payment_of(connection, found.row)
 
     found, payment = await services.store.write(write, context.deadline)
     if isinstance(found, ProblemError):

@@ -1,4 +1,4 @@
-"""A point rejects an order: the next one of its merchant takes it over, by the merchant's rules, or nobody does."""
+"""A point rejects an order: others of its merchant take it over, by the merchant's rules, or nobody does."""
 
 from __future__ import annotations
 
@@ -12,59 +12,45 @@ from service.orders.checks import Wanted
 from service.orders.ordering import answer_by_us, free_code
 from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
-from service.orders.store import OrderRecord, change_line, find_facts, find_order
+from service.orders.store import (
+    OrderRecord,
+    add_event,
+    add_lines,
+    add_order,
+    change_line,
+    find_facts,
+    find_order,
+    new_order_id,
+)
 from service.orders.taking import Place, give_back, slot_of, take
 from service.places import centre_of
 from service.stock.counting import count_on, count_on_as_read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from engine import Engine
     from engine.promises import Promise
     from service.orders.ordering import OrderTerms
+    from service.orders.plans import Plan
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["candidates", "reject"]
+__all__ = ["reject"]
 
-_MOST_CANDIDATES = 20
 _SECOND_US = 1_000_000
 
 
-def candidates(engine: Engine, order: OrderRecord, now_us: int) -> list[tuple[str, float]]:
-    """
-    Return which points of the merchant can take an order over as the index knows it, with their distance in metres.
-
-    The customer's place is known as a cell alone, so distances are from its centre. Lead times are left out: what is
-    handed on may be ready later.
-    """
-    row = order.row
-    if row.cell is None:
-        return []
-    lat, lng = centre_of(row.cell)
-    features = (*split_features(row.features), f"merchant:{row.merchant_id}")
-    at = from_us(max(row.handover_at, now_us))
-    basket = order.units("wanted") or None
-    answer = engine.nearest(lat, lng, row.offer, k=_MOST_CANDIDATES, at=at, features=features, items=basket)
-    return [(match.point_id, match.distance_m) for match in answer.matches if match.point_id != row.point_id]
-
-
 def reject(
-    connection: WriteConnection,
-    terms: OrderTerms,
-    order: OrderRecord,
-    what: Act,
-    others: Sequence[tuple[str, float]],
+    connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, plans: Sequence[Plan]
 ) -> OrderRecord:
     """
-    Let a point reject an order that `locked_order` returned: another takes it over, or it ends.
+    Let a point reject an order that `locked_order` returned: others take it over, or it ends.
 
     Parameters
     ----------
     what
         The event ``reject``, by whom and why.
-    others
-        What `candidates` found.
+    plans
+        What `plans_for` found.
 
     Raises
     ------
@@ -73,60 +59,117 @@ def reject(
     """
     check_act(order, what)
     if order.row.state != State.HELD:
-        for point_id in _in_turn(connection, order, others):
+        for plan in _in_turn(connection, order, plans):
             try:
                 with connection.attempt():
-                    return _moved(connection, terms, order, what, point_id)
+                    return _moved(connection, terms, order, what, plan)
             except NotFeasibleError:
                 continue
     return act(connection, terms, order, what)
 
 
-def _in_turn(connection: WriteConnection, order: OrderRecord, others: Sequence[tuple[str, float]]) -> list[str]:
+def _in_turn(connection: WriteConnection, order: OrderRecord, plans: Sequence[Plan]) -> list[Plan]:
+    """Return the plans that the merchant's rules allow, the one that they prefer first."""
     routing = routing_of(connection, order.row.merchant_id)
-    been = points_before(connection, order.row.order_id)
-    if not others or len(been) >= routing.most_moves:
+    been = points_before(connection, order.row)
+    if not plans or len(been) >= routing.most_moves:
         return []
-    new = [other for other in others if other[0] not in been]
-    ids = [point_id for point_id, _ in new]
-    cool = cooling(connection, ids, connection.now_us - routing.cool_down_s * _SECOND_US)
+    ids = sorted({share.point_id for plan in plans for share in plan})
+    out = {*been, *cooling(connection, ids, routing.cool_since_us(connection.now_us))}
     near = districts(connection, [order.row.point_id, *ids])
     own = near[order.row.point_id]
 
-    def key(other: tuple[str, float]) -> tuple[Any, ...]:
-        told = {"district": not (own & near[other[0]]), "distance": other[1]}
-        return (*(told[rule] for rule in routing.rules), other[1], other[0])
+    def key(plan: Plan) -> tuple[Any, ...]:
+        names = tuple(share.point_id for share in plan)
+        told = {
+            "splits": len(plan),
+            "district": not all(own & near[name] for name in names),
+            "distance": sum(share.distance_m for share in plan),
+        }
+        return (*(told[rule] for rule in routing.rules), told["distance"], names)
 
-    return [point_id for point_id, _ in sorted(new, key=key) if point_id not in cool]
+    able = [plan for plan in plans if len(plan) <= (order.row.max_points if "splits" in routing.rules else 1)]
+    return sorted((plan for plan in able if not any(share.point_id in out for share in plan)), key=key)
 
 
-def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, point_id: str) -> OrderRecord:
+def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, plan: Plan) -> OrderRecord:
+    """Let the points of a plan take an order over: the first one the order itself, others what is parted from it."""
     row = order.row
-    facts, at_us, promise = _judged(connection, terms, row, point_id)
-    revisions = _counted_on(connection, row.point_id, facts)
     stays = _without_offers(connection, order)
-    place = Place(point_id, row.offer, slot_of(at_us, facts.slot_s))
-    take(connection, place, stays.held, slot_orders=facts.slot_orders, revision=revisions[point_id])
+    judged = {share.point_id: _judged(connection, terms, row, share.point_id) for share in plan}
+    revisions = _counted_on(connection, row.point_id, {name: facts for name, (facts, _, _) in judged.items()})
+    lines = _divided(stays, plan)
     give_back(connection, place_of(row), order.held, revisions[row.point_id])
-    number, digest = free_code(connection, terms.secret, row.order_id, point_id, first=row.code_number + 1)
-    norm = terms.norms.by_offer[row.offer]
-    until_us = answer_by_us(terms, facts, norm, connection.now_us, at_us)
-    move = Act(Event.MOVE, what.party, what.actor, what.reason)
-    return act(
-        connection,
-        terms,
-        stays,
-        move,
-        point_id=point_id,
-        slot_at=place.slot_us,
-        handover_at=at_us,
-        ready_at=to_us(promise.ready_at),
-        cancel_free_until=None if promise.cancel_free_until is None else to_us(promise.cancel_free_until),
-        code_number=number,
-        code_digest=digest,
-        expires_at=until_us,
-        due_at=until_us,
-    )
+    changes = {}
+    for share in plan:
+        order_id = row.order_id if share is plan[0] else new_order_id(connection.now_us)
+        its = _taken(connection, terms, row, judged[share.point_id], order_id, lines[share.point_id], revisions)
+        if share is plan[0]:
+            changes = its
+        else:
+            _part(connection, row, its | {"order_id": order_id}, lines[share.point_id], what)
+    if len(plan) > 1:
+        changes |= {"total_minor": _total_minor(lines[plan[0].point_id]), "max_points": 1}
+    return act(connection, terms, stays, Act(Event.MOVE, what.party, what.actor, what.reason), **changes)
+
+
+def _divided(order: OrderRecord, plan: Plan) -> dict[str, list[AnyRow]]:
+    """Return the lines that each point of a plan takes; raises `NotFeasibleError` if they are others now."""
+    wanted = [line for line in order.lines if line.state == "wanted"]
+    if len(plan) == 1:
+        return {plan[0].point_id: wanted}
+    if order.units("wanted") != {sku: n for share in plan for sku, n in share.units.items()}:
+        raise NotFeasibleError("out_of_stock")
+    return {share.point_id: [line for line in wanted if line.sku in share.units] for share in plan}
+
+
+def _total_minor(lines: Sequence[AnyRow]) -> int:
+    return sum(line.price_minor * line.quantity for line in lines)
+
+
+def _taken(
+    connection: WriteConnection,
+    terms: OrderTerms,
+    row: AnyRow,
+    judged: tuple[AnyRow, int, Promise],
+    order_id: str,
+    lines: Sequence[AnyRow],
+    revisions: Mapping[str, int],
+) -> dict[str, Any]:
+    """Take what a point gives, and return the columns of the order that it gives it to."""
+    facts, at_us, promise = judged
+    place = Place(facts.point_id, row.offer, slot_of(at_us, facts.slot_s))
+    units = OrderRecord(row, lines).units("wanted")
+    take(connection, place, units, slot_orders=facts.slot_orders, revision=revisions[facts.point_id])
+    first = row.code_number + 1 if order_id == row.order_id else 0
+    number, digest = free_code(connection, terms.secret, order_id, facts.point_id, first=first)
+    until_us = answer_by_us(terms, facts, terms.norms.by_offer[row.offer], connection.now_us, at_us)
+    return {
+        "point_id": facts.point_id,
+        "slot_at": place.slot_us,
+        "handover_at": at_us,
+        "ready_at": to_us(promise.ready_at),
+        "cancel_free_until": None if promise.cancel_free_until is None else to_us(promise.cancel_free_until),
+        "code_number": number,
+        "code_digest": digest,
+        "expires_at": until_us,
+        "due_at": until_us,
+    }
+
+
+def _part(
+    connection: WriteConnection, row: AnyRow, changes: dict[str, Any], lines: Sequence[AnyRow], what: Act
+) -> None:
+    """Make an order of lines that are parted from another; they cost what they did, and it is paid as that is."""
+    order_id = changes["order_id"]
+    same = {"state": State.PLACED, "revision": 1, "max_points": 1, "split_of": row.order_id}
+    add_order(connection, row._asdict() | same | {"total_minor": _total_minor(lines)} | changes)
+    alone = {"order_id": order_id, "replaces": None, "answer_by": None}
+    add_lines(connection, [line._asdict() | alone | {"line": number} for number, line in enumerate(lines, 1)])
+    for line in lines:
+        change_line(connection, row.order_id, line.line, state="parted")
+    note = {"order_id": order_id, "point_id": row.point_id, "actor": what.actor, "reason": what.reason}
+    add_event(connection, row.merchant_id, note | {"revision": 1, "event": Event.SPLIT, "state": State.PLACED})
 
 
 def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_id: str) -> tuple[AnyRow, int, Promise]:
@@ -144,12 +187,13 @@ def _judged(connection: WriteConnection, terms: OrderTerms, row: AnyRow, point_i
     return facts, at_us, promise
 
 
-def _counted_on(connection: WriteConnection, old_id: str, facts: AnyRow) -> dict[str, int]:
-    """Count the stock of both points on, in the order of their ids, so that two orders never wait for each other."""
+def _counted_on(connection: WriteConnection, old_id: str, facts: Mapping[str, AnyRow]) -> dict[str, int]:
+    """Count the stock of all points on, in the order of their ids, so that two orders never wait for each other."""
+    merchant_id = next(iter(facts.values())).merchant_id
     revisions = {}
-    for point_id in sorted((old_id, facts.point_id)):
-        its = (connection, facts.merchant_id, point_id)
-        revision = count_on(*its) if point_id == old_id else count_on_as_read(*its, facts.point_revision)
+    for point_id in sorted({old_id, *facts}):
+        its = (connection, merchant_id, point_id)
+        revision = count_on_as_read(*its, facts[point_id].point_revision) if point_id in facts else count_on(*its)
         if revision is None:
             raise NotFeasibleError("paused")
         revisions[point_id] = revision

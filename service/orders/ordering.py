@@ -73,6 +73,8 @@ class Wish(NamedTuple):
         When it is to be collected; None for as soon as its lead time allows.
     units
         By SKU.
+    max_points
+        Between how many points it may be divided where one rejects it.
     total_minor
         What the customer was told that it costs; None if he was told nothing.
     is_placed
@@ -95,6 +97,7 @@ class Wish(NamedTuple):
     total_minor: int | None
     is_placed: bool
     actor: str
+    max_points: int = 1
 
 
 class Quote(NamedTuple):
@@ -225,6 +228,8 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "code_number": 0,
         "code_digest": None,
         "ended_at": None,
+        "max_points": wish.max_points,
+        "split_of": None,
     }
     if not wish.is_placed:
         reserve_s = quote.norm.reserve_s or 0

@@ -32,7 +32,7 @@ from service.orders.seeing import find_seen, party_of, seen_by
 from service.orders.store import OrderFilter, forget_buyer, list_events, list_orders
 from service.orders.taking import stock_rows
 from service.orders.views import event_answer, order_answer
-from service.payments.store import find_payment
+from service.payments.store import payment_of
 from service.places import coarse_cell
 
 if TYPE_CHECKING:
@@ -120,17 +120,20 @@ async def get_orders(
     state: Annotated[
         str | None, Query(pattern="^[a-z_]{1,20}$", description="Only those in this state, such as placed.")
     ] = None,
+    split_of: Annotated[
+        str | None, Query(max_length=40, description="Only those that were parted from this order.")
+    ] = None,
 ) -> OrdersAnswer:
     """List orders, the oldest first: an app's own, those of a merchant's points, all as an admin."""
     services, party = services_of(request), party_of(context)
-    wanted = seen_by(context, OrderFilter(point_id=point, state=state))
+    wanted = seen_by(context, OrderFilter(point_id=point, state=state, split_of=split_of))
     listed = f"orders {wanted}"
     after = read_cursor(services.secret, listed, cursor) or [""]
 
     def page_of(connection: ReadConnection) -> OrdersAnswer:
         found = list_orders(connection, wanted, after=after[0], limit=page_size + 1)
         page, following = next_page(services.secret, listed, found, page_size, lambda one: [one.row.order_id])
-        items = [order_answer(one, find_payment(connection, one.row.order_id), party=party) for one in page]
+        items = [order_answer(one, payment_of(connection, one.row), party=party) for one in page]
         return OrdersAnswer(items=items, next_cursor=following)
 
     return await services.store.read(page_of, context.deadline)
@@ -144,7 +147,7 @@ async def get_order(request: Request, response: Response, context: Parties, orde
     def read(connection: ReadConnection) -> OrderAnswer:
         order = find_seen(connection, context, order_id)
         secret = services.secret if order.row.owner == _owner(context) else None
-        return order_answer(order, find_payment(connection, order_id), party=party, secret=secret)
+        return order_answer(order, payment_of(connection, order.row), party=party, secret=secret)
 
     answer = await services.store.read(read, context.deadline)
     response.headers["ETag"] = etag(answer.revision)
@@ -206,4 +209,5 @@ def _wish(services: Services, context: RequestContext, body: OrderBody) -> Wish:
         total_minor=body.total_minor,
         is_placed=body.payment is not None,
         actor=context.key_holder.key_id,
+        max_points=body.max_points,
     )

@@ -33,11 +33,17 @@ def _once(rules: list[str]) -> list[str]:
 
 
 class RoutingBody(Body):
-    """Who takes an order over that a point rejects: the first rule that tells two points apart decides."""
+    """Who takes an order over that a point rejects: the first rule that tells two ways apart decides."""
 
     rules: Annotated[
-        list[Literal["district", "distance"]], Field(min_length=1, max_length=len(RULES)), AfterValidator(_once)
-    ] = Field(["district", "distance"], description="district: one with the same `district:` feature goes first.")
+        list[Literal["splits", "district", "distance"]],
+        Field(min_length=1, max_length=len(RULES)),
+        AfterValidator(_once),
+    ] = Field(
+        ["splits", "district", "distance"],
+        description="splits: the fewest points go first; left out: no order is divided, whatever its `max_points` says. "
+        "district: those with the same `district:` feature go first.",
+    )
     cool_down_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
         _USUAL.cool_down_s, description="For how long a point that rejected gets no order that another rejects."
     )
@@ -61,7 +67,7 @@ class RoutingAnswer(Answer):
     responses=problems("not-found", "invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large"),
 )
 async def put_routing(request: Request, context: AdminOrMerchant, merchant_id: str, body: RoutingBody) -> RoutingAnswer:
-    """Set the rules by which a rejected order finds the merchant's next point that has all of it."""
+    """Set the rules by which a rejected order finds the merchant's next point, or the few that have all of it together."""
     _check_own(context, merchant_id)
 
     def write(connection: WriteConnection) -> None:

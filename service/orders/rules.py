@@ -56,6 +56,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     REJECT = "reject"
     MOVE = "move"  # the point rejects it, and another takes it over
+    SPLIT = "split"  # parted from one that no point alone takes over
     EXPIRE = "expire"
     RELEASE = "release"  # nobody came for it
     REMIND = "remind"
@@ -103,6 +104,7 @@ _MOVE = _by(State.PLACED, _MERCHANT, _CLOCK, effect=Effect.MOVE)
 TRANSITIONS: Mapping[tuple[State | None, Event], Transition] = MappingProxyType(
     {
         (None, Event.HOLD): _by(State.HELD, _CUSTOMER, effect=Effect.TAKE),
+        (None, Event.SPLIT): _by(State.PLACED, _MERCHANT, _CLOCK, effect=Effect.TAKE),
         (State.HELD, Event.PLACE): _by(State.PLACED, _CUSTOMER),
         (State.HELD, Event.CANCEL): _CANCEL,
         (State.HELD, Event.REJECT): _REJECT,

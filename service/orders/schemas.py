@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 MAX_QUANTITY = 999
+MAX_ORDER_POINTS = 3
 _MAX_ITEMS = 100
 _MAX_REF_CHARS = 128
 
@@ -70,6 +71,9 @@ class OrderBody(Body):
     device: Reference | None = Field(None, description="Your own name for the device; only a digest is kept.")
     collector: Reference | None = Field(
         None, description="What another person shows who may collect it, such as a name; only a digest is kept."
+    )
+    max_points: Annotated[int, Field(ge=1, le=MAX_ORDER_POINTS)] = Field(
+        1, description="Between how many points it may be divided where one rejects it and no other has all of it."
     )
     total_minor: Minor | None = Field(None, description="What the customer was told; another total is refused.")
     payment: Literal["counter"] | None = Field(
@@ -148,7 +152,12 @@ class PaymentAnswer(Answer):
 
 
 class OrderAnswer(Answer):
-    """An order; `code` is told to the app alone, `next` what the caller can do."""
+    """
+    An order; `code` is told to the app alone, `next` what the caller can do.
+
+    One that was divided has lines that are `parted`: each stands in another order, whose `split_of` names this one. They
+    are collected each with its own code, and paid together when the last of them has ended.
+    """
 
     order_id: str
     state: str
@@ -156,6 +165,8 @@ class OrderAnswer(Answer):
     merchant_id: str
     point_id: str
     offer: str
+    max_points: int
+    split_of: str | None
     lines: list[LineAnswer]
     currency: str | None
     total_minor: int

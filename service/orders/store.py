@@ -113,6 +113,7 @@ class OrderFilter(NamedTuple):
     merchant_id: str | None = None
     point_id: str | None = None
     state: str | None = None
+    split_of: str | None = None
 
 
 def new_order_id(now_us: int) -> str:

@@ -16,7 +16,8 @@ from service.feed.columns import split_features
 from service.http.problems import ProblemError
 from service.orders.acting import Act, locked_order
 from service.orders.checks import Wanted
-from service.orders.moving import candidates, reject
+from service.orders.moving import reject
+from service.orders.plans import known_of, plans_for
 from service.orders.rules import OPEN, Event, Party
 from service.orders.store import find_facts, open_orders
 from service.places import centre_of
@@ -102,7 +103,8 @@ class OpenOrders:
 
     def _reject(self, order: OrderRecord, actor: str) -> None:
         connection, services = self._connection, self._services
-        others = candidates(services.index.view.engine, order, connection.now_us)
+        known = known_of(connection, order, connection.now_us)
+        plans = plans_for(services.index.view.engine, order, known, connection.now_us)
         locked = locked_order(connection, order.row.order_id)
         if locked is not None and locked.row.state in OPEN:
-            reject(connection, services.orders, locked, Act(Event.REJECT, Party.MERCHANT, actor, _REASON), others)
+            reject(connection, services.orders, locked, Act(Event.REJECT, Party.MERCHANT, actor, _REASON), plans)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from service.errors import LeaseLostError, ServiceError, StateConflictError
 from service.orders.acting import Act, act, locked_order
-from service.orders.moving import candidates, reject
+from service.orders.moving import reject
+from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party, State
 from service.orders.store import due_orders, find_order, postpone
 from service.orders.substituting import answer_offer
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
     from service.feed.index import LiveIndex
     from service.orders.ordering import OrderTerms
+    from service.orders.plans import Known, Plan
     from service.orders.store import OrderRecord
     from service.payments.settling import Settler
-    from service.store.connections import WriteConnection
+    from service.store.connections import ReadConnection, WriteConnection
     from service.store.database import Store
 
 __all__ = ["JumpGuard", "Sweeper"]
@@ -169,15 +171,12 @@ class Sweeper:
         return n_done
 
     def _one(self, lease: Lease, order_id: str) -> bool:
-        order = self._store.read_now(lambda connection: find_order(connection, order_id), _WRITE_S)
-        others: Sequence[tuple[str, float]] = ()
-        if order is not None and order.row.state in {State.PLACED, State.ACCEPTED}:
-            others = candidates(self._index.view.engine, order, order.row.due_at or 0)
+        plans = self._plans(order_id)
 
         def settle(connection: WriteConnection) -> bool:
             found = locked_order(connection, order_id)
             demand(connection, lease)
-            return found is not None and _let_happen(connection, self._terms, found, others)
+            return found is not None and _let_happen(connection, self._terms, found, plans)
 
         try:
             return self._store.write_now(settle, _WRITE_S)
@@ -195,10 +194,18 @@ class Sweeper:
             )
             return False
 
+    def _plans(self, order_id: str) -> list[Plan]:
+        def read(connection: ReadConnection) -> tuple[OrderRecord, Known | None] | None:
+            order = find_order(connection, order_id)
+            if order is None or order.row.state not in {State.PLACED, State.ACCEPTED}:
+                return None
+            return order, known_of(connection, order, order.row.due_at or 0)
 
-def _let_happen(
-    connection: WriteConnection, terms: OrderTerms, order: OrderRecord, others: Sequence[tuple[str, float]]
-) -> bool:
+        found = self._store.read_now(read, _WRITE_S)
+        return [] if found is None else plans_for(self._index.view.engine, *found, found[0].row.due_at or 0)
+
+
+def _let_happen(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, plans: Sequence[Plan]) -> bool:
     """Let the one event happen to an order that is due."""
     row, now_us = order.row, connection.now_us
     if row.due_at is None or row.due_at > now_us:
@@ -212,7 +219,7 @@ def _let_happen(
     elif state is State.READY:
         act(connection, terms, order, _by_clock(Event.RELEASE if is_over else Event.REMIND))
     elif is_over:
-        reject(connection, terms, order, _by_clock(Event.REJECT, "no_answer"), others)
+        reject(connection, terms, order, _by_clock(Event.REJECT, "no_answer"), plans)
     else:
         return False
     return True

@@ -38,6 +38,8 @@ def order_answer(
         merchant_id=row.merchant_id,
         point_id=row.point_id,
         offer=row.offer,
+        max_points=row.max_points,
+        split_of=row.split_of,
         lines=[_line(line) for line in order.lines],
         currency=row.currency,
         total_minor=row.total_minor,

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["begin_payment", "change_payment", "due_payments", "find_payment", "reference_of", "settle"]
+__all__ = [
+    "begin_payment",
+    "change_payment",
+    "due_payments",
+    "find_payment",
+    "payer_of",
+    "payment_of",
+    "reference_of",
+    "settle",
+]
 
 _NAMES = tuple(column.name for column in payments.columns)
 _ASK_AGAIN_US = 5_000_000
@@ -29,6 +38,17 @@ def reference_of(row: AnyRow) -> str:
 def find_payment(connection: ReadConnection, order_id: str) -> AnyRow | None:
     """Return the payment of an order."""
     return connection.row(_PAYMENT, {"of_order": order_id})
+
+
+def payer_of(order: AnyRow) -> str:
+    """Return the id of the order with which one is paid: its own, or that of the one that it was parted from."""
+    payer: str = order.split_of or order.order_id
+    return payer
+
+
+def payment_of(connection: ReadConnection, order: AnyRow) -> AnyRow | None:
+    """Return the payment that pays an order, given its row."""
+    return find_payment(connection, payer_of(order))
 
 
 def begin_payment(connection: WriteConnection, order_id: str, amount_minor: int, currency: str) -> AnyRow:

@@ -82,6 +82,10 @@ orders = Table(
     Column("code_number", Integer, nullable=False),
     Column("code_digest", Text),  # null once it was used
     Column("ended_at", Instant),
+    Column(
+        "max_points", Integer, nullable=False, default=1
+    ),  # between as many it may be divided, once, where one rejects
+    Column("split_of", Text),  # the order that it is a part of, and is paid with
     CheckConstraint("total_minor >= 0", name="orders_total"),
     Index("orders_of_merchant", "merchant_id", "state", "order_id"),
     Index("orders_of_point", "point_id", "state", "order_id"),
@@ -91,6 +95,12 @@ orders = Table(
     Index("orders_due", "due_at"),
     Index("orders_ended", "ended_at"),
     Index("orders_code", "point_id", "code_digest", unique=True),
+    Index(
+        "orders_split",
+        "split_of",
+        sqlite_where=text("split_of IS NOT NULL"),
+        postgresql_where=text("split_of IS NOT NULL"),
+    ),
 )
 
 order_lines = Table(
@@ -102,7 +112,7 @@ order_lines = Table(
     Column("name", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("price_minor", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),  # wanted, offered, replaced, missing
+    Column("state", Text, nullable=False),  # wanted, offered, declined, replaced, missing, parted
     Column("replaces", Integer),  # the line in whose place it is offered
     Column("answer_by", Instant),
     CheckConstraint("quantity > 0", name="order_lines_quantity"),

@@ -19,12 +19,13 @@ from service.orders.codes import code_of
 from service.orders.collecting import Shown, collect
 from service.orders.moving import reject
 from service.orders.ordering import Wish, hold
+from service.orders.plans import Plan, Share
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord, due_orders, find_order
 from service.orders.substituting import answer_offer, check_answered, offer_line
 from service.orders.sweeping import _let_happen
 from service.store.connections import ReadConnection, WriteConnection
-from service.store.order_tables import orders, slots, stock
+from service.store.order_tables import order_lines, orders, slots, stock
 from service.store.tables import offers
 from tests.property.order_model import AT_ONCE, EVENTS, Model, RefusedError
 from tests.registry import NOW, Offer, Point, Registry
@@ -43,7 +44,7 @@ UNITS = st.dictionaries(st.sampled_from(["milk", "bread"]), st.integers(1, 3), m
 PICK = st.integers(0, 99)
 AHEAD_S = st.sampled_from([None, 1, 400, 2_000, 2_400, 7_200, 90_000])
 PASSED_S = st.sampled_from([0, 250, 400, 650, 1_000, 15_000, 90_000])
-BY_CLOCK = {"hold", "move", "expire", "remind", "release"}
+BY_CLOCK = {"hold", "move", "split", "expire", "remind", "release"}
 _OFFERED = ("place", "offer")
 _ACCEPTED = ("place", "accept")
 _READY = (*_ACCEPTED, "ready")
@@ -61,7 +62,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
 
 
 class Orders(RuleBasedStateMachine):
-    """The orders of two points are what the model says."""
+    """The orders of three points are what the model says."""
 
     registry: ClassVar[Registry]
     hits: ClassVar[Counter[tuple[str, str]]] = Counter()
@@ -70,7 +71,7 @@ class Orders(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         number = next(_names)
-        self.points = [f"shop:{number}-{one}" for one in "ab"]
+        self.points = [f"shop:{number}-{one}" for one in "abc"]
         self.store, self.terms = self.registry.services.store, self.registry.services.orders
         self.registry.clock.at = NOW + dt.timedelta(days=3 * number % 300)
         given = [Point(point, LAT, LNG, [Offer(OFFER, 3000.0, capacity=MOST)]) for point in self.points]
@@ -91,25 +92,25 @@ class Orders(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(point=st.integers(0, 1), units=UNITS, ahead_s=AHEAD_S)
-    def hold(self, point: int, units: dict[str, int], ahead_s: int | None) -> None:
+    @rule(point=st.integers(0, 2), units=UNITS, ahead_s=AHEAD_S, max_points=st.integers(1, 2))
+    def hold(self, point: int, units: dict[str, int], ahead_s: int | None, max_points: int) -> None:
         now = self._tick()
         at = None if ahead_s is None else now + ahead_s * 1_000_000
-        self._held(self.points[point], units, at, now)
+        self._held(self.points[point], units, at, now, max_points)
 
-    def _held(self, point: str, units: dict[str, int], at: int | None, now: int) -> str | None:
+    def _held(self, point: str, units: dict[str, int], at: int | None, now: int, max_points: int = 1) -> str | None:
         name = f"{self.points[0]} {len(self.model.orders)}"
         wish = Wish(
             owner="app", buyer=name, device=name, collector=None, point_id=point, offer=OFFER, lat=LAT, lng=LNG,
             cell=CELL, at=None if at is None else from_us(at), features=(), unknown_hours="refuse", units=units,
-            total_minor=None, is_placed=False, actor="app",
+            total_minor=None, is_placed=False, actor="app", max_points=max_points,
         )  # fmt: skip
         try:
             made = self.store.write_now(lambda connection: hold(connection, self.terms, wish))
         except NotFeasibleError:
             made = None
         try:
-            self.model.hold("" if made is None else made.row.order_id, point, units, at, now)
+            self.model.hold("" if made is None else made.row.order_id, point, units, at, now, max_points)
         except RefusedError:
             assert made is None
             return None
@@ -124,7 +125,20 @@ class Orders(RuleBasedStateMachine):
         if fitting:
             self._do(name, fitting[which % len(fitting)], self._tick(), line, sku)
 
-    @rule(point=st.integers(0, 1), path=st.sampled_from(PATHS))
+    def divided(self) -> bool:
+        """An order that no point alone can take over is divided between two; tell whether it was."""
+        now = self._tick()
+        at, (own, one, two) = now + 3_000_000_000, self.points
+        self._held(one, {"milk": 3}, at, now)
+        self._held(two, {"bread": 3}, at, now)
+        name = self._held(own, {"milk": 4, "bread": 2}, at, now, 2)
+        assert name is not None
+        for event in ("place", "accept", "reject"):
+            self._do(name, event, self._tick())
+        self.is_as_the_model_says()
+        return any(line.state == "parted" for line in self.model.orders[name].lines)
+
+    @rule(point=st.integers(0, 2), path=st.sampled_from(PATHS))
     def live(self, point: int, path: tuple[str | int, ...]) -> None:
         """An order goes one of the ways that there are; and wherever it is then, all else is refused."""
         now = self._tick()
@@ -179,19 +193,20 @@ class Orders(RuleBasedStateMachine):
         assert not is_swept, "it does not come to an end"
 
     def _let_happen(self, name: str, now: int) -> None:
-        order = self.model.orders[name]
-        state, others = order.state, [(self._other(order.point), 1.0)]
-        happened = self.store.write_now(
-            lambda connection: _let_happen(connection, self.terms, _found(connection, name), others)
-        )
-        assert happened
-        self.hits[state, self.model.let_happen(name, now)] += 1
+        state = self.model.orders[name].state
+
+        def write(connection: WriteConnection) -> bool:
+            order = _found(connection, name)
+            return _let_happen(connection, self.terms, order, self._plans(order))
+
+        assert self.store.write_now(write)
+        self.hits[state, self.model.let_happen(name, now, self._part_of(name))] += 1
 
     def _do(self, name: str, event: str, now: int, line: int = 1, sku: str = "tea") -> None:
         state = self.model.orders[name].state
         refused = self._tried(name, lambda connection, order: self._acted(connection, order, event, line, sku))
         try:
-            came_to = self.model.act(name, event, now, line, sku)
+            came_to = self.model.act(name, event, now, line, sku, part=self._part_of(name))
         except RefusedError:
             assert refused
             if not self.model.fits(name, event):
@@ -217,7 +232,7 @@ class Orders(RuleBasedStateMachine):
         if event in {"take", "decline"}:
             return answer_offer(connection, terms, order, what, line=line)
         if event == "reject":
-            return reject(connection, terms, order, what, [(self._other(row.point_id), 1.0)])
+            return reject(connection, terms, order, what, self._plans(order))
         check_act(order, what)
         if event == "collect":
             code = code_of(terms.secret, row.order_id, row.code_number)
@@ -238,8 +253,20 @@ class Orders(RuleBasedStateMachine):
         names = list(self.model.orders)
         return names[-1 - pick % min(len(names), 6)]
 
-    def _other(self, point: str) -> str:
-        return self.points[1 - self.points.index(point)]
+    def _plans(self, order: OrderRecord) -> list[Plan]:
+        one, two = (point for point in self.points if point != order.row.point_id)
+        units = order.units("wanted")
+        plans: list[Plan] = [(Share(two, 2.0, units),), (Share(one, 1.0, units),)]
+        if len(units) > 1:
+            least = min(units)
+            rest = {sku: n for sku, n in units.items() if sku != least}
+            plans.insert(0, (Share(one, 1.0, {least: units[least]}), Share(two, 2.0, rest)))
+        return plans
+
+    def _part_of(self, name: str) -> str:
+        """Return the order that was parted from one."""
+        its = select(orders.c.order_id).where(orders.c.split_of == name)
+        return str(self.store.read_now(lambda connection: connection.value(its)) or "")
 
     # What must hold after each step
 
@@ -264,6 +291,13 @@ class Orders(RuleBasedStateMachine):
         found = {row.order_id: (row.state, row.point_id, row.total_minor, row.fee_minor, row.due_at) for row in told}
         assert found == {
             name: (one.state, one.point, one.total, one.fee, one.due) for name, one in model.orders.items()
+        }
+        of_lines = select(order_lines).where(order_lines.c.order_id.in_(list(model.orders)))
+        lines: dict[str, list[tuple[str, int, str]]] = {name: [] for name in model.orders}
+        for row in connection.rows(of_lines.order_by(order_lines.c.order_id, order_lines.c.line)):
+            lines[row.order_id].append((row.sku, row.quantity, row.state))
+        assert lines == {
+            name: [(line.sku, line.quantity, line.state) for line in one.lines] for name, one in model.orders.items()
         }
 
 

@@ -1,4 +1,4 @@
-"""What orders must do, written down a second time: a plain model of two points and their orders, that knows nothing of linli."""
+"""What orders must do, written down a second time: a plain model of three points and their orders, that knows nothing of linli."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEES = {("accepted", "cancel"): 20, ("ready", "cancel"): 50, ("ready", "release"
 ENDED = ("collected", "cancelled", "rejected", "expired", "not_collected")
 STATES = ("held", "placed", "accepted", "ready", *ENDED)
 AT_ONCE = ("place", "accept", "ready", "cancel", "reject", "offer", "take", "decline", "collect")
-EVENTS = ("hold", *AT_ONCE, "move", "expire", "remind", "release")
+EVENTS = ("hold", *AT_ONCE, "move", "split", "expire", "remind", "release")
 NEXT = {
     **{(state, "cancel"): "cancelled" for state in ("held", "placed", "accepted", "ready")},
     **{(state, "reject"): "rejected" for state in ("held", "placed", "accepted", "ready")},
@@ -53,6 +53,7 @@ class Order:
     fee: int = 0
     remind: int | None = None
     been: list[str] = field(default_factory=list)
+    max_points: int = 1
 
     @property
     def is_open(self) -> bool:
@@ -105,18 +106,18 @@ class Model:
         start = at // (SLOT * S) * (SLOT * S)
         return has and self.in_work(point) < self.most and self.taken(point).get(start, 0) < self.per_slot
 
-    def hold(self, name: str, point: str, units: dict[str, int], at: int | None, now: int) -> None:
+    def hold(self, name: str, point: str, units: dict[str, int], at: int | None, now: int, max_points: int = 1) -> None:
         lines = [Line(sku, quantity, self.prices[sku]) for sku, quantity in units.items()]
         expires = now + RESERVE * S if at is None else max(now + AT_LEAST * S, min(at, now + RESERVE * S))
         if not self._fits(point, now if at is None else at, lines):
             raise RefusedError
-        self.orders[name] = Order(point, now if at is None else at, lines, expires)
+        self.orders[name] = Order(point, now if at is None else at, lines, expires, max_points=max_points)
 
     def fits(self, name: str, event: str) -> bool:
         return (self.orders[name].state, event) in NEXT
 
-    def act(self, name: str, event: str, now: int, line: int = 0, sku: str = "", quantity: int = 1) -> str:
-        """Let an event happen; return what it came to, since what is rejected may be moved."""
+    def act(self, name: str, event: str, now: int, line: int = 0, sku: str = "", *, part: str = "") -> str:
+        """Let an event happen; return what it came to, since what is rejected may be moved, a part of it as another."""
         order = self.orders[name]
         if not self.fits(name, event):
             raise RefusedError
@@ -125,10 +126,10 @@ class Model:
         if event == "ready" and any(one.state == "offered" for one in order.lines):
             raise RefusedError
         if event == "offer":
-            self._offer(order, line, sku, quantity, now)
+            self._offer(order, line, sku, now)
         elif event in ("take", "decline"):
             self._answer(order, line, event == "take", now)
-        elif event == "reject" and self._moves(order, now):
+        elif event == "reject" and self._moves(order, now, part):
             return "move"
         self._go(order, event, now)
         return event
@@ -157,15 +158,15 @@ class Model:
         if event in ("ready", "move", "remind"):
             order.remind = now + REMIND * S if event == "ready" else None
 
-    def _offer(self, order: Order, number: int, sku: str, quantity: int, now: int) -> None:
+    def _offer(self, order: Order, number: int, sku: str, now: int) -> None:
         line = order.lines[number - 1] if 0 < number <= len(order.lines) else None
         if line is None or line.state != "wanted" or line.sku == sku:
             raise RefusedError
         if any(one.replaces == number and one.state == "offered" for one in order.lines):
             raise RefusedError
-        new = Line(sku, quantity, self.prices[sku], "offered", number, now + SUBSTITUTE * S)
+        new = Line(sku, 1, self.prices[sku], "offered", number, now + SUBSTITUTE * S)
         left = self.counted[order.point].get(sku, -1) - self.held(order.point, sku)
-        if new.price * quantity > line.price * line.quantity or left < quantity:
+        if new.price > line.price * line.quantity or left < 1:
             raise RefusedError
         order.lines.append(new)
 
@@ -176,27 +177,52 @@ class Model:
         line.state = "wanted" if takes else "declined"
         order.lines[line.replaces - 1].state = "replaced" if takes else "missing"
 
-    def _moves(self, order: Order, now: int) -> bool:
-        (other,) = (point for point in self.counted if point != order.point)
-        is_cool = all(point != other or at <= now - COOL_DOWN * S for point, at in self.rejected)
-        may = order.state != "held" and other not in order.been and len(order.been) < MOST_MOVES and is_cool
-        at = max(order.at, now)
-        if not may or not self._fits(other, at, order.lines):
+    def _moves(self, order: Order, now: int, part: str) -> bool:
+        """Let the first other point take all, or the second, or the first one SKU and the second the rest."""
+        if order.state == "held" or len(order.been) >= MOST_MOVES:
+            return False
+        one, two = (point for point in self.counted if point != order.point)
+        wanted = [line for line in order.lines if line.state == "wanted"]
+        least = min((line.sku for line in wanted), default="")
+        first, rest = [line for line in wanted if line.sku == least], [line for line in wanted if line.sku != least]
+        if self._takes_over(one, order, wanted, now) or self._takes_over(two, order, wanted, now):
+            taken, parted = (one if self._takes_over(one, order, wanted, now) else two), []
+        elif (
+            order.max_points > 1
+            and rest
+            and all(self._takes_over(point, order, lines, now) for point, lines in ((one, first), (two, rest)))
+        ):
+            taken, parted = one, rest
+        else:
             return False
         self.rejected.append((order.point, now))
         order.been.append(order.point)
         for line in order.lines:
             line.state = "declined" if line.state == "offered" else line.state
-        order.point, order.state, order.at = other, "placed", at
+        order.point, order.state, order.at = taken, "placed", max(order.at, now)
         self._wait(order, "move", now)
+        if parted:
+            self._part(part, order, two, parted, now)
         return True
+
+    def _takes_over(self, point: str, order: Order, lines: list[Line], now: int) -> bool:
+        is_cool = all(other != point or at <= now - COOL_DOWN * S for other, at in self.rejected)
+        return point not in order.been and is_cool and self._fits(point, max(order.at, now), lines)
+
+    def _part(self, name: str, order: Order, point: str, lines: list[Line], now: int) -> None:
+        new = Order(point, order.at, [Line(line.sku, line.quantity, line.price) for line in lines], 0, "placed")
+        new.been = list(order.been)
+        self._wait(new, "move", now)
+        self.orders[name], order.max_points = new, 1
+        for line in lines:
+            line.state = "parted"
 
     def due(self, now: int) -> list[str]:
         """Return the orders at which somebody must look, in the order in which that is due."""
         found = [(order.due, name) for name, order in self.orders.items() if order.due is not None and order.due <= now]
         return [name for _, name in sorted(found)]
 
-    def let_happen(self, name: str, now: int) -> str:
+    def let_happen(self, name: str, now: int, part: str) -> str:
         """Let the one event happen that is due; return it."""
         order = self.orders[name]
         late = [n for n, line in enumerate(order.lines, 1) if line.state == "offered" and line.answer_by <= now]
@@ -205,7 +231,7 @@ class Model:
             return "decline"
         is_over = order.expires <= now
         event = {"held": "expire", "ready": "release" if is_over else "remind"}.get(order.state, "reject")
-        if event == "reject" and self._moves(order, now):
+        if event == "reject" and self._moves(order, now, part):
             return "move"
         self._go(order, event, now)
         return event

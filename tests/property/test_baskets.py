@@ -127,8 +127,11 @@ def test_split__equals_every_set_tried(seed, n, most):
     (lat, lng, offer, at, _, _), shared = random_asks(rng, columns, spread, 1)[0], shared_ask(rng, spread)
     items = {sku: int(rng.integers(1, 4)) for sku in rng.choice(SKUS, rng.integers(1, 6), replace=False).tolist()}
     ask = {**shared, "at": at, "asked_at": EDGES[rng.integers(3)] if rng.random() < 0.5 else None}
-    found = engine.split(lat, lng, offer, items, max_points=most, **ask)
-    wanted = twins.brute_split(rows, lat, lng, offer, most, {**ask, "items": items}, state)
+    ids = known["point_ids"]
+    without = rng.choice([*ids, "nobody"], rng.integers(1, 3)).tolist() if rng.random() < 0.5 else []
+    found = engine.split(lat, lng, offer, items, max_points=most, without=without, **ask)
+    others = [row for row in rows if row["point_ids"] not in without]
+    wanted = twins.brute_split(others, lat, lng, offer, most, {**ask, "items": items}, state)
     if wanted is None:
         assert (found.parts, found.distance_m) == ([], np.inf)
         return

@@ -54,10 +54,13 @@ def _walk_every_way(machine: type[Orders]) -> None:
     for before, path in itertools.product([(), (("reject",),)], PATHS):
         one = machine()
         one.start()
-        for other in before:
-            one.live(1, other)
+        for point, other in itertools.product((1, 2), before):
+            one.live(point, other)
         one.live(0, path)
         one.is_as_the_model_says()
+    one = machine()
+    one.start()
+    assert one.divided()
 
 
 def test_orders__do_so_on_postgresql_too(postgres_url: str, tmp_path: Path) -> None:
@@ -89,6 +92,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what is moved stays taken at the old point": (moving, "give_back", _forgetful),
     "what is not taken stays held": (substituting, "give_stock", _forgetful),
     "what is offered is not held": (substituting, "take_stock", _forgetful),
+    "what is parted stays wanted": (moving, "change_line", _forgetful),
     "a slot is not given back": (acting, "give_back", _no_count),
     "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
     "a hold can be placed for ever": ("tests.property.order_machine", "check_in_time", _late),

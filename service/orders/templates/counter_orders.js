@@ -3,7 +3,7 @@
 const STATES = ["placed", "accepted", "ready"];
 const ACTS = { accept: "accept", ready: "markReady", reject: "reject" };
 const REASONS = ["out_of_stock", "closed", "too_busy", "other"];
-const GONE = ["missing", "replaced", "declined"];
+const GONE = ["missing", "replaced", "declined", "parted"];
 
 function element(tag, className, ...children) {
   const made = document.createElement(tag);

@@ -1,0 +1,97 @@
+"""Which points could take an order over that another rejects, as the index knows it: one alone, or several together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.splits import MAX_LINES
+from service.clock import from_us
+from service.feed.columns import split_features
+from service.orders.routing import cooling_of_merchant, districts, points_before, routing_of
+from service.places import centre_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine import Engine
+    from service.orders.store import OrderRecord
+    from service.store.connections import ReadConnection
+
+__all__ = ["Known", "Plan", "Share", "known_of", "plans_for"]
+
+_MOST_WHOLE = 20
+
+
+class Share(NamedTuple):
+    """What a point takes of an order, in units by SKU, and how far in metres it is from the customer."""
+
+    point_id: str
+    distance_m: float
+    units: Mapping[str, int]
+
+
+Plan = tuple[Share, ...]
+"""Who takes an order over; the first share stays the order itself."""
+
+
+class Known(NamedTuple):
+    """
+    What the store says before the index is asked.
+
+    Attributes
+    ----------
+    left_out
+        Points that are not asked for a part: that rejects, those that the order was at, those that cool down.
+    districts
+        Of the point that rejects.
+    """
+
+    left_out: frozenset[str]
+    districts: frozenset[str]
+
+
+def known_of(connection: ReadConnection, order: OrderRecord, now_us: int) -> Known | None:
+    """Return what `plans_for` must know to divide an order; None where it is not to be divided."""
+    row = order.row
+    routing = routing_of(connection, row.merchant_id)
+    if row.max_points < 2 or "splits" not in routing.rules:
+        return None
+    cool = cooling_of_merchant(connection, row.merchant_id, routing.cool_since_us(now_us))
+    own = districts(connection, [row.point_id])[row.point_id]
+    return Known(frozenset({row.point_id, *points_before(connection, row), *cool}), frozenset(own))
+
+
+def plans_for(engine: Engine, order: OrderRecord, known: Known | None, now_us: int) -> list[Plan]:
+    """
+    Return who of the merchant's points can take an order over: each that can alone, and how the fewest can together.
+
+    The customer's place is known as a cell alone, so distances are from its centre. Lead times are left out: what is
+    handed on may be ready later.
+    """
+    row = order.row
+    if row.cell is None:
+        return []
+    lat, lng = centre_of(row.cell)
+    features = (*split_features(row.features), f"merchant:{row.merchant_id}")
+    at = from_us(max(row.handover_at, now_us))
+    basket = order.units("wanted")
+    found = engine.nearest(lat, lng, row.offer, k=_MOST_WHOLE, at=at, features=features, items=basket or None)
+    plans: list[Plan] = [
+        (Share(match.point_id, match.distance_m, basket),) for match in found.matches if match.point_id != row.point_id
+    ]
+    if known is None or not 1 < len(basket) <= MAX_LINES:
+        return plans
+    for more in ((), *((district,) for district in sorted(known.districts))):
+        split = engine.split(
+            lat,
+            lng,
+            row.offer,
+            basket,
+            max_points=row.max_points,
+            without=known.left_out,
+            at=at,
+            features=(*features, *more),
+        )
+        if len(split.parts) > 1:
+            plans.append(tuple(Share(part.point_id, part.distance_m, part.items) for part in split.parts))
+    return plans
