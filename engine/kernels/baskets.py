@@ -1,16 +1,17 @@
 """Search a part for rows that have a basket: only those that keep its rarest SKU are looked at."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import chord_sq_to, is_awake, serves
-from engine.kernels.neighbours import locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
 from engine.kernels.search import insert, least_chord_sq, n_filled
 from engine.kernels.shelves import has_all, has_lines
-from engine.kernels.state import ROW_BITS, Asks, Best, Hours, Part, Room, Terms, Version
+from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
 from engine.kernels.stock import SIGNATURE_BITS, SIGNATURE_WORDS, Postings
-from geo.jit import borrowing_kernel, inlined_kernel, kernel
+from geo.jit import borrowing_kernel, inlined_kernel, kernel, prefetch
 from geo.kernels.metric import max_chord_sq
 
 FEW = 16
@@ -119,8 +120,8 @@ def _enter_keeper(
     best: Best,
     room: Room,
 ) -> float:
-    # Enter a row if it serves, has the basket and is better than the best so far; return the worst that is wanted then.
-    if not is_awake(part, i, asks.open_schedules[query]) or not is_signed(part.postings.signature, i, room.signature):
+    # Enter a row that `is_signed` if it serves, has the basket and is better than the best so far; return the worst that is wanted then.
+    if not is_awake(part, i, asks.open_schedules[query]):
         return worst
     chord_sq = chord_sq_to(part.xyz, i, asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2])
     if chord_sq > worst or version.dead[part.row[i]]:
@@ -134,13 +135,66 @@ def _enter_keeper(
 
 
 @inlined_kernel
-def whole_leaf(part: Part, asks: Asks, terms: Terms, query: int, room: Room) -> int:
-    """Return the leaf that lists all rows whose areas may hold a query's place, -1 if there is none that does."""
-    if not terms.ask_area or part.neighbours.near_m.shape[0] == 0:
-        return -1
-    locate(part.neighbours, asks.xyz, asks.offer, query, 1, room)
-    leaf = int(room.leaf[0])
-    return leaf if leaf >= 0 and not part.neighbours.rest_bits[leaf] & asks.open_schedules[query] else -1
+def fetch_keepers(part: Part, asks: Asks, first: int, at: int, n: int, room: Room) -> None:
+    """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then what rows keep."""
+    neighbours, leaf = part.neighbours, room.leaf
+    ahead = at + 16
+    if ahead < n and leaf[ahead] >= 0:
+        prefetch(neighbours.start, leaf[ahead])
+        prefetch(neighbours.near_m, leaf[ahead])
+        prefetch(neighbours.schedule_bits, leaf[ahead])
+        prefetch(neighbours.rest_bits, leaf[ahead])
+    ahead = at + 8
+    if ahead < n and leaf[ahead] >= 0:
+        start = neighbours.start[leaf[ahead]]
+        prefetch(neighbours.entry, start)
+        prefetch(neighbours.entry, start + 16)
+    ahead = at + 4
+    if ahead < n and leaf[ahead] >= 0 and neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:
+        start = neighbours.start[leaf[ahead]]
+        for entry in range(start, min(start + 16, neighbours.start[leaf[ahead] + 1])):
+            row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
+            prefetch(part.postings.signature, row)
+            prefetch(part.xyz, row)
+            prefetch(part.schedule_bit, row)
+
+
+@inlined_kernel
+def is_whole(part: Part, asks: Asks, terms: Terms, query: int, leaf: int) -> bool:
+    """Tell whether a leaf lists all rows whose areas may hold a query's place."""
+    return bool(terms.ask_area and leaf >= 0 and not part.neighbours.rest_bits[leaf] & asks.open_schedules[query])
+
+
+@inlined_kernel
+def scan_keepers(
+    part: Part,
+    version: Version,
+    hours: Hours,
+    asks: Asks,
+    terms: Terms,
+    query: int,
+    at: int,
+    best: Best,
+    room: Room,
+) -> None:
+    """Do what `search_keepers` does of a query of a chunk whose leaf `is_whole`: its list is shorter than any tree."""
+    neighbours, leaf, off_m = part.neighbours, room.leaf[at], room.off_m[at]
+    if not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
+        return
+    write_signature(asks, query, room.signature)
+    near_m = np.float64(neighbours.near_m[leaf])
+    steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
+    worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
+    known, most_steps = math.inf, STEPS
+    for entry in range(neighbours.start[leaf], neighbours.start[leaf + 1]):
+        if worst < known:
+            known, most_steps = worst, int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+        word = np.int64(neighbours.entry[entry])
+        if (word >> ROW_BITS) > most_steps:
+            return
+        i = int(word & ((1 << ROW_BITS) - 1))
+        if is_signed(part.postings.signature, i, room.signature):
+            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
 
 
 @inlined_kernel
@@ -148,8 +202,7 @@ def search_keepers(
     part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, best: Best, room: Room
 ) -> None:
     """Enter the rows of a part that have a query's offer and basket and are better than the best so far."""
-    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away. Where areas are small, a list
-    # of all that reach a place is shorter still.
+    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away.
     offer = asks.offer[query]
     root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
     low, high = rarest(part.postings, asks, query)
@@ -157,12 +210,6 @@ def search_keepers(
         return
     write_signature(asks, query, room.signature)
     worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
-    leaf = whole_leaf(part, asks, terms, query, room)
-    if leaf >= 0:
-        for entry in range(part.neighbours.start[leaf], part.neighbours.start[leaf + 1]):
-            i = int(part.neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
-            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
-        return
     forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
@@ -181,7 +228,8 @@ def search_keepers(
             continue
         for posting in range(low, high):
             i = int(place[posting])
-            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+            if is_signed(part.postings.signature, i, room.signature):
+                worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
 
 
 @borrowing_kernel

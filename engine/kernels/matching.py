@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.baskets import search_keepers
+from engine.kernels.baskets import fetch_keepers, is_whole, scan_keepers, search_keepers
 from engine.kernels.feasibility import MATCHED, NO_OFFER, chord_sq_to, refusal
 from engine.kernels.neighbours import fetch_ahead, locate
 from engine.kernels.packing import (
@@ -126,19 +126,33 @@ def nearest_with_items(
     """
     Do what `nearest` does where queries ask for baskets: only rows that keep the rarest SKU of each are looked at.
 
-    Parameters as of `nearest`; everything may refuse. Lists of neighbours are not read: the trees say more.
+    Parameters as of `nearest`; everything may refuse. Lists of neighbours are read where they are whole: else the trees
+    say more.
     """
     asks, best, room = asks_at(packed_asks), best_at(packed_best), room_at(packed_room)
     version, hours = version_at(packed_version), hours_at(packed_hours)
     for query in range(start, stop):
-        if asks.first_line[query] == asks.end_line[query]:
-            shared = (packed_version, packed_hours, packed_asks, terms, True, has_dead)
-            nearest(*shared, query, query + 1, packed_best, packed_room)
-            continue
         clear(best, query)
+    for first in range(start, stop, CHUNK):
+        n = min(CHUNK, stop - first)
         for number in range(N_PARTS):
             part = part_at(packed_version, number * ARRAYS_A_PART)
-            search_keepers(part, version, hours, asks, terms, query, best, room)
+            if part.row.shape[0] == 0:
+                continue
+            locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
+            for at in range(n):
+                query = first + at
+                fetch_keepers(part, asks, first, at, n, room)
+                if asks.first_line[query] == asks.end_line[query]:
+                    continue
+                if is_whole(part, asks, terms, query, room.leaf[at]):
+                    scan_keepers(part, version, hours, asks, terms, query, at, best, room)
+                else:
+                    search_keepers(part, version, hours, asks, terms, query, best, room)
+    shared = (packed_version, packed_hours, packed_asks, terms, True, has_dead)
+    for query in range(start, stop):
+        if asks.first_line[query] == asks.end_line[query]:
+            nearest(*shared, query, query + 1, packed_best, packed_room)
 
 
 @inlined_kernel
