@@ -35,7 +35,7 @@ def check_place(settings: Settings) -> list[Finding]:
 
 def _sqlite(settings: Settings) -> str:
     from service.store.schema import schema_told
-    from service.store.sqlite import integrity
+    from service.store.sqlite_engines import integrity
 
     file = settings.store.data / "linli.db"
     if not file.exists():

@@ -34,7 +34,7 @@ from service.store.connections import ReadConnection
 from service.store.order_tables import METADATA
 from service.store.postgres import postgres_engine
 from service.store.schema import known_revisions, migrate_to, newest_revision, revision_of
-from service.store.sqlite import sqlite_engine
+from service.store.sqlite_engines import sqlite_engine
 from service.store.tables import marks
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ class Plain:
         return row._make(found)
 
 
-def say(driver: sqlite3.Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+def say(driver: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
     """Say a statement; what the driver says against it is told as SQLAlchemy tells it, without the values."""
     try:
         return driver.execute(sql, values)

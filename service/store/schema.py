@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.errors import StoreStateError
 from service.store.postgres import postgres_engine
-from service.store.sqlite import sqlite_engine
+from service.store.sqlite_engines import sqlite_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool, StaticPool
 
 from service.clock import Clock
 from service.deadlines import Deadline
@@ -24,50 +23,18 @@ from service.errors import DeadlineExceededError, OverloadedError, StorageUnavai
 from service.files import sync
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
+from service.store.plain import say
+from service.store.sqlite_engines import WAL_BYTES, sqlite_engine
 from service.store.sqlite_errors import OF_ONE_WRITE, PASSING, is_busy, primary_code
 
-__all__ = ["SqliteStore", "sqlite_engine"]
+__all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _GROUP = 32
 _READERS = 4
-_BUSY_S = 2.0
-_CONNECTING = {"check_same_thread": False, "timeout": _BUSY_S, "isolation_level": None}
 _FOLLOWERS = 4
-_WAL_BYTES = 4 * 1024 * 1024
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
-
-
-def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
-    """
-    Return an engine on a SQLite file: WAL, ``synchronous=FULL``, transactions only where they are begun.
-
-    A transaction that writes takes the lock at its start, so that it never has to give up half way.
-    """
-    readers: Any = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 0, "pool_timeout": _BUSY_S}
-    pool = {"poolclass": StaticPool} if writes else readers
-    # Errors are logged, and must not quote what was to be written.
-    engine = create_engine(f"sqlite:///{path}", connect_args=_CONNECTING, hide_parameters=True, **pool)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "wal_autocheckpoint=0",  # it would hide what fails: the writer does it in sight
-            f"journal_size_limit={_WAL_BYTES}",
-            "temp_store=MEMORY",
-            f"query_only={'OFF' if writes else 'ON'}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 @dataclass(eq=False)
@@ -96,6 +63,7 @@ class SqliteStore(Store):
         self._read_engine = sqlite_engine(path, writes=False, size=_READERS)
         self._own_engine = sqlite_engine(path, writes=False, size=_FOLLOWERS)  # of followers, who may read for long
         self._readers = ThreadPoolExecutor(_READERS, "linli-read")
+        self._writing: Connection | None = None
         self._is_log_settled = False
         self._broken: str | None = None
         self._closing = threading.Lock()
@@ -172,6 +140,12 @@ class SqliteStore(Store):
             group, is_last = self._next_group()
             if group:
                 self._write_group(group)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         group: list[_Job] = []
@@ -207,50 +181,60 @@ class SqliteStore(Store):
                 self._fail(group, self._judged(error))
                 return
             break
+        is_long = self._is_log_long()  # asked before anybody goes on, who would keep this thread waiting
         for job in group:
             if job.error is not None:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.result)
         self.tell_committed()
-        self._checkpoint()
+        if is_long:
+            self._checkpoint()
 
     def _commit(self, group: list[_Job]) -> None:
-        with self._write_engine.connect() as connection, connection.begin():
-            if not self._is_log_settled:  # its name is kept, too: SQLite overlooks a folder that cannot be synced
-                sync(self._wal.parent)
-                self._is_log_settled = True
-            for job in group:
-                job.result = job.error = None
-                if job.deadline.is_over:
-                    job.error = DeadlineExceededError("the write waited too long")
-                    continue
-                writing = WriteConnection(connection, now_us=self._clock.now_us())
-                # The driver's own words: SQLAlchemy's nested transactions cost four times as much.
-                connection.exec_driver_sql("SAVEPOINT job")
-                try:
-                    job.result = job.fn(writing)
-                except Exception as error:
-                    if isinstance(error, DBAPIError) and primary_code(error) not in OF_ONE_WRITE:
-                        raise  # of the file, not of this write: the group goes down together
-                    job.error = error
-                    connection.exec_driver_sql("ROLLBACK TO job")
-                connection.exec_driver_sql("RELEASE job")
+        if self._writing is None:  # kept: to take it from the pool for each group costs a tenth of an order
+            self._writing = self._write_engine.connect()
+        try:
+            with self._writing.begin():
+                if not self._is_log_settled:  # its name is kept, too: SQLite overlooks a folder that cannot be synced
+                    sync(self._wal.parent)
+                    self._is_log_settled = True
+                for job in group:
+                    self._do(self._writing, job)
+        except Exception:
+            self._let_go()
+            raise
+
+    def _do(self, connection: Connection, job: _Job) -> None:
+        job.result = job.error = None
+        if job.deadline.is_over:
+            job.error = DeadlineExceededError("the write waited too long")
+            return
+        # The driver's own words: SQLAlchemy's nested transactions cost many times as much.
+        driver: Any = connection.connection.dbapi_connection
+        say(driver, "SAVEPOINT job")
+        try:
+            job.result = job.fn(WriteConnection(connection, now_us=self._clock.now_us()))
+        except Exception as error:
+            if isinstance(error, DBAPIError) and primary_code(error) not in OF_ONE_WRITE:
+                raise  # of the file, not of this write: the group goes down together
+            job.error = error
+            say(driver, "ROLLBACK TO job")
+        say(driver, "RELEASE job")
+
+    def _is_log_long(self) -> bool:
+        """Tell by the log's size, which is cut to the limit when it is begun anew."""
+        try:
+            return self._wal.stat().st_size > WAL_BYTES
+        except FileNotFoundError:
+            return False
 
     def _checkpoint(self) -> None:
-        """
-        Move what is committed from the log into the file, once the log is long.
-
-        Its size tells: it is cut to the limit when it is begun anew. What a reader still needs stays for the next time.
-        """
+        """Move what is committed from the log into the file; what a reader still needs stays for the next time."""
         try:
-            if self._wal.stat().st_size <= _WAL_BYTES:
-                return
             with self._write_engine.connect() as connection:
                 raw: Any = connection.connection.dbapi_connection
                 raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except FileNotFoundError:
-            return
         except sqlite3.Error as error:
             if (error.sqlite_errorcode & 0xFF) not in PASSING:
                 self._break(error)
@@ -275,13 +259,3 @@ class SqliteStore(Store):
     def _fail(group: list[_Job], error: Exception) -> None:
         for job in group:
             job.future.set_exception(error)
-
-
-def integrity(path: Path) -> str:
-    """Return what SQLite says of the file's integrity: ``ok``, or its first faults."""
-    engine = sqlite_engine(path, writes=False)
-    try:
-        with engine.connect() as connection:
-            return "; ".join(row[0] for row in connection.execute(text("PRAGMA integrity_check(5)")))
-    finally:
-        engine.dispose()

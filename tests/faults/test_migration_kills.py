@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.store.schema import engine_of, migrate, migrate_to, newest_revision, schema_told
-from service.store.sqlite import integrity
+from service.store.sqlite_engines import integrity
 from tests.faults.strace import run_with_fault
 from tests.faults.test_store_kills import RNG, SEED
 from tests.faults.writing import fill, filled_with

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.feed.outbox import START, read_changes
-from service.store.sqlite import _WAL_BYTES
+from service.store.sqlite_engines import WAL_BYTES
 from tests.contract.service.talking import ask, dump
 from tests.faults.buying import Caller, Market, body_of, open_market, unbalanced, unsound
 from tests.faults.ordering import enter_shop, order_once, terms_of, wish
@@ -119,13 +119,13 @@ def test_log__of_sqlite_shrinks_again_after_a_long_reader_while_orders_are_made(
         terms, number = terms_of(store), 0
         with store.reading() as reader:
             read_changes(reader, START, limit=1)
-            while not log.exists() or log.stat().st_size <= _WAL_BYTES:
+            while not log.exists() or log.stat().st_size <= WAL_BYTES:
                 store.write_now(partial(order_once, terms=terms, key=f"key-{number}", wanted=wish("milk")))
                 number += 1
         for _ in range(3):
             store.write_now(partial(order_once, terms=terms, key=f"key-{number}", wanted=wish("milk")))
             number += 1
-        assert log.stat().st_size <= _WAL_BYTES
+        assert log.stat().st_size <= WAL_BYTES
     place = Place(tmp_path)
     assert ask(place, "SELECT count(*) FROM orders")[0][0] == number
     assert unsound(place) == unbalanced(place, {"milk": 10_000}) == []

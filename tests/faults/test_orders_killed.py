@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-from service.store.sqlite import integrity
+from service.store.sqlite_engines import integrity
 from tests.contract.service.talking import ask
 from tests.faults.buying import Caller, Market, body_of, change, open_market, unbalanced, unsound
 from tests.faults.ordering import enter_shop, order_once, terms_of, wish

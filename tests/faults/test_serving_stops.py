@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.feed.outbox import START, read_changes
-from service.store.sqlite import integrity
+from service.store.sqlite_engines import integrity
 from tests.faults.test_store_kills import RNG, SEED
 from tests.faults.writing import opened
 from tests.scale import scaled

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.store.sqlite import integrity
+from service.store.sqlite_engines import integrity
 from tests.faults.strace import run_with_fault
 from tests.faults.writing import facts, opened
 from tests.scale import FULL, scaled

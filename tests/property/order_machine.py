@@ -183,7 +183,9 @@ class Orders(RuleBasedStateMachine):
         now = self._tick()
         for _ in range(20 if is_swept else 0):
             due = [
-                name for name in self.store.write_now(lambda one: due_orders(one, 1_000)) if name in self.model.orders
+                name
+                for name in self.store.write_now(lambda one: due_orders(one, 1_000_000))
+                if name in self.model.orders
             ]
             assert due == self.model.due(now)
             if not due:
