@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
-from sqlalchemy.orm import aliased
 
 from service.audit.store import Actor, record
 from service.store.leases import demand
@@ -183,7 +182,7 @@ def _release_next(connection: WriteConnection, row: AnyRow) -> None:
 
 def release_all(connection: WriteConnection, webhook_id: str) -> None:
     """Let what waits for a webhook be due: the first event of each subject."""
-    before = aliased(webhook_deliveries)
+    before = webhook_deliveries.alias()
     earlier = exists().where(
         before.c.webhook_id == _t.webhook_id,
         before.c.subject == _t.subject,
