@@ -37,7 +37,7 @@ format: $(STAMP) ## Write what `check` asks for, as far as a tool can
 kernels: $(STAMP)
 	@$(PY) -m service.kernels
 
-test: $(STAMP) system kernels ## All tests compiled, and the unit tests of geo and engine interpreted, with their coverage
+test: $(STAMP) system ## All tests compiled, and the unit tests of geo and engine interpreted, with their coverage
 	@tools/tests.sh
 
 test-full: export LINLI_TEST_FULL := 1

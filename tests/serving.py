@@ -20,9 +20,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.nursery import Forked, nursery
 from tests.servers import short_folder
 
-__all__ = ["ROOT", "Place", "Serving", "fresh_database", "linli", "running_service"]
+__all__ = ["LINLI", "ROOT", "Place", "Serving", "fresh_database", "linli", "running_service"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LINLI = (sys.executable, "-c", "from service.cli import main; main()")
@@ -75,7 +76,7 @@ class Serving:
 
     base_url: str
     admin_key: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     place: Place
     log: Path
 
@@ -107,7 +108,7 @@ def running_service(
     *flags: str,
     admin_key: str = "",
     stderr: Path | None = None,
-    program: Sequence[str] = LINLI,
+    program: Sequence[str] | None = None,
     **settings: object,
 ) -> Iterator[Serving]:
     """
@@ -124,7 +125,8 @@ def running_service(
     stderr
         Where its log goes.
     program
-        Another linli, such as one without a guard.
+        What is started as a process of its own: `LINLI` itself, or another, such as one without a guard. Without, linli is
+        forked from a process that has loaded it.
     settings
         ``LINLI_`` variables by their names in small letters: ``key_rate=5``. Rates are out of the way by default, and webhooks may
         go to this machine.
@@ -135,9 +137,12 @@ def running_service(
         log, told = stderr or folder / "log", folder / "told"
         defaults = {"key_rate": 1_000_000, "ip_rate": 1_000_000, "announce_s": 0, "webhook_allow": "127.0.0.0/8"}
         environment = _environment({**defaults, **settings})
-        command = [*program, "serve", "--port=0", *place.flags, *flags]
-        with log.open("wb") as errors, told.open("wb") as out:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=errors)
+        command = ["serve", "--port=0", *place.flags, *flags]
+        if program is None:
+            process: subprocess.Popen[bytes] | Forked = nursery(ROOT).fork(command, environment, ROOT, told, log)
+        else:
+            with log.open("wb") as errors, told.open("wb") as out:
+                process = subprocess.Popen([*program, *command], cwd=ROOT, env=environment, stdout=out, stderr=errors)
         serving = Serving("", admin_key, process, place, log)
         try:
             _wait_until_ready(serving, told)
@@ -174,15 +179,7 @@ def _wait_until_ready(serving: Serving, told: Path) -> None:
 
 def linli(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a command of linli to its end, whatever its exit code."""
-    return subprocess.run(
-        [*LINLI, *arguments],
-        cwd=ROOT,
-        env=_environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return nursery(ROOT).run([*arguments], _environment(settings), ROOT)
 
 
 def fresh_database(server_url: str, *, like: str | None = None) -> str:

@@ -137,7 +137,7 @@ def nearest_with_items(
         n = min(CHUNK, stop - first)
         for number in range(N_PARTS):
             part = part_at(packed_version, number * ARRAYS_A_PART)
-            if part.row.shape[0] == 0:
+            if part.postings.sku.shape[0] == 0:  # none of its rows keeps anything
                 continue
             locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
             for at in range(n):

@@ -23,7 +23,7 @@ from tests.faults.ordering import N_PARTS, enter_shop, order_once, terms_of, wis
 from tests.faults.writing import opened
 from tests.feed_store import wait_until
 from tests.scale import FULL
-from tests.serving import ROOT, Place, Serving, running_service
+from tests.serving import LINLI, ROOT, Place, Serving, running_service
 
 STOCK = {"milk": 1_000}
 STEP = 1 if FULL else 400
@@ -166,7 +166,7 @@ def test_server__killed_under_buyers_keeps_every_order_that_it_acknowledged(
     ready_s = []
     for _ in range(N_KILLS - 1):
         begun = time.monotonic()
-        with running_service(place, admin_key=serving.admin_key) as serving:
+        with running_service(place, admin_key=serving.admin_key, program=LINLI) as serving:
             ready_s.append(time.monotonic() - begun)
             _buy_until_killed(serving, market, acked)
         revisions = dict(ask(place, "SELECT order_id, revision FROM orders"))

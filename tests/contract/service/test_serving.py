@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.serving import Serving, running_service
+from tests.serving import LINLI, Serving, running_service
 
 
 def test_service__answers_ready_and_knows_its_first_key(service: Serving) -> None:
@@ -17,5 +17,5 @@ def test_service__answers_ready_and_knows_its_first_key(service: Serving) -> Non
 
 def test_service__started_again_knows_the_key_of_before(service: Serving) -> None:
     service.stop()
-    with running_service(service.place, admin_key=service.admin_key) as again, again.client() as admin:
+    with running_service(service.place, admin_key=service.admin_key, program=LINLI) as again, again.client() as admin:
         assert admin.get("/v1/nothing").status_code == 404

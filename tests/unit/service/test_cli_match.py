@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geo import convert_datum
+from tests.nursery import nursery
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,8 +37,7 @@ ORDERS = [
 
 
 def linli(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return nursery(ROOT).run([*map(str, arguments)], dict(os.environ), ROOT)
 
 
 @pytest.fixture
