@@ -20,7 +20,7 @@ lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1" --ignore-gl
 interpreted >build/tests-interpreted.log 2>&1 &
 beside=("$!")
 trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
-.venv/bin/python -m service.kernels || exit 1
+.venv/bin/python -m service.kernels || { kill "${beside[@]}"; exit 1; }
 lanes=(contract faults)
 [ "${CI:-}" != true ] || lanes=(contract)
 for name in "${lanes[@]}"; do
