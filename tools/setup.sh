@@ -33,6 +33,3 @@ else
     .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
     .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 fi
-
-# One process fills the kernels' cache, so that neither the demo nor the tests wait for the compiler.
-.venv/bin/python -m service.kernels
