@@ -126,8 +126,7 @@ def nearest_with_items(
     """
     Do what `nearest` does where queries ask for baskets: only rows that keep the rarest SKU of each are looked at.
 
-    Parameters as of `nearest`; everything may refuse. Lists of neighbours are read where they are whole: else the trees
-    say more.
+    Parameters as of `nearest`; everything may refuse. Lists are read where they are whole: else the trees say more.
     """
     asks, best, room = asks_at(packed_asks), best_at(packed_best), room_at(packed_room)
     version, hours = version_at(packed_version), hours_at(packed_hours)
