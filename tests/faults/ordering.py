@@ -1,9 +1,9 @@
 """
 Orders through the store alone, without HTTP; and a process that makes them by a script and is killed on its way.
 
-``python -m tests.faults.ordering WARM``: after one order in the store WARM, for each line ``FOLDER PART CALL FAULT`` a
-child runs a part of the script on the store in the folder, is killed at its CALL-th call that writes, and what it was told
-is in FOLDER/told. One that is forked has all loaded, so that only the script takes time.
+``python -m tests.faults.ordering WARM``: after one order in the store WARM, for each line ``FOLDER CALL FAULT`` a child runs the script on the store in the
+folder, is killed at its CALL-th call that writes, and what it was told is in FOLDER/told. One that is forked has all
+loaded, so that only the script takes time.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from service.store.tables import marks, offers, points
 from tests.faults.writing import opened
 from tests.feed_store import put_merchant
 
-__all__ = ["MERCHANT", "N_PARTS", "OFFER", "POINT", "enter_shop", "happen", "order", "order_once", "terms_of", "wish"]
+__all__ = ["MERCHANT", "OFFER", "POINT", "enter_shop", "happen", "order", "order_once", "terms_of", "wish"]
 
 MERCHANT, POINT, OFFER = "m0", "m0:shop", "retail/pickup"
 LAT, LNG = 31.2304, 121.4737
-N_ORDERS, N_PARTS = 50, 5
+N_ORDERS = 50
 ROUTE = "POST /v1/orders"
 _PR_SET_PTRACER = 0x59616D61
 _CALLS = "write,pwrite64,fdatasync,fsync"
@@ -123,10 +123,9 @@ def happen(connection: WriteConnection, terms: OrderTerms, order_id: str, event:
     return act(connection, terms, found, Act(event, party.get(event, Party.MERCHANT), "k"))
 
 
-def _script(store: Store, terms: OrderTerms, part: int, say: Callable[[str], None], *, tells_first: bool) -> None:
-    """Make orders: one is held, the next placed at once, the third cancelled again, the fourth collected."""
-    n = N_ORDERS // N_PARTS
-    for number in range(part * n, (part + 1) * n):
+def _script(store: Store, terms: OrderTerms, say: Callable[[str], None], *, tells_first: bool) -> None:
+    """Make the orders: one is held, the next placed at once, the third cancelled again, the fourth collected."""
+    for number in range(N_ORDERS):
         wanted, key = wish("milk", 1 + number % 2, is_placed=number % 4 in {1, 3}), f"key-{number}"
         if tells_first:  # planted: it acknowledges what is not yet stored
             say(f"ok {key} 1")
@@ -138,14 +137,14 @@ def _script(store: Store, terms: OrderTerms, part: int, say: Callable[[str], Non
             say(f"ok {key} {done.row.revision}")
 
 
-def _run(folder: Path, part: int, fault: str) -> None:
-    """Run a part of the script in a child that waits for its tracer first."""
+def _run(folder: Path, fault: str) -> None:
+    """Run the script in a child that waits for its tracer first."""
     told = os.open(folder / "told", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     store = opened(str(folder))
     terms = terms_of(store)
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, -1)
     os.kill(os.getpid(), signal.SIGSTOP)
-    _script(store, terms, part, lambda text: _write(told, text), tells_first=fault == "tells-first")
+    _script(store, terms, lambda text: _write(told, text), tells_first=fault == "tells-first")
     _write(told, "done")
     os._exit(0)
 
@@ -154,12 +153,12 @@ def _write(file: int, text: str) -> None:
     os.write(file, f"{text}\n".encode())
 
 
-def _killed(folder: Path, part: int, call: int, fault: str) -> int:
-    """Run a part of the script killed at a call; return how it ended."""
+def _killed(folder: Path, call: int, fault: str) -> int:
+    """Run the script killed at a call; return how it ended."""
     child = os.fork()
     if child == 0:
         try:
-            _run(folder, part, fault)
+            _run(folder, fault)
         finally:
             os._exit(1)
     os.waitpid(child, os.WUNTRACED)
@@ -180,8 +179,8 @@ def main(warm: str) -> None:
     with opened(warm) as store:
         order(store, terms_of(store), wish("milk"))
     for line in sys.stdin:
-        folder, part, call, fault = line.split()
-        sys.stdout.write(f"{_killed(Path(folder), int(part), int(call), fault)}\n")
+        folder, call, fault = line.split()
+        sys.stdout.write(f"{_killed(Path(folder), int(call), fault)}\n")
         sys.stdout.flush()
 
 

@@ -19,7 +19,7 @@ import pytest
 from service.store.sqlite_engines import integrity
 from tests.contract.service.talking import ask
 from tests.faults.buying import Caller, Market, body_of, change, open_market, unbalanced, unsound
-from tests.faults.ordering import N_PARTS, enter_shop, order_once, terms_of, wish
+from tests.faults.ordering import enter_shop, order_once, terms_of, wish
 from tests.faults.writing import opened
 from tests.feed_store import wait_until
 from tests.scale import FULL
@@ -44,29 +44,27 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Killer:
-    """Runs the script killed at a chosen call; each part of it goes on where the one before came to its end."""
+    """Runs the script killed at a chosen call."""
 
     def __init__(self, shop: Path, folder: Path, server: subprocess.Popen[str]) -> None:
-        self._shops = {0: shop}
+        self._shop = shop
         self._folder = folder
         self._server = server
 
-    def killed_at(self, call: int, fault: str = "none", *, part: int = 0) -> tuple[bool, list[str]]:
-        """Kill a part of the script at a call; return whether it came to its end, and what is wrong then."""
+    def killed_at(self, call: int, fault: str = "none") -> tuple[bool, list[str]]:
+        """Kill the script at a call; return whether it came to its end, and what is wrong then."""
         folder = self._folder / "store"
-        shutil.copytree(self._shops[part], folder)
+        shutil.copytree(self._shop, folder)
         into, out = self._server.stdin, self._server.stdout
         assert isinstance(into, IO) or into is not None
         assert out is not None
-        into.write(f"{folder} {part} {call} {fault}\n")
+        into.write(f"{folder} {call} {fault}\n")
         into.flush()
         status = int(out.readline())
         lines = (folder / "told").read_text().splitlines()
-        if status == 0:
-            self._shops[part + 1] = Path(shutil.copytree(folder, self._folder / f"after-{part}"))
         wrong = wrong_after(Place(folder), lines)
         shutil.rmtree(folder)
-        assert lines.count("done") == part + (status == 0)
+        assert status == 0 or "done" not in lines
         return status == 0, wrong
 
 
@@ -113,16 +111,14 @@ def _id_in(body: bytes) -> str:
 def test_script__killed_at_every_write_keeps_what_was_acknowledged_and_each_order_whole(
     killer: Killer, record_property: Callable[[str, object], None]
 ) -> None:
-    n_killed = n_calls = 0
-    for part in range(N_PARTS):
-        call, is_done = (1 if FULL else DRAWN.randint(1, STEP)), False
-        while not is_done:
-            is_done, wrong = killer.killed_at(call, part=part)
-            assert wrong == [], f"killed at call {call} of part {part}, seed {SEED}"
-            n_killed += not is_done
-            call += STEP
-        n_calls += call - 1 - STEP
-    record_property("killed", f"{n_killed} times of {n_calls} calls")
+    call, n_killed = (1 if FULL else DRAWN.randint(1, STEP)), 0
+    while True:
+        is_done, wrong = killer.killed_at(call)
+        assert wrong == [], f"killed at call {call}, seed {SEED}"
+        if is_done:
+            break
+        call, n_killed = call + STEP, n_killed + 1
+    record_property("killed", f"{n_killed} times of {call} calls")
     assert n_killed >= 500 // STEP
 
 
