@@ -21,6 +21,7 @@ from service.orders.store import (
     find_facts,
     find_order,
     new_order_id,
+    total_minor,
 )
 from service.orders.taking import Place, give_back, slot_of, take
 from service.places import centre_of
@@ -100,16 +101,14 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
     revisions = _counted_on(connection, row.point_id, {name: facts for name, (facts, _, _) in judged.items()})
     lines = _divided(stays, plan)
     give_back(connection, place_of(row), order.held, revisions[row.point_id])
-    changes = {}
-    for share in plan:
-        order_id = row.order_id if share is plan[0] else new_order_id(connection.now_us)
-        its = _taken(connection, terms, row, judged[share.point_id], order_id, lines[share.point_id], revisions)
-        if share is plan[0]:
-            changes = its
-        else:
-            _part(connection, row, its | {"order_id": order_id}, lines[share.point_id], what)
-    if len(plan) > 1:
-        changes |= {"total_minor": _total_minor(lines[plan[0].point_id]), "max_points": 1}
+    first, *others = (share.point_id for share in plan)
+    changes = _taken(connection, terms, row, judged[first], row.order_id, lines[first], revisions)
+    for other in others:
+        order_id = new_order_id(connection.now_us)
+        its = _taken(connection, terms, row, judged[other], order_id, lines[other], revisions)
+        _part(connection, row, its | {"order_id": order_id}, lines[other], what)
+    if others:
+        changes |= {"total_minor": total_minor(lines[first]), "max_points": 1}
     return act(connection, terms, stays, Act(Event.MOVE, what.party, what.actor, what.reason), **changes)
 
 
@@ -121,10 +120,6 @@ def _divided(order: OrderRecord, plan: Plan) -> dict[str, list[AnyRow]]:
     if order.units("wanted") != {sku: n for share in plan for sku, n in share.units.items()}:
         raise NotFeasibleError("out_of_stock")
     return {share.point_id: [line for line in wanted if line.sku in share.units] for share in plan}
-
-
-def _total_minor(lines: Sequence[AnyRow]) -> int:
-    return sum(line.price_minor * line.quantity for line in lines)
 
 
 def _taken(
@@ -163,7 +158,7 @@ def _part(
     """Make an order of lines that are parted from another; they cost what they did, and it is paid as that is."""
     order_id = changes["order_id"]
     same = {"state": State.PLACED, "revision": 1, "max_points": 1, "split_of": row.order_id}
-    add_order(connection, row._asdict() | same | {"total_minor": _total_minor(lines)} | changes)
+    add_order(connection, row._asdict() | same | {"total_minor": total_minor(lines)} | changes)
     alone = {"order_id": order_id, "replaces": None, "answer_by": None}
     add_lines(connection, [line._asdict() | alone | {"line": number} for number, line in enumerate(lines, 1)])
     for line in lines:

@@ -15,7 +15,7 @@ from service.store.plain import Plain
 from service.store.tables import merchants, offers, points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -43,6 +43,7 @@ __all__ = [
     "points_with_orders",
     "postpone",
     "recent_orders",
+    "total_minor",
     "tries_at",
     "wrong_try",
 ]
@@ -104,6 +105,11 @@ class OrderRecord(NamedTuple):
             if line.state in states:
                 units[line.sku] = units.get(line.sku, 0) + line.quantity
         return units
+
+
+def total_minor(lines: Iterable[AnyRow]) -> int:
+    """Return what lines cost together."""
+    return sum(line.price_minor * line.quantity for line in lines)
 
 
 class OrderFilter(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from service.errors import StateConflictError
 from service.orders.acting import Act, act, check_act
 from service.orders.rules import Event, Party
-from service.orders.store import OrderRecord, add_lines, change_line
+from service.orders.store import OrderRecord, add_lines, change_line, total_minor
 from service.orders.taking import give_stock, stock_rows, take_stock
 from service.stock.counting import count_on
 
@@ -96,13 +96,11 @@ def answer_offer(
         given[offered.sku] = given.get(offered.sku, 0) + offered.quantity
     revision = count_on(connection, row.merchant_id, row.point_id)
     give_stock(connection, row.point_id, given, revision)
-    rest = sum(
-        one.price_minor * one.quantity for one in order.lines if one.state == "wanted" and one.line != replaced.line
-    )
-    total_minor = rest + (offered.price_minor * offered.quantity if takes else 0)
+    rest = [one for one in order.lines if one.state == "wanted" and one.line != replaced.line]
+    total = total_minor([*rest, offered] if takes else rest)
     waiting = [one.answer_by for one in order.lines if one.state == "offered" and one.line != line]
     due_at = min([us for us in (row.expires_at, *waiting) if us is not None], default=None)
-    return act(connection, terms, order, what, total_minor=total_minor, due_at=due_at)
+    return act(connection, terms, order, what, total_minor=total, due_at=due_at)
 
 
 def check_answered(order: OrderRecord) -> None:
