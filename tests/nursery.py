@@ -1,8 +1,7 @@
 """
 Servers and commands that start at once: a process that has loaded all of linli forks one for each that a test wants.
 
-``python -m tests.nursery`` reads a JSON object a line (``argv``, ``environment``, ``folder``, ``out``, ``errors``,
-``status``) and prints the number of the new process; how it ended stands in the file ``status``. To load linli and its
+``python -m tests.nursery`` reads a JSON object a line (``argv``, ``environment``, ``out``, ``errors``, ``status``) and prints the number of the new process; how it ended stands in the file ``status``. To load linli and its
 kernels takes three seconds of a processor, what differs between two servers a tenth of that. Tests of the start itself
 start linli as users do.
 """
@@ -25,7 +24,8 @@ from typing import Any
 
 __all__ = ["Forked", "nursery"]
 
-_LONGEST_S = 300.0
+_ROOT = Path(__file__).resolve().parents[1]
+_LONGEST_S = 120.0
 
 
 class Forked:
@@ -64,13 +64,13 @@ class Forked:
 class Nursery:
     """Forks linli; one for the whole run, started when it is first wanted."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="linli-")
         self._lock = threading.Lock()
         self._n = 0
         command = [sys.executable, "-m", "tests.nursery"]
         self._process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         atexit.register(self.close)
 
@@ -81,14 +81,14 @@ class Nursery:
             self._process.wait()
         self._folder.cleanup()
 
-    def fork(self, argv: list[str], environment: dict[str, str], folder: Path, out: Path, errors: Path) -> Forked:
-        """Start ``linli`` with arguments, in a folder, with files that take what it prints."""
+    def fork(self, argv: list[str], environment: dict[str, str], out: Path, errors: Path) -> Forked:
+        """Start ``linli`` with arguments, in the root of the tree, with files that take what it prints."""
         out.write_bytes(b"")
         errors.write_bytes(b"")
         with self._lock:
             self._n += 1
             status = Path(self._folder.name) / str(self._n)
-            asked = {"argv": argv, "environment": environment, "folder": str(folder), "status": str(status)}
+            asked = {"argv": argv, "environment": environment, "status": str(status)}
             asked |= {"out": str(out), "errors": str(errors)}
             into, told = self._process.stdin, self._process.stdout
             assert into is not None
@@ -96,18 +96,22 @@ class Nursery:
             into.write(json.dumps(asked) + "\n")
             return Forked(int(told.readline()), status)
 
-    def run(self, arguments: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run ``linli`` with arguments to its end."""
+    def run(self, arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run ``linli`` with arguments to its end; one that takes too long is killed."""
         with tempfile.TemporaryDirectory(dir=self._folder.name) as told:
             out, errors = Path(told) / "out", Path(told) / "errors"
-            code = self.fork(arguments, environment, folder, out, errors).wait(_LONGEST_S)
+            process = self.fork(arguments, environment, out, errors)
+            try:
+                code = process.wait(_LONGEST_S)
+            finally:
+                process.kill()
             return subprocess.CompletedProcess(arguments, code, out.read_text(), errors.read_text())
 
 
 @cache
-def nursery(root: Path) -> Nursery:
+def nursery() -> Nursery:
     """Return the one of this run."""
-    return Nursery(root)
+    return Nursery()
 
 
 def _load() -> None:
@@ -138,7 +142,6 @@ def _become(asked: dict[str, Any]) -> None:
         os._exit(0)
     os.environ.clear()
     os.environ.update(asked["environment"])
-    os.chdir(asked["folder"])
     for number, name in enumerate((os.devnull, asked["out"], asked["errors"])):
         file = os.open(name, os.O_WRONLY if number else os.O_RDONLY)
         os.dup2(file, number)

@@ -139,7 +139,7 @@ def running_service(
         environment = _environment({**defaults, **settings})
         command = ["serve", "--port=0", *place.flags, *flags]
         if program is None:
-            process: subprocess.Popen[bytes] | Forked = nursery(ROOT).fork(command, environment, ROOT, told, log)
+            process: subprocess.Popen[bytes] | Forked = nursery().fork(command, environment, told, log)
         else:
             with log.open("wb") as errors, told.open("wb") as out:
                 process = subprocess.Popen([*program, *command], cwd=ROOT, env=environment, stdout=out, stderr=errors)
@@ -179,7 +179,7 @@ def _wait_until_ready(serving: Serving, told: Path) -> None:
 
 def linli(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a command of linli to its end, whatever its exit code."""
-    return nursery(ROOT).run([*arguments], _environment(settings), ROOT)
+    return nursery().run([*arguments], _environment(settings))
 
 
 def fresh_database(server_url: str, *, like: str | None = None) -> str:

@@ -1,9 +1,9 @@
 """
 Orders through the store alone, without HTTP; and a process that makes them by a script and is killed on its way.
 
-``python -m tests.faults.ordering WARM``: after one order in the store WARM, for each line ``FOLDER CALL FAULT`` a child runs the script on the store in the
-folder, is killed at its CALL-th call that writes, and what it was told is in FOLDER/told. One that is forked has all
-loaded, so that only the script takes time.
+``python -m tests.faults.ordering WARM``: after one order in the store WARM, for each line ``FOLDER CALL FAULT`` a child
+runs the script on the store in the folder, is killed at its CALL-th call that writes, and what it was told is in
+FOLDER/told. One that is forked has all loaded, so that only the script takes time.
 """
 
 from __future__ import annotations

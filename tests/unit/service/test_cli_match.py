@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geo import convert_datum
-from tests.nursery import nursery
+from tests import serving
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,7 +36,7 @@ ORDERS = [
 
 
 def linli(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return nursery(ROOT).run([*map(str, arguments)], dict(os.environ), ROOT)
+    return serving.linli(*map(str, arguments))
 
 
 @pytest.fixture
