@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import chord_sq_to, is_awake, serves
+from engine.kernels.neighbours import fetch_lists, locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
-from engine.kernels.search import insert, least_chord_sq, n_filled
+from engine.kernels.search import insert, least_chord_sq, n_filled, steps_to
 from engine.kernels.shelves import has_all, has_lines
 from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
 from engine.kernels.stock import SIGNATURE_BITS, SIGNATURE_WORDS, Postings
@@ -138,17 +139,7 @@ def _enter_keeper(
 def fetch_keepers(part: Part, asks: Asks, first: int, at: int, n: int, room: Room) -> None:
     """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then what rows keep."""
     neighbours, leaf = part.neighbours, room.leaf
-    ahead = at + 16
-    if ahead < n and leaf[ahead] >= 0:
-        prefetch(neighbours.start, leaf[ahead])
-        prefetch(neighbours.near_m, leaf[ahead])
-        prefetch(neighbours.schedule_bits, leaf[ahead])
-        prefetch(neighbours.rest_bits, leaf[ahead])
-    ahead = at + 8
-    if ahead < n and leaf[ahead] >= 0:
-        start = neighbours.start[leaf[ahead]]
-        prefetch(neighbours.entry, start)
-        prefetch(neighbours.entry, start + 16)
+    fetch_lists(neighbours, leaf, at, n, True)
     ahead = at + 4
     if ahead < n and leaf[ahead] >= 0 and neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:
         start = neighbours.start[leaf[ahead]]
@@ -157,12 +148,6 @@ def fetch_keepers(part: Part, asks: Asks, first: int, at: int, n: int, room: Roo
             prefetch(part.postings.signature, row)
             prefetch(part.xyz, row)
             prefetch(part.schedule_bit, row)
-
-
-@inlined_kernel
-def is_whole(part: Part, asks: Asks, terms: Terms, query: int, leaf: int) -> bool:
-    """Tell whether a leaf lists all rows whose areas may hold a query's place."""
-    return bool(terms.ask_area and leaf >= 0 and not part.neighbours.rest_bits[leaf] & asks.open_schedules[query])
 
 
 @inlined_kernel
@@ -177,7 +162,7 @@ def scan_keepers(
     best: Best,
     room: Room,
 ) -> None:
-    """Do what `search_keepers` does of a query of a chunk whose leaf `is_whole`: its list is shorter than any tree."""
+    """Do what `search_keepers` does where a query's leaf lists all whose areas may hold its place: that is shorter than any tree."""
     neighbours, leaf, off_m = part.neighbours, room.leaf[at], room.off_m[at]
     if not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
         return
@@ -185,16 +170,15 @@ def scan_keepers(
     near_m = np.float64(neighbours.near_m[leaf])
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
     worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
-    known, most_steps = math.inf, STEPS
+    most_steps = STEPS if worst == math.inf else steps_to(worst, off_m, steps_per_m)
     for entry in range(neighbours.start[leaf], neighbours.start[leaf + 1]):
-        if worst < known:
-            known, most_steps = worst, int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
         word = np.int64(neighbours.entry[entry])
         if (word >> ROW_BITS) > most_steps:
             return
         i = int(word & ((1 << ROW_BITS) - 1))
         if is_signed(part.postings.signature, i, room.signature):
-            worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+            before, worst = worst, _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+            most_steps = steps_to(worst, off_m, steps_per_m) if worst < before else most_steps
 
 
 @inlined_kernel
@@ -230,6 +214,26 @@ def search_keepers(
             i = int(place[posting])
             if is_signed(part.postings.signature, i, room.signature):
                 worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+
+
+@inlined_kernel
+def search_chunk(
+    part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, first: int, n: int, best: Best, room: Room
+) -> None:
+    """Do what `search_keepers` does for those of n queries from ``first`` on that ask for a basket."""
+    leaf, rest_bits = room.leaf, part.neighbours.rest_bits
+    if terms.ask_area:
+        locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
+    for at in range(n):
+        query = first + at
+        if terms.ask_area:
+            fetch_keepers(part, asks, first, at, n, room)
+        if asks.first_line[query] == asks.end_line[query]:
+            continue
+        if terms.ask_area and leaf[at] >= 0 and not rest_bits[leaf[at]] & asks.open_schedules[query]:
+            scan_keepers(part, version, hours, asks, terms, query, at, best, room)
+        else:
+            search_keepers(part, version, hours, asks, terms, query, best, room)
 
 
 @borrowing_kernel

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.baskets import fetch_keepers, is_whole, scan_keepers, search_keepers
+from engine.kernels.baskets import search_chunk
 from engine.kernels.feasibility import MATCHED, NO_OFFER, chord_sq_to, refusal
 from engine.kernels.neighbours import fetch_ahead, locate
 from engine.kernels.packing import (
@@ -136,18 +136,8 @@ def nearest_with_items(
         n = min(CHUNK, stop - first)
         for number in range(N_PARTS):
             part = part_at(packed_version, number * ARRAYS_A_PART)
-            if part.postings.sku.shape[0] == 0:  # none of its rows keeps anything
-                continue
-            locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
-            for at in range(n):
-                query = first + at
-                fetch_keepers(part, asks, first, at, n, room)
-                if asks.first_line[query] == asks.end_line[query]:
-                    continue
-                if is_whole(part, asks, terms, query, room.leaf[at]):
-                    scan_keepers(part, version, hours, asks, terms, query, at, best, room)
-                else:
-                    search_keepers(part, version, hours, asks, terms, query, best, room)
+            if part.postings.sku.shape[0] > 0:  # else none of its rows keeps anything
+                search_chunk(part, version, hours, asks, terms, first, n, best, room)
     shared = (packed_version, packed_hours, packed_asks, terms, True, has_dead)
     for query in range(start, stop):
         if asks.first_line[query] == asks.end_line[query]:

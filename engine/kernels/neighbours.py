@@ -99,9 +99,8 @@ def locate(
 
 
 @inlined_kernel
-def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at: int, n: int, checked: bool) -> None:
-    """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then rows."""
-    neighbours = part.neighbours
+def fetch_lists(neighbours: Neighbours, leaf: NDArray[np.int32], at: int, n: int, checked: bool) -> None:
+    """Ask for the memory of the lists that the queries a little behind ``at`` in a chunk of n will need."""
     ahead = at + 16
     if ahead < n and leaf[ahead] >= 0:
         prefetch(neighbours.start, leaf[ahead])
@@ -114,6 +113,13 @@ def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at:
         start = neighbours.start[leaf[ahead]]
         prefetch(neighbours.entry, start)
         prefetch(neighbours.entry, start + 16)
+
+
+@inlined_kernel
+def fetch_ahead(part: Part, asks: Asks, first: int, leaf: NDArray[np.int32], at: int, n: int, checked: bool) -> None:
+    """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then rows."""
+    neighbours = part.neighbours
+    fetch_lists(neighbours, leaf, at, n, checked)
     ahead = at + 4
     if ahead < n and leaf[ahead] >= 0:
         if checked and not neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:

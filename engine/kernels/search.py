@@ -70,6 +70,12 @@ def n_filled(best: Best, query: int) -> int:
 
 
 @inlined_kernel
+def steps_to(worst: float, off_m: float, steps_per_m: float) -> int:
+    """Return up to which step of a list rows may be as near as a squared chord, ``off_m`` from the leaf's centre."""
+    return int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+
+
+@inlined_kernel
 def search_list(
     part: Part,
     version: Version,
@@ -92,9 +98,7 @@ def search_list(
         return is_whole
     worst = max_chord_sq(terms.limit_m) if checked else math.inf
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
-    most_steps = STEPS
-    if worst < math.inf:
-        most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+    most_steps = STEPS if worst == math.inf else steps_to(worst, off_m, steps_per_m)
     filled = 0
     for entry in range(neighbours.start[leaf], neighbours.start[leaf + 1]):
         word = np.int64(neighbours.entry[entry])
@@ -111,7 +115,7 @@ def search_list(
         filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
         if filled > last and best.chord_sq[query, last] < worst:
             worst = best.chord_sq[query, last]
-            most_steps = int(min(STEPS, (math.sqrt(worst) + off_m) * steps_per_m)) + 1
+            most_steps = steps_to(worst, off_m, steps_per_m)
     return bool(math.sqrt(worst) + off_m < near_m or is_whole)
 
 
