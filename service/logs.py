@@ -38,6 +38,7 @@ def set_up_logs(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(_is_no_end)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -54,6 +55,11 @@ def set_up_logs(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Pass by what tells that this process was told to end: a library that closes something then calls it an error."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], SystemExit)
 
 
 def _without_secrets_and_places(

@@ -225,6 +225,19 @@ def test_counter__takes_an_order_on_and_marks_it_ready(signed_in: Desk, counter:
     expect(signed_in.orders("ready")).to_have_count(0)
 
 
+def test_counter__shows_no_order_of_the_point_before_while_it_waits_for_those_of_another(
+    signed_in: Desk, counter: Counter
+) -> None:
+    other = counter.shop(next(NAMES), stock=STOCK)
+    _placed(counter, signed_in.point)
+    signed_in.page.reload()
+    signed_in.look()
+    expect(signed_in.orders("placed")).to_have_count(1)
+    signed_in.page.route("**/v1/orders?*", lambda _route: None)  # it is never answered
+    signed_in.page.locator("#point").select_option(other)
+    expect(signed_in.orders("placed")).to_have_count(0)
+
+
 def test_counter__rejects_with_a_reason_and_not_by_one_touch(signed_in: Desk, counter: Counter) -> None:
     order = _placed(counter, signed_in.point)
     signed_in.look()

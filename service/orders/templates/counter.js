@@ -39,6 +39,10 @@ function clearResult() {
   at("result").replaceChildren();
 }
 
+function clearOrders() {
+  for (const section of at("states").children) showState(section, { items: [], next_cursor: null }, onAct);
+}
+
 function signOut(why = "") {
   epoch += 1;
   clearTimeout(timer);
@@ -49,7 +53,7 @@ function signOut(why = "") {
   document.body.classList.remove("in");
   at("counter").hidden = at("of-point").hidden = true;
   at("sign-in").hidden = false;
-  for (const section of at("states").children) showState(section, { items: [], next_cursor: null }, onAct);
+  clearOrders();
   clearResult();
   document.title = word("title");
   tell(why);
@@ -93,6 +97,7 @@ function choosePoint(id) {
   keep(localStorage, POINT, id);
   known = null;
   endWait();
+  clearOrders(); // those of another point must not stand under this one's name until the answer comes
   clearResult();
   refresh();
 }

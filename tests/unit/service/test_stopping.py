@@ -48,6 +48,22 @@ end_on_sigterm()
 app(["fail"])
 """
 
+AS_A_POOL_CLOSES = """
+import logging, signal
+from service.logs import set_up_logs
+from service.stopping import end_on_sigterm
+
+set_up_logs("info")
+end_on_sigterm()
+try:
+    if "%s" == "SIGTERM":
+        signal.raise_signal(signal.SIGTERM)
+    raise OSError("a fault")
+except BaseException:
+    logging.getLogger("sqlalchemy.pool").error("Exception closing connection", exc_info=True)
+    raise
+"""
+
 
 def _run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
@@ -68,3 +84,10 @@ def test_other_faults_of_finalisers__are_told_as_ever() -> None:
     ended = _run(IN_VAIN)
     assert ended.returncode == 0
     assert "ValueError: a fault" in ended.stderr
+
+
+def test_sigterm__that_a_library_calls_an_error_is_not_logged_and_a_fault_is() -> None:
+    ended, failed = _run(AS_A_POOL_CLOSES % "SIGTERM"), _run(AS_A_POOL_CLOSES % "nothing")
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
+    assert failed.returncode == 1
+    assert "Exception closing connection" in failed.stderr
