@@ -76,9 +76,12 @@ class TurnTransport(asyncio.Transport):
                 self._transport.write(b"".join(pieces))
 
     def write_eof(self) -> None:
-        """Close the writing end after what waits."""
+        """Close the writing end after what waits; of a client that has gone, both ends at once."""
         self.flush()
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # it has reset the connection, and the loop has not seen it yet
+            self.abort()
 
     def close(self) -> None:
         """Close after what waits."""

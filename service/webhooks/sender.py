@@ -74,6 +74,10 @@ class Sender:
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result(_CLOSE_S)
 
+    def finish(self, seconds: float) -> None:
+        """Let the tries that have begun end, for so many seconds; break off the others."""
+        asyncio.run_coroutine_threadsafe(self._cancel(after_s=seconds), self._loop).result(seconds + _CLOSE_S)
+
     def close(self) -> None:
         """Break off all tries, and end the thread."""
         self.cancel()
@@ -87,8 +91,10 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _cancel(self) -> None:
+    async def _cancel(self, *, after_s: float = 0.0) -> None:
         tasks = list(self._tasks)
+        if tasks and after_s > 0.0:
+            await asyncio.wait(tasks, timeout=after_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -41,6 +41,7 @@ _POLL_S = 0.5
 _KEEP_PLACE_S = 5.0
 _MARK_AT_ONCE = 100
 _WRITE_S = 10.0
+_FINISH_S = 2.0  # a receiver that does not answer holds up a stop for no longer
 _CLOSE_S = 15.0
 
 
@@ -107,7 +108,7 @@ class WebhookWorker:
         self._thread.start()
 
     def close(self) -> None:
-        """Break off what is being sent, mark what was, and let another process go on."""
+        """Let what is being sent end, for a moment; mark it, and let another process go on."""
         self._ended.set()
         self._woken.set()
         if self._stop_listening is not None:
@@ -123,7 +124,7 @@ class WebhookWorker:
             self._woken.wait(pause_s)
             self._woken.clear()
             pause_s = self._attempt(self._step)
-        self._sender.cancel()
+        self._sender.finish(_FINISH_S)
         self._attempt(self._leave)
 
     def _attempt(self, work: Callable[[], float]) -> float:

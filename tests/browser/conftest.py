@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 _FLAGS = [
     "--no-sandbox",
@@ -15,6 +15,9 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(
+    timeout=20_000
+)  # a page that asks every few seconds; not how fast it is, but what it shows is tested
 
 
 @pytest.fixture(scope="session")

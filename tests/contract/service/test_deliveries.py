@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -328,6 +329,23 @@ def test_restart__sends_what_was_waiting_and_nothing_twice(shop: Hooked) -> None
     ids = [got.event_id for got in one.got]
     assert len(set(ids)) == 15
     assert len(ids) <= 20  # one that was being sent as it closed may come again
+
+
+def test_close__lets_end_what_is_being_sent_and_keeps_what_hangs(shop: Hooked) -> None:
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.3)
+        handler.send_response(204)
+        handler.end_headers()
+
+    with receiver(slow) as one, receiver() as dead:
+        dead.answer = dead.hang
+        hook, hanging = shop.hook(one.url), shop.hook(dead.url)
+        with shop.working(seconds=60.0):
+            shop.happen("1", "placed")
+            one.wait(1)
+            dead.wait(1)
+        assert [(row.state, row.tries) for row in shop.deliveries(hook.webhook_id)] == [("delivered", 1)]
+        assert [(row.state, row.tries) for row in shop.deliveries(hanging.webhook_id)] == [("waiting", 0)]
 
 
 def test_two_workers__send_each_event_once_and_one_goes_on_for_the_other(shop: Hooked) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import socket
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -252,9 +254,34 @@ def test_limited_protocol__leaves_no_timer_behind(wire: WireServer) -> None:
     _until(lambda: wire.in_loop(_timers_of_connections) == 0)
 
 
+def test_limited_protocol__closes_where_the_client_resets_as_it_is_refused(wire: WireServer) -> None:
+    _until(lambda: wire.n_connections == 0)
+    client = wire.connect()  # it says nothing, and so is told nothing: no write would find out
+    _until(lambda: wire.in_loop(_timers_of_connections) > 0)
+
+    def reset() -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+
+    def reset_as_it_is_refused() -> None:
+        """Let both be due in one turn of the loop: it refuses before it has seen the reset."""
+        assert wire.loop is not None
+        (refusal,) = _timers()
+        wire.loop.call_at(refusal.when() - 0.001, reset)
+        time.sleep(2 * WAIT_S)
+
+    wire.in_loop(reset_as_it_is_refused)
+    _until(lambda: wire.n_connections == 0)
+    _until(lambda: wire.in_loop(_timers_of_connections) == 0)
+
+
 def _timers_of_connections() -> int:
+    return len(_timers())
+
+
+def _timers() -> list[Any]:
     timers = (thing for thing in gc.get_objects() if type(thing).__name__ == "TimerHandle")
-    return sum(not timer.cancelled() and "Protocol" in repr(timer) for timer in timers)
+    return [timer for timer in timers if not timer.cancelled() and "Protocol" in repr(timer)]
 
 
 def _until(is_so, patience_s: float = 5.0) -> None:
