@@ -16,6 +16,13 @@ from typing import Any, ParamSpec, TypeVar
 import h3.api.numpy_int as h3
 import numba
 import numpy as np
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    InTreeCacheLocator,
+    UserProvidedCacheLocator,
+    UserWideCacheLocator,
+)
 from numpy.typing import NDArray
 
 from geo.memory import array_at, column_at, grid_at, prefetch
@@ -44,21 +51,39 @@ _H3_SYMBOLS = ("latLngToCell", "cellToLatLng")
 _KERNELS: list[Any] = []
 
 
-def _sources() -> list[Path]:
-    here = Path(__file__).resolve()
-    return sorted([here, here.with_name("memory.py"), *here.parent.parent.glob("*/kernels/*.py")])
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 def _set_cache_folder() -> None:
-    # Numba looks at a kernel's own file only: a kernel that calls a changed one would be
-    # served stale. One folder for each state of all kernels ends that, and an upgrade's too.
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return
+    """
+    Choose a folder by all that kernels are made of, wherever they lie: a copy of linli is not compiled anew.
+
+    Numba looks at a kernel's own file only: one that calls a changed one would be served stale.
+    """
     digest = hashlib.blake2b(digest_size=8)
-    for source in _sources():
-        digest.update(source.read_bytes())
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    numba.config.CACHE_DIR = str(root / "linli" / "kernels" / digest.hexdigest())
+    here = Path(__file__).resolve()
+    for source in sorted([here, here.with_name("memory.py"), *_ROOT.glob("*/kernels/*.py")]):
+        digest.update(f"{source.relative_to(_ROOT)} ".encode() + source.read_bytes())
+    digest.update(f"{numba.__version__} {np.__version__} {h3.versions()} {sys.implementation.cache_tag}".encode())
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linli" / "kernels"
+    numba.config.CACHE_DIR = str(Path(os.environ.get("NUMBA_CACHE_DIR") or root) / digest.hexdigest())
+
+
+class _Locator(UserProvidedCacheLocator):  # type: ignore[misc]
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        folder = Path(py_file).resolve().parent
+        if folder.is_relative_to(_ROOT):
+            return "-".join(folder.relative_to(_ROOT).parts)
+        return str(super().get_suitable_cache_subpath(py_file))
+
+
+class _CacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Locator, InTreeCacheLocator, UserWideCacheLocator)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _CacheImpl
 
 
 def _register_h3() -> bool:
@@ -87,7 +112,13 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     With ``NUMBA_DISABLE_JIT=1`` the function stays as it is.
     """
-    compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy")(function)
+    compiled: Callable[_P, _R] = _cached(numba.njit(nogil=True, fastmath=False, error_model="numpy")(function))
+    return compiled
+
+
+def _cached(compiled: Any) -> Any:
+    if not numba.config.DISABLE_JIT:
+        compiled._cache = _Cache(compiled.py_func)  # noqa: SLF001 - numba.njit(cache=True) offers no choice of a folder
     _KERNELS.append(compiled)
     return compiled
 
@@ -108,10 +139,9 @@ def borrowing_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     A search hands some hundred arrays on at every inner call; to count them cost ten times the search.
     """
-    compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy", _nrt=False)(
-        function
+    compiled: Callable[_P, _R] = _cached(
+        numba.njit(nogil=True, fastmath=False, error_model="numpy", _nrt=False)(function)
     )
-    _KERNELS.append(compiled)
     return compiled
 
 
@@ -138,15 +168,9 @@ def mark_compiled() -> None:
 
 
 def _mark() -> Path:
-    # Named for all that the compiler's cache looks at: itself, the processor, each source's place, time and size.
     from llvmlite.binding import get_host_cpu_name
 
-    words = [numba.__version__, sys.implementation.cache_tag, get_host_cpu_name()]
-    for source in _sources():
-        state = source.stat()
-        words.append(f"{source} {state.st_mtime_ns} {state.st_size}")
-    digest = hashlib.blake2b("\n".join(words).encode(), digest_size=8).hexdigest()
-    return cache_folder() / f"compiled-{digest}"
+    return cache_folder() / f"compiled-{get_host_cpu_name()}"
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,28 @@ def _module(folder: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_compile_half__asks_for_half_without_a_basket() -> None:
+    code = "from engine import warming; warming.compile_half()"
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=env, timeout=300, check=True)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="kernels are interpreted")
+def test_kernels__of_a_copy_elsewhere_are_taken_from_the_cache(tmp_path: Path) -> None:
+    for package in ("geo", "engine"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = """
+from numba.core import event
+import engine, geo.jit
+with event.install_recorder("numba:compile") as recorded:
+    engine.warm_up()
+print(geo.jit.__file__, *(one.data["dispatcher"].__name__ for _, one in recorded.buffer))
+"""
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [str(tmp_path / "geo" / "jit.py")]
