@@ -13,7 +13,10 @@ import numpy as np
 import shapely
 
 from engine.coverage import coverage
+from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.engine import Engine
+from engine.slots import Job, find_slots
+from engine.travel import GreatCircleTravel
 from engine.visits import along_curve
 from geo import (
     ancestor_cells,
@@ -62,6 +65,7 @@ def _ask_everything() -> None:
         engine.explain(0.0, 0.0, "a/b", point="y", at=NOON)
         coverage(engine, {"lat": [0.0], "lng": [0.0], "weight": [1.0]}, "a/b")
         _ask_places()
+        _ask_crews()
     engine.nearest(0.0, 0.0, "a/b", at=NOON, asked_at=NOON)
     engine.nearest_many([0.0], [0.0], "a/b", at=NOON, asked_at=NOON)
     _ask_half(engine)
@@ -120,6 +124,14 @@ def _ask_places() -> None:
     fill_area(_SQUARE, 6)
     area_covers(_SQUARE, [0.0], [0.0])
     convert_datum(31.2, 121.5, source="gcj02", target="wgs84")
+
+
+def _ask_crews() -> None:
+    """Ask for the slots of a crew that has a break."""
+    place = (0.0, 0.0)
+    day = CrewDay("x", place, place, 0, 100, (Stop("rest", None, 10, 50, 60),))
+    days = CrewDays([day], GreatCircleTravel())
+    find_slots(days, Job(*place, 1), [0], 1)
 
 
 def _ask_many_points() -> None:

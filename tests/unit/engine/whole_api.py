@@ -12,6 +12,9 @@ import shapely
 
 import geo
 from engine import NOT_KEPT, Baskets, Engine, StockEntries, coverage
+from engine.crew_days import CrewDay, CrewDays, Stop
+from engine.slots import Job, find_slots, witness
+from engine.travel import GreatCircleTravel
 
 NOW = dt.datetime(2026, 3, 4, 12, 0, tzinfo=dt.UTC)
 OFFERS = ["retail/pickup", "retail/delivery", "food/pickup"]
@@ -43,6 +46,21 @@ def use_everything(folder: Path) -> None:
     change(stocked)
     ask_all(mapped)
     ask_geo()
+    ask_crews()
+
+
+def ask_crews() -> None:
+    """Ask for slots of days with and without stops, in every form of windows."""
+    here, there = (31.2, 121.4), (31.25, 121.45)
+    busy = (Stop("a", there, 600, 3_000, 9_000), Stop("rest", None, 600, 0, 30_000))
+    days = [CrewDay("a", here, there, 0, 30_000), CrewDay("b", here, here, 0, 30_000, busy)]
+    for table in (CrewDays([], GreatCircleTravel()), CrewDays(days, GreatCircleTravel(), at=NOW)):
+        forms: tuple[Any, ...] = (range(0, 30_000, 600), np.arange(0, 30_000, 600).astype(np.int32), [])
+        for windows in forms:
+            find_slots(table, Job(*there, 60), windows, 900, is_asked=np.ones(len(table.days), bool))
+    table = CrewDays(days, GreatCircleTravel())
+    for slot in find_slots(table, Job(*there, 60), [3_600], 900)[:1]:
+        table.replace(slot.day, witness(table, Job(*there, 60), slot, "visit"))
 
 
 def city(n: int, name: str = "p", seed: int = 0) -> dict[str, Any]:

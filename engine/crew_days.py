@@ -1,0 +1,191 @@
+"""Days of crews: where each starts, its stops in their order, where it ends, and between which instants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import EngineError, InvalidColumnError
+from engine.kernels import slots as kernels
+from engine.kernels.slots import NEVER_S, DayArrays
+from engine.travel import travel_seconds
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from engine.travel import Travel
+
+__all__ = ["CrewDay", "CrewDays", "Stop", "UnkeptDayError"]
+
+Place = tuple[float, float]
+
+_STOPS, _DAY = "stops", "day"
+
+
+class Stop(NamedTuple):
+    """
+    What a crew does between the two ends of its day.
+
+    Attributes
+    ----------
+    stop_id
+        Its name.
+    place
+        Lat and lng in degrees, WGS 84; None for a break, which is taken wherever the crew is.
+    duration_s
+        Seconds that it takes, the way to it not among them.
+    earliest_s, latest_s
+        Between which instants it starts, inclusive, in seconds since 1970: of a job the window that was promised, of
+        a private engagement twice the same.
+    """
+
+    stop_id: str
+    place: Place | None
+    duration_s: int
+    earliest_s: int
+    latest_s: int
+
+
+class CrewDay(NamedTuple):
+    """
+    A day of a crew.
+
+    Attributes
+    ----------
+    crew_id
+        Whose.
+    start, end
+        Lat and lng of where it leaves from, and comes back to.
+    starts_s, ends_s
+        When it leaves at the earliest, and when it is back at the latest, in seconds since 1970.
+    stops
+        In their order.
+    """
+
+    crew_id: str
+    start: Place
+    end: Place
+    starts_s: int
+    ends_s: int
+    stops: tuple[Stop, ...] = ()
+
+    def with_stop(self, stop: Stop, after: int) -> CrewDay:
+        """Return the day with one stop more, behind so many others."""
+        return self._replace(stops=(*self.stops[:after], stop, *self.stops[after:]))
+
+
+class UnkeptDayError(EngineError):
+    """A day with a stop that the crew cannot begin in time; ``position`` is the day, and the message names the stop."""
+
+
+class CrewDays:
+    """
+    Days as arrays, each kept whole: no stop of it is late.
+
+    Parameters
+    ----------
+    days
+        Which; their places in this sequence are their numbers.
+    travel
+        How long the ways take.
+    at
+        When one sets out, for a travel that knows of times.
+
+    Raises
+    ------
+    UnkeptDayError
+        For a day whose stops cannot be kept.
+    InvalidColumnError
+        For a duration or a window that is none.
+    """
+
+    def __init__(self, days: Sequence[CrewDay], travel: Travel, *, at: dt.datetime | None = None) -> None:
+        self.days = list(days)
+        self._travel, self._at = travel, at
+        n, most = len(self.days), max((len(day.stops) for day in self.days), default=0) + 2
+        wide = (n, most)
+        self._places = np.zeros((*wide, 2))
+        numbers = [np.zeros(wide, np.int64) for _ in range(6)]
+        placed = np.zeros(wide, np.bool_)
+        self._arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
+        for number, day in enumerate(self.days):
+            self._write(number, day)
+        self._bound(0, n)
+
+    @property
+    def arrays(self) -> DayArrays:
+        """What the kernels read."""
+        return self._arrays
+
+    def replace(self, number: int, day: CrewDay) -> None:
+        """Put another day in the place of one; raises as the class does, and leaves all as it was then."""
+        alone = CrewDays([day], self._travel, at=self._at)
+        n = len(day.stops) + 2
+        if n > self._places.shape[1]:
+            self._widen(2 * n)
+        self.days[number] = day
+        self._places[number, :n] = alone._places[0]
+        self._arrays.n_nodes[number] = n
+        for mine, its in zip(self._arrays[1:], alone._arrays[1:], strict=True):
+            mine[number, :n] = its[0]
+
+    def starts_s(self, number: int) -> list[int]:
+        """Return when each stop of a day starts if none starts later than it must, in seconds since 1970."""
+        n = int(self._arrays.n_nodes[number])
+        return [int(start) for start in self._arrays.first[number, 1 : n - 1]]
+
+    def ways_s(self, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return int64[D, M] seconds from each node to a place, and back; `NEVER_S` where there is no way."""
+        there = np.array([place])
+        all_places = self._places.reshape(-1, 2)
+        shape = self._places.shape[:2]
+        to = travel_seconds(self._travel, all_places, there, self._at).reshape(shape)
+        back = travel_seconds(self._travel, there, all_places, self._at).reshape(shape)
+        return to, back
+
+    def _write(self, number: int, day: CrewDay) -> None:
+        arrays, n = self._arrays, len(day.stops) + 2
+        arrays.n_nodes[number] = n
+        nodes = [
+            Stop("start", day.start, 0, day.starts_s, day.ends_s),
+            *day.stops,
+            Stop("end", day.end, 0, day.starts_s, day.ends_s),
+        ]
+        for k, stop in enumerate(nodes):
+            _check(number, stop)
+            arrays.placed[number, k] = stop.place is not None
+            arrays.duration[number, k] = stop.duration_s
+            arrays.earliest[number, k], arrays.latest[number, k] = stop.earliest_s, stop.latest_s
+            self._places[number, k] = stop.place or self._places[number, k - 1]
+        placed = np.flatnonzero(arrays.placed[number, :n])
+        places = self._places[number, placed]
+        if len(placed) == 2:
+            arrays.way[number, 0] = travel_seconds(self._travel, places[:1], places[1:], self._at)[0, 0]
+        else:
+            ways = travel_seconds(self._travel, places[:-1], places[1:], self._at)
+            arrays.way[number, placed[:-1]] = np.diagonal(ways)
+
+    def _bound(self, first: int, end: int) -> None:
+        unkept = np.empty(len(self.days), np.int64)
+        kernels.bound_days(self._arrays, first, end, unkept)
+        for number in np.flatnonzero(unkept[first:end] >= 0)[:1] + first:
+            day, node = self.days[number], int(unkept[number])
+            name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
+            late_s = int(self._arrays.first[number, node] - self._arrays.latest[number, node])
+            message = f"of crew {day.crew_id!r} cannot be kept: {name!r} would start {late_s} s late"
+            raise UnkeptDayError(_DAY, message, position=int(number))
+
+    def _widen(self, n_nodes: int) -> None:
+        more = n_nodes - self._places.shape[1]
+        self._places = np.pad(self._places, ((0, 0), (0, more), (0, 0)))
+        widened: Any = (np.pad(array, ((0, 0), (0, more))) for array in self._arrays[1:])
+        self._arrays = DayArrays(self._arrays.n_nodes, *widened)
+
+
+def _check(number: int, stop: Stop) -> None:
+    if not 0 <= stop.duration_s < NEVER_S or stop.earliest_s > stop.latest_s:
+        message = f"must take at least 0 s and start in a window that does not end before it begins, got {stop!r:.200}"
+        raise InvalidColumnError(_STOPS, message, position=number)

@@ -1,0 +1,198 @@
+"""
+Start windows that a crew can keep: a job is inserted into the sequence of its day, travel before and after included.
+
+A day is a sequence of nodes: where the crew starts, its stops, where it ends. A node without a place is a break, taken
+wherever the crew is by then: the way to the next place may be driven before it, after it, or in part.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.jit import kernel
+
+__all__ = ["DayArrays", "bound_days", "find_windows"]
+
+NEVER_S = np.int64(1 << 40)
+
+
+class DayArrays(NamedTuple):
+    """
+    Sequences of D days of at most M nodes.
+
+    Attributes
+    ----------
+    n_nodes
+        int64[D], 2 at least.
+    placed
+        bool[D, M], whether a node has a place; the first and the last have one.
+    duration, earliest, latest
+        int64[D, M], seconds, and between which instants it starts, inclusive, in seconds since 1970.
+    way
+        int64[D, M], seconds from a placed node to the next placed one.
+    first, last
+        int64[D, M], when each starts at the earliest and at the latest, all others kept.
+    """
+
+    n_nodes: NDArray[np.int64]
+    placed: NDArray[np.bool_]
+    duration: NDArray[np.int64]
+    earliest: NDArray[np.int64]
+    latest: NDArray[np.int64]
+    way: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+@kernel
+def _break_after(now: int, left: int, earliest: int) -> tuple[int, int]:
+    """Return when a break on the way starts at the earliest, and how much of the way is left by then."""
+    driven = min(left, max(0, earliest - now))
+    return max(now + driven, earliest), left - driven
+
+
+@kernel
+def _break_before(now: int, left: int, latest_end: int) -> tuple[int, int]:
+    """Return when a break on the way ends at the latest, and how much of the way to it from behind is left."""
+    driven = min(left, max(0, now - latest_end))
+    return min(now - driven, latest_end), left - driven
+
+
+# Axes: D days, M nodes.
+@kernel
+def bound_days(days: DayArrays, from_day: int, to_day: int, out: NDArray[np.int64]) -> None:
+    """
+    Write when each node of some days starts at the earliest and at the latest, to ``days.first`` and ``days.last``.
+
+    Parameters
+    ----------
+    days
+        As described there.
+    from_day, to_day
+        Which, end exclusive.
+    out
+        Shape (D,): the first node that cannot be kept, -1 where all can.
+
+    Notes
+    -----
+    O(nodes), no allocation. Checked by `kept_day` of the tests, which knows nothing of it.
+    """
+    for d in range(from_day, to_day):
+        n = days.n_nodes[d]
+        out[d] = -1
+        now, left = int(days.earliest[d, 0]), 0
+        for k in range(n):
+            if days.placed[d, k]:
+                start = max(now + left, days.earliest[d, k])
+                left = days.way[d, k]
+            else:
+                start, left = _break_after(now, left, days.earliest[d, k])
+            days.first[d, k] = start
+            if start > days.latest[d, k] and out[d] < 0:
+                out[d] = k
+            now = start + days.duration[d, k]
+        now, left = int(days.latest[d, n - 1] + days.duration[d, n - 1]), 0
+        for k in range(n - 1, -1, -1):
+            latest_end = days.latest[d, k] + days.duration[d, k]
+            if days.placed[d, k]:
+                end = min(now - left, latest_end)
+                before = max(k - 1, 0)
+                while not days.placed[d, before]:
+                    before -= 1
+                left = days.way[d, before]
+            else:
+                end, left = _break_before(now, left, latest_end)
+            days.last[d, k] = end - days.duration[d, k]
+            now = days.last[d, k]
+
+
+# Axes: D days, M nodes, w windows.
+@kernel
+def find_windows(
+    days: DayArrays,
+    is_asked: NDArray[np.bool_],
+    to_job: NDArray[np.int64],
+    from_job: NDArray[np.int64],
+    duration: int,
+    starts: NDArray[np.int64],
+    width: int,
+    out: NDArray[np.int64],
+) -> None:
+    """
+    Write for each window the insertion that costs the least: of a job that starts within it.
+
+    Parameters
+    ----------
+    days
+        Days that can be kept, bounded by `bound_days`.
+    is_asked
+        Shape (D,), whose crews can do the job.
+    to_job, from_job
+        Shape (D, M), seconds from each placed node to the job and back, `NEVER_S` where there is no way.
+    duration
+        Seconds that the job takes.
+    starts, width
+        Shape (w,), ascending, seconds since 1970, and how long each window is; its last instant is in it.
+    out
+        Shape (w, 4): seconds of way that come on top, the day, the node after which it is done, when it starts; the
+        first of these `NEVER_S` where no crew can come. Of equal ones the first day and node count.
+
+    Notes
+    -----
+    O(nodes + windows met), no allocation. Brute-force twin: `brute_windows`.
+    """
+    out[:, 0] = NEVER_S
+    for d in range(days.n_nodes.shape[0]):
+        if not is_asked[d]:
+            continue
+        before = 0
+        while before < days.n_nodes[d] - 1:
+            behind = before + 1
+            while not days.placed[d, behind]:
+                behind += 1
+            if to_job[d, before] < NEVER_S and from_job[d, behind] < NEVER_S:
+                for after in range(before, behind):
+                    _insert(days, d, before, after, behind, to_job, from_job, duration, starts, width, out)
+            before = behind
+
+
+@kernel
+def _insert(
+    days: DayArrays,
+    d: int,
+    before: int,
+    after: int,
+    behind: int,
+    to_job: NDArray[np.int64],
+    from_job: NDArray[np.int64],
+    duration: int,
+    starts: NDArray[np.int64],
+    width: int,
+    out: NDArray[np.int64],
+) -> None:
+    """
+    Insert a job behind node ``after``, between two placed nodes, where all else can be kept.
+
+    The breaks between them are kept in any case: they never wait for a way, it waits for them.
+    """
+    now, left = days.first[d, before] + days.duration[d, before], to_job[d, before]
+    for k in range(before + 1, after + 1):
+        now, left = _break_after(now, left, days.earliest[d, k])
+        now += days.duration[d, k]
+    least = now + left
+    now, left = days.last[d, behind], from_job[d, behind]
+    for k in range(behind - 1, after, -1):
+        now, left = _break_before(now, left, days.latest[d, k] + days.duration[d, k])
+        now -= days.duration[d, k]
+    most = now - left - duration
+    if least > most:
+        return
+    cost = to_job[d, before] + from_job[d, behind] - days.way[d, before]
+    i = np.searchsorted(starts, least - width)
+    while i < starts.shape[0] and starts[i] <= most:
+        if cost < out[i, 0]:
+            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = cost, d, after, max(least, starts[i])
+        i += 1

@@ -1,0 +1,101 @@
+"""How long crews take from place to place: a port, and great circles as its first answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidQueryError
+from geo.metric import ecef, told_distances_m
+
+__all__ = ["GreatCircleTravel", "Travel", "travel_seconds"]
+
+NEVER_S = 1 << 40
+"""Seconds of a way that does not exist."""
+
+_MINUTE_S = 60
+
+
+class Travel(Protocol):
+    """Tells how long it takes from place to place; nothing else knows by which streets."""
+
+    @property
+    def told(self) -> str:
+        """What it goes by, in words for an answer."""
+
+    def minutes_many(
+        self, origins: NDArray[np.float64], destinations: NDArray[np.float64], at: dt.datetime | None
+    ) -> NDArray[np.float64]:
+        """
+        Return the minutes from each origin to each destination.
+
+        Parameters
+        ----------
+        origins, destinations
+            Shapes (m, 2) and (n, 2): lat and lng in degrees, WGS 84.
+        at
+            When one sets out, None for no time in particular.
+
+        Returns
+        -------
+        float64[m, n]
+            Inf where there is no way.
+        """
+
+
+@dataclass(frozen=True)
+class GreatCircleTravel:
+    """
+    The great circle times a detour, at one speed.
+
+    Parameters
+    ----------
+    detour_factor
+        How much longer the way is than the great circle: at least 1.
+    speed_kmh
+        Kilometres an hour on it.
+
+    Raises
+    ------
+    InvalidQueryError
+        For a factor below 1, or a speed that is not positive and finite.
+    """
+
+    detour_factor: float = 1.4
+    speed_kmh: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("detour_factor", self.detour_factor, 1.0), ("speed_kmh", self.speed_kmh, 0.1)):
+            if not least <= value < float("inf"):
+                message = f"must be finite and at least {least}, got {value!r}"
+                raise InvalidQueryError(name, message, value=value)
+
+    @property
+    def told(self) -> str:
+        """The factor and the speed."""
+        return f"great circle x {self.detour_factor:g} at {self.speed_kmh:g} km/h"
+
+    def minutes_many(
+        self,
+        origins: NDArray[np.float64],
+        destinations: NDArray[np.float64],
+        at: dt.datetime | None,
+    ) -> NDArray[np.float64]:
+        """Return float64[m, n] minutes, the same at any time."""
+        a, b = ecef(origins[:, 0], origins[:, 1]), ecef(destinations[:, 0], destinations[:, 1])
+        chord_sq = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
+        told: NDArray[np.float64] = told_distances_m(chord_sq)
+        return told * (self.detour_factor * _MINUTE_S / (1000.0 * self.speed_kmh))
+
+
+def travel_seconds(
+    travel: Travel, origins: NDArray[np.float64], destinations: NDArray[np.float64], at: dt.datetime | None
+) -> NDArray[np.int64]:
+    """Return int64[m, n] seconds from each origin to each destination, rounded up, `NEVER_S` where there is no way."""
+    minutes = travel.minutes_many(origins, destinations, at)
+    seconds = np.ceil(np.minimum(minutes * _MINUTE_S, float(NEVER_S)))
+    return seconds.astype(np.int64)

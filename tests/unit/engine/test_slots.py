@@ -1,0 +1,241 @@
+"""Slots equal what a clock that ticks finds out: minute by minute, a crew drives, waits, or begins what is next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.crew_days import CrewDay, CrewDays, Stop, UnkeptDayError
+from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.slots import Job, Slot, find_slots, witness
+from engine.travel import GreatCircleTravel, travel_seconds
+
+MINUTE_S = 60
+N_PLACES = 5
+LAST = 30
+
+
+@dataclass(frozen=True)
+class TableTravel:
+    """Whole minutes between places that are numbers; a lat says which."""
+
+    minutes: tuple[tuple[float, ...], ...]
+    told = "a table"
+
+    def minutes_many(
+        self, origins: NDArray[np.float64], destinations: NDArray[np.float64], at: dt.datetime | None
+    ) -> NDArray[np.float64]:
+        assert at is None
+        rows, columns = origins[:, 0].astype(int), destinations[:, 0].astype(int)
+        return np.array(self.minutes)[rows][:, columns]
+
+
+def kept_day(travel: TableTravel, day: CrewDay) -> bool:
+    """Tell whether all stops can be begun in time, by trying everything, minute by minute."""
+    nodes = [*day.stops, Stop("end", day.end, 0, day.starts_s, day.ends_s)]
+
+    def way(k: int) -> float:
+        """Return the minutes to the next place from where the crew is before node k."""
+        here = [day.start, *(stop.place for stop in nodes[:k] if stop.place is not None)][-1]
+        there = next(stop.place for stop in nodes[k:] if stop.place is not None)
+        return travel.minutes[int(here[0])][int(there[0])]
+
+    @functools.cache
+    def can_end(now: int, k: int, left: float) -> bool:
+        if k == len(nodes):
+            return True
+        if now > LAST + 5:
+            return False
+        stop = nodes[k]
+        if stop.earliest_s <= now * MINUTE_S <= stop.latest_s and (stop.place is None or left == 0):
+            then = now + stop.duration_s // MINUTE_S
+            last = k + 1 == len(nodes)
+            if can_end(then, k + 1, 0 if last else left if stop.place is None else way(k + 1)):
+                return True
+        return can_end(now + 1, k, max(left - 1, 0)) or can_end(now + 1, k, left)
+
+    return can_end(day.starts_s // MINUTE_S, 0, way(0))
+
+
+def brute_windows(
+    travel: TableTravel, days: Sequence[CrewDay], job: Job, windows_s: Sequence[int], width_s: int
+) -> set[int]:
+    """Return when the windows begin in which some crew can begin."""
+    found = set()
+    for window in windows_s:
+        stop = Stop("job", (job.lat, job.lng), job.duration_s, window, window + width_s)
+        if any(kept_day(travel, day.with_stop(stop, after)) for day in days for after in range(len(day.stops) + 1)):
+            found.add(window)
+    return found
+
+
+def seconds(least: int, most: int) -> st.SearchStrategy[int]:
+    return st.integers(least, most).map(lambda minutes: minutes * MINUTE_S)
+
+
+PLACES = st.integers(0, N_PLACES - 1).map(lambda number: (float(number), 0.0))
+TABLES = st.lists(
+    st.lists(
+        st.sampled_from([0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 6.0, float("inf")]), min_size=N_PLACES, max_size=N_PLACES
+    ).map(tuple),
+    min_size=N_PLACES,
+    max_size=N_PLACES,
+).map(lambda rows: TableTravel(tuple(rows)))
+
+
+@st.composite
+def stops(draw: st.DrawFn) -> Stop:
+    earliest, width = draw(st.integers(0, LAST)), draw(st.sampled_from([0, 1, 2, 5, 12, 20]))
+    place = draw(st.one_of(st.none(), PLACES))
+    return Stop("stop", place, draw(seconds(0, 3)), earliest * MINUTE_S, (earliest + width) * MINUTE_S)
+
+
+@st.composite
+def crew_days(draw: st.DrawFn) -> CrewDay:
+    found = draw(st.lists(stops(), max_size=4))
+    found.sort(key=lambda stop: stop.latest_s)
+    begin = draw(st.integers(0, 4))
+    end = draw(st.one_of(st.integers(begin, LAST), st.just(LAST)))
+    return CrewDay("crew", draw(PLACES), draw(PLACES), begin * MINUTE_S, end * MINUTE_S, tuple(found))
+
+
+@given(TABLES, crew_days())
+def test_crew_days__are_kept_where_a_clock_that_ticks_says_so(travel: TableTravel, day: CrewDay) -> None:
+    if not kept_day(travel, day):
+        with pytest.raises(UnkeptDayError):
+            CrewDays([day], travel)
+        return
+    starts = CrewDays([day], travel).starts_s(0)
+    told = [stop._replace(earliest_s=start, latest_s=start) for stop, start in zip(day.stops, starts, strict=True)]
+    assert kept_day(travel, day._replace(stops=tuple(told)))
+
+
+@given(TABLES, st.lists(crew_days(), max_size=3), PLACES, seconds(0, 5), seconds(0, 4))
+def test_find_slots__finds_what_a_clock_that_ticks_finds(
+    travel: TableTravel, drawn: list[CrewDay], place: tuple[float, float], duration_s: int, width_s: int
+) -> None:
+    days = [day for day in drawn if kept_day(travel, day)]
+    job, windows = Job(*place, duration_s), range(0, LAST * MINUTE_S, 5 * MINUTE_S)
+    table = CrewDays(days, travel)
+    slots = find_slots(table, job, windows, width_s)
+    assert {slot.starts_s for slot in slots} == brute_windows(travel, days, job, windows, width_s)
+    for slot in slots:
+        assert kept_day(travel, witness(table, job, slot, "job"))
+        planned = witness(table, job, slot._replace(starts_s=slot.planned_s, ends_s=slot.planned_s), "job")
+        assert kept_day(travel, planned)
+        assert slot.starts_s <= slot.planned_s <= slot.ends_s
+        assert slot.detour_s == way_s(travel, witness(table, job, slot, "job")) - way_s(travel, days[slot.day])
+
+
+def way_s(travel: TableTravel, day: CrewDay) -> float:
+    """Return how long a crew drives on a day."""
+    places = [day.start, *(stop.place for stop in day.stops if stop.place is not None), day.end]
+    minutes = (travel.minutes[int(a[0])][int(b[0])] for a, b in itertools.pairwise(places))
+    return sum(minutes) * MINUTE_S
+
+
+@given(TABLES, st.lists(crew_days(), min_size=1, max_size=3), crew_days())
+def test_replace__gives_what_a_new_table_has(travel: TableTravel, drawn: list[CrewDay], other: CrewDay) -> None:
+    days = [day for day in drawn if kept_day(travel, day)]
+    if not days:
+        return
+    table, before = CrewDays(days, travel), CrewDays(days, travel)
+    if kept_day(travel, other):
+        table.replace(0, other)
+        days[0] = other
+    else:
+        with pytest.raises(UnkeptDayError):
+            table.replace(0, other)
+    for mine, its in zip(table.arrays[1:], CrewDays(days, travel).arrays[1:], strict=True):
+        for number, day in enumerate(days):
+            n = len(day.stops) + 2
+            assert mine[number, :n].tolist() == its[number, :n].tolist()
+    assert table.days == days or table.days == before.days
+
+
+def test_two_jobs_40_minutes_apart__are_never_offered_in_a_gap_of_30() -> None:
+    far = TableTravel(((0.0, 40.0), (40.0, 0.0)))
+    here, there = (0.0, 0.0), (1.0, 0.0)
+    job = Stop("first", here, 60 * MINUTE_S, 0, 0)
+    days = CrewDays([CrewDay("crew", here, here, 0, 6 * 3600, (job,))], far)
+    starts = [slot.starts_s for slot in find_slots(days, Job(*there, 1800), range(0, 4 * 3600, 600), 0)]
+    assert starts == list(range(100 * MINUTE_S, 4 * 3600, 600))  # 60 minutes of work and 40 of way
+
+
+def test_break__lets_the_crew_drive_before_it_and_work_on_either_side() -> None:
+    near = TableTravel(((0.0, 4.0), (4.0, 0.0)))
+    here, there = (0.0, 0.0), (1.0, 0.0)
+    lunch = Stop("lunch", None, 20 * MINUTE_S, 10 * MINUTE_S, 10 * MINUTE_S)
+    days = CrewDays([CrewDay("crew", here, here, 0, 60 * MINUTE_S, (lunch,))], near)
+    slots = find_slots(days, Job(*there, 5 * MINUTE_S), range(0, 60 * MINUTE_S, MINUTE_S), 0)
+    found = [(slot.starts_s // MINUTE_S, slot.after) for slot in slots]
+    assert found == [(4, 0), (5, 0), *((minute, 1) for minute in range(30, 52))]
+
+
+def test_least_detour__is_chosen_and_the_first_of_equal_ones() -> None:
+    travel = GreatCircleTravel()
+    near, far = (31.2, 121.4), (31.3, 121.5)
+    table = CrewDays(
+        [CrewDay(name, place, place, 0, 36_000) for name, place in zip("abc", (far, near, near), strict=True)], travel
+    )
+    assert [(slot.day, slot.after) for slot in find_slots(table, Job(*near, 600), [3_000], 0)] == [(1, 0)]
+    only = np.array([True, False, True])
+    assert [slot.day for slot in find_slots(table, Job(*near, 600), [3_000], 0, is_asked=only)] == [2]
+
+
+BAD = (  # what is wrong, and the error that names it
+    (lambda: CrewDays([CrewDay("c", (0, 0), (0, 0), 5, 4)], GreatCircleTravel()), InvalidColumnError, r"stops\[0\]"),
+    (
+        lambda: CrewDays([CrewDay("c", (0, 0), (0, 0), 0, 9, (Stop("a", None, -1, 0, 0),))], GreatCircleTravel()),
+        InvalidColumnError,
+        "at least 0 s",
+    ),
+    (
+        lambda: CrewDays([CrewDay("c", (0, 0), (1, 0), 0, 60)], GreatCircleTravel()),
+        UnkeptDayError,
+        r"day\[0\] of crew 'c' cannot be kept: 'end' would start \d+ s late",
+    ),
+    (lambda: find_slots(_empty(), Job(0, 0, 1), [5, 4], 0), InvalidQueryError, "ascending"),
+    (lambda: find_slots(_empty(), Job(0, 0, 1), [5], -1), InvalidQueryError, "width_s"),
+    (lambda: find_slots(_empty(), Job(0, 0, -1), [5], 1), InvalidQueryError, "duration_s"),
+    (lambda: GreatCircleTravel(detour_factor=0.9), InvalidQueryError, "detour_factor"),
+    (lambda: GreatCircleTravel(speed_kmh=float("nan")), InvalidQueryError, "speed_kmh"),
+)
+
+
+@pytest.mark.parametrize(("wrong", "error", "told"), BAD)
+def test_bad_input__is_named(wrong, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        wrong()
+
+
+def test_nothing__is_found_where_there_is_no_crew_or_no_window() -> None:
+    assert find_slots(_empty(), Job(0, 0, 1), [5], 1) == []
+    day = CrewDay("c", (0.0, 0.0), (0.0, 0.0), 0, 60)
+    assert find_slots(CrewDays([day], GreatCircleTravel()), Job(0, 0, 1), [], 1) == []
+
+
+def test_slot__is_a_plain_tuple() -> None:
+    assert Slot(0, 1, 2, 3, 4, 5).detour_s == 5
+
+
+def test_great_circle__counts_the_detour_and_rounds_up() -> None:
+    travel = GreatCircleTravel(detour_factor=2.0, speed_kmh=60.0)
+    places = np.array([[0.0, 0.0], [0.0, 1.0]])
+    minutes = travel.minutes_many(places, places, None)
+    assert minutes[0, 1] == pytest.approx(2 * 111.319, rel=1e-4)
+    assert travel_seconds(travel, places, places, None).tolist() == [[0, 13359], [13359, 0]]
+    assert travel.told == "great circle x 2 at 60 km/h"
+
+
+def _empty() -> CrewDays:
+    return CrewDays([], GreatCircleTravel())
