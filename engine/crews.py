@@ -1,0 +1,146 @@
+"""Crews: what each can do, where it works, when, and the empty days that follow from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+import shapely
+
+from engine.crew_days import CrewDay, Stop
+from engine.errors import InvalidColumnError
+from engine.openings import DAY_S
+from geo.metric import distance_m
+from geo.polygons import area_covers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.crew_days import Place
+    from engine.openings import OpeningTimes
+
+__all__ = ["Break", "Crew", "crew_days"]
+
+_ONE_DAY = dt.timedelta(1)
+
+
+class Break(NamedTuple):
+    """A rest of every shift: between which wall times it begins, and how many seconds it takes."""
+
+    earliest: dt.time
+    latest: dt.time
+    duration_s: int
+
+
+@dataclass(frozen=True)
+class Crew:
+    """
+    People who set out together.
+
+    Attributes
+    ----------
+    crew_id
+        Its name.
+    start, end
+        Lat and lng, WGS 84, of where it leaves from and comes back to.
+    hours
+        OSM opening_hours, in which days off and holidays stand as well: each span is a shift, which belongs to the
+        day on which it begins. One of more than 24 hours is cut at midnight.
+    timezone, country
+        IANA name; ISO 3166 code where hours say ``PH``.
+    skills
+        What it can do.
+    people
+        How many they are.
+    breaks
+        In the order in which they are taken.
+    area
+        Where it works: a polygon or multipolygon in lng/lat, metres around its start, None for everywhere.
+    max_jobs
+        How many jobs a shift has at most, None for any number.
+    """
+
+    crew_id: str
+    start: Place
+    end: Place
+    hours: str
+    timezone: str
+    country: str | None = None
+    skills: frozenset[str] = frozenset()
+    people: int = 1
+    breaks: tuple[Break, ...] = ()
+    area: shapely.Geometry | float | None = None
+    max_jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        for number, rest in enumerate(self.breaks):
+            if rest.earliest > rest.latest or rest.duration_s < 0:
+                message = f"must begin in a span that does not end before it begins, got {rest!r:.120}"
+                raise InvalidColumnError("breaks", message, position=number, value=rest)
+
+    def can_do(self, skills: frozenset[str], people: int = 1) -> bool:
+        """Tell whether it has these skills, and is as many."""
+        return skills <= self.skills and people <= self.people
+
+    def works_at(self, place: Place) -> bool:
+        """Tell whether a place lies where it works."""
+        if self.area is None:
+            return True
+        lat, lng = place
+        if isinstance(self.area, shapely.Geometry):
+            return bool(area_covers(self.area, [lat], [lng])[0])
+        return bool(distance_m([self.start[0]], [self.start[1]], [lat], [lng])[0] <= self.area)
+
+
+def crew_days(crew: Crew, openings: OpeningTimes, first_day: dt.date, n_days: int) -> list[CrewDay]:
+    """
+    Return the shifts of a crew that begin on some local days, with its breaks and without jobs.
+
+    Parameters
+    ----------
+    crew
+        Whose.
+    openings
+        Tells when its hours begin and end.
+    first_day, n_days
+        Which days.
+
+    Raises
+    ------
+    InvalidHoursError, InvalidTimezoneError
+        For hours that are none.
+    """
+    zone = ZoneInfo(crew.timezone)
+    low = dt.datetime.combine(first_day, dt.time(), zone)
+    high = dt.datetime.combine(first_day + n_days * _ONE_DAY, dt.time(), zone)
+    key = (crew.hours, crew.timezone, crew.country)
+    # A day more on either side: what is cut there does not matter.
+    spans = openings.spans(key, low - 2 * _ONE_DAY, n_days + 4)
+    shifts = [shift for span in spans for shift in _cut(*span, zone) if low <= shift[0] < high]
+    return [_day(crew, start, end, zone) for start, end in shifts]
+
+
+def _cut(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    """Give a span in its zone, day by day if it lasts more than one."""
+    while (end - start).total_seconds() > DAY_S:
+        midnight = dt.datetime.combine(start.astimezone(zone).date() + _ONE_DAY, dt.time(), zone).astimezone(dt.UTC)
+        yield start, midnight
+        start = midnight
+    yield start, end
+
+
+def _day(crew: Crew, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> CrewDay:
+    starts_s, ends_s = int(start.timestamp()), int(end.timestamp())
+    day = start.astimezone(zone)
+    stops = []
+    for number, rest in enumerate(crew.breaks):
+        date = day.date() if rest.latest >= day.time() else day.date() + _ONE_DAY
+        earliest, latest = (
+            int(dt.datetime.combine(date, time, zone).timestamp()) for time in (rest.earliest, rest.latest)
+        )
+        earliest, latest = max(earliest, starts_s), min(latest, ends_s - rest.duration_s)
+        if earliest <= latest:
+            stops.append(Stop(f"break {number + 1}", None, rest.duration_s, earliest, latest))
+    return CrewDay(crew.crew_id, crew.start, crew.end, starts_s, ends_s, tuple(stops))

@@ -1,0 +1,209 @@
+"""Slots of a roster of crews: what can be booked on which day, and why nothing can on another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from engine.crew_days import CrewDays
+from engine.errors import InvalidQueryError
+from engine.openings import DAY_S
+from engine.slots import Job, Slot, find_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from engine.crew_days import CrewDay
+    from engine.crews import Crew
+    from engine.openings import OpeningTimes
+    from engine.travel import Travel
+
+__all__ = ["BookingRules", "Roster", "SlotAnswer", "VisitAsk"]
+
+_ONE_DAY = dt.timedelta(1)
+
+
+@dataclass(frozen=True)
+class BookingRules:
+    """
+    When a visit may be booked.
+
+    Attributes
+    ----------
+    timezone, country
+        Whose clock and holidays.
+    hours
+        OSM opening_hours within which a window lies whole, such as ``Mo-Sa 08:00-20:00; PH off``; None for any.
+    lead_s
+        Seconds between asking and the beginning of a window, at least.
+    most_days
+        How many days ahead, today among them.
+    step_s, width_s
+        By how many seconds windows begin after one another, from midnight on, and how long each is.
+    """
+
+    timezone: str
+    country: str | None = None
+    hours: str | None = None
+    lead_s: int = 0
+    most_days: int = 30
+    step_s: int = 1800
+    width_s: int = 3600
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("lead_s", self.lead_s, 0), ("most_days", self.most_days, 1)):
+            if value < least:
+                raise InvalidQueryError(name, f"must be at least {least}, got {value!r}", value=value)
+        for name, value, least in (("step_s", self.step_s, 60), ("width_s", self.width_s, 0)):
+            if not least <= value <= DAY_S:
+                raise InvalidQueryError(name, f"must be from {least} to {DAY_S}, got {value!r}", value=value)
+
+    def windows_s(self, day: dt.date, openings: OpeningTimes) -> list[int]:
+        """Return when the windows of a local day begin, in seconds since 1970, whatever their lead."""
+        zone = ZoneInfo(self.timezone)
+        starts = sorted(set(self._wall_s(day, zone)))
+        if self.hours is None:
+            return starts
+        key = (self.hours, self.timezone, self.country)
+        spans = openings.spans(key, dt.datetime.combine(day, dt.time(), zone) - _ONE_DAY, 4)
+        edges = [(start.timestamp(), end.timestamp()) for start, end in spans]
+        return [at for at in starts if any(start <= at and at + self.width_s <= end for start, end in edges)]
+
+    def _wall_s(self, day: dt.date, zone: ZoneInfo) -> Iterator[int]:
+        """Give the instants at which the clock on the wall shows a beginning: none if it skips one, two if it repeats it."""
+        midnight = dt.datetime.combine(day, dt.time())
+        for wall_s in range(0, DAY_S, self.step_s):
+            for fold in (0, 1):
+                wall = (midnight + dt.timedelta(seconds=wall_s)).replace(tzinfo=zone, fold=fold)
+                at = wall.astimezone(dt.UTC)
+                if at.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+                    yield int(at.timestamp())
+
+
+class VisitAsk(NamedTuple):
+    """What is wanted: the job, the skills that it needs, and how many people."""
+
+    job: Job
+    skills: frozenset[str] = frozenset()
+    people: int = 1
+
+
+class SlotAnswer(NamedTuple):
+    """
+    What can be booked.
+
+    Attributes
+    ----------
+    slots
+        By day, those that cost least first, then the earlier ones.
+    why_not
+        Of each day without slots, why: ``not_bookable`` by the rules, ``too_soon``, ``no_crew`` that can do it works
+        then, ``outside_area`` of those that do, ``full`` are all that come there, or ``no_time`` is left between
+        what they have promised.
+    """
+
+    slots: dict[dt.date, list[Slot]]
+    why_not: dict[dt.date, str]
+
+
+class Roster:
+    """
+    The days of crews, with what has been promised.
+
+    Parameters
+    ----------
+    crews
+        All of them.
+    days
+        Their days.
+    travel, openings
+        How long ways take, and when hours begin and end.
+    n_jobs
+        How many jobs each day has; None for none.
+    """
+
+    def __init__(
+        self,
+        crews: Sequence[Crew],
+        days: Sequence[CrewDay],
+        travel: Travel,
+        openings: OpeningTimes,
+        *,
+        n_jobs: Sequence[int] | None = None,
+    ) -> None:
+        self._crews = {crew.crew_id: crew for crew in crews}
+        self._openings = openings
+        self.table = CrewDays(days, travel)
+        self._n_jobs = [0] * len(days) if n_jobs is None else list(n_jobs)
+
+    def replace(self, number: int, day: CrewDay, n_jobs: int) -> None:
+        """Put another day in the place of one; raises `UnkeptDayError` and leaves all as it was if it cannot be kept."""
+        self.table.replace(number, day)
+        self._n_jobs[number] = n_jobs
+
+    def slots(
+        self, ask: VisitAsk, rules: BookingRules, asked_at: dt.datetime, first_day: dt.date, n_days: int
+    ) -> SlotAnswer:
+        """
+        Return what can be booked on some days, each window with the insertion that costs least.
+
+        Parameters
+        ----------
+        ask
+            What is wanted.
+        rules
+            When it may be booked.
+        asked_at
+            Now, with a time zone.
+        first_day, n_days
+            Which days, by the rules' clock.
+        """
+        earliest_s = asked_at.timestamp() + rules.lead_s
+        today = asked_at.astimezone(ZoneInfo(rules.timezone)).date()
+        answer = SlotAnswer({}, {})
+        day_of: dict[int, dt.date] = {}
+        for day in (first_day + number * _ONE_DAY for number in range(n_days)):
+            starts = rules.windows_s(day, self._openings) if (day - today).days in range(rules.most_days) else []
+            late = [start for start in starts if start >= earliest_s]
+            day_of |= dict.fromkeys(late, day)
+            if not late:
+                answer.why_not[day] = "too_soon" if starts else "not_bookable"
+        able = [crew for crew in self._crews.values() if crew.can_do(ask.skills, ask.people)]
+        near = {crew.crew_id for crew in able if crew.works_at((ask.job.lat, ask.job.lng))}
+        windows = sorted(day_of)
+        for slot in find_slots(self.table, ask.job, windows, rules.width_s, is_asked=self._free(near)):
+            answer.slots.setdefault(day_of[slot.starts_s], []).append(slot)
+        for slots in answer.slots.values():
+            slots.sort(key=lambda slot: (slot.detour_s, slot.starts_s))
+        for day in sorted(set(day_of.values()) - set(answer.slots)):
+            its = [start for start, of_day in day_of.items() if of_day == day]
+            span = (min(its), max(its) + rules.width_s)
+            answer.why_not[day] = self._why_not({crew.crew_id for crew in able}, near, span)
+        return answer
+
+    def _free(self, crews: Collection[str]) -> NDArray[np.bool_]:
+        """Return which days are of these crews and may have one job more."""
+        return np.array([day.crew_id in crews and self._has_room(n) for n, day in enumerate(self.table.days)], np.bool_)
+
+    def _has_room(self, number: int) -> bool:
+        most = self._crews[self.table.days[number].crew_id].max_jobs
+        return most is None or self._n_jobs[number] < most
+
+    def _why_not(self, able: Collection[str], near: Collection[str], span: tuple[int, int]) -> str:
+        at_work = [
+            number
+            for number, day in enumerate(self.table.days)
+            if day.crew_id in able and day.starts_s <= span[1] and span[0] <= day.ends_s
+        ]
+        if not at_work:
+            return "no_crew"
+        there = [number for number in at_work if self.table.days[number].crew_id in near]
+        if not there:
+            return "outside_area"
+        return "no_time" if any(map(self._has_room, there)) else "full"

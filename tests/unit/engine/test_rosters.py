@@ -1,0 +1,152 @@
+"""What can be booked of a roster, and why nothing can."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.crew_days import Stop, UnkeptDayError
+from engine.crews import Crew, crew_days
+from engine.errors import InvalidQueryError
+from engine.openings import OpeningTimes
+from engine.rosters import BookingRules, Roster, VisitAsk
+from engine.slots import Job, witness
+from engine.travel import GreatCircleTravel
+
+ZONE = "Europe/Berlin"
+BERLIN = ZoneInfo(ZONE)
+OPENINGS, TRAVEL = OpeningTimes(), GreatCircleTravel()
+HOME, NEAR, FAR = (52.52, 13.4), (52.53, 13.41), (52.6, 13.4)
+FRIDAY = dt.date(2026, 11, 27)
+NOW = dt.datetime(2026, 11, 26, 9, tzinfo=BERLIN)
+CLEAN = frozenset({"clean"})
+HOURLY = BookingRules(ZONE, hours="Mo-Sa 08:00-18:00; PH off", country="DE", step_s=3600, width_s=3600)
+
+
+def crew(name: str, hours: str = "Mo-Fr 08:00-12:00", *, max_jobs: int | None = None) -> Crew:
+    return Crew(name, HOME, HOME, hours, ZONE, skills=CLEAN, people=2, area=5000.0, max_jobs=max_jobs)
+
+
+def roster(*crews: Crew, n_days: int = 7) -> Roster:
+    days = [day for one in crews for day in crew_days(one, OPENINGS, FRIDAY, n_days)]
+    return Roster(crews, days, TRAVEL, OPENINGS)
+
+
+def ask(place: tuple[float, float] = NEAR, hours: float = 1, skills: frozenset[str] = CLEAN, n: int = 1) -> VisitAsk:
+    return VisitAsk(Job(*place, int(hours * 3600)), skills, n)
+
+
+def walls(found: Roster, asked: VisitAsk, day: dt.date = FRIDAY, rules: BookingRules = HOURLY) -> list[str]:
+    """Return when a day's windows begin, in order of time."""
+    slots = found.slots(asked, rules, NOW, day, 1).slots.get(day, [])
+    return sorted(f"{dt.datetime.fromtimestamp(slot.starts_s, BERLIN):%H:%M}" for slot in slots)
+
+
+def why(found: Roster, asked: VisitAsk, day: dt.date = FRIDAY, rules: BookingRules = HOURLY) -> str:
+    return found.slots(asked, rules, NOW, day, 1).why_not[day]
+
+
+def test_slots__lie_within_the_shift_and_the_rules_ways_included() -> None:
+    # the way takes some minutes: a job of an hour is begun by 10:55, and not before 08:05
+    assert walls(roster(crew("a")), ask()) == ["08:00", "09:00", "10:00"]
+    assert walls(roster(crew("a")), ask(hours=2)) == ["08:00", "09:00"]
+    assert walls(roster(crew("a", "Mo-Fr 06:00-12:00")), ask()) == ["08:00", "09:00", "10:00"]
+
+
+def test_slots__of_several_days_are_told_by_day_with_reasons_for_the_others() -> None:
+    found = roster(crew("a")).slots(ask(), HOURLY, NOW, FRIDAY, 4)
+    assert {day.day: len(slots) for day, slots in found.slots.items()} == {27: 3, 30: 3}
+    assert {day.day: reason for day, reason in found.why_not.items()} == {28: "no_crew", 29: "not_bookable"}
+
+
+REASONS = (  # what is asked for, of whom, on which day, and what it is told
+    ("not_bookable", ask(), dt.date(2026, 12, 25)),  # a holiday
+    ("not_bookable", ask(), NOW.date() + dt.timedelta(30)),  # too far ahead
+    ("not_bookable", ask(), NOW.date() - dt.timedelta(1)),  # over
+    ("no_crew", ask(skills=frozenset({"roof"})), FRIDAY),
+    ("no_crew", ask(n=3), FRIDAY),
+    ("no_crew", ask(), dt.date(2026, 11, 28)),
+    ("outside_area", ask(FAR), FRIDAY),
+    ("no_time", ask(hours=4), FRIDAY),
+)
+
+
+@pytest.mark.parametrize(("reason", "asked", "day"), REASONS)
+def test_why_not__is_told(reason: str, asked: VisitAsk, day: dt.date) -> None:
+    assert why(roster(crew("a")), asked, day) == reason
+
+
+def test_why_not__tells_what_comes_too_soon() -> None:
+    rules = BookingRules(ZONE, hours="Mo-Sa 08:00-18:00", lead_s=3 * 86_400, step_s=3600)
+    assert why(roster(crew("a")), ask(), rules=rules) == "too_soon"
+    to_the_second = BookingRules(ZONE, lead_s=25 * 3600, step_s=3600)  # from ten o'clock on
+    assert walls(roster(crew("a")), ask(), rules=to_the_second) == ["10:00"]
+    a_second_more = BookingRules(ZONE, lead_s=25 * 3600 + 1, step_s=3600)
+    assert why(roster(crew("a")), ask(), rules=a_second_more) == "no_time"
+
+
+def test_full_crew__is_asked_no_more_until_it_has_one_job_less() -> None:
+    one = roster(crew("a", max_jobs=1), n_days=1)
+    (slot, *_) = one.slots(ask(), HOURLY, NOW, FRIDAY, 1).slots[FRIDAY]
+    before = one.table.days[0]
+    one.replace(0, witness(one.table, ask().job, slot, "visit"), 1)
+    assert why(one, ask()) == "full"
+    one.replace(0, before, 0)
+    assert len(walls(one, ask())) == 3
+
+
+def test_booked_window__takes_its_time_from_the_others() -> None:
+    one = roster(crew("a", "Mo-Fr 08:00-11:30"), n_days=1)
+    assert walls(one, ask(hours=1.75)) == ["08:00", "09:00"]
+    nine = next(
+        slot for slot in one.slots(ask(), HOURLY, NOW, FRIDAY, 1).slots[FRIDAY] if slot.starts_s % 86_400 == 8 * 3600
+    )
+    one.replace(0, witness(one.table, ask().job, nine, "visit"), 1)
+    assert walls(one, ask(hours=1.75)) == ["08:00"]  # before it: it may begin by ten
+    assert walls(one, ask()) == ["08:00", "09:00", "10:00"]
+
+
+def test_slots__are_ranked_by_what_they_cost_then_by_time() -> None:
+    one = roster(crew("a", "Mo-Fr 08:00-16:00"), n_days=1)
+    there = Stop("visit", NEAR, 3600, *(int(dt.datetime(2026, 11, 27, 13, tzinfo=BERLIN).timestamp()),) * 2)
+    one.replace(0, one.table.days[0].with_stop(there, 0), 1)
+    slots = one.slots(ask(), HOURLY, NOW, FRIDAY, 1).slots[FRIDAY]
+    assert [(slot.detour_s, slot.starts_s) for slot in slots] == sorted(
+        (slot.detour_s, slot.starts_s) for slot in slots
+    )
+    assert slots[0].detour_s == 0  # the crew is next door
+
+
+def test_replace__of_a_day_that_cannot_be_kept_leaves_all_as_it_was() -> None:
+    one = roster(crew("a"), n_days=1)
+    bad = one.table.days[0].with_stop(Stop("late", FAR, 5 * 3600, 0, 1), 0)
+    with pytest.raises(UnkeptDayError):
+        one.replace(0, bad, 1)
+    assert len(walls(one, ask())) == 3
+
+
+def test_windows__stand_on_the_wall_when_the_clock_is_changed() -> None:
+    rules = BookingRules(ZONE, step_s=1800)
+    spring, autumn, plain = (
+        len(rules.windows_s(day, OPENINGS)) for day in (dt.date(2026, 3, 29), dt.date(2026, 10, 25), FRIDAY)
+    )
+    assert (spring, autumn, plain) == (46, 50, 48)
+    assert len(set(rules.windows_s(dt.date(2026, 10, 25), OPENINGS))) == 50  # a repeated hour stands for two
+    assert BookingRules(ZONE, hours="00:00-24:00", step_s=43_200).windows_s(dt.date(2028, 2, 29), OPENINGS)
+
+
+BAD = (
+    {"lead_s": -1},
+    {"most_days": 0},
+    {"step_s": 59},
+    {"step_s": 86_401},
+    {"width_s": -1},
+)
+
+
+@pytest.mark.parametrize("wrong", BAD, ids=str)
+def test_bad_rules__are_named(wrong: dict[str, int]) -> None:
+    with pytest.raises(InvalidQueryError, match=next(iter(wrong))):
+        BookingRules(ZONE, **wrong)  # type: ignore[arg-type]
