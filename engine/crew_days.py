@@ -76,9 +76,25 @@ class CrewDay(NamedTuple):
         """Return the day with one stop more, behind so many others."""
         return self._replace(stops=(*self.stops[:after], stop, *self.stops[after:]))
 
+    def without_stop(self, stop_id: str) -> CrewDay:
+        """Return the day without a stop."""
+        return self._replace(stops=tuple(stop for stop in self.stops if stop.stop_id != stop_id))
+
 
 class UnkeptDayError(EngineError):
-    """A day with a stop that the crew cannot begin in time; ``position`` is the day, and the message names the stop."""
+    """
+    A day with a stop that the crew cannot begin in time; ``position`` is the day, ``value`` the stop's name.
+
+    Attributes
+    ----------
+    late_s
+        By how many seconds it would start late.
+    node
+        Which it is: 0 for the start of the day, 1 for its first stop.
+    """
+
+    late_s: int = 0
+    node: int = 0
 
 
 class CrewDays:
@@ -132,6 +148,15 @@ class CrewDays:
         for mine, its in zip(self._arrays[1:], alone._arrays[1:], strict=True):
             mine[number, :n] = its[0]
 
+    def copy(self) -> CrewDays:
+        """Return a table that can be changed apart from this one."""
+        table = object.__new__(CrewDays)
+        table.days, table._travel, table._at = list(self.days), self._travel, self._at
+        table._places = self._places.copy()
+        copies: Any = (array.copy() for array in self._arrays)
+        table._arrays = DayArrays(*copies)
+        return table
+
     def starts_s(self, number: int) -> list[int]:
         """Return when each stop of a day starts if none starts later than it must, in seconds since 1970."""
         n = int(self._arrays.n_nodes[number])
@@ -176,7 +201,9 @@ class CrewDays:
             name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
             late_s = int(self._arrays.first[number, node] - self._arrays.latest[number, node])
             message = f"of crew {day.crew_id!r} cannot be kept: {name!r} would start {late_s} s late"
-            raise UnkeptDayError(_DAY, message, position=int(number))
+            error = UnkeptDayError(_DAY, message, position=int(number), value=name)
+            error.late_s, error.node = late_s, node
+            raise error
 
     def _widen(self, n_nodes: int) -> None:
         more = n_nodes - self._places.shape[1]

@@ -1,0 +1,90 @@
+"""What a crew cannot keep goes to others, in the window that was promised, or is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.crew_days import CrewDay, CrewDays, Stop, UnkeptDayError
+from engine.replanning import kept_part, replan
+from engine.travel import GreatCircleTravel
+
+TRAVEL = GreatCircleTravel()
+HOME = (31.2, 121.4)
+HOUR_S = 3600
+
+
+def visit(name: str, earliest: float, latest: float, hours: float = 1.0) -> Stop:
+    return Stop(name, HOME, int(hours * HOUR_S), int(earliest * HOUR_S), int(latest * HOUR_S))
+
+
+def rest(earliest: float, latest: float) -> Stop:
+    return Stop("rest", None, HOUR_S, int(earliest * HOUR_S), int(latest * HOUR_S))
+
+
+def day(*stops: Stop, ends: float = 10) -> CrewDay:
+    return CrewDay("crew", HOME, HOME, 0, int(ends * HOUR_S), stops)
+
+
+CASES: tuple[
+    tuple[CrewDay, list[str], list[str], list[str], float], ...
+] = (  # the day as it has become, what is begun, what is left of it, what is given away, when it ends
+    # all can be kept
+    (day(visit("a", 0, 1), visit("b", 2, 3)), [], ["a", "b"], [], 10),
+    # a visit that ran over makes the next one late, not the one behind it
+    (day(visit("a", 0, 0, 3), visit("b", 1, 2), visit("c", 3, 4)), ["a"], ["a", "c"], ["b"], 10),
+    # a rest that is late for a visit which is not begun: that visit goes
+    (day(visit("a", 0, 0, 1), visit("b", 1, 2, 3), rest(2, 3)), ["a"], ["a", "rest"], ["b"], 10),
+    # a rest that is late for one that is begun is taken late
+    (day(visit("a", 0, 0, 4), rest(2, 3), visit("b", 4, 6)), ["a"], ["a", "rest", "b"], [], 10),
+    # home would be reached too late: the last visit goes
+    (day(visit("a", 0, 0, 4), visit("b", 4, 9), ends=4.5), ["a"], ["a"], ["b"], 4.5),
+    # nothing can go: the crew comes home late
+    (day(visit("a", 0, 0, 4), ends=3), ["a"], ["a"], [], 4),
+)
+
+
+@pytest.mark.parametrize(("given", "begun", "left", "late", "ends"), CASES)
+def test_kept_part__gives_away_what_is_late(
+    given: CrewDay, begun: list[str], left: list[str], late: list[str], ends: float
+) -> None:
+    kept, loose = kept_part(given, TRAVEL, begun)
+    assert [stop.stop_id for stop in kept.stops] == left
+    assert [stop.stop_id for stop in loose] == late
+    assert kept.ends_s == int(ends * HOUR_S)
+    CrewDays([kept], TRAVEL)
+
+
+def test_replan__inserts_where_windows_can_be_kept_and_tells_of_the_others_in_order() -> None:
+    full = day(visit("x", 0, 0, 9))
+    free = day(visit("y", 4, 4))
+    table = CrewDays([full, free, day()], TRAVEL)
+    loose = [
+        visit("late", 4, 4),
+        visit("early", 3, 3),
+        visit("never", 4, 5, 20),
+        visit("noon", 4, 4),
+        visit("not", 1, 1, 20),
+    ]
+    found = replan(table, {2: day(ends=3)}, [*loose, rest(1, 2)])
+    assert found.moved == {"early": 1}
+    assert [stop.stop_id for stop in found.unkept] == ["not", "late", "never", "noon"]
+    assert [[stop.stop_id for stop in found.days[number].stops] for number in (1, 2)] == [["early", "y"], []]
+    assert table.days == [full, free, day()]
+    assert replan(table, {}, [visit("late", 4, 4)]).moved == {"late": 2}
+
+
+def test_replan__asks_only_those_who_can() -> None:
+    table = CrewDays([day(), day(), day()], TRAVEL)
+    only = np.array([False, False, True])
+    assert replan(
+        table, {}, [visit("a", 1, 2)], is_asked=lambda stop: only if stop.stop_id == "a" else ~only
+    ).moved == {"a": 2}
+
+
+def test_replan__refuses_a_changed_day_that_cannot_be_kept_and_changes_nothing() -> None:
+    table = CrewDays([day()], TRAVEL)
+    with pytest.raises(UnkeptDayError) as caught:
+        replan(table, {0: day(visit("a", 0, 0, 5), visit("b", 1, 1))}, [])
+    assert (caught.value.value, caught.value.node, caught.value.late_s) == ("b", 2, 4 * HOUR_S)
+    assert table.days == [day()]
