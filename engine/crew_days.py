@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import EngineError, InvalidColumnError
+from engine.errors import InvalidColumnError, UnkeptDayError
 from engine.kernels import slots as kernels
 from engine.kernels.slots import NEVER_S, DayArrays
 from engine.travel import travel_seconds
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from engine.travel import Travel
 
-__all__ = ["CrewDay", "CrewDays", "Stop", "UnkeptDayError"]
+__all__ = ["CrewDay", "CrewDays", "Place", "Stop"]
 
 Place = tuple[float, float]
 
@@ -79,22 +79,6 @@ class CrewDay(NamedTuple):
     def without_stop(self, stop_id: str) -> CrewDay:
         """Return the day without a stop."""
         return self._replace(stops=tuple(stop for stop in self.stops if stop.stop_id != stop_id))
-
-
-class UnkeptDayError(EngineError):
-    """
-    A day with a stop that the crew cannot begin in time; ``position`` is the day, ``value`` the stop's name.
-
-    Attributes
-    ----------
-    late_s
-        By how many seconds it would start late.
-    node
-        Which it is: 0 for the start of the day, 1 for its first stop.
-    """
-
-    late_s: int = 0
-    node: int = 0
 
 
 class CrewDays:

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidOfferError",
     "InvalidQueryError",
     "InvalidTimezoneError",
+    "UnkeptDayError",
     "UnknownPointError",
 ]
 
@@ -42,6 +43,22 @@ class InvalidNormError(EngineError):
 
 class InvalidQueryError(EngineError):
     """A question with a value that makes no sense: k, quantity, a limit, a time without a zone."""
+
+
+class UnkeptDayError(EngineError):
+    """
+    A day with a stop that the crew cannot begin in time; ``position`` is the day, ``value`` the stop's name.
+
+    Attributes
+    ----------
+    late_s
+        By how many seconds it would start late.
+    node
+        Which it is: 0 for the start of the day, 1 for its first stop.
+    """
+
+    late_s: int = 0
+    node: int = 0
 
 
 class UnknownPointError(EngineError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.crew_days import CrewDays, UnkeptDayError
+from engine.crew_days import CrewDays
+from engine.errors import UnkeptDayError
 from engine.slots import Job, find_slots, witness
 
 if TYPE_CHECKING:

@@ -108,6 +108,7 @@ ERROR_SLUGS: Mapping[type[Exception], tuple[str, int]] = {
     engine_errors.InvalidTimezoneError: ("validation", 422),
     engine_errors.InvalidNormError: ("internal", 500),
     engine_errors.InvalidQueryError: ("validation", 422),
+    engine_errors.UnkeptDayError: ("sold-out", 409),
     engine_errors.UnknownPointError: ("not-found", 404),
     service_errors.BadFileError: ("internal", 500),
     service_errors.DeadlineExceededError: ("deadline-exceeded", 503),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from engine.crew_days import CrewDay, CrewDays, Place, Stop, UnkeptDayError
+from engine.crew_days import CrewDay, CrewDays, Place, Stop
+from engine.errors import UnkeptDayError
 from engine.replanning import kept_part, replan
 from engine.slots import Job, find_slots, witness
 from engine.travel import GreatCircleTravel, travel_seconds

@@ -255,24 +255,31 @@ def test_limited_protocol__leaves_no_timer_behind(wire: WireServer) -> None:
 
 
 def test_limited_protocol__closes_where_the_client_resets_as_it_is_refused(wire: WireServer) -> None:
-    _until(lambda: wire.n_connections == 0)
-    client = wire.connect()  # it says nothing, and so is told nothing: no write would find out
-    _until(lambda: wire.in_loop(_timers_of_connections) > 0)
-
-    def reset() -> None:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
-
-    def reset_as_it_is_refused() -> None:
-        """Let both be due in one turn of the loop: it refuses before it has seen the reset."""
-        assert wire.loop is not None
-        (refusal,) = _timers()
-        wire.loop.call_at(refusal.when() - 0.001, reset)
-        time.sleep(2 * WAIT_S)
-
-    wire.in_loop(reset_as_it_is_refused)
+    _until(lambda: _was_reset_as_it_is_refused(wire))
     _until(lambda: wire.n_connections == 0)
     _until(lambda: wire.in_loop(_timers_of_connections) == 0)
+
+
+def _was_reset_as_it_is_refused(wire: WireServer) -> bool:
+    """Let a client reset just before it is refused; tell whether that came about in one turn of the loop."""
+    _until(lambda: wire.n_connections == 0)
+    with wire.connect() as client:  # it says nothing, and so is told nothing: no write would find out
+        _until(lambda: wire.n_connections == 1)
+
+        def reset() -> None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+        def both_at_once() -> bool:
+            timers = _timers()
+            if len(timers) != 1:  # it is refused already
+                return False
+            assert wire.loop is not None
+            wire.loop.call_at(timers[0].when() - 0.001, reset)
+            time.sleep(2 * WAIT_S)  # both are due: it is refused before the reset is seen
+            return True
+
+        return bool(wire.in_loop(both_at_once))
 
 
 def _timers_of_connections() -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.crew_days import CrewDay, CrewDays, Stop, UnkeptDayError
+from engine.crew_days import CrewDay, CrewDays, Stop
+from engine.errors import UnkeptDayError
 from engine.replanning import kept_part, replan
 from engine.travel import GreatCircleTravel
 

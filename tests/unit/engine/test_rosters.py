@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.crew_days import Stop, UnkeptDayError
+from engine.crew_days import Stop
 from engine.crews import Crew, crew_days
-from engine.errors import InvalidQueryError
+from engine.errors import InvalidQueryError, UnkeptDayError
 from engine.openings import OpeningTimes
 from engine.rosters import BookingRules, Roster, VisitAsk
 from engine.slots import Job, witness

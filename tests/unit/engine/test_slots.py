@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.crew_days import CrewDay, CrewDays, Stop, UnkeptDayError
-from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.crew_days import CrewDay, CrewDays, Stop
+from engine.errors import InvalidColumnError, InvalidQueryError, UnkeptDayError
 from engine.slots import Job, Slot, find_slots, witness
 from engine.travel import GreatCircleTravel, travel_seconds
 
