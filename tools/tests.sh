@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# All tests in lanes. The unit tests of geo and engine, interpreted and with their coverage, need no kernels and pass
-# while these are compiled; `UNIT=tests/unit/geo/test_metric.py make test` interprets those alone. Then the others at once,
-# since most of them wait: for servers to start, for faults to pass. The first lane is all but what drives whole processes
-# (contract, faults), with a few faults that the last ones have no time for.
-# In CI there are two at once, and the faults come last and alone: what is slow must not be taken for what is broken.
+# All tests in four lanes. The unit tests of geo and engine, interpreted and with their coverage, need no kernels and pass
+# while these are compiled; `UNIT=tests/unit/geo/test_metric.py make test` interprets those alone. Then three lanes at once,
+# since most of them wait: for one core, for servers to start, for faults to pass. The first is all but what drives whole
+# processes (contract, faults), with a few faults that the last has no time for.
+# In CI the faults come last and alone: what is slow there must not be taken for what is broken.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -15,39 +15,22 @@ interpreted() {
         .venv/bin/coverage report
 }
 
-lane() {
-    local name=$1
-    shift
-    .venv/bin/pytest -o "cache_dir=.pytest_cache/$name" "$@" >"build/tests-$name.log" 2>&1 &
-    beside+=("$!")
-    names+=("$name")
-}
-
-settle() {
-    for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
-    for name in "${names[@]}"; do cat "build/tests-$name.log"; done
-    beside=() names=()
-}
+lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1" --ignore-glob='tests/faults/test_m*'; }
 
 interpreted >build/tests-interpreted.log 2>&1 &
-beside=("$!") names=(interpreted)
+beside=("$!")
 trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
 .venv/bin/python -m service.kernels || { kill "${beside[@]}"; exit 1; }
-if [ "${CI:-}" = true ]; then
-    lane contract tests/contract
-else
-    lane contract-1 tests/contract/service/test_[a-n]*.py
-    lane contract-2 tests/contract/service/test_[o-z]*.py tests/contract/test_*.py
-    lane faults-1 tests/faults/test_[a-ln]*.py tests/faults/test_orders_k*.py
-    lane faults-2 tests/faults/test_orders_[!k]*.py
-    lane faults-3 tests/faults/test_[p-z]*.py
-fi
+lanes=(contract faults)
+[ "${CI:-}" != true ] || lanes=(contract)
+for name in "${lanes[@]}"; do
+    lane "$name" >"build/tests-$name.log" 2>&1 &
+    beside+=("$!")
+done
 
 .venv/bin/pytest --ignore=tests/contract --ignore-glob='tests/faults/test_[!m]*' || failed=1
 
-settle
-if [ "${CI:-}" = true ]; then
-    lane faults tests/faults --ignore-glob='tests/faults/test_m*'
-    settle
-fi
+for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
+for name in interpreted "${lanes[@]}"; do cat "build/tests-$name.log"; done
+if [ "${CI:-}" = true ]; then lane faults || failed=1; fi
 exit "$failed"

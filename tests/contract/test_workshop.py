@@ -54,11 +54,3 @@ def test_ci__runs_check_and_test_and_can_be_executed() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert script.read_text(encoding="utf-8").splitlines()[-1] == "make check test"
-
-
-def test_lanes__of_the_tests_leave_no_file_out_and_take_none_twice() -> None:
-    script = (ROOT / "tools" / "tests.sh").read_text(encoding="utf-8")
-    lanes = re.findall(r"^    lane \w+-\d (.+)$", script, flags=re.MULTILINE)
-    taken = [path for words in lanes for glob in words.split() for path in ROOT.glob(glob)]
-    wanted = [path for folder in ("contract", "faults") for path in (ROOT / "tests" / folder).rglob("test_*.py")]
-    assert sorted(taken) == sorted(path for path in wanted if not path.match("faults/test_m*.py"))
