@@ -33,6 +33,7 @@ NAMES = (
     "http",
     "feed",
     "orders",
+    "slots",
     "start",
 )
 FOLDER = Path(__file__).resolve().parent

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Job", "Slot", "find_slots", "witness"]
+__all__ = ["Job", "Slot", "check_slots", "find_slots", "witness"]
 
 
 class Job(NamedTuple):
@@ -102,6 +102,37 @@ def find_slots(
         Slot(start, start + width_s, day, after, planned, detour)
         for start, (detour, day, after, planned) in zip(starts[found].tolist(), out[found].tolist(), strict=True)
     ]
+
+
+def check_slots(days: CrewDays, job: Job, slots: Sequence[Slot]) -> list[int | None]:
+    """
+    Return when each slot's visit would start on the days as they are now; None where it cannot be kept any more.
+
+    Every stop of a slot's day is gone through anew: that takes time linear in them.
+
+    Parameters
+    ----------
+    days
+        Of the crews, others perhaps than those in which the slots were found.
+    job
+        What is to be done.
+    slots
+        As `find_slots` returns them.
+    """
+    nodes = days.arrays.n_nodes
+    known = [slot.day < len(days.days) and slot.after < nodes[slot.day] - 1 for slot in slots]
+    asked = [
+        (slot.day, slot.after, slot.starts_s, slot.ends_s)
+        for slot, is_known in zip(slots, known, strict=True)
+        if is_known
+    ]
+    out = np.empty(len(asked), np.int64)
+    to_job, from_job = days.ways_s((job.lat, job.lng))
+    insertions = np.array(asked, np.int64).reshape(-1, 4)
+    kernels.check_insertions(days.arrays, to_job, from_job, job.duration_s, insertions, out)
+    found = iter(out.tolist())
+    starts = (next(found) if is_known else -1 for is_known in known)
+    return [None if start < 0 else start for start in starts]
 
 
 def witness(days: CrewDays, job: Job, slot: Slot, stop_id: str) -> CrewDay:

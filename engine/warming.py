@@ -15,7 +15,7 @@ import shapely
 from engine.coverage import coverage
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.engine import Engine
-from engine.slots import Job, find_slots
+from engine.slots import Job, check_slots, find_slots
 from engine.travel import GreatCircleTravel
 from engine.visits import along_curve
 from geo import (
@@ -131,7 +131,7 @@ def _ask_crews() -> None:
     place = (0.0, 0.0)
     day = CrewDay("x", place, place, 0, 100, (Stop("rest", None, 10, 50, 60),))
     days = CrewDays([day], GreatCircleTravel())
-    find_slots(days, Job(*place, 1), [0], 1)
+    check_slots(days, Job(*place, 1), find_slots(days, Job(*place, 1), [0], 1))
 
 
 def _ask_many_points() -> None:

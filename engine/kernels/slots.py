@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geo.jit import kernel
 
-__all__ = ["DayArrays", "bound_days", "find_windows"]
+__all__ = ["DayArrays", "bound_days", "check_insertions", "find_windows"]
 
 NEVER_S = np.int64(1 << 40)
 
@@ -196,3 +196,59 @@ def _insert(
         if cost < out[i, 0]:
             out[i, 0], out[i, 1], out[i, 2], out[i, 3] = cost, d, after, max(least, starts[i])
         i += 1
+
+
+# Axes: D days, M nodes, w insertions.
+@kernel
+def check_insertions(
+    days: DayArrays,
+    to_job: NDArray[np.int64],
+    from_job: NDArray[np.int64],
+    duration: int,
+    insertions: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """
+    Write when a job would start if it were inserted, every stop of its day gone through anew.
+
+    Parameters
+    ----------
+    days
+        As described there; what `bound_days` found is not believed.
+    to_job, from_job, duration
+        As of `find_windows`.
+    insertions
+        Shape (w, 4): the day, the node after which it is done, between which instants it starts, inclusive.
+    out
+        Shape (w,), -1 where it, or a stop behind it, would be late.
+
+    Notes
+    -----
+    O(w nodes), no allocation. Checked by `kept_day` of the tests.
+    """
+    for i in range(insertions.shape[0]):
+        d, after = insertions[i, 0], insertions[i, 1]
+        out[i] = -1
+        planned = -1
+        now, left = int(days.earliest[d, 0]), 0
+        behind = 0
+        for k in range(days.n_nodes[d]):
+            if days.placed[d, k]:
+                start = max(now + left, days.earliest[d, k])
+                behind = k + 1
+                while behind < days.n_nodes[d] and not days.placed[d, behind]:
+                    behind += 1
+                left = to_job[d, k] if k <= after < behind else days.way[d, k]
+            else:
+                start, left = _break_after(now, left, days.earliest[d, k])
+            if start > days.latest[d, k]:
+                planned = -1
+                break
+            now = start + days.duration[d, k]
+            if k == after:
+                planned = max(now + left, insertions[i, 2])
+                now, left = planned + duration, from_job[d, behind]
+                if planned > insertions[i, 3]:
+                    planned = -1
+                    break
+        out[i] = planned

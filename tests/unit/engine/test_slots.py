@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.errors import InvalidColumnError, InvalidQueryError, UnkeptDayError
-from engine.slots import Job, Slot, find_slots, witness
+from engine.slots import Job, Slot, check_slots, find_slots, witness
 from engine.travel import GreatCircleTravel, travel_seconds
 
 MINUTE_S = 60
@@ -128,12 +128,29 @@ def test_find_slots__finds_what_a_clock_that_ticks_finds(
     table = CrewDays(days, travel)
     slots = find_slots(table, job, windows, width_s)
     assert {slot.starts_s for slot in slots} == brute_windows(travel, days, job, windows, width_s)
+    assert check_slots(table, job, slots) == [slot.planned_s for slot in slots]
     for slot in slots:
         assert kept_day(travel, witness(table, job, slot, "job"))
         planned = witness(table, job, slot._replace(starts_s=slot.planned_s, ends_s=slot.planned_s), "job")
         assert kept_day(travel, planned)
         assert slot.starts_s <= slot.planned_s <= slot.ends_s
         assert slot.detour_s == way_s(travel, witness(table, job, slot, "job")) - way_s(travel, days[slot.day])
+
+
+@given(TABLES, crew_days(), crew_days(), PLACES, seconds(0, 5), seconds(0, 4))
+def test_check_slots__tells_whether_they_can_still_be_kept_on_another_day(
+    travel: TableTravel, day: CrewDay, other: CrewDay, place: tuple[float, float], duration_s: int, width_s: int
+) -> None:
+    if not (kept_day(travel, day) and kept_day(travel, other)):
+        return
+    job, now = Job(*place, duration_s), CrewDays([other], travel)
+    slots = find_slots(CrewDays([day], travel), job, range(0, LAST * MINUTE_S, 5 * MINUTE_S), width_s)
+    for slot, start in zip(slots, check_slots(now, job, slots), strict=True):
+        fits = slot.after <= len(other.stops) and kept_day(travel, witness(now, job, slot, "job"))
+        assert (start is not None) == fits
+        if start is not None:
+            assert kept_day(travel, witness(now, job, slot._replace(starts_s=start, ends_s=start), "job"))
+    assert check_slots(CrewDays([], travel), job, slots) == [None] * len(slots)
 
 
 def way_s(travel: TableTravel, day: CrewDay) -> float:

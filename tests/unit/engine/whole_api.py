@@ -13,7 +13,7 @@ import shapely
 import geo
 from engine import NOT_KEPT, Baskets, Engine, StockEntries, coverage
 from engine.crew_days import CrewDay, CrewDays, Stop
-from engine.slots import Job, find_slots, witness
+from engine.slots import Job, check_slots, find_slots, witness
 from engine.travel import GreatCircleTravel
 
 NOW = dt.datetime(2026, 3, 4, 12, 0, tzinfo=dt.UTC)
@@ -57,7 +57,8 @@ def ask_crews() -> None:
     for table in (CrewDays([], GreatCircleTravel()), CrewDays(days, GreatCircleTravel(), at=NOW)):
         forms: tuple[Any, ...] = (range(0, 30_000, 600), np.arange(0, 30_000, 600).astype(np.int32), [])
         for windows in forms:
-            find_slots(table, Job(*there, 60), windows, 900, is_asked=np.ones(len(table.days), bool))
+            slots = find_slots(table, Job(*there, 60), windows, 900, is_asked=np.ones(len(table.days), bool))
+            check_slots(table, Job(*there, 60), slots)
     table = CrewDays(days, GreatCircleTravel())
     for slot in find_slots(table, Job(*there, 60), [3_600], 900)[:1]:
         table.replace(slot.day, witness(table, Job(*there, 60), slot, "visit"))
