@@ -260,14 +260,14 @@ def forget_slots(connection: WriteConnection, before_us: int, limit: int) -> int
 
 def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> AnyRow:
     """Add an order and return its row; ``values`` are all its columns."""
-    row: AnyRow = _ORDER_ROW._make(values[name] for name in _ORDER_NAMES)
+    row: AnyRow = _ORDER_ROW._make(map(values.__getitem__, _ORDER_NAMES))
     connection.insert_rows(orders, _ORDER_NAMES, [row])
     return row
 
 
 def add_lines(connection: WriteConnection, lines: Sequence[Mapping[str, Any]]) -> list[AnyRow]:
     """Add lines to orders and return their rows."""
-    rows: list[AnyRow] = [_LINE_ROW._make(line.get(name) for name in _LINE_NAMES) for line in lines]
+    rows: list[AnyRow] = [_LINE_ROW._make(map(line.get, _LINE_NAMES)) for line in lines]
     connection.insert_rows(order_lines, _LINE_NAMES, rows)
     return rows
 
@@ -292,6 +292,6 @@ def add_event(connection: WriteConnection, merchant_id: str, values: Mapping[str
 def add_events(connection: WriteConnection, merchant_id: str, events: Sequence[Mapping[str, Any]]) -> None:
     """Note several things that happened to an order, and tell the followers of each."""
     usual = {"at": connection.now_us, "reason": None}
-    rows = [tuple((usual | dict(event))[name] for name in _EVENT_NAMES) for event in events]
+    rows = [tuple(map((usual | dict(event)).__getitem__, _EVENT_NAMES)) for event in events]
     connection.insert_rows(order_events, _EVENT_NAMES, rows)
     connection.record_changes("order", [(event["order_id"], event["revision"]) for event in events], merchant_id)
