@@ -113,7 +113,7 @@ class CrewDays:
         self._arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
         for number, day in enumerate(self.days):
             self._write(number, day)
-        self._bound(0, n)
+        self._bound()
 
     @property
     def arrays(self) -> DayArrays:
@@ -171,16 +171,13 @@ class CrewDays:
             self._places[number, k] = stop.place or self._places[number, k - 1]
         placed = np.flatnonzero(arrays.placed[number, :n])
         places = self._places[number, placed]
-        if len(placed) == 2:
-            arrays.way[number, 0] = travel_seconds(self._travel, places[:1], places[1:], self._at)[0, 0]
-        else:
-            ways = travel_seconds(self._travel, places[:-1], places[1:], self._at)
-            arrays.way[number, placed[:-1]] = np.diagonal(ways)
+        ways = travel_seconds(self._travel, places[:-1], places[1:], self._at)
+        arrays.way[number, placed[:-1]] = np.diagonal(ways)
 
-    def _bound(self, first: int, end: int) -> None:
+    def _bound(self) -> None:
         unkept = np.empty(len(self.days), np.int64)
-        kernels.bound_days(self._arrays, first, end, unkept)
-        for number in np.flatnonzero(unkept[first:end] >= 0)[:1] + first:
+        kernels.bound_days(self._arrays, unkept)
+        for number in np.flatnonzero(unkept >= 0)[:1]:
             day, node = self.days[number], int(unkept[number])
             name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
             late_s = int(self._arrays.first[number, node] - self._arrays.latest[number, node])
@@ -198,5 +195,6 @@ class CrewDays:
 
 def _check(number: int, stop: Stop) -> None:
     if not 0 <= stop.duration_s < NEVER_S or stop.earliest_s > stop.latest_s:
-        message = f"must take at least 0 s and start in a window that does not end before it begins, got {stop!r:.200}"
+        told = f"{stop.stop_id!r:.60}, {stop.duration_s} s, {stop.earliest_s} to {stop.latest_s}"
+        message = f"must take at least 0 s and start in a window that does not end before it begins, got {told}"
         raise InvalidColumnError(_STOPS, message, position=number)

@@ -63,16 +63,14 @@ def _break_before(now: int, left: int, latest_end: int) -> tuple[int, int]:
 
 # Axes: D days, M nodes.
 @kernel
-def bound_days(days: DayArrays, from_day: int, to_day: int, out: NDArray[np.int64]) -> None:
+def bound_days(days: DayArrays, out: NDArray[np.int64]) -> None:
     """
-    Write when each node of some days starts at the earliest and at the latest, to ``days.first`` and ``days.last``.
+    Write when each node starts at the earliest and at the latest, to ``days.first`` and ``days.last``.
 
     Parameters
     ----------
     days
         As described there.
-    from_day, to_day
-        Which, end exclusive.
     out
         Shape (D,): the first node that cannot be kept, -1 where all can.
 
@@ -80,7 +78,7 @@ def bound_days(days: DayArrays, from_day: int, to_day: int, out: NDArray[np.int6
     -----
     O(nodes), no allocation. Checked by `kept_day` of the tests, which knows nothing of it.
     """
-    for d in range(from_day, to_day):
+    for d in range(days.n_nodes.shape[0]):
         n = days.n_nodes[d]
         out[d] = -1
         now, left = int(days.earliest[d, 0]), 0
