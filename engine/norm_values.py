@@ -22,6 +22,8 @@ _KINDS: Mapping[str, Mapping[str, int]] = MappingProxyType(  # kind to unit to i
         "persons": {"person": 1},
         "tickets": {"ticket": 1},
         "share": {"share": 1},
+        "factor": {"factor": 1},
+        "speed": {"km/h": 1},
         "flag": {"flag": 1},
         "proof": {"proof": 1},
     }
@@ -41,6 +43,10 @@ _KEYS: Mapping[str, str] = MappingProxyType(
         "cancel_fee_ready": "share",
         "not_collected_fee": "share",
         "deliver_within": "duration",
+        "detour_factor": "factor",
+        "speed": "speed",
+        "slot_width": "duration",
+        "slot_step": "duration",
         "answer_within": "duration",
         "visit_within": "duration",
         "reconcile_within": "duration",
@@ -197,7 +203,15 @@ def _read_quantity(kind: str, value: object, file: str, key: str) -> float | boo
         if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
             fail(file, key, "must be a list of proofs", value)
         return tuple(read_name(one, file, key) for one in value)
-    lowest = {"temperature": _COLDEST, "length": 1, "persons": 1, "tickets": 1, "period": 1}.get(kind, 0)
+    lowest = {
+        "temperature": _COLDEST,
+        "length": 1,
+        "persons": 1,
+        "tickets": 1,
+        "period": 1,
+        "factor": 1,
+        "speed": 1,
+    }.get(kind, 0)
     highest = 1 if kind == "share" else 1_000_000
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not lowest <= value <= highest:  # type: ignore[operator]  # False for NaN, too

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from engine.crew_days import CrewDay
     from engine.crews import Crew
+    from engine.norms import OfferNorm
     from engine.openings import OpeningTimes
     from engine.travel import Travel
 
@@ -63,6 +64,15 @@ class BookingRules:
         for name, value, least in (("step_s", self.step_s, 60), ("width_s", self.width_s, 0)):
             if not least <= value <= DAY_S:
                 raise InvalidQueryError(name, f"must be from {least} to {DAY_S}, got {value!r}", value=value)
+
+    @classmethod
+    def of_norm(
+        cls, norm: OfferNorm, timezone: str, country: str | None = None, hours: str | None = None
+    ) -> BookingRules:
+        """Return the rules that a norm gives: its lead, how long a window is, and how they follow one another."""
+        told = {f"{key}_s": norm.values.get(f"slot_{key}") for key in ("width", "step")}
+        sizes = {name: int(value.size) for name, value in told.items() if value is not None}
+        return cls(timezone, country, hours, lead_s=norm.lead_s, **sizes)
 
     def windows_s(self, day: dt.date, openings: OpeningTimes) -> list[int]:
         """Return when the windows of a local day begin, in seconds since 1970, whatever their lead."""

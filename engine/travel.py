@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from engine.errors import InvalidQueryError
 from geo.metric import ecef, told_distances_m
 
-__all__ = ["GreatCircleTravel", "Travel", "travel_seconds"]
+if TYPE_CHECKING:
+    from engine.norms import OfferNorm
+
+__all__ = ["GreatCircleTravel", "Travel", "norm_travel", "travel_seconds"]
 
 NEVER_S = 1 << 40
 """Seconds of a way that does not exist."""
@@ -90,6 +93,15 @@ class GreatCircleTravel:
         chord_sq = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
         told: NDArray[np.float64] = told_distances_m(chord_sq)
         return told * (self.detour_factor * _MINUTE_S / (1000.0 * self.speed_kmh))
+
+
+def norm_travel(norm: OfferNorm) -> GreatCircleTravel:
+    """Return how a norm counts the ways of its crews; the usual factor and speed where it does not say."""
+    usual = GreatCircleTravel()
+    factor, speed = (norm.values.get(key) for key in ("detour_factor", "speed"))
+    return GreatCircleTravel(
+        usual.detour_factor if factor is None else factor.size, usual.speed_kmh if speed is None else speed.size
+    )
 
 
 def travel_seconds(

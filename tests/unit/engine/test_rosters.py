@@ -10,10 +10,11 @@ import pytest
 from engine.crew_days import Stop
 from engine.crews import Crew, crew_days
 from engine.errors import InvalidQueryError, UnkeptDayError
+from engine.norms import load_norms
 from engine.openings import OpeningTimes
 from engine.rosters import BookingRules, Roster, VisitAsk
 from engine.slots import Job, witness
-from engine.travel import GreatCircleTravel
+from engine.travel import GreatCircleTravel, norm_travel
 
 ZONE = "Europe/Berlin"
 BERLIN = ZoneInfo(ZONE)
@@ -150,3 +151,14 @@ BAD = (
 def test_bad_rules__are_named(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidQueryError, match=next(iter(wrong))):
         BookingRules(ZONE, **wrong)  # type: ignore[arg-type]
+
+
+def test_rules_and_travel__come_from_the_norm_or_are_the_usual_ones() -> None:
+    norms = load_norms()
+    cleaning, parcel = norms.offer("housekeeping/onsite"), norms.offer("community/parcel")
+    rules = BookingRules.of_norm(cleaning, "Asia/Shanghai", "CN", "Mo-Su 08:00-20:00")
+    assert (rules.lead_s, rules.width_s, rules.step_s, rules.hours) == (7200, 7200, 1800, "Mo-Su 08:00-20:00")
+    assert norm_travel(cleaning).told == "great circle x 1.4 at 20 km/h"
+    assert norm_travel(norms.offer("appliance_repair/onsite")).speed_kmh == 25
+    assert norm_travel(parcel) == GreatCircleTravel()
+    assert BookingRules.of_norm(parcel, ZONE).width_s == BookingRules(ZONE).width_s
