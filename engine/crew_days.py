@@ -93,21 +93,33 @@ class CrewDays:
         How long the ways take.
     at
         When one sets out, for a travel that knows of times.
+    first_number
+        What errors call the first day.
 
     Raises
     ------
     UnkeptDayError
         For a day whose stops cannot be kept.
     InvalidColumnError
-        For a duration or a window that is none.
+        For a duration or a window that is none, or two stops of one name.
+
+    Attributes
+    ----------
+    days
+        As they are now.
+    places
+        float64[D, M, 2], lat and lng of each node; of a break, of the stop before it.
     """
 
-    def __init__(self, days: Sequence[CrewDay], travel: Travel, *, at: dt.datetime | None = None) -> None:
+    def __init__(
+        self, days: Sequence[CrewDay], travel: Travel, *, at: dt.datetime | None = None, first_number: int = 0
+    ) -> None:
         self.days = list(days)
+        self._first = first_number
         self._travel, self._at = travel, at
         n, most = len(self.days), max((len(day.stops) for day in self.days), default=0) + 2
         wide = (n, most)
-        self._places = np.zeros((*wide, 2))
+        self.places = np.zeros((*wide, 2))
         numbers = [np.zeros(wide, np.int64) for _ in range(6)]
         placed = np.zeros(wide, np.bool_)
         self._arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
@@ -122,21 +134,25 @@ class CrewDays:
 
     def replace(self, number: int, day: CrewDay) -> None:
         """Put another day in the place of one; raises as the class does, and leaves all as it was then."""
-        alone = CrewDays([day], self._travel, at=self._at)
+        alone = self.alone(day, number)
         n = len(day.stops) + 2
-        if n > self._places.shape[1]:
+        if n > self.places.shape[1]:
             self._widen(2 * n)
         self.days[number] = day
-        self._places[number, :n] = alone._places[0]
+        self.places[number, :n] = alone.places[0]
         self._arrays.n_nodes[number] = n
-        for mine, its in zip(self._arrays[1:], alone._arrays[1:], strict=True):
+        for mine, its in zip(self._arrays[1:], alone.arrays[1:], strict=True):
             mine[number, :n] = its[0]
+
+    def alone(self, day: CrewDay, number: int = 0) -> CrewDays:
+        """Return a table of one day; raises as the class does, of the day of a number."""
+        return CrewDays([day], self._travel, at=self._at, first_number=number)
 
     def copy(self) -> CrewDays:
         """Return a table that can be changed apart from this one."""
         table = object.__new__(CrewDays)
-        table.days, table._travel, table._at = list(self.days), self._travel, self._at
-        table._places = self._places.copy()
+        table.days, table._travel, table._at, table._first = list(self.days), self._travel, self._at, 0
+        table.places = self.places.copy()
         copies: Any = (array.copy() for array in self._arrays)
         table._arrays = DayArrays(*copies)
         return table
@@ -149,8 +165,8 @@ class CrewDays:
     def ways_s(self, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return int64[D, M] seconds from each node to a place, and back; `NEVER_S` where there is no way."""
         there = np.array([place])
-        all_places = self._places.reshape(-1, 2)
-        shape = self._places.shape[:2]
+        all_places = self.places.reshape(-1, 2)
+        shape = self.places.shape[:2]
         to = travel_seconds(self._travel, all_places, there, self._at).reshape(shape)
         back = travel_seconds(self._travel, there, all_places, self._at).reshape(shape)
         return to, back
@@ -163,14 +179,17 @@ class CrewDays:
             *day.stops,
             Stop("end", day.end, 0, day.starts_s, day.ends_s),
         ]
+        names = {stop.stop_id for stop in day.stops}
+        if len(names) < len(day.stops):
+            raise InvalidColumnError(_STOPS, "must have a name each", position=self._first + number)
         for k, stop in enumerate(nodes):
-            _check(number, stop)
+            _check(self._first + number, stop)
             arrays.placed[number, k] = stop.place is not None
             arrays.duration[number, k] = stop.duration_s
             arrays.earliest[number, k], arrays.latest[number, k] = stop.earliest_s, stop.latest_s
-            self._places[number, k] = stop.place or self._places[number, k - 1]
+            self.places[number, k] = stop.place or self.places[number, k - 1]
         placed = np.flatnonzero(arrays.placed[number, :n])
-        places = self._places[number, placed]
+        places = self.places[number, placed]
         ways = travel_seconds(self._travel, places[:-1], places[1:], self._at)
         arrays.way[number, placed[:-1]] = np.diagonal(ways)
 
@@ -182,13 +201,13 @@ class CrewDays:
             name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
             late_s = int(self._arrays.first[number, node] - self._arrays.latest[number, node])
             message = f"of crew {day.crew_id!r} cannot be kept: {name!r} would start {late_s} s late"
-            error = UnkeptDayError(_DAY, message, position=int(number), value=name)
+            error = UnkeptDayError(_DAY, message, position=self._first + int(number), value=name)
             error.late_s, error.node = late_s, node
             raise error
 
     def _widen(self, n_nodes: int) -> None:
-        more = n_nodes - self._places.shape[1]
-        self._places = np.pad(self._places, ((0, 0), (0, more), (0, 0)))
+        more = n_nodes - self.places.shape[1]
+        self.places = np.pad(self.places, ((0, 0), (0, more), (0, 0)))
         widened: Any = (np.pad(array, ((0, 0), (0, more))) for array in self._arrays[1:])
         self._arrays = DayArrays(self._arrays.n_nodes, *widened)
 

@@ -11,6 +11,7 @@ import shapely
 
 from engine.crew_days import CrewDay, Stop
 from engine.errors import InvalidColumnError
+from engine.local_time import check_timezone
 from engine.openings import DAY_S
 from geo.metric import distance_m
 from geo.polygons import area_covers
@@ -27,7 +28,11 @@ _ONE_DAY = dt.timedelta(1)
 
 
 class Break(NamedTuple):
-    """A rest of every shift: between which wall times it begins, and how many seconds it takes."""
+    """
+    A rest of every shift: between which wall times it begins, and how many seconds it takes.
+
+    One that begins at the latest before it begins at the earliest goes over midnight.
+    """
 
     earliest: dt.time
     latest: dt.time
@@ -75,9 +80,10 @@ class Crew:
     max_jobs: int | None = None
 
     def __post_init__(self) -> None:
+        check_timezone(self.timezone)
         for number, rest in enumerate(self.breaks):
-            if rest.earliest > rest.latest or rest.duration_s < 0:
-                message = f"must begin in a span that does not end before it begins, got {rest!r:.120}"
+            if rest.duration_s < 0:
+                message = f"must take at least 0 s, got {rest.duration_s}"
                 raise InvalidColumnError("breaks", message, position=number, value=rest)
 
     def can_do(self, skills: frozenset[str], people: int = 1) -> bool:
@@ -97,6 +103,8 @@ class Crew:
 def crew_days(crew: Crew, openings: OpeningTimes, first_day: dt.date, n_days: int) -> list[CrewDay]:
     """
     Return the shifts of a crew that begin on some local days, with its breaks and without jobs.
+
+    A break that a shift has no time for is left out.
 
     Parameters
     ----------
@@ -133,14 +141,20 @@ def _cut(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> Iterator[tuple
 
 def _day(crew: Crew, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> CrewDay:
     starts_s, ends_s = int(start.timestamp()), int(end.timestamp())
-    day = start.astimezone(zone)
-    stops = []
+    stops, free_s = [], starts_s
     for number, rest in enumerate(crew.breaks):
-        date = day.date() if rest.latest >= day.time() else day.date() + _ONE_DAY
-        earliest, latest = (
-            int(dt.datetime.combine(date, time, zone).timestamp()) for time in (rest.earliest, rest.latest)
-        )
-        earliest, latest = max(earliest, starts_s), min(latest, ends_s - rest.duration_s)
+        spans = [_span(rest, start.astimezone(zone).date() + days * _ONE_DAY, zone) for days in (-1, 0, 1)]
+        within = [(max(first, free_s), min(last, ends_s - rest.duration_s)) for first, last in spans]
+        earliest, latest = max(within, key=lambda span: span[1] - span[0])
         if earliest <= latest:
             stops.append(Stop(f"break {number + 1}", None, rest.duration_s, earliest, latest))
+            free_s = earliest + rest.duration_s
     return CrewDay(crew.crew_id, crew.start, crew.end, starts_s, ends_s, tuple(stops))
+
+
+def _span(rest: Break, date: dt.date, zone: ZoneInfo) -> tuple[int, int]:
+    """Return between which instants a break begins whose wall times begin on a day."""
+    last_date = date + _ONE_DAY if rest.latest < rest.earliest else date
+    earliest = int(dt.datetime.combine(date, rest.earliest, zone).timestamp())
+    latest = int(dt.datetime.combine(last_date, rest.latest, zone).timestamp())
+    return earliest, max(earliest, latest)  # a clock that is put forward shows neither

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.crew_days import CrewDays
+import numpy as np
+
 from engine.errors import UnkeptDayError
 from engine.slots import Job, find_slots, witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from engine.crew_days import CrewDay, Stop
-    from engine.travel import Travel
+    from engine.crew_days import CrewDay, CrewDays, Stop
 
 __all__ = ["Replan", "kept_part", "replan"]
+
+_LATEST_S = 366 * 86_400
+"""Whoever is later than that never comes: there is no way."""
 
 
 class Replan(NamedTuple):
@@ -39,7 +41,7 @@ class Replan(NamedTuple):
     unkept: list[Stop]
 
 
-def kept_part(day: CrewDay, travel: Travel, begun: Collection[str] = ()) -> tuple[CrewDay, list[Stop]]:
+def kept_part(table: CrewDays, day: CrewDay, fixed: Collection[str] = ()) -> tuple[CrewDay, list[Stop]]:
     """
     Return what a crew can still keep of its day, and the visits that another one has to make.
 
@@ -47,23 +49,30 @@ def kept_part(day: CrewDay, travel: Travel, begun: Collection[str] = ()) -> tupl
 
     Parameters
     ----------
+    table
+        Any days: how long ways take is asked of it.
     day
         With what is known by now: a visit that ran over takes longer.
-    travel
-        How long ways take.
-    begun
-        Names of stops that are begun or done: they are not given away.
+    fixed
+        Names of stops that are not given away: what is begun or done, and private engagements.
+
+    Raises
+    ------
+    UnkeptDayError
+        If there is no way from one stop to the next.
     """
     late: list[Stop] = []
     while True:
         try:
-            CrewDays([day], travel)
+            table.alone(day)
         except UnkeptDayError as error:
             until = day.stops[: error.node]
-            ours = [stop for stop in until if stop.place is not None and stop.stop_id not in begun]
+            ours = [stop for stop in until if stop.place is not None and stop.stop_id not in fixed]
             if ours:
                 late.append(ours[-1])
                 day = day.without_stop(ours[-1].stop_id)
+            elif error.late_s >= _LATEST_S:
+                raise
             else:
                 day = _later(day, error.node, error.late_s)
         else:
@@ -83,10 +92,11 @@ def replan(
     changed: dict[int, CrewDay],
     loose: Iterable[Stop],
     *,
-    is_asked: Callable[[Stop], NDArray[np.bool_]] | None = None,
+    is_asked: Callable[[Stop, CrewDays], NDArray[np.bool_]] | None = None,
+    not_before_s: int = 0,
 ) -> Replan:
     """
-    Insert visits into other days, each where it costs least, those first whose windows end first.
+    Insert visits into other days than those that change, where they cost least, those first whose windows end first.
 
     Parameters
     ----------
@@ -97,7 +107,9 @@ def replan(
     loose
         Visits that have no crew.
     is_asked
-        Tells for a visit which days are of crews that can make it; None for all.
+        Tells for a visit which days, as they have become by then, are of crews that can make it; None for all.
+    not_before_s
+        When it is, in seconds since 1970: nobody sets out before.
 
     Raises
     ------
@@ -113,8 +125,10 @@ def replan(
         if stop.place is None:
             continue
         job = Job(*stop.place, stop.duration_s)
-        asked = None if is_asked is None else is_asked(stop)
-        slots = find_slots(now, job, [stop.earliest_s], stop.latest_s - stop.earliest_s, is_asked=asked)
+        asked = np.ones(len(now.days), np.bool_) if is_asked is None else is_asked(stop, now).copy()
+        asked[list(changed)] = False
+        width_s = stop.latest_s - stop.earliest_s
+        slots = find_slots(now, job, [stop.earliest_s], width_s, is_asked=asked, not_before_s=not_before_s)
         if not slots:
             unkept.append(stop)
             continue

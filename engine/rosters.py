@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from engine.crew_days import CrewDays
-from engine.errors import InvalidQueryError
-from engine.openings import DAY_S
+from engine.errors import InvalidQueryError, UnkeptDayError
+from engine.local_time import check_timezone
+from engine.openings import DAY_S, microseconds_of
 from engine.slots import Job, Slot, find_slots
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class BookingRules:
     width_s: int = 3600
 
     def __post_init__(self) -> None:
+        check_timezone(self.timezone)
         for name, value, least in (("lead_s", self.lead_s, 0), ("most_days", self.most_days, 1)):
             if value < least:
                 raise InvalidQueryError(name, f"must be at least {least}, got {value!r}", value=value)
@@ -136,6 +138,13 @@ class Roster:
         How long ways take, and when hours begin and end.
     n_jobs
         How many jobs each day has; None for none.
+
+    Attributes
+    ----------
+    table
+        The days; their places in it are their numbers.
+    left_out
+        Days that cannot be kept, such as a shift too short for its breaks and the way home: no question fails for them.
     """
 
     def __init__(
@@ -149,8 +158,17 @@ class Roster:
     ) -> None:
         self._crews = {crew.crew_id: crew for crew in crews}
         self._openings = openings
-        self.table = CrewDays(days, travel)
-        self._n_jobs = [0] * len(days) if n_jobs is None else list(n_jobs)
+        self.left_out: list[CrewDay] = []
+        kept, self._n_jobs = list(days), [0] * len(days) if n_jobs is None else list(n_jobs)
+        while True:
+            try:
+                self.table = CrewDays(kept, travel)
+            except UnkeptDayError as error:
+                number = error.position or 0
+                self.left_out.append(kept.pop(number))
+                del self._n_jobs[number]
+            else:
+                break
 
     def replace(self, number: int, day: CrewDay, n_jobs: int) -> None:
         """Put another day in the place of one; raises `UnkeptDayError` and leaves all as it was if it cannot be kept."""
@@ -173,8 +191,14 @@ class Roster:
             Now, with a time zone.
         first_day, n_days
             Which days, by the rules' clock.
+
+        Raises
+        ------
+        InvalidQueryError
+            For a time without a zone.
         """
-        earliest_s = asked_at.timestamp() + rules.lead_s
+        now_s = -(-microseconds_of(asked_at) // 1_000_000)
+        earliest_s = now_s + rules.lead_s
         today = asked_at.astimezone(ZoneInfo(rules.timezone)).date()
         answer = SlotAnswer({}, {})
         day_of: dict[int, dt.date] = {}
@@ -187,7 +211,8 @@ class Roster:
         able = [crew for crew in self._crews.values() if crew.can_do(ask.skills, ask.people)]
         near = {crew.crew_id for crew in able if crew.works_at((ask.job.lat, ask.job.lng))}
         windows = sorted(day_of)
-        for slot in find_slots(self.table, ask.job, windows, rules.width_s, is_asked=self._free(near)):
+        free = self._free(near)
+        for slot in find_slots(self.table, ask.job, windows, rules.width_s, is_asked=free, not_before_s=now_s):
             answer.slots.setdefault(day_of[slot.starts_s], []).append(slot)
         for slots in answer.slots.values():
             slots.sort(key=lambda slot: (slot.detour_s, slot.starts_s))
@@ -209,7 +234,7 @@ class Roster:
         at_work = [
             number
             for number, day in enumerate(self.table.days)
-            if day.crew_id in able and day.starts_s <= span[1] and span[0] <= day.ends_s
+            if day.crew_id in able and day.starts_s < span[1] and span[0] < day.ends_s
         ]
         if not at_work:
             return "no_crew"

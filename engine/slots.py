@@ -60,6 +60,7 @@ def find_slots(
     width_s: int,
     *,
     is_asked: NDArray[np.bool_] | None = None,
+    not_before_s: int = 0,
 ) -> list[Slot]:
     """
     Return the windows in which a visit can be begun, all that is planned kept, each with the insertion that costs least.
@@ -76,6 +77,8 @@ def find_slots(
         How long each is.
     is_asked
         One bool for each day: whether its crew can do the job, and may be given one more; None for all.
+    not_before_s
+        When it is, in seconds since 1970: nobody sets out to it before.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def find_slots(
     Raises
     ------
     InvalidQueryError
-        For windows out of order, a negative width or duration.
+        For windows out of order, a negative width or duration, as many bools as there are not days.
     """
     starts = np.ascontiguousarray(windows_s, np.int64)
     if (np.diff(starts) < 0).any():
@@ -94,9 +97,11 @@ def find_slots(
         if not 0 <= value < NEVER_S:
             raise InvalidQueryError(name, f"must be at least 0, got {value!r}", value=value)
     asked = np.ones(len(days.days), np.bool_) if is_asked is None else np.ascontiguousarray(is_asked, np.bool_)
+    if asked.shape != (len(days.days),):
+        raise InvalidQueryError("is_asked", f"must have {len(days.days)} elements, got {asked.shape}", value=None)
     out = np.empty((starts.size, 4), np.int64)
     to_job, from_job = days.ways_s((job.lat, job.lng))
-    kernels.find_windows(days.arrays, asked, to_job, from_job, job.duration_s, starts, width_s, out)
+    kernels.find_windows(days.arrays, asked, to_job, from_job, job.duration_s, not_before_s, starts, width_s, out)
     found = np.flatnonzero(out[:, 0] < NEVER_S)
     return [
         Slot(start, start + width_s, day, after, planned, detour)
@@ -104,7 +109,7 @@ def find_slots(
     ]
 
 
-def check_slots(days: CrewDays, job: Job, slots: Sequence[Slot]) -> list[int | None]:
+def check_slots(days: CrewDays, job: Job, slots: Sequence[Slot], *, not_before_s: int = 0) -> list[int | None]:
     """
     Return when each slot's visit would start on the days as they are now; None where it cannot be kept any more.
 
@@ -118,6 +123,8 @@ def check_slots(days: CrewDays, job: Job, slots: Sequence[Slot]) -> list[int | N
         What is to be done.
     slots
         As `find_slots` returns them.
+    not_before_s
+        As of `find_slots`.
     """
     nodes = days.arrays.n_nodes
     known = [slot.day < len(days.days) and slot.after < nodes[slot.day] - 1 for slot in slots]
@@ -129,7 +136,7 @@ def check_slots(days: CrewDays, job: Job, slots: Sequence[Slot]) -> list[int | N
     out = np.empty(len(asked), np.int64)
     to_job, from_job = days.ways_s((job.lat, job.lng))
     insertions = np.array(asked, np.int64).reshape(-1, 4)
-    kernels.check_insertions(days.arrays, to_job, from_job, job.duration_s, insertions, out)
+    kernels.check_insertions(days.arrays, to_job, from_job, job.duration_s, not_before_s, insertions, out)
     found = iter(out.tolist())
     starts = (next(found) if is_known else -1 for is_known in known)
     return [None if start < 0 else start for start in starts]

@@ -109,5 +109,7 @@ def travel_seconds(
 ) -> NDArray[np.int64]:
     """Return int64[m, n] seconds from each origin to each destination, rounded up, `NEVER_S` where there is no way."""
     minutes = travel.minutes_many(origins, destinations, at)
+    if not (minutes >= 0.0).all():  # False for NaN, too
+        raise InvalidQueryError("travel", "must tell minutes of at least 0, inf where there is no way", value=None)
     seconds = np.ceil(np.minimum(minutes * _MINUTE_S, float(NEVER_S)))
     return seconds.astype(np.int64)

@@ -91,6 +91,7 @@ def _other_half() -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-c", code], stdin=quiet, stderr=quiet) as half:  # noqa: S603 - ourselves
         try:
             yield
+            half.wait()
         except BaseException:
             half.kill()
             raise

@@ -70,6 +70,11 @@ def _set_cache_folder() -> None:
 
 
 class _Locator(UserProvidedCacheLocator):  # type: ignore[misc]
+    def get_source_stamp(self) -> Any:
+        """Return what names the folder: older versions of Numba would say when a file was written."""
+        is_ours = Path(self._py_file).resolve().is_relative_to(_ROOT)
+        return numba.config.CACHE_DIR if is_ours else super().get_source_stamp()
+
     @classmethod
     def get_suitable_cache_subpath(cls, py_file: str) -> str:
         folder = Path(py_file).resolve().parent
@@ -84,6 +89,25 @@ class _CacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
 class _Cache(FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save as Numba does, while no other process does: two that write one index at once would mix it up."""
+        with _saving():
+            super().save_overload(sig, data)
+
+
+@contextlib.contextmanager
+def _saving() -> Iterator[None]:
+    if sys.platform == "win32":  # it has no such lock
+        yield
+        return
+    import fcntl
+
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where nothing can be written, Numba saves elsewhere or not at all
+            file = stack.enter_context((cache_folder() / "saving.lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _register_h3() -> bool:

@@ -48,10 +48,10 @@ class DayArrays(NamedTuple):
 
 
 @kernel
-def _break_after(now: int, left: int, earliest: int) -> tuple[int, int]:
-    """Return when a break on the way starts at the earliest, and how much of the way is left by then."""
-    driven = min(left, max(0, earliest - now))
-    return max(now + driven, earliest), left - driven
+def _break_after(now: int, left: int, earliest: int, since: int) -> tuple[int, int]:
+    """Return when a break on the way, which is driven ``since`` an instant, starts at the earliest, and what is left."""
+    driven = min(left, max(0, earliest - max(now, since)))
+    return max(now, earliest), left - driven
 
 
 @kernel
@@ -87,7 +87,7 @@ def bound_days(days: DayArrays, out: NDArray[np.int64]) -> None:
                 start = max(now + left, days.earliest[d, k])
                 left = days.way[d, k]
             else:
-                start, left = _break_after(now, left, days.earliest[d, k])
+                start, left = _break_after(now, left, days.earliest[d, k], now)
             days.first[d, k] = start
             if start > days.latest[d, k] and out[d] < 0:
                 out[d] = k
@@ -115,6 +115,7 @@ def find_windows(
     to_job: NDArray[np.int64],
     from_job: NDArray[np.int64],
     duration: int,
+    not_before: int,
     starts: NDArray[np.int64],
     width: int,
     out: NDArray[np.int64],
@@ -132,6 +133,8 @@ def find_windows(
         Shape (D, M), seconds from each placed node to the job and back, `NEVER_S` where there is no way.
     duration
         Seconds that the job takes.
+    not_before
+        Seconds since 1970: no crew sets out to it before.
     starts, width
         Shape (w,), ascending, seconds since 1970, and how long each window is; its last instant is in it.
     out
@@ -151,9 +154,9 @@ def find_windows(
             behind = before + 1
             while not days.placed[d, behind]:
                 behind += 1
-            if to_job[d, before] < NEVER_S and from_job[d, behind] < NEVER_S:
+            if to_job[d, before] < NEVER_S and from_job[d, behind] < NEVER_S and days.way[d, before] < NEVER_S:
                 for after in range(before, behind):
-                    _insert(days, d, before, after, behind, to_job, from_job, duration, starts, width, out)
+                    _insert(days, d, before, after, behind, to_job, from_job, duration, not_before, starts, width, out)
             before = behind
 
 
@@ -167,6 +170,7 @@ def _insert(
     to_job: NDArray[np.int64],
     from_job: NDArray[np.int64],
     duration: int,
+    not_before: int,
     starts: NDArray[np.int64],
     width: int,
     out: NDArray[np.int64],
@@ -178,9 +182,9 @@ def _insert(
     """
     now, left = days.first[d, before] + days.duration[d, before], to_job[d, before]
     for k in range(before + 1, after + 1):
-        now, left = _break_after(now, left, days.earliest[d, k])
+        now, left = _break_after(now, left, days.earliest[d, k], not_before)
         now += days.duration[d, k]
-    least = now + left
+    least = max(now, not_before) + left
     now, left = days.last[d, behind], from_job[d, behind]
     for k in range(behind - 1, after, -1):
         now, left = _break_before(now, left, days.latest[d, k] + days.duration[d, k])
@@ -203,6 +207,7 @@ def check_insertions(
     to_job: NDArray[np.int64],
     from_job: NDArray[np.int64],
     duration: int,
+    not_before: int,
     insertions: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:
@@ -213,7 +218,7 @@ def check_insertions(
     ----------
     days
         As described there; what `bound_days` found is not believed.
-    to_job, from_job, duration
+    to_job, from_job, duration, not_before
         As of `find_windows`.
     insertions
         Shape (w, 4): the day, the node after which it is done, between which instants it starts, inclusive.
@@ -238,13 +243,13 @@ def check_insertions(
                     behind += 1
                 left = to_job[d, k] if k <= after < behind else days.way[d, k]
             else:
-                start, left = _break_after(now, left, days.earliest[d, k])
+                start, left = _break_after(now, left, days.earliest[d, k], not_before if k <= after < behind else now)
             if start > days.latest[d, k]:
                 planned = -1
                 break
             now = start + days.duration[d, k]
             if k == after:
-                planned = max(now + left, insertions[i, 2])
+                planned = max(max(now, not_before) + left, insertions[i, 2])
                 now, left = planned + duration, from_job[d, behind]
                 if planned > insertions[i, 3]:
                     planned = -1

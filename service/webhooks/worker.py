@@ -124,8 +124,10 @@ class WebhookWorker:
             self._woken.wait(pause_s)
             self._woken.clear()
             pause_s = self._attempt(self._step)
-        self._sender.finish(_FINISH_S)
-        self._attempt(self._leave)
+        try:
+            self._sender.finish(_FINISH_S)
+        finally:
+            self._attempt(self._leave)
 
     def _attempt(self, work: Callable[[], float]) -> float:
         """Do a part of the work; return after how long the next one comes. Of several failures the first is told."""

@@ -82,7 +82,9 @@ def _named(name: str) -> Operation:
 def test_too_often__is_told_when_to_come_again(all_: Tenants, service: Serving, operation: Operation) -> None:
     secret = make_key(all_.admin, "admin", rate=1)["secret"]
     with service.client(secret) as client:
-        answers = [answer_of(client, operation.request(all_.absent)) for _ in range(3)]
+        answers = [answer_of(client, operation.request(all_.absent))]
+        while answers[-1].status_code != 429 and len(answers) < 30:  # a busy machine asks once a second
+            answers.append(answer_of(client, operation.request(all_.absent)))
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 1
     assert answers[0].status_code != 429

@@ -10,7 +10,7 @@ import shapely
 
 from engine.crew_days import CrewDay, CrewDays
 from engine.crews import Break, Crew, crew_days
-from engine.errors import InvalidColumnError, InvalidHoursError
+from engine.errors import InvalidColumnError, InvalidHoursError, InvalidTimezoneError
 from engine.openings import OpeningTimes
 from engine.travel import GreatCircleTravel
 
@@ -47,6 +47,11 @@ CASES: tuple[tuple[str, list[Break], dt.date, int, list[list[str]]], ...] = (  #
     # a break begins in time to end with the shift, and not before it
     ("12:30-13:15", [LUNCH], dt.date(2026, 11, 27), 1, [["27 12:30", "27 12:30", "27 12:45", "27 13:15"]]),
     ("08:00-12:15", [LUNCH], dt.date(2026, 11, 27), 1, [["27 08:00", "27 12:15"]]),
+    # over midnight, and at any time of a night
+    ("22:00-06:30", [Break(dt.time(23, 30), dt.time(0, 30), 600)], dt.date(2026, 11, 27), 1, [["27 22:00", "27 23:30", "28 00:30", "28 06:30"]]),
+    ("20:00-05:00", [Break(dt.time(0), dt.time(23), 1800)], dt.date(2026, 11, 27), 1, [["27 20:00", "28 00:00", "28 04:30", "28 05:00"]]),
+    # the second of two breaks for which there is no time is left out
+    ("12:15-13:00", [LUNCH, LUNCH], dt.date(2026, 11, 27), 1, [["27 12:15", "27 12:15", "27 12:30", "27 13:00"]]),
     ("off", [LUNCH], dt.date(2026, 11, 27), 3, []),
 )  # fmt: skip
 
@@ -61,6 +66,8 @@ def test_crew_days__last_as_long_as_the_clock_makes_them() -> None:
     (spring,) = days_of(night, dt.date(2026, 3, 28))
     assert (spring.ends_s - spring.starts_s) / 3600 == 7  # 02:30 is skipped: it is taken an hour after 01:30
     assert dt.datetime.fromtimestamp(spring.stops[0].earliest_s, BERLIN).time() == dt.time(3, 30)
+    for rest in (Break(dt.time(2, 30), dt.time(3), 600), Break(dt.time(2, 15), dt.time(3, 10), 600)):
+        assert len(days_of(crew("Sa 22:00-06:00", rest), dt.date(2026, 3, 28))[0].stops) == 1
     (autumn,) = days_of(night, dt.date(2026, 10, 24))
     assert (autumn.ends_s - autumn.starts_s) / 3600 == 9
     assert autumn.stops[0].earliest_s - autumn.starts_s == 4.5 * 3600  # the first of both
@@ -95,8 +102,8 @@ def test_crew__works_where_its_area_is() -> None:
 
 def test_bad_input__is_named() -> None:
     with pytest.raises(InvalidColumnError, match=r"breaks\[1\]"):
-        crew("24/7", LUNCH, Break(dt.time(13), dt.time(12), 1))
-    with pytest.raises(InvalidColumnError, match=r"breaks\[0\]"):
-        crew("24/7", Break(dt.time(12), dt.time(12), -1))
+        crew("24/7", LUNCH, Break(dt.time(12), dt.time(12), -1))
+    with pytest.raises(InvalidTimezoneError, match="Europe/Nowhere"):
+        crew("24/7", timezone="Europe/Nowhere")
     with pytest.raises(InvalidHoursError):
         days_of(crew("at noon"), dt.date(2026, 11, 27))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.errors import UnkeptDayError
@@ -49,7 +52,7 @@ CASES: tuple[
 def test_kept_part__gives_away_what_is_late(
     given: CrewDay, begun: list[str], left: list[str], late: list[str], ends: float
 ) -> None:
-    kept, loose = kept_part(given, TRAVEL, begun)
+    kept, loose = kept_part(CrewDays([], TRAVEL), given, begun)
     assert [stop.stop_id for stop in kept.stops] == left
     assert [stop.stop_id for stop in loose] == late
     assert kept.ends_s == int(ends * HOUR_S)
@@ -79,7 +82,7 @@ def test_replan__asks_only_those_who_can() -> None:
     table = CrewDays([day(), day(), day()], TRAVEL)
     only = np.array([False, False, True])
     assert replan(
-        table, {}, [visit("a", 1, 2)], is_asked=lambda stop: only if stop.stop_id == "a" else ~only
+        table, {}, [visit("a", 1, 2)], is_asked=lambda stop, _days: only if stop.stop_id == "a" else ~only
     ).moved == {"a": 2}
 
 
@@ -89,3 +92,38 @@ def test_replan__refuses_a_changed_day_that_cannot_be_kept_and_changes_nothing()
         replan(table, {0: day(visit("a", 0, 0, 5), visit("b", 1, 1))}, [])
     assert (caught.value.value, caught.value.node, caught.value.late_s) == ("b", 2, 4 * HOUR_S)
     assert table.days == [day()]
+
+
+def test_replan__gives_nothing_back_to_a_crew_that_is_ill_and_no_crew_more_than_it_may_have() -> None:
+    ill = day(visit("a", 1, 9), visit("b", 1, 9))
+    alone = CrewDays([ill], TRAVEL)
+    assert [stop.stop_id for stop in replan(alone, {0: ill._replace(stops=())}, ill.stops).unkept] == ["a", "b"]
+    table = CrewDays([ill, day(), day()], TRAVEL)
+
+    def has_none(_stop: Stop, days: CrewDays) -> NDArray[np.bool_]:
+        return np.array([not one.stops for one in days.days], np.bool_)
+
+    found = replan(table, {0: ill._replace(stops=())}, ill.stops, is_asked=has_none)
+    assert found.moved == {"a": 1, "b": 2}
+    assert replan(table, {0: ill._replace(stops=())}, ill.stops, not_before_s=10 * HOUR_S).moved == {}
+
+
+def test_kept_part__keeps_private_engagements_and_raises_where_there_is_no_way() -> None:
+    given = day(visit("a", 0, 0, 3), visit("private", 1, 1), visit("b", 4, 6))
+    kept, loose = kept_part(CrewDays([], TRAVEL), given, ["a", "private"])
+    assert [stop.stop_id for stop in kept.stops] == ["a", "private", "b"]
+    assert loose == []
+    with pytest.raises(UnkeptDayError):
+        kept_part(CrewDays([], Nowhere()), day(visit("a", 0, 0)), ["a"])
+
+
+class Nowhere:
+    """A travel on which there is no way."""
+
+    told = "no way"
+
+    def minutes_many(
+        self, origins: NDArray[np.float64], destinations: NDArray[np.float64], at: dt.datetime | None
+    ) -> NDArray[np.float64]:
+        assert at is None
+        return np.full((len(origins), len(destinations)), np.inf)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.crew_days import Stop
 from engine.crews import Crew, crew_days
-from engine.errors import InvalidQueryError, UnkeptDayError
+from engine.errors import InvalidQueryError, InvalidTimezoneError, UnkeptDayError
 from engine.norms import load_norms
 from engine.openings import OpeningTimes
 from engine.rosters import BookingRules, Roster, VisitAsk
@@ -138,6 +138,30 @@ def test_windows__stand_on_the_wall_when_the_clock_is_changed() -> None:
     assert BookingRules(ZONE, hours="00:00-24:00", step_s=43_200).windows_s(dt.date(2028, 2, 29), OPENINGS)
 
 
+def test_slots__of_today_count_the_way_from_now() -> None:
+    one = Roster([crew("a")], crew_days(crew("a"), OPENINGS, FRIDAY, 1), TRAVEL, OPENINGS)
+    at_once = BookingRules(ZONE, step_s=1800, width_s=0)
+    now = dt.datetime(2026, 11, 27, 10, tzinfo=BERLIN)
+    slots = one.slots(ask(), at_once, now, FRIDAY, 1).slots[FRIDAY]
+    assert min(slot.planned_s for slot in slots) == int(now.timestamp()) + 1800
+    with pytest.raises(InvalidQueryError):
+        one.slots(ask(), at_once, now.replace(tzinfo=None), FRIDAY, 1)
+
+
+def test_roster__leaves_out_a_day_that_cannot_be_kept_and_answers_with_the_others() -> None:
+    far_home = Crew("far", HOME, FAR, "Fr 02:00-02:10,08:00-12:00", ZONE, skills=CLEAN)
+    days = crew_days(far_home, OPENINGS, FRIDAY, 1)
+    one = Roster([far_home], days, TRAVEL, OPENINGS, n_jobs=[5, 0])
+    assert (one.left_out, one.table.days) == ([days[0]], [days[1]])
+    assert walls(one, ask()) == ["08:00", "09:00", "10:00"]
+
+
+def test_why_not__says_that_nobody_works_where_a_shift_ends_at_midnight() -> None:
+    one = crew("a", "Fr 20:00-24:00")
+    found = Roster([one], crew_days(one, OPENINGS, FRIDAY, 1), TRAVEL, OPENINGS)
+    assert why(found, ask(), FRIDAY + dt.timedelta(1), BookingRules(ZONE)) == "no_crew"
+
+
 BAD = (
     {"lead_s": -1},
     {"most_days": 0},
@@ -162,3 +186,8 @@ def test_rules_and_travel__come_from_the_norm_or_are_the_usual_ones() -> None:
     assert norm_travel(norms.offer("appliance_repair/onsite")).speed_kmh == 25
     assert norm_travel(parcel) == GreatCircleTravel()
     assert BookingRules.of_norm(parcel, ZONE).width_s == BookingRules(ZONE).width_s
+
+
+def test_time_zone_that_is_none__is_named() -> None:
+    with pytest.raises(InvalidTimezoneError, match="Europe/Nowhere"):
+        BookingRules("Europe/Nowhere")

@@ -96,7 +96,7 @@ TABLES = st.lists(
 def stops(draw: st.DrawFn) -> Stop:
     earliest, width = draw(st.integers(0, LAST)), draw(st.sampled_from([0, 1, 2, 5, 12, 20]))
     place = draw(st.one_of(st.none(), PLACES))
-    return Stop("stop", place, draw(seconds(0, 3)), earliest * MINUTE_S, (earliest + width) * MINUTE_S)
+    return Stop(draw(st.uuids()).hex, place, draw(seconds(0, 3)), earliest * MINUTE_S, (earliest + width) * MINUTE_S)
 
 
 @st.composite
@@ -165,18 +165,20 @@ def test_replace__gives_what_a_new_table_has(travel: TableTravel, drawn: list[Cr
     days = [day for day in drawn if kept_day(travel, day)]
     if not days:
         return
-    table, before = CrewDays(days, travel), CrewDays(days, travel)
+    table = CrewDays(days, travel)
     if kept_day(travel, other):
         table.replace(0, other)
         days[0] = other
     else:
         with pytest.raises(UnkeptDayError):
             table.replace(0, other)
-    for mine, its in zip(table.arrays[1:], CrewDays(days, travel).arrays[1:], strict=True):
+    fresh = CrewDays(days, travel)
+    assert table.days == days
+    assert table.arrays.n_nodes.tolist() == fresh.arrays.n_nodes.tolist()
+    for mine, its in zip(table.arrays[1:], fresh.arrays[1:], strict=True):
         for number, day in enumerate(days):
             n = len(day.stops) + 2
             assert mine[number, :n].tolist() == its[number, :n].tolist()
-    assert table.days == days or table.days == before.days
 
 
 def test_two_jobs_40_minutes_apart__are_never_offered_in_a_gap_of_30() -> None:
@@ -196,6 +198,44 @@ def test_break__lets_the_crew_drive_before_it_and_work_on_either_side() -> None:
     slots = find_slots(days, Job(*there, 5 * MINUTE_S), range(0, 60 * MINUTE_S, MINUTE_S), 0)
     found = [(slot.starts_s // MINUTE_S, slot.after) for slot in slots]
     assert found == [(4, 0), (5, 0), *((minute, 1) for minute in range(30, 52))]
+
+
+@given(TABLES, crew_days(), PLACES, seconds(0, 5), seconds(0, LAST))
+def test_find_slots__lets_nobody_set_out_in_the_past(
+    travel: TableTravel, day: CrewDay, place: tuple[float, float], duration_s: int, now_s: int
+) -> None:
+    """The same as if the crew stood, from its last stop on, where it is until now."""
+    if not kept_day(travel, day):
+        return
+    table, job, windows = CrewDays([day], travel), Job(*place, duration_s), range(0, LAST * MINUTE_S, MINUTE_S)
+    slots = find_slots(table, job, windows, 0, not_before_s=now_s)
+    assert check_slots(table, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
+    earlier = {slot.starts_s for slot in find_slots(table, job, windows, 0)}
+    assert {slot.starts_s for slot in slots} <= earlier
+    for slot in slots:
+        here = [day.start, *(stop.place for stop in day.stops[: slot.after] if stop.place is not None)][-1]
+        assert slot.starts_s >= now_s + travel.minutes[int(here[0])][int(place[0])] * MINUTE_S or any(
+            stop.place is None and stop.earliest_s >= now_s for stop in day.stops
+        )
+
+
+def test_find_slots__counts_the_way_from_now() -> None:
+    near = TableTravel(((0.0, 10.0), (10.0, 0.0)))
+    here, there = (0.0, 0.0), (1.0, 0.0)
+    days = CrewDays([CrewDay("crew", here, here, 0, 6 * 3600)], near)
+    windows = range(0, 3 * 3600, 300)
+    slots = find_slots(days, Job(*there, 600), windows, 0, not_before_s=3600)
+    assert slots[0].starts_s == 3600 + 600
+    stale = find_slots(days, Job(*there, 600), windows, 0)[:3]
+    assert check_slots(days, Job(*there, 600), stale, not_before_s=3600) == [None] * 3
+
+
+def test_find_slots__gives_no_slot_where_a_crew_cannot_get_on() -> None:
+    inf = float("inf")
+    travel = TableTravel(((0.0, inf), (inf, 0.0)))
+    lost = CrewDay("lost", (0.0, 0.0), (1.0, 0.0), 0, 1 << 41)
+    table = CrewDays([lost, CrewDay("near", (0.0, 0.0), (0.0, 0.0), 0, 3600)], travel)
+    assert [slot.day for slot in find_slots(table, Job(0.0, 0.0, 60), [0], 60)] == [1]
 
 
 def test_least_detour__is_chosen_and_the_first_of_equal_ones() -> None:
@@ -224,6 +264,13 @@ BAD = (  # what is wrong, and the error that names it
     (lambda: find_slots(_empty(), Job(0, 0, 1), [5, 4], 0), InvalidQueryError, "ascending"),
     (lambda: find_slots(_empty(), Job(0, 0, 1), [5], -1), InvalidQueryError, "width_s"),
     (lambda: find_slots(_empty(), Job(0, 0, -1), [5], 1), InvalidQueryError, "duration_s"),
+    (lambda: find_slots(_empty(), Job(0, 0, 1), [5], 1, is_asked=np.ones(1, bool)), InvalidQueryError, "is_asked"),
+    (lambda: CrewDays([_twice()], GreatCircleTravel()), InvalidColumnError, r"stops\[0\]"),
+    (
+        lambda: CrewDays([CrewDay("c", (0, 0), (0, 0), 0, 9)], TableTravel(((float("nan"),),))),
+        InvalidQueryError,
+        "travel",
+    ),
     (lambda: GreatCircleTravel(detour_factor=0.9), InvalidQueryError, "detour_factor"),
     (lambda: GreatCircleTravel(speed_kmh=float("nan")), InvalidQueryError, "speed_kmh"),
 )
@@ -256,3 +303,8 @@ def test_great_circle__counts_the_detour_and_rounds_up() -> None:
 
 def _empty() -> CrewDays:
     return CrewDays([], GreatCircleTravel())
+
+
+def _twice() -> CrewDay:
+    stop = Stop("twice", None, 0, 0, 9)
+    return CrewDay("c", (0, 0), (0, 0), 0, 9, (stop, stop))

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import pytest
 
+from engine import warm_up
 from geo import jit
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +22,7 @@ TRACE = """
 import sys
 import threading
 import engine
+from engine import warm_up
 from geo import jit
 
 kernels = {kernel.__code__: kernel for kernel in jit._KERNELS}
@@ -55,6 +57,7 @@ import pathlib
 import sys
 
 import engine
+from engine import warm_up
 from geo import jit
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
@@ -140,6 +143,7 @@ def test_compile_half__asks_for_half_without_a_basket() -> None:
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="kernels are interpreted")
 def test_kernels__of_a_copy_elsewhere_are_taken_from_the_cache(tmp_path: Path) -> None:
+    warm_up()
     for package in ("geo", "engine"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     code = """
