@@ -69,14 +69,10 @@ class Sender:
         """Try a delivery, from any thread."""
         self._loop.call_soon_threadsafe(self._begin, due)
 
-    def cancel(self) -> None:
-        """Break off all tries, and tell of none of them."""
+    def cancel(self, *, after_s: float = 0.0) -> None:
+        """Let the tries that have begun end, for so many seconds; break off the others, and tell of none of those."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result(_CLOSE_S)
-
-    def finish(self, seconds: float) -> None:
-        """Let the tries that have begun end, for so many seconds; break off the others."""
-        asyncio.run_coroutine_threadsafe(self._cancel(after_s=seconds), self._loop).result(seconds + _CLOSE_S)
+            asyncio.run_coroutine_threadsafe(self._cancel(after_s), self._loop).result(after_s + _CLOSE_S)
 
     def close(self) -> None:
         """Break off all tries, and end the thread."""
@@ -91,7 +87,7 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _cancel(self, *, after_s: float = 0.0) -> None:
+    async def _cancel(self, after_s: float) -> None:
         tasks = list(self._tasks)
         if tasks and after_s > 0.0:
             await asyncio.wait(tasks, timeout=after_s)

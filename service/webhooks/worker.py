@@ -125,7 +125,7 @@ class WebhookWorker:
             self._woken.clear()
             pause_s = self._attempt(self._step)
         try:
-            self._sender.finish(_FINISH_S)
+            self._sender.cancel(after_s=_FINISH_S)
         finally:
             self._attempt(self._leave)
 
