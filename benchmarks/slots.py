@@ -21,6 +21,7 @@ from engine import warm_up
 from engine.crew_days import CrewDay, CrewDays, Place, Stop
 from engine.slots import Job, Slot, check_slots, find_slots
 from engine.travel import GreatCircleTravel
+from tests.crew_walk import late_stops, way_s
 
 __all__ = ["PACKAGES", "add_options", "run"]
 
@@ -75,7 +76,7 @@ def busy_day(rng: np.random.Generator, day: int, n_jobs: int) -> CrewDay:
     now, stops = day * DAY_S, []
     for number in range(n_jobs):
         there = _place(rng, here, 0.01)
-        now += _way_s(here, there) + int(rng.integers(0, 2 * SHIFT_S // n_jobs - 2 * JOB_S + 1)) // 2
+        now += way_s(TRAVEL, here, there) + int(rng.integers(0, 2 * SHIFT_S // n_jobs - 2 * JOB_S + 1)) // 2
         stops.append(Stop(f"visit {number}", there, JOB_S, now - WIDTH_S, now + WIDTH_S))
         now, here = now + JOB_S, there
     noon = day * DAY_S + SHIFT_S // 2
@@ -95,29 +96,11 @@ def brute_cost(day: CrewDay, job: Job, start_s: int) -> int | None:
     stop = Stop("job", place, job.duration_s, int(start_s), int(start_s) + WIDTH_S)
     costs = []
     for after in range(len(day.stops) + 1):
-        if not is_late(day.with_stop(stop, after)):
+        if not late_stops(day.with_stop(stop, after), TRAVEL):
             before = [day.start, *(one.place for one in day.stops[:after] if one.place is not None)][-1]
             behind = [*(one.place for one in day.stops[after:] if one.place is not None), day.end][0]
-            costs.append(_way_s(before, place) + _way_s(place, behind) - _way_s(before, behind))
+            costs.append(way_s(TRAVEL, before, place) + way_s(TRAVEL, place, behind) - way_s(TRAVEL, before, behind))
     return min(costs, default=None)
-
-
-def is_late(day: CrewDay) -> bool:
-    """Tell whether a crew is late anywhere on a day, by going through it."""
-    now, here, driven = day.starts_s, day.start, 0
-    end = Stop("end", day.end, 0, day.starts_s, day.ends_s)
-    stops = (*day.stops, end)
-    for number, stop in enumerate(stops):
-        left = _way_s(here, next(one.place for one in stops[number:] if one.place is not None)) - driven
-        if stop.place is None:
-            moved = min(left, max(0, stop.earliest_s - now))
-            now, driven = max(now + moved, stop.earliest_s), driven + moved
-        else:
-            now, here, driven = max(now + left, stop.earliest_s), stop.place, 0
-        if now > stop.latest_s:
-            return True
-        now += stop.duration_s
-    return False
 
 
 def _check(days: list[CrewDay], asked: list[Asked]) -> Exactness:
@@ -155,8 +138,3 @@ def _spent_ms(call: Callable[[], object]) -> float:
 def _place(rng: np.random.Generator, around: Place, wide: float) -> Place:
     lat, lng = rng.uniform(-wide, wide, 2)
     return (around[0] + float(lat), around[1] + float(lng))
-
-
-def _way_s(here: Place, there: Place) -> int:
-    minutes = TRAVEL.minutes_many(np.array([here]), np.array([there]), None)
-    return int(np.ceil(minutes[0, 0] * 60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,8 @@ class CrewDays:
         As they are now.
     places
         float64[D, M, 2], lat and lng of each node; of a break, of the stop before it.
+    arrays
+        What kernels read.
     """
 
     def __init__(
@@ -122,15 +125,10 @@ class CrewDays:
         self.places = np.zeros((*wide, 2))
         numbers = [np.zeros(wide, np.int64) for _ in range(6)]
         placed = np.zeros(wide, np.bool_)
-        self._arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
+        self.arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
         for number, day in enumerate(self.days):
             self._write(number, day)
         self._bound()
-
-    @property
-    def arrays(self) -> DayArrays:
-        """What the kernels read."""
-        return self._arrays
 
     def replace(self, number: int, day: CrewDay) -> None:
         """Put another day in the place of one; raises as the class does, and leaves all as it was then."""
@@ -140,8 +138,8 @@ class CrewDays:
             self._widen(2 * n)
         self.days[number] = day
         self.places[number, :n] = alone.places[0]
-        self._arrays.n_nodes[number] = n
-        for mine, its in zip(self._arrays[1:], alone.arrays[1:], strict=True):
+        self.arrays.n_nodes[number] = n
+        for mine, its in zip(self.arrays[1:], alone.arrays[1:], strict=True):
             mine[number, :n] = its[0]
 
     def alone(self, day: CrewDay, number: int = 0) -> CrewDays:
@@ -150,17 +148,15 @@ class CrewDays:
 
     def copy(self) -> CrewDays:
         """Return a table that can be changed apart from this one."""
-        table = object.__new__(CrewDays)
-        table.days, table._travel, table._at, table._first = list(self.days), self._travel, self._at, 0
-        table.places = self.places.copy()
-        copies: Any = (array.copy() for array in self._arrays)
-        table._arrays = DayArrays(*copies)
+        table = copy.copy(self)
+        copies: Any = (array.copy() for array in self.arrays)
+        table.days, table.places, table.arrays = list(self.days), self.places.copy(), DayArrays(*copies)
         return table
 
     def starts_s(self, number: int) -> list[int]:
         """Return when each stop of a day starts if none starts later than it must, in seconds since 1970."""
-        n = int(self._arrays.n_nodes[number])
-        return [int(start) for start in self._arrays.first[number, 1 : n - 1]]
+        n = int(self.arrays.n_nodes[number])
+        return [int(start) for start in self.arrays.first[number, 1 : n - 1]]
 
     def ways_s(self, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return int64[D, M] seconds from each node to a place, and back; `NEVER_S` where there is no way."""
@@ -172,7 +168,7 @@ class CrewDays:
         return to, back
 
     def _write(self, number: int, day: CrewDay) -> None:
-        arrays, n = self._arrays, len(day.stops) + 2
+        arrays, n = self.arrays, len(day.stops) + 2
         arrays.n_nodes[number] = n
         nodes = [
             Stop("start", day.start, 0, day.starts_s, day.ends_s),
@@ -195,11 +191,11 @@ class CrewDays:
 
     def _bound(self) -> None:
         unkept = np.empty(len(self.days), np.int64)
-        kernels.bound_days(self._arrays, unkept)
+        kernels.bound_days(self.arrays, unkept)
         for number in np.flatnonzero(unkept >= 0)[:1]:
             day, node = self.days[number], int(unkept[number])
             name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
-            late_s = int(self._arrays.first[number, node] - self._arrays.latest[number, node])
+            late_s = int(self.arrays.first[number, node] - self.arrays.latest[number, node])
             message = f"of crew {day.crew_id!r} cannot be kept: {name!r} would start {late_s} s late"
             error = UnkeptDayError(_DAY, message, position=self._first + int(number), value=name)
             error.late_s, error.node = late_s, node
@@ -208,8 +204,8 @@ class CrewDays:
     def _widen(self, n_nodes: int) -> None:
         more = n_nodes - self.places.shape[1]
         self.places = np.pad(self.places, ((0, 0), (0, more), (0, 0)))
-        widened: Any = (np.pad(array, ((0, 0), (0, more))) for array in self._arrays[1:])
-        self._arrays = DayArrays(self._arrays.n_nodes, *widened)
+        widened: Any = (np.pad(array, ((0, 0), (0, more))) for array in self.arrays[1:])
+        self.arrays = DayArrays(self.arrays.n_nodes, *widened)
 
 
 def _check(number: int, stop: Stop) -> None:

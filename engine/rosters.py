@@ -201,24 +201,24 @@ class Roster:
         earliest_s = now_s + rules.lead_s
         today = asked_at.astimezone(ZoneInfo(rules.timezone)).date()
         answer = SlotAnswer({}, {})
-        day_of: dict[int, dt.date] = {}
+        windows_of: dict[dt.date, list[int]] = {}
         for day in (first_day + number * _ONE_DAY for number in range(n_days)):
             starts = rules.windows_s(day, self._openings) if (day - today).days in range(rules.most_days) else []
-            late = [start for start in starts if start >= earliest_s]
-            day_of |= dict.fromkeys(late, day)
-            if not late:
+            windows = [start for start in starts if start >= earliest_s]
+            if windows:
+                windows_of[day] = windows
+            else:
                 answer.why_not[day] = "too_soon" if starts else "not_bookable"
+        day_of = {start: day for day, windows in windows_of.items() for start in windows}
         able = [crew for crew in self._crews.values() if crew.can_do(ask.skills, ask.people)]
         near = {crew.crew_id for crew in able if crew.works_at((ask.job.lat, ask.job.lng))}
-        windows = sorted(day_of)
         free = self._free(near)
-        for slot in find_slots(self.table, ask.job, windows, rules.width_s, is_asked=free, not_before_s=now_s):
+        for slot in find_slots(self.table, ask.job, sorted(day_of), rules.width_s, is_asked=free, not_before_s=now_s):
             answer.slots.setdefault(day_of[slot.starts_s], []).append(slot)
         for slots in answer.slots.values():
             slots.sort(key=lambda slot: (slot.detour_s, slot.starts_s))
-        for day in sorted(set(day_of.values()) - set(answer.slots)):
-            its = [start for start, of_day in day_of.items() if of_day == day]
-            span = (min(its), max(its) + rules.width_s)
+        for day in sorted(windows_of.keys() - answer.slots.keys()):
+            span = (windows_of[day][0], windows_of[day][-1] + rules.width_s)
             answer.why_not[day] = self._why_not({crew.crew_id for crew in able}, near, span)
         return answer
 

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError
+from engine.kernels.slots import NEVER_S
 from geo.metric import ecef, told_distances_m
 
 if TYPE_CHECKING:
     from engine.norms import OfferNorm
 
 __all__ = ["GreatCircleTravel", "Travel", "norm_travel", "travel_seconds"]
-
-NEVER_S = 1 << 40
-"""Seconds of a way that does not exist."""
 
 _MINUTE_S = 60
 

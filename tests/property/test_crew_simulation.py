@@ -11,7 +11,8 @@ from engine.crew_days import CrewDay, CrewDays, Place, Stop
 from engine.errors import UnkeptDayError
 from engine.replanning import kept_part, replan
 from engine.slots import Job, find_slots, witness
-from engine.travel import GreatCircleTravel, travel_seconds
+from engine.travel import GreatCircleTravel
+from tests.crew_walk import late_stops
 from tests.scale import scaled
 
 N_DAYS = scaled(200)
@@ -19,27 +20,6 @@ N_CREWS, N_ASKED = 30, 120
 HOUR_S = 3600
 END_S = 10 * HOUR_S
 TRAVEL = GreatCircleTravel()
-
-
-def late_stops(day: CrewDay) -> list[str]:
-    """Return what is late on a day on which the crew drives, waits, and begins each stop as soon as it may."""
-    now, here, driven, late = day.starts_s, day.start, 0, []
-    end = Stop("end", day.end, 0, day.starts_s, day.ends_s)
-    for number, stop in enumerate((*day.stops, end)):
-        there = next(one.place for one in (*day.stops, end)[number:] if one.place is not None)
-        left = way_s(here, there) - driven
-        if stop.place is None:  # it sets out, and rests when the rest is due
-            moved = min(left, max(0, stop.earliest_s - now))
-            now, driven = max(now + moved, stop.earliest_s), driven + moved
-        else:
-            now, here, driven = max(now + left, stop.earliest_s), stop.place, 0
-        late += [stop.stop_id] if now > stop.latest_s else []
-        now += stop.duration_s
-    return late
-
-
-def way_s(here: Place, there: Place) -> int:
-    return int(travel_seconds(TRAVEL, np.array([here]), np.array([there]), None)[0, 0])
 
 
 @dataclass
@@ -99,7 +79,7 @@ class City:
         assert set(planned) == set(self.promised) - self.told
         for name, stop in planned.items():
             assert (stop.earliest_s, stop.latest_s) == self.promised[name]
-        assert [late for day in self.table.days for late in late_stops(day)] == []
+        assert [late for day in self.table.days for late in late_stops(day, TRAVEL)] == []
 
 
 def place(rng: np.random.Generator) -> Place:
@@ -150,7 +130,7 @@ def test_check__sees_a_visit_that_is_late_or_lost() -> None:
     day = one.table.days[busy]
     slow = next(stop for stop in day.stops if stop.place is not None)
     stops = tuple(stop._replace(duration_s=END_S) if stop is slow else stop for stop in day.stops)
-    assert late_stops(day._replace(stops=stops)) != []
+    assert late_stops(day._replace(stops=stops), TRAVEL) != []
     with pytest.raises(UnkeptDayError):
         one.table.replace(busy, day._replace(stops=stops))
     one.table.replace(busy, day.without_stop(slow.stop_id))
