@@ -35,7 +35,7 @@ N_CLIENTS, N_OPS = 5, 60
 N_UNITS = 4
 N_ORDERS = 20_000 if FULL else 400
 N_BUYERS = 8
-MAYBE_SHARE = 0.02
+MAYBE_SHARE, MAYBE_SECONDS = 0.02, 0.002
 SEED = secrets.randbelow(2**32)
 What = Literal["take", "give", "read"]
 
@@ -68,7 +68,7 @@ class Client:
             what: What = self.drawn.choices(("take", "give", "read"), (5, 4, 3))[0]
             if what == "give" and not self.own:
                 what = "take"
-            self._note(what, 0.002 if self.drawn.random() < MAYBE_SHARE else 30.0)
+            self._note(what, self.drawn.uniform(0.0, MAYBE_SECONDS) if self.drawn.random() < MAYBE_SHARE else 30.0)
 
     def _note(self, what: What, seconds: float) -> None:
         units, called_at = 0, time.monotonic()
