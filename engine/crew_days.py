@@ -119,7 +119,7 @@ class CrewDays:
     ) -> None:
         self.days = list(days)
         self._first = first_number
-        self._travel, self._at = travel, at
+        self.travel, self._at = travel, at
         n, most = len(self.days), max((len(day.stops) for day in self.days), default=0) + 2
         wide = (n, most)
         self.places = np.zeros((*wide, 2))
@@ -144,7 +144,7 @@ class CrewDays:
 
     def alone(self, day: CrewDay, number: int = 0) -> CrewDays:
         """Return a table of one day; raises as the class does, of the day of a number."""
-        return CrewDays([day], self._travel, at=self._at, first_number=number)
+        return CrewDays([day], self.travel, at=self._at, first_number=number)
 
     def copy(self) -> CrewDays:
         """Return a table that can be changed apart from this one."""
@@ -163,8 +163,8 @@ class CrewDays:
         there = np.array([place])
         all_places = self.places.reshape(-1, 2)
         shape = self.places.shape[:2]
-        to = travel_seconds(self._travel, all_places, there, self._at).reshape(shape)
-        back = travel_seconds(self._travel, there, all_places, self._at).reshape(shape)
+        to = travel_seconds(self.travel, all_places, there, self._at).reshape(shape)
+        back = travel_seconds(self.travel, there, all_places, self._at).reshape(shape)
         return to, back
 
     def _write(self, number: int, day: CrewDay) -> None:
@@ -186,7 +186,7 @@ class CrewDays:
             self.places[number, k] = stop.place or self.places[number, k - 1]
         placed = np.flatnonzero(arrays.placed[number, :n])
         places = self.places[number, placed]
-        ways = travel_seconds(self._travel, places[:-1], places[1:], self._at)
+        ways = travel_seconds(self.travel, places[:-1], places[1:], self._at)
         arrays.way[number, placed[:-1]] = np.diagonal(ways)
 
     def _bound(self) -> None:

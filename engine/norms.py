@@ -85,6 +85,16 @@ class OfferNorm:
         """Seconds after which one who has not come for what is ready is reminded."""
         return self._seconds("remind_after")
 
+    @cached_property
+    def wait_s(self) -> int | None:
+        """Seconds for which a crew waits, from when a visit was to begin at the latest, for one who is not at home."""
+        return self._seconds("wait")
+
+    @cached_property
+    def complain_within_s(self) -> int | None:
+        """Seconds after a visit within which a complaint leads to another."""
+        return self._seconds("complain_within")
+
     def fee(self, key: str) -> float:
         """Return a share of an order's total that is owed, by its key such as ``cancel_fee_ready``; 0 without."""
         value = self.values.get(key)

@@ -210,8 +210,7 @@ class Roster:
             else:
                 answer.why_not[day] = "too_soon" if starts else "not_bookable"
         day_of = {start: day for day, windows in windows_of.items() for start in windows}
-        able = [crew for crew in self._crews.values() if crew.can_do(ask.skills, ask.people)]
-        near = {crew.crew_id for crew in able if crew.works_at((ask.job.lat, ask.job.lng))}
+        able, near = self._able(ask)
         free = self._free(near)
         for slot in find_slots(self.table, ask.job, sorted(day_of), rules.width_s, is_asked=free, not_before_s=now_s):
             answer.slots.setdefault(day_of[slot.starts_s], []).append(slot)
@@ -219,8 +218,23 @@ class Roster:
             slots.sort(key=lambda slot: (slot.detour_s, slot.starts_s))
         for day in sorted(windows_of.keys() - answer.slots.keys()):
             span = (windows_of[day][0], windows_of[day][-1] + rules.width_s)
-            answer.why_not[day] = self._why_not({crew.crew_id for crew in able}, near, span)
+            answer.why_not[day] = self._why_not(able, near, span)
         return answer
+
+    def slot(self, ask: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Slot | None:
+        """Return the insertion that costs least in one window, whatever the rules say; None where nobody can come."""
+        free = self.can_come(ask)
+        found = find_slots(self.table, ask.job, [starts_s], width_s, is_asked=free, not_before_s=now_s)
+        return found[0] if found else None
+
+    def can_come(self, ask: VisitAsk) -> NDArray[np.bool_]:
+        """Return one bool for each day: whether it is of a crew that can do a job, works there, and may have one more."""
+        return self._free(self._able(ask)[1])
+
+    def _able(self, ask: VisitAsk) -> tuple[set[str], set[str]]:
+        """Return the crews that can do a job, and those of them that work where it is."""
+        able = {crew.crew_id for crew in self._crews.values() if crew.can_do(ask.skills, ask.people)}
+        return able, {crew_id for crew_id in able if self._crews[crew_id].works_at((ask.job.lat, ask.job.lng))}
 
     def _free(self, crews: Collection[str]) -> NDArray[np.bool_]:
         """Return which days are of these crews and may have one job more."""

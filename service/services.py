@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from engine.norms import Norms, load_norms
+from service.bookings.holding import BookingTerms
+from service.bookings.rosters import Rosters
 from service.clock import Clock, SystemClock
 from service.feed.events import EventHub
 from service.feed.followers import Follower
@@ -78,6 +80,7 @@ class Services:
     secret: bytes
     norms: Norms
     orders: OrderTerms
+    bookings: BookingTerms
     payments: PaymentProvider
     urls: UrlRules
     n_inflight: int = 0
@@ -121,10 +124,11 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         stack.callback(store.close)
         index, ring, hub = LiveIndex(), KeyRing(), EventHub(settings.limits.streams)
         full_slots = FullSlots()
-        follower = _follower(settings, stack, store, index, (ring, full_slots, index, hub))
+        norms = load_norms()
+        rosters = Rosters(norms, index.extra_days)
+        follower = _follower(settings, stack, store, index, (ring, full_slots, rosters, index, hub))
         rates = _rates(settings)
         secret = store.read_now(_secret)
-        norms = load_norms()
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
         payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
         services = Services(
@@ -141,6 +145,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             secret,
             norms,
             terms,
+            BookingTerms(terms, rosters),
             payments,
             UrlRules(networks_of(settings.webhooks.webhook_allow)),
         )
@@ -152,7 +157,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             )
             stack.callback(keeping.close)
             keeping.start()
-            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments))
+            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments), services.bookings)
             stack.callback(sweeper.close)
             sweeper.start()
             _send_webhooks(services, stack)
@@ -168,7 +173,7 @@ def _follower(
     stack: contextlib.ExitStack,
     store: Store,
     index: LiveIndex,
-    handlers: tuple[KeyRing, FullSlots, LiveIndex, EventHub],
+    handlers: tuple[KeyRing, FullSlots, Rosters, LiveIndex, EventHub],
 ) -> Follower:
     """Return the follower, from the newest snapshot if it will do; the last snapshot is written when it has ended."""
     folder = settings.store.data / "index"

@@ -31,11 +31,11 @@ from service.errors import BadFileError, StoreStateError
 from service.feed.outbox import Position, feed_id, head
 from service.files import atomic_path
 from service.store.connections import ReadConnection
-from service.store.order_tables import METADATA
 from service.store.postgres import postgres_engine
 from service.store.schema import known_revisions, migrate_to, newest_revision, revision_of
 from service.store.sqlite_engines import sqlite_engine
 from service.store.tables import marks
+from service.store.visit_tables import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,10 +17,13 @@ __all__ = [
     "Allowed",
     "Anyone",
     "Counter",
+    "Crewed",
     "Orderer",
     "Ordering",
     "Parties",
+    "Visitors",
     "app_of",
+    "crew_of",
     "not_found",
     "owner_of",
 ]
@@ -50,6 +53,8 @@ AdminOrMerchant = Annotated[RequestContext, Depends(Allowed(("admin", "merchant"
 Ordering = Annotated[RequestContext, Depends(Allowed(("admin", "app")))]
 Counter = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "station")))]
 Parties = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "station")))]
+Crewed = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "crew")))]
+Visitors = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "crew")))]
 Orderer = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app")))]
 Anyone = Annotated[RequestContext, Depends(Allowed(("admin", "merchant", "app", "planner", "station", "crew")))]
 
@@ -64,6 +69,15 @@ def app_of(context: RequestContext) -> str | None:
     """Return the app that asks, None for callers that are none: by its key's label, so that its next key sees the same."""
     caller = context.key_holder
     return (caller.label or caller.key_id) if caller.scope == "app" else None
+
+
+def crew_of(context: RequestContext) -> tuple[str, str] | None:
+    """Return the point and the name of the crew whose key asks, empty for a key that says none; None for other scopes."""
+    caller = context.key_holder
+    if caller.scope != "crew":
+        return None
+    point_id, _, crew_id = caller.crew.partition("/")
+    return point_id, crew_id
 
 
 def not_found() -> ProblemError:

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from service.audit import routes as audit
+from service.bookings import act_routes as booking_acts
+from service.bookings import crew_routes
+from service.bookings import routes as bookings
+from service.bookings import slot_routes as slots
+from service.crews import routes as crews
+from service.crews import service_routes
 from service.events import routes as events
 from service.http import operation
 from service.http.docs import add_docs, describe
@@ -80,6 +86,12 @@ def _routers() -> list[APIRouter]:
         change_routes.router,
         stock.router,
         imports.router,
+        crews.router,
+        service_routes.router,
+        slots.router,
+        bookings.router,
+        booking_acts.router,
+        crew_routes.router,
         orders.router,
         acts.router,
         counter.router,

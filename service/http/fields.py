@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,7 +13,7 @@ from geo.errors import InvalidDatumError
 from service.http.json_bodies import check_long_text, check_text
 from service.http.query_text import instant
 
-__all__ = ["Answer", "Body", "DatumName", "Id", "Instant", "Line", "Note", "line"]
+__all__ = ["ID", "Answer", "Body", "DatumName", "Id", "Instant", "Line", "Note", "line"]
 
 _MOST_CHARS = 200
 _MOST_NOTE_CHARS = 1000
@@ -54,7 +55,8 @@ Note = Annotated[
 ]
 """A text that may have several lines."""
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$", examples=["corner-shop"])]
+ID = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+Id = Annotated[str, Field(pattern=f"^{ID.pattern}$", examples=["corner-shop"])]
 """A name that its owner chose."""
 
 Instant = Annotated[

@@ -40,6 +40,8 @@ class Caller:
         When it ends, None for never.
     label
         What it is for; an app goes by it.
+    crew
+        Of a crew's key: its point, a slash, its id.
     """
 
     key_id: str
@@ -48,6 +50,7 @@ class Caller:
     rate: int | None
     expires_us: int | None
     label: str = ""
+    crew: str = ""
 
 
 class KeyRing:
@@ -92,4 +95,4 @@ class KeyRing:
 
 
 def _caller(row: AnyRow) -> Caller:
-    return Caller(row.key_id, row.scope, row.merchant_id, row.rate, row.expires_at, row.label)
+    return Caller(row.key_id, row.scope, row.merchant_id, row.rate, row.expires_at, row.label, row.crew or "")

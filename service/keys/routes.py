@@ -57,6 +57,7 @@ async def post_key(request: Request, context: AdminOrMerchant, body: AskedKey) -
             scope=body.scope,
             label=body.label or "",
             merchant_id=merchant_id,
+            crew=body.crew,
             rate=rate,
             expires_us=expires_us,
             actor=actor_of(context),
@@ -123,7 +124,7 @@ def _merchant_of(services: Services, context: RequestContext, body: AskedKey) ->
         default_rate = services.settings.limits.key_rate
         fault = fault_of_merchants_key(context.key_holder, body.scope, body.rate, default_rate)
     merchant_id = body.merchant_id if owner is None else owner
-    fault = fault or fault_of_key(body.scope, merchant_id)
+    fault = fault or fault_of_key(body.scope, merchant_id, body.crew)
     if fault is not None:
         raise _refused(*fault)
     return merchant_id

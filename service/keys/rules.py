@@ -15,8 +15,12 @@ OF_MERCHANTS = ("merchant", "station", "crew")
 _OF_NO_MERCHANT = ("admin", "planner")
 
 
-def fault_of_key(scope: str, merchant_id: str | None) -> tuple[str, str] | None:
+def fault_of_key(scope: str, merchant_id: str | None, crew: str | None = None) -> tuple[str, str] | None:
     """Return the field of a new key that is at fault and why, None if it may be."""
+    if crew is not None and scope != "crew":
+        return "crew", "is of a key of scope crew alone"
+    if crew is not None and (merchant_id is None or not crew.startswith(f"{merchant_id}:") or "/" not in crew):
+        return "crew", "must be a point of the merchant, a slash and a crew of it, such as corner:main/anna"
     if scope == "merchant" and merchant_id is None:
         return "merchant_id", "is required for a key of scope merchant"
     if scope in _OF_NO_MERCHANT and merchant_id is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from service.clock import from_us
-from service.http.fields import Answer, Body, Id, Instant, Line
+from service.http.fields import Answer, Body, Id, Instant, Line, line
 
 if TYPE_CHECKING:
     from service.store.connections import AnyRow
@@ -25,6 +25,9 @@ class AskedKey(Body):
     scope: Scope
     merchant_id: Id | None = Field(None, description="Whose key it is; a merchant's own without.")
     label: Line | None = Field(None, description="What it is for, to know it again.")
+    crew: Annotated[str, Field(max_length=250, examples=["corner:main/anna"]), line(250)] | None = Field(
+        None, description="Of a key of scope crew: whose day it sees, a point, a slash, a crew."
+    )
     rate: Rate | None = None
     expires_at: Instant | None = Field(None, description="When it ends; without, never.")
 
@@ -36,6 +39,7 @@ class Key(Answer):
     scope: Scope
     merchant_id: str | None
     label: str
+    crew: str | None
     rate: int | None
     created_at: dt.datetime
     expires_at: dt.datetime | None
@@ -62,6 +66,7 @@ def key_of(row: AnyRow) -> Key:
         scope=row.scope,
         merchant_id=row.merchant_id,
         label=row.label,
+        crew=row.crew,
         rate=row.rate,
         created_at=from_us(row.created_at),
         expires_at=None if row.expires_at is None else from_us(row.expires_at),

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from service.orders.store import OrderRecord
     from service.store.connections import WriteConnection
 
-__all__ = ["WRONG_CODES", "Shown", "collect"]
+__all__ = ["WINDOW_US", "WRONG_CODES", "Shown", "collect"]
 
 WRONG_CODES = 5
 """Wrong codes that a point may enter within the window; then none is taken."""
-_WINDOW_US = 900_000_000
+WINDOW_US = 900_000_000
+"""How long wrong codes are counted."""
 
 
 class Shown(NamedTuple):
@@ -52,9 +53,9 @@ def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor:
         If the code is right and the order is not ready.
     """
     connection.lock(f"codes of {shown.point_id}")
-    wrong, since_us = tries_at(connection, shown.point_id, connection.now_us - _WINDOW_US)
+    wrong, since_us = tries_at(connection, shown.point_id, connection.now_us - WINDOW_US)
     if wrong >= WRONG_CODES:
-        after_s = max(1, -(-(since_us + _WINDOW_US - connection.now_us) // 1_000_000))
+        after_s = max(1, -(-(since_us + WINDOW_US - connection.now_us) // 1_000_000))
         text = "too many wrong codes were entered here: wait"
         return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
     order = _order_of(connection, terms, shown)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.feed.columns import COLUMNS
+from service.ids import new_id
 from service.orders.rules import OPEN
 from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
 from service.store.plain import Plain
@@ -48,8 +48,6 @@ __all__ = [
     "wrong_try",
 ]
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_TIME_CHARS, _RANDOM_CHARS = 10, 16
 _ORDER_NAMES = tuple(column.name for column in orders.columns)
 _LINE_NAMES = tuple(column.name for column in order_lines.columns)
 _row_of: Any = namedtuple
@@ -123,10 +121,8 @@ class OrderFilter(NamedTuple):
 
 
 def new_order_id(now_us: int) -> str:
-    """Return an id of a new order: its time, so that ids are in order, and 80 random bits, so that each is new."""
-    number = (now_us // 1000) << (5 * _RANDOM_CHARS) | secrets.randbits(5 * _RANDOM_CHARS)
-    chars = [_ALPHABET[number >> (5 * place) & 31] for place in range(_TIME_CHARS + _RANDOM_CHARS)]
-    return "ord_" + "".join(reversed(chars))
+    """Return an id of a new order."""
+    return new_id("ord_", now_us)
 
 
 def find_facts(connection: ReadConnection, point_id: str, offer: str) -> AnyRow | None:

@@ -1,4 +1,4 @@
-"""What happens to orders by the clock: holds expire, points that do not answer lose them, customers are reminded."""
+"""What happens to orders, and to bookings, by the clock: holds expire, points that do not answer lose them, customers are reminded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from service.bookings.sweeping import sweep_bookings
 from service.errors import LeaseLostError, ServiceError, StateConflictError
 from service.orders.acting import Act, act, locked_order
 from service.orders.moving import reject
@@ -20,6 +21,7 @@ from service.store.leases import Lease, Tenure, demand
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from service.bookings.holding import BookingTerms
     from service.feed.index import LiveIndex
     from service.orders.ordering import OrderTerms
     from service.orders.plans import Known, Plan
@@ -94,7 +96,7 @@ class Sweeper:
 
     Parameters
     ----------
-    store, index, terms, settler
+    store, index, terms, settler, bookings
         What it works with.
     every_s
         How often it looks.
@@ -108,6 +110,7 @@ class Sweeper:
         index: LiveIndex,
         terms: OrderTerms,
         settler: Settler,
+        bookings: BookingTerms,
         *,
         every_s: float = 1.0,
         lease_s: float = 15.0,
@@ -117,6 +120,7 @@ class Sweeper:
         self._index = index
         self._terms = terms
         self._settler = settler
+        self._bookings = bookings
         self._every_s = every_s
         self.guard = guard or JumpGuard()
         self._tenure = Tenure(store, "orders", lease_s)
@@ -148,7 +152,7 @@ class Sweeper:
 
     def step(self) -> int:
         """
-        Let all happen that is due; return how many orders it concerned.
+        Let all happen that is due; return how many orders and bookings it concerned.
 
         The clock is looked at without the lease, too: where it jumps ahead the lease runs out, and whoever takes it over
         must know that.
@@ -168,7 +172,7 @@ class Sweeper:
             if self._ended.is_set():
                 break
             n_done += self._one(lease, order_id)
-        return n_done
+        return n_done + sweep_bookings(self._store, self._bookings, lease)
 
     def _one(self, lease: Lease, order_id: str) -> bool:
         plans = self._plans(order_id)

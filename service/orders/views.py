@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.orders.store import OrderRecord
     from service.store.connections import AnyRow
 
-__all__ = ["event_answer", "order_answer"]
+__all__ = ["event_answer", "instant_of", "order_answer"]
 
 
 def order_answer(
@@ -48,9 +48,9 @@ def order_answer(
         order_at=from_us(row.order_at),
         ready_at=from_us(row.ready_at),
         handover_at=from_us(row.handover_at),
-        cancel_free_until=_instant(row.cancel_free_until),
-        expires_at=_instant(row.expires_at),
-        ended_at=_instant(row.ended_at),
+        cancel_free_until=instant_of(row.cancel_free_until),
+        expires_at=instant_of(row.expires_at),
+        ended_at=instant_of(row.ended_at),
         has_collector=row.collector is not None,
         code=code_of(secret, row.order_id, row.code_number) if tells_code and secret is not None else None,
         next=next_actions(State(row.state), party),
@@ -79,7 +79,7 @@ def _line(line: AnyRow) -> LineAnswer:
         price_minor=line.price_minor,
         state=line.state,
         replaces=line.replaces,
-        answer_by=_instant(line.answer_by),
+        answer_by=instant_of(line.answer_by),
     )
 
 
@@ -91,5 +91,6 @@ def _payment(row: AnyRow, payment: AnyRow | None) -> PaymentAnswer | None:
     return PaymentAnswer(method="online", state=payment.state, captured_minor=payment.captured_minor)
 
 
-def _instant(us: int | None) -> dt.datetime | None:
+def instant_of(us: int | None) -> dt.datetime | None:
+    """Return an instant, None for none."""
     return None if us is None else from_us(us)

@@ -85,6 +85,7 @@ points = Table(
     Column(
         "stock_revision", BigInteger, nullable=False, default=0
     ),  # of that, and of all that orders take and give back
+    Column("roster_revision", BigInteger, nullable=False, default=0),  # of its crews, their days, and its services
     Index("points_of_merchant", "merchant_id", "point_id"),
 )
 
@@ -144,6 +145,7 @@ keys = Table(
     Column("scope", Text, nullable=False),
     Column("merchant_id", Text, ForeignKey("merchants.merchant_id")),
     Column("label", Text, nullable=False),
+    Column("crew", Text),  # of a crew's key: its point, a slash, its id
     Column("rate", Integer),  # requests a second; null: the default
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),

@@ -12,6 +12,8 @@ import sys
 import threading
 from pathlib import Path
 
+from service.bookings.holding import BookingTerms
+from service.bookings.rosters import Rosters
 from service.feed.index import LiveIndex
 from service.orders.ordering import OrderTerms
 from service.orders.sweeping import JumpGuard, Sweeper
@@ -29,7 +31,8 @@ def sweeper_of(
 ) -> Sweeper:
     """Return what lets happen what is due in a store."""
     settler = Settler(store, terms, SandboxProvider(folder / "payments.db"))
-    return Sweeper(store, LiveIndex(), terms, settler, every_s=0.05, lease_s=lease_s, guard=guard)
+    bookings = BookingTerms(terms, Rosters(terms.norms))
+    return Sweeper(store, LiveIndex(), terms, settler, bookings, every_s=0.05, lease_s=lease_s, guard=guard)
 
 
 def main(database: str, folder: str, lease_s: float) -> None:

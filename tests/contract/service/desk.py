@@ -213,4 +213,5 @@ def open_desk(folder: Path, database: str | None = None) -> Iterator[Desk]:
         services = registry.services
         settler = Settler(services.store, services.orders, services.payments)
         guard = JumpGuard(jump_s=float("inf"))
-        yield Desk(registry, Sweeper(services.store, services.index, services.orders, settler, guard=guard))
+        index, terms = services.index, services.orders
+        yield Desk(registry, Sweeper(services.store, index, terms, settler, services.bookings, guard=guard))

@@ -1,0 +1,1 @@
+"""Visits that are booked: slots, bookings from hold to payment, and the days of crews."""

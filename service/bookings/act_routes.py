@@ -1,0 +1,251 @@
+"""Bookings over HTTP, as customer, merchant and crew go on with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+
+from service.bookings.acting import (
+    END_CODE,
+    START_CODE,
+    act_on,
+    check_booking_act,
+    check_code,
+    check_proof,
+    locked_booking,
+)
+from service.bookings.asking import asked_of
+from service.bookings.finding import candidate_for
+from service.bookings.refusing import visit_refusal
+from service.bookings.rescheduling import complain, reschedule
+from service.bookings.routes import BOOKS, answer_booking, find_others, seconds_of
+from service.bookings.rules import Act, Event, Party
+from service.bookings.schemas import (
+    AbsentBody,
+    BookingAnswer,
+    CancelBody,
+    ComplainBody,
+    FinishBody,
+    PayBody,
+    RescheduleBody,
+    StartBody,
+)
+from service.bookings.seeing import booking_seen, check_booking_seen, visitor_of
+from service.bookings.store import find_booking
+from service.bookings.views import booking_answer
+from service.clock import from_us
+from service.errors import NotFeasibleError, ServiceError, StateConflictError
+from service.http.access import Crewed, Ordering, Visitors
+from service.http.context import RequestContext, services_of
+from service.http.idempotency import Created, create_once
+from service.http.problems import ProblemError
+from service.http.revisions import check_match, etag
+from service.http.routing import StrictRoute, problems
+from service.matching.asks import check_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.bookings.rosters import Candidate
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+    Change = Callable[[WriteConnection, AnyRow], AnyRow | ProblemError]
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"], route_class=StrictRoute)
+
+_BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
+_ACTS = problems("not-found", "state-conflict", "precondition-failed")
+_TAKES = problems("not-found", "state-conflict", "precondition-failed", *_BODY)
+_CODES = problems("not-found", "state-conflict", "precondition-failed", "code-wrong", *_BODY)
+_SECOND_US = 1_000_000
+
+
+@router.post(":confirm", summary="Confirm a held visit", response_model=BookingAnswer, responses=_ACTS)
+async def confirm_booking(request: Request, context: Ordering, booking_id: str) -> Response:
+    """Confirm what is held: the window is promised, and paid for when the visit is done."""
+
+    def confirm(connection: WriteConnection, row: AnyRow) -> AnyRow:
+        act = Act(Event.CONFIRM, Party.CUSTOMER, context.key_holder.key_id)
+        check_booking_act(row, act)
+        if row.expires_at is not None and row.expires_at <= connection.now_us:
+            raise StateConflictError("the visit was held until now: its time is over")
+        return act_on(connection, services_of(request).bookings, row, act)
+
+    return await _change(request, context, booking_id, Party.CUSTOMER, confirm)
+
+
+@router.post(
+    ":reschedule",
+    summary="Choose another window",
+    response_model=BookingAnswer,
+    responses=problems("not-found", "state-conflict", "precondition-failed", "sold-out", "not-feasible", *_BODY),
+)
+async def reschedule_booking(request: Request, context: Ordering, booking_id: str, body: RescheduleBody) -> Response:
+    """Move a visit into another window, or leave all as it was where nobody can come then; `fee_minor` says what it costs."""
+    services, starts_s = services_of(request), seconds_of(body.starts_at)
+    check_span(body.starts_at, from_us(services.clock.now_us()), "/starts_at")
+    before, candidate = await _looked_up(request, context, booking_id, starts_s)
+
+    def change(connection: WriteConnection, row: AnyRow) -> AnyRow:
+        return reschedule(connection, services.bookings, row, starts_s, candidate, context.key_holder.key_id)
+
+    try:
+        return await _change(request, context, booking_id, Party.CUSTOMER, change)
+    except NotFeasibleError as error:
+        wanted = (before.point_id, before.service_id, before.lat, before.lng)
+        raise visit_refusal(error, await find_others(services, context, wanted, starts_s, error)) from error
+
+
+@router.post(":cancel", summary="Cancel a visit", response_model=BookingAnswer, responses=_TAKES)
+async def cancel_booking(request: Request, context: Visitors, booking_id: str, body: CancelBody) -> Response:
+    """Cancel a visit: `fee_minor` says what that costs a customer by the sector's norm; a merchant owes an explanation."""
+    party = visitor_of(context)
+    return await _act(request, context, booking_id, Act(Event.CANCEL, party, "", body.reason))
+
+
+@router.post(":depart", summary="Set out to a visit", response_model=BookingAnswer, responses=_ACTS)
+async def depart_to_booking(request: Request, context: Crewed, booking_id: str) -> Response:
+    """Say that the crew is on its way: from now on it does not change any more."""
+    return await _act(request, context, booking_id, Act(Event.DEPART, Party.MERCHANT, ""))
+
+
+@router.post(":start", summary="Begin a visit", response_model=BookingAnswer, responses=_CODES)
+async def start_booking(request: Request, context: Crewed, booking_id: str, body: StartBody) -> Response:
+    """Begin, with the code that the customer shows at the door. After five wrong codes, wait."""
+    services, act = services_of(request), Act(Event.START, Party.MERCHANT, context.key_holder.key_id)
+
+    def start(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
+        check_booking_act(row, act)
+        wrong = check_code(connection, services.bookings, row, START_CODE, body.code)
+        return wrong or act_on(connection, services.bookings, row, act)
+
+    return await _change(request, context, booking_id, Party.MERCHANT, start)
+
+
+@router.post(":finish", summary="Finish a visit", response_model=BookingAnswer, responses=_CODES)
+async def finish_booking(request: Request, context: Crewed, booking_id: str, body: FinishBody) -> Response:
+    """Say that it is done, with the proof that the sector's norm asks for."""
+    services, act = services_of(request), Act(Event.FINISH, Party.MERCHANT, context.key_holder.key_id)
+
+    def finish(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
+        check_booking_act(row, act)
+        proof = check_proof(services.bookings, row, body.proof)
+        code = body.proof.get("end_code")
+        wrong = (
+            None if code is None else check_code(connection, services.bookings, row, END_CODE, code, "/proof/end_code")
+        )
+        return wrong or act_on(connection, services.bookings, row, act, proof=proof)
+
+    return await _change(request, context, booking_id, Party.MERCHANT, finish)
+
+
+@router.post(":pay", summary="Say that a visit is paid", response_model=BookingAnswer, responses=_TAKES)
+async def pay_booking(request: Request, context: Crewed, booking_id: str, body: PayBody) -> Response:
+    """Say that the customer has paid, and how."""
+    act = Act(Event.PAY, Party.MERCHANT, "")
+    return await _act(request, context, booking_id, act, paid_by=body.means)
+
+
+@router.post(":absent", summary="Say who was not there", response_model=BookingAnswer, responses=_TAKES)
+async def absent_from_booking(request: Request, context: Visitors, booking_id: str, body: AbsentBody) -> Response:
+    """
+    End a visit that one side did not come to.
+
+    A crew says so of a customer once it has waited as long as the norm asks; a customer of a crew once the window is
+    over. `fee_minor` says what a customer owes.
+    """
+    services, party = services_of(request), visitor_of(context)
+    event = Event.CUSTOMER_ABSENT if body.who == "customer" else Event.CREW_ABSENT
+    if context.key_holder.scope == "admin":  # who may speak for both
+        party = Party.MERCHANT if event is Event.CUSTOMER_ABSENT else Party.CUSTOMER
+    act = Act(event, party, context.key_holder.key_id)
+
+    def absent(connection: WriteConnection, row: AnyRow) -> AnyRow:
+        check_booking_act(row, act)
+        wait_s = services.norms.by_offer[row.offer].wait_s or 0 if event is Event.CUSTOMER_ABSENT else 0
+        begins_us = row.starts_at if event is Event.CUSTOMER_ABSENT else row.ends_at
+        if connection.now_us < begins_us + wait_s * _SECOND_US:
+            until = from_us(begins_us + wait_s * _SECOND_US).isoformat()
+            text = f"the {body.who} is waited for until {until}"
+            raise StateConflictError(text)
+        return act_on(connection, services.bookings, row, act)
+
+    return await _change(request, context, booking_id, party, absent)
+
+
+@router.post(
+    ":complain",
+    status_code=201,
+    summary="Complain about a visit",
+    response_model=BookingAnswer,
+    responses=problems(*BOOKS),
+)
+async def complain_about_booking(request: Request, context: Ordering, booking_id: str, body: ComplainBody) -> Response:
+    """Complain within the norm's time: another visit is booked that makes it good, and costs nothing."""
+    services, starts_s = services_of(request), seconds_of(body.starts_at)
+    check_span(body.starts_at, from_us(services.clock.now_us()), "/starts_at")
+    before, candidate = await _looked_up(request, context, booking_id, starts_s)
+
+    def create(connection: WriteConnection) -> Created:
+        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        actor = context.key_holder.key_id
+        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note)
+        answer = booking_answer(made, services.norms, party=Party.CUSTOMER)
+        headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}
+        return Created(answer.model_dump_json().encode(), headers=headers)
+
+    async def refused(error: Exception) -> Any:
+        wanted = (before.point_id, before.service_id, before.lat, before.lng)
+        return visit_refusal(error, await find_others(services, context, wanted, starts_s, error))
+
+    route = f"POST /v1/bookings/{booking_id}:complain"
+    return await create_once(request, context, services, route, create, refused=refused)
+
+
+async def _looked_up(
+    request: Request, context: RequestContext, booking_id: str, starts_s: int
+) -> tuple[AnyRow, Candidate | None]:
+    """Return a booking that the caller may see, and where memory would put its visit in another window."""
+    services = services_of(request)
+    now_us = services.clock.now_us()
+
+    def look(connection: ReadConnection) -> tuple[AnyRow, Candidate | None]:
+        row = booking_seen(connection, context, booking_id, now_us)
+        if row.lat is None:
+            return row, None
+        try:
+            asked = asked_of(connection, services.bookings.orders, row.point_id, row.service_id, row.lat, row.lng)
+            return row, candidate_for(connection, services.bookings, asked, starts_s, now_us)
+        except ServiceError:  # the change's own transaction says it
+            return row, None
+
+    return await services.store.read(look, context.deadline)
+
+
+async def _act(request: Request, context: RequestContext, booking_id: str, act: Act, **values: Any) -> Response:
+    terms, what = services_of(request).bookings, act._replace(actor=context.key_holder.key_id)
+
+    def change(connection: WriteConnection, row: AnyRow) -> AnyRow:
+        return act_on(connection, terms, row, what, **values)
+
+    return await _change(request, context, booking_id, act.party, change)
+
+
+async def _change(request: Request, context: RequestContext, booking_id: str, party: Party, change: Change) -> Response:
+    """Change a booking of the caller's, which is locked, and answer with it as it is then."""
+    services = services_of(request)
+
+    def write(connection: WriteConnection) -> AnyRow | ProblemError:
+        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
+        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        if "if-match" in request.headers:
+            check_match(request, etag(row.revision))
+        return change(connection, row)
+
+    found = await services.store.write(write, context.deadline)
+    if isinstance(found, ProblemError):
+        raise found
+    return answer_booking(services, found, party)

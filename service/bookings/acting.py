@@ -1,0 +1,174 @@
+"""What happens to a booking: one event, in one transaction, with all that it moves."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from service.bookings.days import day_of, find_shift, write_shift
+from service.bookings.holding import event_of
+from service.bookings.planning import take_visit_out
+from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor
+from service.bookings.store import add_booking_event, change_booking, find_booking
+from service.crews.store import count_roster
+from service.errors import StateConflictError
+from service.http.problems import ProblemError, Trouble, invalid
+from service.orders.codes import code_of
+from service.orders.collecting import WINDOW_US, WRONG_CODES
+from service.orders.store import tries_at, wrong_try
+
+if TYPE_CHECKING:
+    from service.bookings.holding import BookingTerms
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = [
+    "END_CODE",
+    "START_CODE",
+    "act_on",
+    "check_booking_act",
+    "check_code",
+    "check_proof",
+    "lock_booking",
+    "locked_booking",
+]
+
+START_CODE, END_CODE = 1, 2
+"""Numbers of the codes by which a customer says that a visit begins, and that it is done."""
+_SECOND_US = 1_000_000
+_LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CUSTOMER_ABSENT, State.CREW_ABSENT}
+
+
+def lock_booking(connection: WriteConnection, booking_id: str) -> None:
+    """Let no other transaction that locks a booking go on until this one has ended."""
+    connection.lock(f"booking {booking_id}")
+
+
+def locked_booking(connection: WriteConnection, booking_id: str) -> AnyRow | None:
+    """
+    Return a booking, locked, and the roster of its point with it, so that its crew's day stays as it is read.
+
+    The roster comes first, as it does for whoever changes several bookings of one.
+    """
+    before = find_booking(connection, booking_id)
+    if before is None:
+        return None
+    count_roster(connection, before.merchant_id, before.point_id, is_told=False)
+    lock_booking(connection, booking_id)
+    return find_booking(connection, booking_id)
+
+
+def check_booking_act(row: AnyRow, act: Act) -> State:
+    """
+    Return the state that an event leads to.
+
+    Raises
+    ------
+    StateConflictError
+        If it cannot come now, or not by this party.
+    """
+    transition = TRANSITIONS.get((State(row.state), act.event))
+    if transition is None:
+        text = f"the booking is {row.state}: {act.event} comes too late, or too early"
+        raise StateConflictError(text)
+    if act.party not in transition.parties:
+        text = f"{act.event} is not the {act.party}'s to do while the booking is {row.state}"
+        raise StateConflictError(text)
+    found: State = transition.state
+    return found
+
+
+def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act, **values: Any) -> AnyRow:
+    """
+    Let an event happen to a booking that `locked_booking` returned, and return it as it is then.
+
+    Parameters
+    ----------
+    values
+        Columns that change beside those that the event itself changes.
+
+    Raises
+    ------
+    StateConflictError
+        If it cannot come now.
+    """
+    state = check_booking_act(row, act)
+    now_us = connection.now_us
+    changes: dict[str, Any] = {"state": state, **_deadline(terms, row, state)}
+    if state in _LEAVES_DAY:
+        take_visit_out(connection, row)
+        changes |= {"crew_id": None, "shift_at": None}
+    if act.event is Event.START:
+        changes["begun_at"] = now_us
+    if act.event is Event.FINISH:
+        changes |= {"done_at": now_us, "ended_at": now_us}
+        _shorten(connection, row, now_us)
+    if state in ENDED:
+        changes |= {"ended_at": row.ended_at or now_us}
+    changes |= values
+    if act.party == "customer" or act.event is Event.CUSTOMER_ABSENT:
+        norm = terms.orders.norms.by_offer[row.offer]
+        owed = fee_minor(norm, State(row.state), act.event, row.total_minor, now_us, row.cancel_free_until)
+        changes["fee_minor"] = row.fee_minor + owed
+    if not change_booking(connection, row, changes):
+        raise StateConflictError("the booking was changed at the same time: read it again")
+    after = find_booking(connection, row.booking_id)
+    assert after is not None  # noqa: S101 - it was just written
+    add_booking_event(connection, row.merchant_id, event_of(after, act.event, act.actor, act.reason))
+    return after
+
+
+def _deadline(terms: BookingTerms, row: AnyRow, state: State) -> dict[str, Any]:
+    """Return when the state ends by itself: a visit that nobody came to is noticed once it is late beyond doubt."""
+    if state in {State.CONFIRMED, State.UNPLACED, State.EN_ROUTE}:
+        wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
+        return {"expires_at": row.ends_at + (wait_s + row.duration_s) * _SECOND_US}
+    return {} if state is State.HELD else {"expires_at": None}
+
+
+def _shorten(connection: WriteConnection, row: AnyRow, now_us: int) -> None:
+    """Let a day know that a visit is over, where that was sooner than planned."""
+    found = find_shift(connection, row.point_id, row.crew_id, row.shift_at // _SECOND_US)
+    if found is None or row.begun_at is None:
+        return
+    day = day_of(found)
+    lasted_s = -(-(now_us - row.begun_at) // _SECOND_US)
+    stops = tuple(
+        stop._replace(duration_s=min(stop.duration_s, lasted_s)) if stop.stop_id == row.booking_id else stop
+        for stop in day.stops
+    )
+    write_shift(connection, row.merchant_id, row.point_id, day._replace(stops=stops), found.revision)
+
+
+def check_code(
+    connection: WriteConnection, terms: BookingTerms, row: AnyRow, number: int, code: str, where: str = "/code"
+) -> ProblemError | None:
+    """Return what is wrong with a customer's code, None where it is right; a wrong try is counted."""
+    connection.lock(f"codes of {row.booking_id}")
+    wrong, since_us = tries_at(connection, row.booking_id, connection.now_us - WINDOW_US)
+    if wrong >= WRONG_CODES:
+        after_s = max(1, -(-(since_us + WINDOW_US - connection.now_us) // _SECOND_US))
+        text = "too many wrong codes were entered for this visit: wait"
+        return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
+    if hmac.compare_digest(code_of(terms.orders.secret, row.booking_id, number), code):
+        return None
+    wrong_try(connection, row.booking_id, wrong, since_us)
+    text = "it is not the code that the customer was told"
+    return ProblemError("code-wrong", text, (Trouble(where, text),))
+
+
+def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str]) -> str:
+    """
+    Return the proof of a visit that is done as the store keeps it, codes left out.
+
+    Raises
+    ------
+    ProblemError
+        If something is missing that the norm asks for, or something is told that it does not know.
+    """
+    asked = [name for name in terms.orders.norms.by_offer[row.offer].proof if name != "start_code"]
+    missing = [name for name in asked if name not in told]
+    unknown = [name for name in told if name not in asked]
+    if missing or unknown:
+        raise invalid("/proof", f"must tell {', '.join(asked)}, got {', '.join(told) or 'nothing'}")
+    return json.dumps({name: value for name, value in told.items() if name != "end_code"}, ensure_ascii=False)

@@ -1,0 +1,114 @@
+"""What is asked of a point's roster: a service at a place, judged on the rows of one transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from engine.rosters import VisitAsk
+from engine.slots import Job
+from service.clock import from_us
+from service.crews.facts import ServiceFacts
+from service.crews.store import SERVICES, find_kept
+from service.errors import NotFeasibleError
+from service.http.access import not_found
+from service.http.problems import invalid
+from service.orders.checks import Wanted
+from service.orders.store import find_facts
+
+if TYPE_CHECKING:
+    from engine.norms import OfferNorm
+    from engine.openings import OpeningTimes
+    from engine.rosters import BookingRules
+    from service.orders.checks import Checker
+    from service.orders.ordering import OrderTerms
+    from service.store.connections import AnyRow, ReadConnection
+
+__all__ = ["Asked", "asked_of", "check_window", "judged_at"]
+
+_SECOND_US = 1_000_000
+
+
+class Asked(NamedTuple):
+    """
+    A service of a point, wanted at a place.
+
+    Attributes
+    ----------
+    facts
+        The row of the point with the service's offer.
+    visit
+        What the roster is asked.
+    """
+
+    facts: AnyRow
+    service_id: str
+    service: ServiceFacts
+    norm: OfferNorm
+    rules: BookingRules
+    visit: VisitAsk
+
+
+def asked_of(
+    connection: ReadConnection, terms: OrderTerms, point_id: str, service_id: str, lat: float, lng: float
+) -> Asked:
+    """
+    Return what is asked for, as this transaction reads it.
+
+    Raises
+    ------
+    ProblemError
+        not-found for a point or a service that nobody may see.
+    NotFeasibleError
+        If the point does not offer it, or nothing of it can be booked now.
+    """
+    row = find_kept(connection, SERVICES, point_id, service_id)
+    if row is None:
+        raise not_found()
+    service = ServiceFacts.of_json(row.facts)
+    facts = find_facts(connection, point_id, service.offer)
+    if facts is None or facts.visibility == "internal" or facts.status == "unverified":
+        raise not_found()
+    if facts.offer is None or facts.timezone is None:
+        raise NotFeasibleError("no_offer")
+    if service.is_paused:
+        raise NotFeasibleError("paused")
+    norm = terms.norms.by_offer[service.offer]
+    job = Job(lat, lng, service.duration_s)
+    visit = VisitAsk(job, frozenset(service.skills), service.people)
+    return Asked(facts, service_id, service, norm, service.rules(norm, facts, facts.lead_s), visit)
+
+
+def judged_at(checker: Checker, asked: Asked, starts_s: int) -> str:
+    """Return whether the offer serves the place when a window begins: ``matched``, or why not, of `engine.REASONS`."""
+    job = asked.visit.job
+    wanted = Wanted(job.lat, job.lng, from_us(starts_s * _SECOND_US), None, (), "allow")
+    return checker.judge(asked.facts, wanted, asked.norm).reason
+
+
+def check_window(asked: Asked, openings: OpeningTimes, starts_s: int, now_us: int) -> None:
+    """
+    Refuse what is no window of a service, or too soon, or too far ahead.
+
+    Raises
+    ------
+    ProblemError
+        validation.
+    """
+    rules = asked.rules
+    zone = ZoneInfo(rules.timezone)
+    now = from_us(now_us)
+    start = from_us(starts_s * _SECOND_US)
+    day = start.astimezone(zone).date()
+    if start < now:
+        raise invalid("/starts_at", f"must not lie in the past, got {start.isoformat()}; it is {now.isoformat()}")
+    ahead = (day - now.astimezone(zone).date()).days
+    if ahead >= rules.most_days:
+        raise invalid("/starts_at", f"must lie within {rules.most_days} days, today among them")
+    if starts_s not in rules.windows_s(day, openings):
+        text = f"must be when a window of the service begins, as GET /v1/slots tells them, got {start.isoformat()}"
+        raise invalid("/starts_at", text)
+    earliest = now + dt.timedelta(seconds=rules.lead_s)
+    if start < earliest:
+        raise NotFeasibleError("too_soon")

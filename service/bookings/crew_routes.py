@@ -1,0 +1,160 @@
+"""The days of crews over HTTP: the sheet of a day, a crew that falls ill, a visit that takes longer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from service.audit.store import actor_of, record
+from service.bookings.acting import act_on, check_booking_act, locked_booking
+from service.bookings.finding import windows_near
+from service.bookings.planning import local_day
+from service.bookings.rules import Act, Event, Party
+from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, UnkeptVisit
+from service.bookings.seeing import DAY_EDGE_US, check_booking_seen
+from service.bookings.settling import Settled, settle_overrun
+from service.bookings.sheet import Span, day_sheet
+from service.bookings.views import booking_answer
+from service.clock import to_us
+from service.crews.changing import locked_point, settled
+from service.crews.schemas import IllBody
+from service.crews.store import CREWS, find_kept, put_engagement
+from service.errors import NotFeasibleError
+from service.http.access import AdminOrMerchant, Crewed, crew_of, not_found
+from service.http.context import RequestContext, services_of
+from service.http.problems import invalid
+from service.http.query_text import day_of
+from service.http.routing import StrictRoute, problems
+from service.points.routes import own_merchant
+from service.points.store import find_point
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from service.services import Services
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["bookings"], route_class=StrictRoute)
+
+_BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
+_LONGEST_US = 366 * 86_400_000_000
+_EVER = Span(0, 2**62)
+
+
+@router.get(
+    "/v1/points/{point_id}/crews/{crew_id}/day", summary="Read the day of a crew", responses=problems("not-found")
+)
+async def get_day(
+    request: Request,
+    context: Crewed,
+    point_id: str,
+    crew_id: str,
+    date: Annotated[
+        str | None, Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="By the point's clock; left out: today.")
+    ] = None,
+) -> DayAnswer:
+    """
+    Tell what a crew does on a day, where and when.
+
+    A crew's key sees its own shifts from 12 hours before they begin until 12 hours after they end; a merchant sees all
+    of its crews.
+    """
+    services = services_of(request)
+    own, now_us = crew_of(context), services.clock.now_us()
+    own_merchant(context, point_id)
+    if own is not None and own != (point_id, crew_id):
+        raise not_found()
+    seen = _EVER if own is None else Span(now_us - DAY_EDGE_US, now_us + DAY_EDGE_US)
+    day = None if date is None else day_of(date, "date")
+
+    def read(connection: ReadConnection) -> DayAnswer:
+        found = find_point(connection, point_id)
+        if found is None or found.row.timezone is None:
+            raise not_found()
+        wanted = day or local_day(found.row.timezone, now_us // 1_000_000)
+        return day_sheet(connection, services.bookings.rosters, found.row, crew_id, wanted, seen)
+
+    return await services.store.read(read, context.deadline)
+
+
+@router.post(
+    "/v1/points/{point_id}/crews/{crew_id}:ill",
+    summary="Say that a crew cannot come",
+    responses=problems("not-found", "state-conflict", *_BODY),
+)
+async def post_ill(
+    request: Request, context: AdminOrMerchant, point_id: str, crew_id: str, body: IllBody
+) -> SettledAnswer:
+    """
+    Give a crew's visits to others where their windows can still be kept; who cannot be kept is told first.
+
+    Nothing is booked for it until then; to end that sooner delete the engagement that begins with `ill-`.
+    """
+    merchant_id, services = own_merchant(context, point_id), services_of(request)
+    actor = context.key_holder.key_id
+
+    def ill(connection: WriteConnection) -> Settled:
+        point = locked_point(connection, merchant_id, point_id)
+        if find_kept(connection, CREWS, point_id, crew_id) is None:
+            raise not_found()
+        starts_us = connection.now_us if body.starts_at is None else to_us(body.starts_at)
+        ends_us = to_us(body.until)
+        if not 0 < ends_us - starts_us <= _LONGEST_US or ends_us <= connection.now_us:
+            raise invalid("/until", "must lie behind now and starts_at, by a year at most")
+        its = {"point_id": point_id, "crew_id": crew_id, "engagement_id": f"ill-{starts_us // 1_000_000}"}
+        put_engagement(connection, its | {"starts_at": starts_us, "ends_at": ends_us, "lat": None, "lng": None})
+        record(connection, actor_of(context), "crew.ill", point_id, merchant_id, crew_id=crew_id)
+        return settled(connection, services.bookings, point, crew_id, actor, "replan")
+
+    return await _told(services, context, await services.store.write(ill, context.deadline))
+
+
+@router.post(
+    "/v1/bookings/{booking_id}:overrun",
+    summary="Say that a visit takes longer",
+    responses=problems("not-found", "state-conflict", *_BODY),
+)
+async def post_overrun(request: Request, context: Crewed, booking_id: str, body: OverrunBody) -> SettledAnswer:
+    """Let a visit that has begun take some minutes more from now on; whoever comes late by that is handed on, or told."""
+    services = services_of(request)
+    act = Act(Event.OVERRUN, Party.MERCHANT, context.key_holder.key_id)
+
+    def overrun(connection: WriteConnection) -> Settled:
+        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        check_booking_act(row, act)
+        point = find_point(connection, row.point_id)
+        if point is None:
+            raise not_found()
+        found = settle_overrun(connection, services.bookings, point.row, row, body.minutes, act.actor)
+        act_on(connection, services.bookings, row, act)
+        return found
+
+    return await _told(services, context, await services.store.write(overrun, context.deadline))
+
+
+async def _told(services: Services, context: RequestContext, found: Settled) -> SettledAnswer:
+    """Return what became of visits, with other windows for those that nobody can make, as the store has them now."""
+    now_us = services.clock.now_us()
+
+    def look(connection: ReadConnection) -> list[list[dict[str, Any]]]:
+        return [_others(connection, services, row, now_us) for row in found.unkept]
+
+    others = await services.store.read(look, context.deadline) if found.unkept else []
+    norms = services.norms
+    unkept = [
+        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT).model_dump(), slots=slots)
+        for row, slots in zip(found.unkept, others, strict=True)
+    ]
+    moved = [booking_answer(row, norms, party=Party.MERCHANT) for row in found.moved]
+    return SettledAnswer(unkept=unkept, moved=moved)
+
+
+def _others(connection: ReadConnection, services: Services, row: AnyRow, now_us: int) -> list[dict[str, Any]]:
+    wanted = (row.point_id, row.service_id, row.lat, row.lng)
+    try:
+        return windows_near(connection, services.bookings, wanted, row.starts_at // 1_000_000, now_us, is_fresh=True)
+    except NotFeasibleError:  # it is offered no more
+        return []

@@ -1,0 +1,157 @@
+"""Days of crews as the store keeps them, and the days that follow from hours and engagements alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+
+from engine.crew_days import CrewDay, Stop
+from engine.crews import crew_days
+from service.store.visit_tables import shifts
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from engine.crews import Crew
+    from engine.openings import OpeningTimes
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = [
+    "VISIT",
+    "base_days",
+    "day_of",
+    "drop_shift",
+    "find_shift",
+    "is_visit",
+    "list_shifts",
+    "n_visits",
+    "shift_name",
+    "with_engagements",
+    "write_shift",
+]
+
+VISIT = "vis_"
+"""How the ids of bookings, and with them the names of visits in a day, begin."""
+_SECOND_US = 1_000_000
+_NAMES = tuple(column.name for column in shifts.columns)
+_t = shifts.c
+
+
+def is_visit(stop: Stop) -> bool:
+    """Tell whether a stop is a visit that was booked."""
+    return stop.stop_id.startswith(VISIT)
+
+
+def n_visits(day: CrewDay) -> int:
+    """Return how many visits a day holds."""
+    return sum(map(is_visit, day.stops))
+
+
+def base_days(
+    crew: Crew, openings: OpeningTimes, engagements: Sequence[AnyRow], first_day: dt.date, n_days: int
+) -> list[CrewDay]:
+    """Return the shifts of a crew that begin on some local days, with its breaks and engagements, without visits."""
+    return [with_engagements(day, engagements) for day in crew_days(crew, openings, first_day, n_days)]
+
+
+def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
+    """
+    Return a day with the engagements that fall into it, in order of their starts, each in its place by time.
+
+    They are cut to the day, and where two overlap the later one begins behind the other. A break that could only be
+    taken within one is left out.
+    """
+    taken_s = day.starts_s
+    for row in engagements:
+        start_s = max(taken_s, row.starts_at // _SECOND_US)
+        end_s = min(day.ends_s, -(-row.ends_at // _SECOND_US))
+        if start_s < end_s:
+            place = None if row.lat is None else (row.lat, row.lng)
+            stop = Stop(f"busy {row.engagement_id}", place, end_s - start_s, start_s, start_s)
+            stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
+            after = sum(other.earliest_s <= start_s for other in stops)
+            day = day._replace(stops=(*stops[:after], stop, *stops[after:]))
+            taken_s = end_s
+    return day
+
+
+def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
+    is_break = rest.place is None and rest.earliest_s < rest.latest_s
+    return is_break and rest.earliest_s + rest.duration_s > start_s and rest.latest_s < end_s
+
+
+def day_of(row: AnyRow) -> CrewDay:
+    """Return the day of a row of ``shifts``."""
+    told = json.loads(row.day)
+    stops = tuple(
+        Stop(name, place and (place[0], place[1]), duration_s, earliest_s, latest_s)
+        for name, place, duration_s, earliest_s, latest_s in told["stops"]
+    )
+    start, end = (tuple(told[name]) for name in ("start", "end"))
+    return CrewDay(row.crew_id, start, end, row.starts_at // _SECOND_US, row.ends_at // _SECOND_US, stops)
+
+
+def find_shift(connection: ReadConnection, point_id: str, crew_id: str, starts_s: int) -> AnyRow | None:
+    """Return a shift in which something was planned, or is no more."""
+    return connection.row(select(shifts).where(*_its(point_id, crew_id, starts_s)))
+
+
+def list_shifts(
+    connection: ReadConnection, point_id: str, from_us: int, to_us: int, crew_id: str | None = None
+) -> Sequence[AnyRow]:
+    """Return the shifts of a point's crews, or of one, that overlap a span of time."""
+    query = select(shifts).where(_t.point_id == point_id, _t.ends_at > from_us, _t.starts_at < to_us)
+    query = query if crew_id is None else query.where(_t.crew_id == crew_id)
+    return connection.rows(query.order_by(_t.crew_id, _t.starts_at))
+
+
+def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:
+    """Return what the feed calls a shift."""
+    return f"{point_id} {crew_id} {starts_s}"
+
+
+def write_shift(connection: WriteConnection, merchant_id: str, point_id: str, day: CrewDay, read_revision: int) -> bool:
+    """
+    Write a day if it is still of the revision that was read, 0 for one that is not there; tell whether it was.
+
+    This write is what makes two bookings of one minute of a crew impossible: each demands the day that it has judged.
+    """
+    name = shift_name(point_id, day.crew_id, day.starts_s)
+    if read_revision:
+        its = (*_its(point_id, day.crew_id, day.starts_s), _t.revision == read_revision)
+        values = {"ends_at": day.ends_s * _SECOND_US, "day": _text(day), "revision": read_revision + 1}
+        if connection.run(update(shifts).where(*its).values(values)) != 1:
+            return False
+        connection.record_change("shift", name, read_revision + 1, merchant_id)
+        return True
+    if find_shift(connection, point_id, day.crew_id, day.starts_s) is not None:
+        return False
+    values = {
+        "point_id": point_id,
+        "crew_id": day.crew_id,
+        "starts_at": day.starts_s * _SECOND_US,
+        "ends_at": day.ends_s * _SECOND_US,
+        "day": _text(day),
+        "revision": 1,
+    }
+    connection.insert_rows(
+        shifts, _NAMES, [tuple(values[column] for column in _NAMES)]
+    )  # a second one has the same key
+    connection.record_change("shift", name, 1, merchant_id)
+    return True
+
+
+def drop_shift(connection: WriteConnection, row: AnyRow) -> None:
+    """Delete a shift in which nothing is planned any more: it follows from its crew's hours again."""
+    connection.run(delete(shifts).where(*_its(row.point_id, row.crew_id, row.starts_at // _SECOND_US)))
+
+
+def _its(point_id: str, crew_id: str, starts_s: int) -> tuple[Any, Any, Any]:
+    return _t.point_id == point_id, _t.crew_id == crew_id, _t.starts_at == starts_s * _SECOND_US
+
+
+def _text(day: CrewDay) -> str:
+    return json.dumps({"start": day.start, "end": day.end, "stops": day.stops})

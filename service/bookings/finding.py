@@ -1,0 +1,118 @@
+"""Windows that can be booked, asked of a point's roster in memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.slots import witness
+from service.bookings.asking import asked_of, judged_at
+from service.bookings.planning import local_day
+from service.clock import from_us
+
+if TYPE_CHECKING:
+    from engine.rosters import SlotAnswer
+    from engine.slots import Slot
+    from service.bookings.asking import Asked
+    from service.bookings.holding import BookingTerms
+    from service.bookings.rosters import Candidate, PointRoster
+    from service.store.connections import ReadConnection
+
+__all__ = ["FoundSlots", "candidate_for", "find_windows", "told_witness", "windows_near"]
+
+_SECOND_US = 1_000_000
+_ONE_DAY = dt.timedelta(1)
+_MOST_OTHERS, _OTHER_DAYS = 6, 3
+
+
+class FoundSlots(NamedTuple):
+    """
+    What a roster says.
+
+    Attributes
+    ----------
+    known
+        The roster that was asked.
+    answer
+        Windows by day, and why there are none.
+    """
+
+    asked: Asked
+    known: PointRoster
+    answer: SlotAnswer
+
+
+def find_windows(
+    connection: ReadConnection,
+    terms: BookingTerms,
+    asked: Asked,
+    first_day: dt.date,
+    n_days: int,
+    now_us: int,
+    *,
+    is_fresh: bool = False,
+) -> FoundSlots:
+    """
+    Return what can be booked on local days: what a crew can keep, and the point's offer serves at that time.
+
+    ``is_fresh`` asks the store rather than memory, which learns of a change a moment later.
+    """
+    roster_of = terms.rosters.made if is_fresh else terms.rosters.roster
+    known = roster_of(connection, asked.facts, first_day, n_days)
+    with known.lock:
+        answer = known.roster.slots(asked.visit, asked.rules, from_us(now_us), first_day, n_days)
+    for day, slots in list(answer.slots.items()):
+        reasons = [judged_at(terms.orders.checker, asked, slot.starts_s) for slot in slots]
+        left = [slot for slot, reason in zip(slots, reasons, strict=True) if reason == "matched"]
+        if left:
+            answer.slots[day] = left
+        else:
+            del answer.slots[day]
+            answer.why_not[day] = reasons[0]
+    return FoundSlots(asked, known, answer)
+
+
+def candidate_for(
+    connection: ReadConnection, terms: BookingTerms, asked: Asked, starts_s: int, now_us: int
+) -> Candidate | None:
+    """Return where a visit would stand that begins in a window, as memory has it."""
+    day = local_day(asked.rules.timezone, starts_s)
+    known = terms.rosters.known(asked.facts.point_id, day) or terms.rosters.roster(connection, asked.facts, day, 1)
+    return known.candidate(asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
+
+
+def windows_near(
+    connection: ReadConnection,
+    terms: BookingTerms,
+    wanted: tuple[str, str, float, float],
+    starts_s: int,
+    now_us: int,
+    *,
+    is_fresh: bool = False,
+) -> list[dict[str, Any]]:
+    """Return windows that could be booked instead of one, those first that lie next to it; ``wanted`` as `asked_of` has it."""
+    asked = asked_of(connection, terms.orders, *wanted)
+    today = local_day(asked.rules.timezone, now_us // _SECOND_US)
+    first = max(today, local_day(asked.rules.timezone, starts_s))
+    if (first - today).days >= asked.rules.most_days:
+        return []
+    found = find_windows(connection, terms, asked, first, _OTHER_DAYS, now_us, is_fresh=is_fresh)
+    slots = [slot for day in found.answer.slots.values() for slot in day]
+    slots.sort(key=lambda slot: (abs(slot.starts_s - starts_s), slot.starts_s))
+    return [_told_window(slot) for slot in slots[:_MOST_OTHERS]]
+
+
+def _told_window(slot: Slot) -> dict[str, Any]:
+    starts, ends = (from_us(at_s * _SECOND_US).isoformat() for at_s in (slot.starts_s, slot.ends_s))
+    return {"starts_at": starts, "ends_at": ends}
+
+
+def told_witness(found: FoundSlots, slot: Slot) -> list[dict[str, Any]]:
+    """Return the crew's day with the visit as a sequence of names and times, which shows that it can be kept."""
+    table = found.known.roster.table
+    day = witness(table, found.asked.visit.job, slot, "this visit")
+    starts_s = table.alone(day).starts_s(0)
+    return [
+        {"stop": stop.stop_id, "starts_at": from_us(at_s * _SECOND_US).isoformat(), "minutes": stop.duration_s / 60}
+        for stop, at_s in zip(day.stops, starts_s, strict=True)
+    ]

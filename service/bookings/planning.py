@@ -1,0 +1,124 @@
+"""A visit in a crew's day: put into it, or taken out, by one write that demands the day that was judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from engine.crew_days import CrewDays, Stop
+from engine.errors import EngineError
+from engine.slots import Slot, check_slots
+from service.bookings.days import day_of, find_shift, n_visits, write_shift
+from service.clock import from_us
+from service.crews.facts import CrewFacts
+from service.crews.store import CREWS, find_kept
+from service.errors import NotFeasibleError, StateConflictError
+
+if TYPE_CHECKING:
+    from engine.crew_days import CrewDay
+    from engine.rosters import VisitAsk
+    from service.bookings.rosters import Candidate, Rosters
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["Window", "local_day", "place_visit", "take_visit_out"]
+
+_SECOND_US = 1_000_000
+
+
+class Window(NamedTuple):
+    """In which a visit begins, in seconds since 1970, both ends inclusive."""
+
+    starts_s: int
+    width_s: int
+
+
+def place_visit(
+    connection: WriteConnection,
+    rosters: Rosters,
+    point: AnyRow,
+    visit: VisitAsk,
+    window: Window,
+    booking_id: str,
+    candidate: Candidate | None,
+) -> CrewDay:
+    """
+    Put a visit into the day of a crew, and return that day; the point's roster is locked.
+
+    Parameters
+    ----------
+    point
+        The row of the point, as it is locked.
+    candidate
+        Where memory would put it; None, or where that cannot be kept any more: all days are read and asked anew.
+
+    Raises
+    ------
+    NotFeasibleError
+        ``no_crew``: nobody can come.
+    """
+    found = _checked(connection, rosters, point, visit, candidate)
+    if found is None:
+        found = _searched(connection, rosters, point, visit, window)
+    slot, day, revision = found
+    place = (visit.job.lat, visit.job.lng)
+    stop = Stop(booking_id, place, visit.job.duration_s, window.starts_s, window.starts_s + window.width_s)
+    after = day.with_stop(stop, slot.after)
+    if not write_shift(connection, point.merchant_id, point.point_id, after, revision):
+        raise StateConflictError("the crew's day was changed at the same time: ask again")
+    return after
+
+
+def _checked(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
+) -> tuple[Slot, CrewDay, int] | None:
+    """Return a candidate whose visit can be kept in the day as the store has it now, in time linear in its stops."""
+    if candidate is None or candidate.point_revision != point.point_revision:
+        return None
+    slot, day = candidate.slot, candidate.day
+    crew = find_kept(connection, CREWS, point.point_id, day.crew_id)
+    if crew is None or crew.revision != candidate.crew_revision:
+        return None
+    row = find_shift(connection, point.point_id, day.crew_id, day.starts_s)
+    if row is None and candidate.revision:
+        return None
+    now = day if row is None else day_of(row)
+    facts = CrewFacts.of_json(crew.facts)
+    if facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
+        return None
+    now_s = -(-connection.now_us // _SECOND_US)
+    try:
+        table = CrewDays([now], rosters.travel(connection, point.point_id))
+    except EngineError:
+        return None
+    if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:
+        return None
+    return slot, now, 0 if row is None else row.revision
+
+
+def _searched(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, window: Window
+) -> tuple[Slot, CrewDay, int]:
+    day = local_day(point.timezone, window.starts_s)
+    known = rosters.made(connection, point, day, 1)
+    found = known.candidate(visit, window.starts_s, window.width_s, -(-connection.now_us // _SECOND_US))
+    if found is None:
+        raise NotFeasibleError("no_crew")
+    return found.slot, found.day, found.revision
+
+
+def local_day(timezone: str, at_s: int) -> dt.date:
+    """Return the day of an instant by a clock on the wall."""
+    return from_us(at_s * _SECOND_US).astimezone(ZoneInfo(timezone)).date()
+
+
+def take_visit_out(connection: WriteConnection, booking: AnyRow) -> None:
+    """Take a booking's visit out of its crew's day; the point's roster is locked."""
+    if booking.crew_id is None:
+        return
+    row = find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
+    if row is None:
+        return
+    day = day_of(row).without_stop(booking.booking_id)
+    if not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
+        raise StateConflictError("the crew's day was changed at the same time: ask again")

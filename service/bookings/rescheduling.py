@@ -1,0 +1,107 @@
+"""A visit in another window than the one that was promised: moved there, or made good by another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.bookings.acting import act_on, check_booking_act
+from service.bookings.holding import event_of, locked_ask, values_of, windowed
+from service.bookings.planning import place_visit, take_visit_out
+from service.bookings.rules import Act, Event, Party, State
+from service.bookings.store import add_booking, add_booking_event, new_booking_id
+from service.bookings.views import complain_until_us
+from service.errors import StateConflictError
+
+if TYPE_CHECKING:
+    from service.bookings.holding import BookingTerms
+    from service.bookings.rosters import Candidate
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["complain", "reschedule"]
+
+_SECOND_US = 1_000_000
+
+
+def reschedule(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    row: AnyRow,
+    starts_s: int,
+    candidate: Candidate | None,
+    actor: str,
+) -> AnyRow:
+    """
+    Move a booking's visit into another window, and return the booking; it is locked.
+
+    Raises
+    ------
+    NotFeasibleError, ProblemError
+        As `hold_visit` does: the caller's transaction must not go on.
+    StateConflictError
+        If it cannot be moved any more.
+    """
+    act = Act(Event.RESCHEDULE, Party.CUSTOMER, actor)
+    check_booking_act(row, act)
+    take_visit_out(connection, row)
+    asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
+    window = windowed(connection, terms, asked, starts_s)
+    day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, row.booking_id, candidate)
+    free_s = asked.norm.cancel_free_s
+    starts_us = starts_s * _SECOND_US
+    return act_on(
+        connection,
+        terms,
+        row,
+        act,
+        crew_id=day.crew_id,
+        shift_at=day.starts_s * _SECOND_US,
+        starts_at=starts_us,
+        ends_at=starts_us + window.width_s * _SECOND_US,
+        duration_s=asked.service.duration_s,
+        expires_at=starts_us + (window.width_s + (asked.norm.wait_s or 0) + asked.service.duration_s) * _SECOND_US,
+        cancel_free_until=None if free_s is None else starts_us - free_s * _SECOND_US,
+    )
+
+
+def complain(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    row: AnyRow,
+    starts_s: int,
+    candidate: Candidate | None,
+    actor: str,
+    note: str,
+) -> AnyRow:
+    """
+    Book a visit that makes another one good, at no price, and return it; the other one is locked.
+
+    Raises
+    ------
+    NotFeasibleError, ProblemError
+        As `hold_visit` does.
+    StateConflictError
+        If the time to complain is over, or one that makes it good is booked already.
+    """
+    act = Act(Event.COMPLAIN, Party.CUSTOMER, actor)
+    check_booking_act(row, act)
+    until_us = complain_until_us(terms.orders.norms, row)
+    if until_us is None or connection.now_us > until_us or row.lat is None:
+        raise StateConflictError("the time to complain about this visit is over")
+    asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
+    window = windowed(connection, terms, asked, starts_s)
+    booking_id = new_booking_id(connection.now_us)
+    day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, booking_id, candidate)
+    act_on(connection, terms, row, act)
+    values = values_of(connection, asked, row, window) | {
+        "booking_id": booking_id,
+        "state": State.CONFIRMED,
+        "crew_id": day.crew_id,
+        "shift_at": day.starts_s * _SECOND_US,
+        "total_minor": 0,
+        "complaint_of": row.booking_id,
+        "note": note or None,
+        "expires_at": (window.starts_s + window.width_s + (asked.norm.wait_s or 0) + row.duration_s) * _SECOND_US,
+    }
+    made = add_booking(connection, values)
+    add_booking_event(connection, made.merchant_id, event_of(made, Event.RETURN, actor))
+    return made

@@ -1,0 +1,233 @@
+"""The rosters of points in memory: built when first asked, followed shift by shift, forgotten where more changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from engine.errors import EngineError
+from engine.openings import OpeningTimes
+from engine.rosters import Roster
+from engine.travel import norm_travel
+from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
+from service.clock import to_us
+from service.crews.facts import CrewFacts
+from service.crews.rules import ONSITE
+from service.crews.store import CREWS, list_engagements, list_kept
+from service.store.tables import offers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.crew_days import CrewDay
+    from engine.holidays import HolidayFile
+    from engine.norms import Norms
+    from engine.rosters import VisitAsk
+    from engine.slots import Slot
+    from engine.travel import Travel
+    from service.feed.outbox import Change, Position
+    from service.store.connections import AnyRow, ReadConnection
+
+__all__ = ["Candidate", "KeptCrew", "PointRoster", "Rosters"]
+
+_MOST_KEPT = 64
+_ONE_DAY = dt.timedelta(1)
+_SECOND_US = 1_000_000
+
+
+class KeptCrew(NamedTuple):
+    """A crew, with the revision of which it is known."""
+
+    facts: CrewFacts
+    revision: int
+
+
+class Candidate(NamedTuple):
+    """
+    Where a visit would stand, as memory has it: to be checked on what the store says.
+
+    Attributes
+    ----------
+    day
+        Without it.
+    revision
+        Of the shift, 0 where nothing was planned in it.
+    crew_revision, point_revision
+        Of what else the day follows from.
+    """
+
+    slot: Slot
+    day: CrewDay
+    revision: int
+    crew_revision: int
+    point_revision: int
+
+
+@dataclass
+class PointRoster:
+    """
+    The crews of a point and their days; whoever asks it holds its lock.
+
+    Attributes
+    ----------
+    point
+        The row of the point, as `service.orders.store.find_facts` returns it.
+    first_day, n_days
+        Which local days can be asked for; shifts that begin on the day before are among its days, too.
+    revisions
+        Of the shifts in which something was planned, by the number of their day.
+    """
+
+    point: Any
+    first_day: dt.date
+    n_days: int
+    crews: dict[str, KeptCrew]
+    roster: Roster
+    revisions: dict[int, int]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        days = self.roster.table.days
+        self._numbers = {(day.crew_id, day.starts_s): number for number, day in enumerate(days)}
+
+    def covers(self, day: dt.date) -> bool:
+        """Tell whether a local day can be asked for."""
+        return 0 <= (day - self.first_day).days < self.n_days
+
+    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Candidate | None:
+        """Return where a visit would cost least in a window."""
+        with self.lock:
+            slot = self.roster.slot(visit, starts_s, width_s, now_s)
+            if slot is None:
+                return None
+            day = self.roster.table.days[slot.day]
+            revision = self.revisions.get(slot.day, 0)
+        return Candidate(slot, day, revision, self.crews[day.crew_id].revision, self.point.point_revision)
+
+    def number(self, crew_id: str, starts_s: int) -> int | None:
+        """Return the number of a shift, None where it is not among the days."""
+        return self._numbers.get((crew_id, starts_s))
+
+    def take(self, row: AnyRow) -> bool:
+        """Take a shift anew, given its row; tell whether that could be done."""
+        number = self.number(row.crew_id, row.starts_at // _SECOND_US)
+        if number is None:
+            return False
+        day = day_of(row)
+        with self.lock:
+            try:
+                self.roster.replace(number, day, n_visits(day))
+            except EngineError:
+                return False
+            self.revisions[number] = row.revision
+        return True
+
+
+class Rosters:
+    """
+    Follows the feed; asked from any thread.
+
+    Parameters
+    ----------
+    norms
+        How crews travel.
+    extra_days
+        Holidays that the operator adds.
+    """
+
+    def __init__(self, norms: Norms, extra_days: HolidayFile | None = None) -> None:
+        self._norms = norms
+        self.openings = OpeningTimes(extra_days)
+        self._kept: OrderedDict[tuple[str, dt.date, int], PointRoster] = OrderedDict()
+        self._changed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def travel(self, connection: ReadConnection, point_id: str) -> Travel:
+        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them."""
+        names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
+        norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
+        ways = [norm_travel(norm) for norm in norms]
+        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh)
+
+    def known(self, point_id: str, day: dt.date) -> PointRoster | None:
+        """Return what is kept of a point that covers a local day."""
+        with self._lock:
+            kept = [one for (of_point, _, _), one in self._kept.items() if of_point == point_id and one.covers(day)]
+        return kept[0] if kept else None
+
+    def roster(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
+        """Return the roster of a point, given its row, for local days; read from the store where it is not kept."""
+        key = (point.point_id, first_day, n_days)
+        with self._lock:
+            known, seen = self._kept.get(key), self._changed[point.point_id]
+            if known is not None and known.point.point_revision == point.point_revision:
+                self._kept.move_to_end(key)
+                return known
+        made = self.made(connection, point, first_day, n_days)
+        with self._lock:
+            if self._changed[point.point_id] == seen:  # else it is older than what is known by now
+                self._kept[key] = made
+                while len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return made
+
+    def made(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
+        """Return the roster of a point as this connection reads it."""
+        rows = list_kept(connection, CREWS, point.point_id)
+        kept = {row.crew_id: KeptCrew(CrewFacts.of_json(row.facts), row.revision) for row in rows}
+        crews = [one.facts.crew(crew_id, point) for crew_id, one in kept.items() if not one.facts.is_paused]
+        zone = ZoneInfo(point.timezone)
+        first = first_day - _ONE_DAY
+        low_us, high_us = (
+            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 1) * _ONE_DAY)
+        )
+        planned = {
+            (row.crew_id, row.starts_at // _SECOND_US): row
+            for row in list_shifts(connection, point.point_id, low_us, high_us)
+        }
+        taken = list_engagements(connection, point.point_id, low_us)
+        days: list[CrewDay] = []
+        for crew in crews:
+            own = [row for row in taken if row.crew_id == crew.crew_id]
+            for day in base_days(crew, self.openings, own, first, n_days + 1):
+                row = planned.get((crew.crew_id, day.starts_s))
+                days.append(day if row is None else day_of(row))
+        travel = self.travel(connection, point.point_id)
+        roster = Roster(crews, days, travel, self.openings, n_jobs=[n_visits(day) for day in days])
+        numbered = ((n, planned.get((day.crew_id, day.starts_s))) for n, day in enumerate(roster.table.days))
+        revisions = {number: row.revision for number, row in numbered if row is not None}
+        return PointRoster(point, first_day, n_days, kept, roster, revisions)
+
+    def reload(self, _connection: ReadConnection, _position: Position) -> None:
+        """Forget all."""
+        with self._lock:
+            self._changed.update(dict.fromkeys({key[0] for key in self._kept} | set(self._changed), 1))
+            self._kept.clear()
+
+    def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
+        """Take single shifts anew, and forget what is kept of points of which more changed."""
+        whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
+        shifts = {change.subject for change in changes if change.kind == "shift"}
+        parts = [name.split(" ") for name in sorted(shifts)]
+        with self._lock:
+            self._changed.update(dict.fromkeys(whole | {point_id for point_id, _, _ in parts}, 1))
+            for key in [key for key in self._kept if key[0] in whole]:
+                del self._kept[key]
+            kept = list(self._kept.items())
+        for point_id, crew_id, starts_s in parts:
+            mine = [(key, one) for key, one in kept if key[0] == point_id]
+            row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
+            for key, one in mine:
+                if one.number(crew_id, int(starts_s)) is not None and (row is None or not one.take(row)):
+                    with self._lock:
+                        self._kept.pop(key, None)
+
+    def verify(self, _connection: ReadConnection) -> bool:
+        """Tell that nothing is kept beyond a change."""
+        return True

@@ -1,0 +1,202 @@
+"""Bookings over HTTP, as an app makes them, and as they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from engine.errors import EngineError
+from service.bookings.asking import asked_of
+from service.bookings.finding import candidate_for, windows_near
+from service.bookings.holding import VisitWish, hold_visit
+from service.bookings.refusing import visit_refusal
+from service.bookings.rules import Party
+from service.bookings.schemas import BookingAnswer, BookingBody, BookingEventsAnswer, BookingsAnswer
+from service.bookings.seeing import booking_seen, bookings_seen, visitor_of
+from service.bookings.store import BookingFilter, list_booking_events, list_bookings
+from service.bookings.views import booking_answer, booking_event_answer
+from service.clock import from_us, to_us
+from service.errors import NotFeasibleError, ServiceError
+from service.http.access import Orderer, Ordering, Visitors, app_of
+from service.http.context import RequestContext, services_of
+from service.http.idempotency import Created, create_once
+from service.http.pages import CursorText, PageSize, next_page, read_cursor
+from service.http.problems import invalid
+from service.http.revisions import etag
+from service.http.routing import StrictRoute, problems
+from service.matching.asks import check_span, place_in_wgs84
+from service.orders.codes import digest_of
+from service.places import coarse_cell
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from service.bookings.rosters import Candidate
+    from service.services import Services
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["BOOKS", "answer_booking", "find_candidate", "find_others", "router", "seconds_of"]
+
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+
+BOOKS = (
+    "invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large", "not-found", "state-conflict",
+    "sold-out", "not-feasible", "idempotency-key-missing", "idempotency-key-invalid", "idempotency-key-reused",
+    "idempotency-in-progress",
+)  # fmt: skip
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Book a visit",
+    response_model=BookingAnswer,
+    responses=problems(*BOOKS, "price-changed", "coordinate-out-of-range"),
+)
+async def post_booking(request: Request, context: Ordering, body: BookingBody) -> Response:
+    """
+    Hold a window in which somebody comes, until it is confirmed or its time is over.
+
+    That a crew can come, everything else that it has promised kept, is checked again in the booking's own transaction.
+    Where nobody can, `slots` names other windows.
+    """
+    services = services_of(request)
+    wish = _wish(services, context, body)
+    wanted = (wish.point_id, wish.service_id, wish.lat, wish.lng)
+    candidate = await find_candidate(services, context, wanted, wish.starts_s)
+
+    def create(connection: WriteConnection) -> Created:
+        row = hold_visit(connection, services.bookings, wish, candidate)
+        answer = booking_answer(row, services.norms, party=Party.CUSTOMER)
+        headers = {"ETag": etag(row.revision), "Location": f"/v1/bookings/{row.booking_id}"}
+        return Created(answer.model_dump_json().encode(), headers=headers)
+
+    async def refused(error: Exception) -> Any:
+        return visit_refusal(error, await find_others(services, context, wanted, wish.starts_s, error))
+
+    return await create_once(request, context, services, "POST /v1/bookings", create, refused=refused)
+
+
+@router.get("", summary="List bookings", responses=problems("cursor-invalid"))
+async def get_bookings(
+    request: Request,
+    context: Orderer,
+    page_size: PageSize = 50,
+    cursor: CursorText = None,
+    point: Annotated[str | None, Query(max_length=200, description="Only those of this point.")] = None,
+    state: Annotated[
+        str | None, Query(pattern="^[a-z_]{1,20}$", description="Only those in this state, such as confirmed.")
+    ] = None,
+    crew: Annotated[str | None, Query(max_length=40, description="Only those of crews of this name.")] = None,
+) -> BookingsAnswer:
+    """List bookings, the oldest first: an app's own, those of a merchant's points, all as an admin."""
+    services, party = services_of(request), visitor_of(context)
+    told_crew = None if app_of(context) is not None else crew  # an app does not learn who comes
+    wanted = bookings_seen(context, BookingFilter(point_id=point, state=state, crew_id=told_crew))
+    listed = f"bookings {wanted}"
+    after = read_cursor(services.secret, listed, cursor) or [""]
+    rows = await services.store.read(
+        lambda connection: list_bookings(connection, wanted, after=after[0], limit=page_size + 1), context.deadline
+    )
+    page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.booking_id])
+    items = [booking_answer(row, services.norms, party=party) for row in page]
+    return BookingsAnswer(items=items, next_cursor=following)
+
+
+@router.get("/{booking_id}", summary="Read a booking", responses=problems("not-found"))
+async def get_booking(request: Request, response: Response, context: Visitors, booking_id: str) -> BookingAnswer:
+    """Read a booking; the app that made it learns its codes once it is confirmed."""
+    services = services_of(request)
+    row = await services.store.read(
+        lambda connection: booking_seen(connection, context, booking_id, services.clock.now_us()), context.deadline
+    )
+    response.headers["ETag"] = etag(row.revision)
+    secret = services.secret if row.owner == (app_of(context) or "") else None
+    return booking_answer(row, services.norms, party=visitor_of(context), secret=secret)
+
+
+@router.get("/{booking_id}/events", summary="What happened to a booking", responses=problems("not-found"))
+async def get_booking_events(request: Request, context: Visitors, booking_id: str) -> BookingEventsAnswer:
+    """Tell all that happened to a booking, and by which key."""
+    services, party = services_of(request), visitor_of(context)
+
+    def read(connection: ReadConnection) -> BookingEventsAnswer:
+        booking_seen(connection, context, booking_id, services.clock.now_us())
+        rows = list_booking_events(connection, booking_id)
+        return BookingEventsAnswer(items=[booking_event_answer(row, party) for row in rows])
+
+    return await services.store.read(read, context.deadline)
+
+
+def answer_booking(services: Services, row: AnyRow, party: Party) -> Response:
+    """Return a booking as the answer to what was done to it."""
+    answer = booking_answer(row, services.norms, party=party)
+    return Response(answer.model_dump_json(), 200, {"ETag": etag(row.revision)}, "application/json")
+
+
+async def find_candidate(
+    services: Services, context: RequestContext, wanted: tuple[str, str, float, float], starts_s: int
+) -> Candidate | None:
+    """Return where a visit would stand, as memory has it; None where that cannot be said, for whatever reason."""
+    now_us = services.clock.now_us()
+
+    def look(connection: ReadConnection) -> Candidate | None:
+        try:
+            asked = asked_of(connection, services.bookings.orders, *wanted)
+            return candidate_for(connection, services.bookings, asked, starts_s, now_us)
+        except (ServiceError, EngineError):  # the booking's own transaction says it
+            return None
+
+    return await services.store.read(look, context.deadline)
+
+
+async def find_others(
+    services: Services,
+    context: RequestContext,
+    wanted: tuple[str, str, float, float],
+    starts_s: int,
+    error: Exception,
+) -> list[dict[str, Any]]:
+    """Return windows that could be booked instead of one that was refused for an error."""
+    if not isinstance(error, NotFeasibleError) or error.reason in {"no_offer", "outside_area"}:
+        return []
+    now_us = services.clock.now_us()
+
+    def look(connection: ReadConnection) -> list[dict[str, Any]]:
+        try:
+            return windows_near(connection, services.bookings, wanted, starts_s, now_us)
+        except NotFeasibleError:
+            return []
+
+    return await services.store.read(look, context.deadline)
+
+
+def _wish(services: Services, context: RequestContext, body: BookingBody) -> VisitWish:
+    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum)
+    now = from_us(services.clock.now_us())
+    check_span(body.starts_at, now, "/starts_at")
+    owner = app_of(context) or ""
+    buyer = digest_of(services.secret, "buyer", f"{owner}\n{body.buyer}")
+    return VisitWish(
+        owner=owner,
+        buyer=buyer,
+        device=buyer if body.device is None else digest_of(services.secret, "device", f"{owner}\n{body.device}"),
+        point_id=body.point_id,
+        service_id=body.service_id,
+        lat=lat,
+        lng=lng,
+        cell=coarse_cell(lat, lng),
+        address=body.address,
+        starts_s=seconds_of(body.starts_at),
+        total_minor=body.total_minor,
+        actor=context.key_holder.key_id,
+    )
+
+
+def seconds_of(at: dt.datetime) -> int:
+    """Return an instant in seconds since 1970; raises for one that lies between two."""
+    seconds, rest_us = divmod(to_us(at), 1_000_000)
+    if rest_us:
+        raise invalid("/starts_at", f"must be a whole second, got {at.isoformat()}")
+    return seconds

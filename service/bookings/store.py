@@ -1,0 +1,169 @@
+"""Bookings in the store."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from service.bookings.days import VISIT
+from service.ids import new_id
+from service.store.plain import Plain
+from service.store.visit_tables import booking_events, bookings, shifts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = [
+    "BookingFilter",
+    "add_booking",
+    "add_booking_event",
+    "bookings_of_ids",
+    "change_booking",
+    "change_shift_of",
+    "due_bookings",
+    "find_booking",
+    "forget_bookings",
+    "forget_buyers_bookings",
+    "forget_shifts",
+    "list_booking_events",
+    "list_bookings",
+    "new_booking_id",
+    "open_at_point",
+    "recent_bookings",
+]
+
+_NAMES = tuple(column.name for column in bookings.columns)
+_EVENT_NAMES = tuple(column.name for column in booking_events.columns)
+_row_of: Any = namedtuple
+_ROW = _row_of("BookingRow", _NAMES)
+_t = bookings.c
+_BOOKING = Plain(select(bookings).where(_t.booking_id == bindparam("of_booking")))
+_RECENT = Plain(
+    select(_t.booking_id, _t.state).where(
+        or_(_t.device == bindparam("of_device"), _t.buyer == bindparam("of_buyer")),
+        or_(_t.booked_at > bindparam("since"), _t.ended_at.is_(None)),
+    )
+)
+_FORGOTTEN = {"buyer": None, "device": None, "cell": None, "lat": None, "lng": None, "address": None, "note": None}
+
+
+class BookingFilter(NamedTuple):
+    """Which bookings are listed; None leaves a condition out."""
+
+    owner: str | None = None
+    merchant_id: str | None = None
+    point_id: str | None = None
+    state: str | None = None
+    crew_id: str | None = None
+
+
+def new_booking_id(now_us: int) -> str:
+    """Return an id of a new booking, as orders have them."""
+    return new_id(VISIT, now_us)
+
+
+def find_booking(connection: ReadConnection, booking_id: str) -> AnyRow | None:
+    """Return a booking."""
+    return connection.row(_BOOKING, {"of_booking": booking_id})
+
+
+def bookings_of_ids(connection: ReadConnection, ids: Sequence[str]) -> dict[str, AnyRow]:
+    """Return bookings by id."""
+    rows = connection.rows(select(bookings).where(_t.booking_id.in_(list(ids)))) if ids else ()
+    return {row.booking_id: row for row in rows}
+
+
+def list_bookings(
+    connection: ReadConnection, wanted: BookingFilter, *, after: str = "", limit: int = 100
+) -> Sequence[AnyRow]:
+    """Return bookings by id, which is in order of time."""
+    conditions = [_t[name] == value for name, value in wanted._asdict().items() if value is not None]
+    query = select(bookings).where(_t.booking_id > after, *conditions)
+    return connection.rows(query.order_by(_t.booking_id).limit(limit))
+
+
+def open_at_point(connection: ReadConnection, point_id: str) -> Sequence[AnyRow]:
+    """Return the bookings of a point that have not ended."""
+    return connection.rows(
+        select(bookings).where(_t.point_id == point_id, _t.ended_at.is_(None)).order_by(_t.starts_at, _t.booking_id)
+    )
+
+
+def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence[AnyRow]:
+    """Return what happened to a booking, in order."""
+    its = booking_events.c
+    return connection.rows(select(booking_events).where(its.booking_id == booking_id).order_by(its.revision))
+
+
+def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
+    """Return the bookings of a buyer or a device that are open, or were made since an instant."""
+    return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+
+
+def due_bookings(connection: WriteConnection, limit: int) -> list[str]:
+    """Return the ids of the bookings whose state ends by itself by now."""
+    query = select(_t.booking_id).where(_t.expires_at <= connection.now_us)
+    return [row[0] for row in connection.rows(query.order_by(_t.expires_at, _t.booking_id).limit(limit))]
+
+
+def add_booking(connection: WriteConnection, values: Mapping[str, Any]) -> AnyRow:
+    """Add a booking and return its row; what ``values`` do not tell is null."""
+    row: AnyRow = _ROW._make(map(values.get, _NAMES))
+    connection.insert_rows(bookings, _NAMES, [row])
+    return row
+
+
+def change_booking(connection: WriteConnection, row: AnyRow, values: Mapping[str, Any]) -> bool:
+    """Change a booking that is as it was read, and count it on; tell whether it was."""
+    its = (_t.booking_id == row.booking_id, _t.revision == row.revision)
+    return connection.run(update(bookings).where(*its).values(**values, revision=row.revision + 1)) == 1
+
+
+def change_shift_of(connection: WriteConnection, ids: Sequence[str], shift_us: int) -> None:
+    """Let bookings stand in a shift of their crew that begins at another instant than before."""
+    if ids:
+        connection.run(update(bookings).where(_t.booking_id.in_(list(ids))).values(shift_at=shift_us))
+
+
+def add_booking_event(connection: WriteConnection, merchant_id: str, values: Mapping[str, Any]) -> None:
+    """Note what happened to a booking, and tell the followers."""
+    told = {"at": connection.now_us, "reason": None} | dict(values)
+    connection.insert_rows(booking_events, _EVENT_NAMES, [tuple(map(told.__getitem__, _EVENT_NAMES))])
+    connection.record_change("booking", told["booking_id"], told["revision"], merchant_id)
+
+
+def forget_buyers_bookings(connection: WriteConnection, owner: str, buyer: str) -> tuple[int, int]:
+    """Forget whose an app's ended bookings were and where; return how many, and how many are still open."""
+    its = (_t.owner == owner, _t.buyer == buyer)
+    n_open = len(connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_(None))))
+    gone = connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_not(None)))
+    _forget(connection, [row[0] for row in gone])
+    return len(gone), n_open
+
+
+def forget_bookings(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Forget whose the bookings were that ended before an instant, and where; return how many."""
+    old = select(_t.booking_id).where(_t.ended_at < before_us, or_(_t.buyer.is_not(None), _t.lat.is_not(None)))
+    gone = [row[0] for row in connection.rows(old.order_by(_t.ended_at).limit(limit))]
+    _forget(connection, gone)
+    return len(gone)
+
+
+def _forget(connection: WriteConnection, ids: Sequence[str]) -> None:
+    if ids:
+        connection.run(update(bookings).where(_t.booking_id.in_(list(ids))).values(_FORGOTTEN))
+
+
+def forget_shifts(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Delete shifts that ended before an instant, and with them where their crews were; return how many."""
+    its = shifts.c
+    old = select(its.point_id, its.crew_id, its.starts_at).where(its.ends_at < before_us).limit(limit)
+    rows = connection.rows(old)
+    for row in rows:
+        mine = (its.point_id == row[0], its.crew_id == row[1], its.starts_at == row[2])
+        connection.run(delete(shifts).where(*mine))
+    return len(rows)

@@ -1,0 +1,1 @@
+"""Who comes, and for what: crews and services of points."""

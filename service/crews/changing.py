@@ -1,0 +1,123 @@
+"""Changes of crews and services, within one transaction: the roster is locked, and promised visits are settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import Query
+
+from service.bookings.settling import resettle_crew
+from service.crews.rules import check_at_point
+from service.crews.store import CREWS, SERVICES, count_kept, count_roster, delete_kept, find_kept, put_kept
+from service.errors import StateConflictError
+from service.http.access import not_found
+from service.http.problems import ProblemError
+from service.points.store import find_point, merchant_lock
+
+if TYPE_CHECKING:
+    from service.bookings.holding import BookingTerms
+    from service.bookings.settling import Settled
+    from service.crews.facts import CrewFacts, ServiceFacts
+    from service.points.store import PointRecord
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = [
+    "MAX_CREWS",
+    "MAX_SERVICES",
+    "SecondVisitWord",
+    "locked_point",
+    "put_crew",
+    "put_service",
+    "remove_crew",
+    "settled",
+]
+
+MAX_CREWS, MAX_SERVICES = 500, 200
+"""Of one point."""
+_MOST_NAMED = 100
+
+SecondVisitWord = Annotated[
+    Literal["replan"] | None,
+    Query(
+        description="replan: promised visits that the crew could not make any more go to others, and who cannot be kept "
+        "is named. Without, a change that leaves such behind is refused, and they are named."
+    ),
+]
+
+
+def locked_point(connection: WriteConnection, merchant_id: str, point_id: str) -> PointRecord:
+    """Return a point, its roster locked and counted on; 404 where there is none."""
+    merchant_lock(connection, merchant_id)
+    if count_roster(connection, merchant_id, point_id) is None:
+        raise not_found()
+    found = find_point(connection, point_id)
+    assert found is not None  # noqa: S101 - it was just counted
+    return found
+
+
+def put_crew(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    point: PointRecord,
+    crew_id: str,
+    facts: CrewFacts,
+    actor: str,
+    word: str | None,
+) -> Settled:
+    """
+    Store a crew, and settle what it has promised.
+
+    Raises
+    ------
+    ProblemError, StateConflictError
+        If its hours cannot be of this point, it has too many crews, or visits would be left behind without a word.
+    """
+    point_id = point.row.point_id
+    check_at_point(facts.hours, point.row)
+    if find_kept(connection, CREWS, point_id, crew_id) is None and count_kept(connection, CREWS, point_id) >= MAX_CREWS:
+        text = f"a point has at most {MAX_CREWS} crews"
+        raise StateConflictError(text)
+    put_kept(connection, CREWS, point_id, crew_id, facts.as_json())
+    return settled(connection, terms, point, crew_id, actor, word)
+
+
+def remove_crew(
+    connection: WriteConnection, terms: BookingTerms, point: PointRecord, row: AnyRow, actor: str, word: str | None
+) -> Settled:
+    """Delete a crew, given its row, and settle what it has promised; raises as `put_crew` does."""
+    delete_kept(connection, CREWS, row)
+    return settled(connection, terms, point, row.crew_id, actor, word)
+
+
+def settled(
+    connection: WriteConnection, terms: BookingTerms, point: PointRecord, crew_id: str, actor: str, word: str | None
+) -> Settled:
+    """Settle what a crew has promised; without a word, refuse where that concerns anybody."""
+    found = resettle_crew(connection, terms, point.row, crew_id, actor)
+    touched = [*found.unkept, *found.moved]
+    if touched and word is None:
+        text = (
+            f"{len(touched)} promised visits could not be made by this crew any more: send it again with "
+            "?open_bookings=replan, and others make them where they can"
+        )
+        named = [row.booking_id for row in touched[:_MOST_NAMED]]
+        raise ProblemError("state-conflict", text, more={"bookings": named, "n_bookings": len(touched)})
+    return found
+
+
+def put_service(connection: WriteConnection, point: PointRecord, service_id: str, facts: ServiceFacts) -> bool:
+    """
+    Store a service; tell whether that changed anything.
+
+    Raises
+    ------
+    ProblemError, StateConflictError
+        If its hours cannot be of this point, or it has too many services.
+    """
+    point_id = point.row.point_id
+    check_at_point(facts.hours, point.row)
+    is_new = find_kept(connection, SERVICES, point_id, service_id) is None
+    if is_new and count_kept(connection, SERVICES, point_id) >= MAX_SERVICES:
+        text = f"a point has at most {MAX_SERVICES} services"
+        raise StateConflictError(text)
+    return put_kept(connection, SERVICES, point_id, service_id, facts.as_json())

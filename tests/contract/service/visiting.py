@@ -1,0 +1,148 @@
+"""A booking desk: a provider with crews and services, and visits that are booked there, on a desk of orders."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from service.bookings.days import day_of
+from service.store.visit_tables import bookings, shifts
+from tests.contract.service.desk import LNG, Desk
+
+__all__ = ["CLEAN", "CREW", "OFFER", "Visits"]
+
+OFFER = "housekeeping/onsite"
+CREW: dict[str, Any] = {"name": "Anna", "hours": "Mo-Su 08:00-18:00", "skills": ["cleaning"]}
+CLEAN: dict[str, Any] = {
+    "name": "Cleaning",
+    "offer": OFFER,
+    "minutes": 120,
+    "price_minor": 20_000,
+    "currency": "CNY",
+    "skills": ["cleaning"],
+}
+
+
+@dataclass
+class Visits:
+    """What is done at the desk about visits; apps ``app`` and ``other-app``, merchants ``corner`` and ``rival``."""
+
+    desk: Desk
+
+    def provider(
+        self, *crews: str, service: Mapping[str, Any] = {}, crew: Mapping[str, Any] = {}, **changes: Any
+    ) -> str:
+        """Make a provider with crews and the service ``clean``; return its id."""
+        offer = {"offer": OFFER, "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}
+        point_id = self.desk.shop(offer=offer, **changes)
+        self.service(point_id, **service)
+        for crew_id in crews:
+            self.crew(point_id, crew_id, **crew)
+        return point_id
+
+    def crew(self, point_id: str, crew_id: str, **changes: Any) -> dict[str, Any]:
+        """Make a crew or replace it."""
+        return self.put(f"/v1/points/{point_id}/crews/{crew_id}", {**CREW, **changes})
+
+    def service(self, point_id: str, **changes: Any) -> dict[str, Any]:
+        """Make the service or replace it."""
+        return self.put(f"/v1/points/{point_id}/services/clean", {**CLEAN, **changes})
+
+    def put(self, path: str, body: Any, **query: str) -> dict[str, Any]:
+        """Put something, as the merchant."""
+        answer = self.desk.send("PUT", path, "corner", json=body, params=query)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def ask_slots(self, point_id: str, key: str = "app", **query: Any) -> httpx.Response:
+        """Ask what can be booked, whatever comes of it."""
+        asked = {"point": point_id, "service": "clean", "lat": self.desk.lat, "lng": LNG} | query
+        self.desk.registry.follow()
+        return self.desk.send("GET", "/v1/slots", key, params=asked)
+
+    def slots(self, point_id: str, key: str = "app", **query: Any) -> dict[str, Any]:
+        """Ask what can be booked."""
+        answer = self.ask_slots(point_id, key, **query)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return dict(answer.json())
+
+    def starts(self, point_id: str, **query: Any) -> list[str]:
+        """Return when the windows begin that can be booked, in order of time."""
+        return sorted(slot["starts_at"] for day in self.slots(point_id, **query)["days"] for slot in day["slots"])
+
+    def body(self, point_id: str, starts_at: str, **more: Any) -> dict[str, Any]:
+        """Return the body of a booking, of a customer of its own unless one is named."""
+        place = {"lat": self.desk.lat, "lng": LNG, "address": "Lane 7, door 3"}
+        return {"point_id": point_id, "service_id": "clean", **place, "starts_at": starts_at, "buyer": uuid.uuid4().hex, **more}
+
+    def ask(self, body: Mapping[str, Any], key: str = "app", once: str | None = None) -> httpx.Response:
+        """Book, whatever comes of it."""
+        return self.desk.send("POST", "/v1/bookings", key, json=body, headers={"Idempotency-Key": once or uuid.uuid4().hex})
+
+    def book(self, point_id: str, starts_at: str | None = None, **more: Any) -> dict[str, Any]:
+        """Book the first window that there is, or another one, and return the booking."""
+        answer = self.ask(self.body(point_id, starts_at or self.starts(point_id)[0], **more))
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        return dict(answer.json())
+
+    def act(self, booking: Mapping[str, Any], event: str, key: str, body: Any = None) -> httpx.Response:
+        """Let something happen to a booking, whatever comes of it."""
+        given = {} if body is None else {"json": body}
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if event == "complain" else {}
+        return self.desk.send("POST", f"/v1/bookings/{booking['booking_id']}:{event}", key, headers=headers, **given)
+
+    def done(self, booking: Mapping[str, Any], event: str, key: str, body: Any = None) -> dict[str, Any]:
+        """Let something happen to a booking, and return what is answered."""
+        answer = self.act(booking, event, key, body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def read(self, booking: Mapping[str, Any], key: str = "app") -> dict[str, Any]:
+        """Read a booking."""
+        answer = self.desk.send("GET", f"/v1/bookings/{booking['booking_id']}", key)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return dict(answer.json())
+
+    def brought(self, booking: Mapping[str, Any], *events: str) -> dict[str, Any]:
+        """Let customer and merchant do what they do where all goes well; return the booking as the app reads it."""
+        for event in events:
+            now = self.read(booking)
+            if event == "start":
+                self.desk.pass_until(now["starts_at"])
+                self.done(booking, event, "corner", {"code": now["start_code"]})
+            elif event == "finish":
+                proof = {"end_code": now["end_code"], "written_contract": "A-7"}
+                self.done(booking, event, "corner", {"proof": proof})
+            else:
+                key, body = {"confirm": ("app", None), "pay": ("corner", {"means": "cash"})}.get(event, ("corner", None))
+                self.done(booking, event, key, body)
+        return self.read(booking)
+
+    def events(self, booking: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return what happened to a booking: event, and the state after it."""
+        answer = self.desk.send("GET", f"/v1/bookings/{booking['booking_id']}/events", "app")
+        return [(one["event"], one["state"]) for one in answer.json()["items"]]
+
+    def planned(self, point_id: str) -> dict[str, list[str]]:
+        """Return the names of the stops in each shift in which something was planned, by crew."""
+        found: dict[str, list[str]] = {}
+        for row in self.desk.rows(select(shifts).where(shifts.c.point_id == point_id).order_by(shifts.c.starts_at)):
+            found.setdefault(row.crew_id, []).extend(stop.stop_id for stop in day_of(row).stops)
+        return found
+
+    def row(self, booking: Mapping[str, Any]) -> Any:
+        """Return the row of a booking."""
+        (row,) = self.desk.rows(select(bookings).where(bookings.c.booking_id == booking["booking_id"]))
+        return row
+
+    def tomorrow(self, hour: int, minute: int = 0) -> str:
+        """Return a time of tomorrow, by the provider's clock."""
+        zone = dt.timezone(dt.timedelta(hours=8))
+        day = self.desk.now.astimezone(zone).date() + dt.timedelta(1)
+        return dt.datetime.combine(day, dt.time(hour, minute), zone).isoformat()
