@@ -87,6 +87,15 @@ class BookingRules:
         edges = [(start.timestamp(), end.timestamp()) for start, end in spans]
         return [at for at in starts if any(start <= at and at + self.width_s <= end for start, end in edges)]
 
+    def holds(self, starts_s: int, openings: OpeningTimes) -> bool:
+        """Tell whether a window that begins at an instant, on the grid or not, lies whole within the hours."""
+        if self.hours is None:
+            return True
+        ends_s = starts_s + self.width_s
+        start = dt.datetime.fromtimestamp(starts_s, dt.UTC)
+        spans = openings.spans((self.hours, self.timezone, self.country), start - _ONE_DAY, 4)
+        return any(first.timestamp() <= starts_s and ends_s <= last.timestamp() for first, last in spans)
+
     def _wall_s(self, day: dt.date, zone: ZoneInfo) -> Iterator[int]:
         """Give the instants at which the clock on the wall shows a beginning: none if it skips one, two if it repeats it."""
         midnight = dt.datetime.combine(day, dt.time())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from engine.norms import Norms, load_norms
+from service.bookings.coming import Coming
 from service.bookings.holding import BookingTerms
 from service.bookings.rosters import Rosters
 from service.clock import Clock, SystemClock
@@ -24,6 +25,7 @@ from service.feed.waking import RedisWaker
 from service.http.rates import LocalRates, Rates
 from service.http.shared_rates import SharedRates, connect
 from service.keys.ring import KeyRing
+from service.matching.rooms import Rooms
 from service.metrics import Metrics
 from service.orders.checks import Checker
 from service.orders.ordering import OrderTerms
@@ -71,7 +73,7 @@ class Services:
     clock: Clock
     store: Store
     index: LiveIndex
-    full_slots: FullSlots
+    rooms: Rooms
     ring: KeyRing
     follower: Follower
     hub: EventHub
@@ -130,13 +132,14 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         rates = _rates(settings)
         secret = store.read_now(_secret)
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
+        bookings = BookingTerms(terms, rosters)
         payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
         services = Services(
             settings,
             clock,
             store,
             index,
-            full_slots,
+            Rooms(full_slots, Coming(store, bookings)),
             ring,
             follower,
             hub,
@@ -145,7 +148,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             secret,
             norms,
             terms,
-            BookingTerms(terms, rosters),
+            bookings,
             payments,
             UrlRules(networks_of(settings.webhooks.webhook_allow)),
         )
@@ -157,7 +160,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             )
             stack.callback(keeping.close)
             keeping.start()
-            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments), services.bookings)
+            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments), bookings)
             stack.callback(sweeper.close)
             sweeper.start()
             _send_webhooks(services, stack)

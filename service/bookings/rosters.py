@@ -17,9 +17,9 @@ from engine.rosters import Roster
 from engine.travel import norm_travel
 from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
 from service.clock import to_us
-from service.crews.facts import CrewFacts
+from service.crews.facts import CrewFacts, ServiceFacts
 from service.crews.rules import ONSITE
-from service.crews.store import CREWS, list_engagements, list_kept
+from service.crews.store import CREWS, SERVICES, list_engagements, list_kept
 from service.store.tables import offers
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ class Rosters:
         self.openings = OpeningTimes(extra_days)
         self._kept: OrderedDict[tuple[str, dt.date, int], PointRoster] = OrderedDict()
         self._changed: Counter[str] = Counter()
+        self._services: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._offers: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
@@ -154,6 +156,14 @@ class Rosters:
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
         return max(ways, key=lambda way: way.detour_factor / way.speed_kmh)
+
+    def has_services(self, offer: str) -> bool:
+        """Tell whether anything of an offer can be booked at any point."""
+        return offer in self._offers
+
+    def services_of(self, point_id: str, offer: str) -> tuple[str, ...]:
+        """Return the names of the services of an offer that can be booked at a point."""
+        return self._services.get((point_id, offer), ())
 
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:
         """Return what is kept of a point that covers a local day."""
@@ -204,8 +214,10 @@ class Rosters:
         revisions = {number: row.revision for number, row in numbered if row is not None}
         return PointRoster(point, first_day, n_days, kept, roster, revisions)
 
-    def reload(self, _connection: ReadConnection, _position: Position) -> None:
-        """Forget all."""
+    def reload(self, connection: ReadConnection, _position: Position) -> None:
+        """Forget all, and read which services there are."""
+        self._services = _services(connection, None)
+        self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
             self._changed.update(dict.fromkeys({key[0] for key in self._kept} | set(self._changed), 1))
             self._kept.clear()
@@ -215,6 +227,10 @@ class Rosters:
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
         parts = [name.split(" ") for name in sorted(shifts)]
+        if whole:
+            others = {key: names for key, names in self._services.items() if key[0] not in whole}
+            self._services = others | _services(connection, sorted(whole))
+            self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
             self._changed.update(dict.fromkeys(whole | {point_id for point_id, _, _ in parts}, 1))
             for key in [key for key in self._kept if key[0] in whole]:
@@ -231,3 +247,15 @@ class Rosters:
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that nothing is kept beyond a change."""
         return True
+
+
+def _services(connection: ReadConnection, point_ids: Sequence[str] | None) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the names of services that can be booked, by point and offer; of some points, or of all."""
+    query = select(SERVICES).where(SERVICES.c.is_deleted.is_(False)).order_by(SERVICES.c.service_id)
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for row in connection.rows(query if point_ids is None else query.where(SERVICES.c.point_id.in_(point_ids))):
+        facts = ServiceFacts.of_json(row.facts)
+        if not facts.is_paused:
+            key = (row.point_id, facts.offer)
+            found[key] = (*found.get(key, ()), row.service_id)
+    return found

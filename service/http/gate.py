@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from service.keys.ring import Caller
     from service.services import Services
 
-    RawRoute = Callable[[Services, Scope, RequestContext], bytes]
+    RawRoute = Callable[[Services, Scope, RequestContext], bytes | None]
 
 __all__ = ["Gate"]
 
@@ -90,9 +90,7 @@ class Gate:
             lasting.n += 1
         try:
             context = await self._admitted(scope, request_id, headers)
-            if raw is not None:
-                await self._answered(raw, scope, answer, context)
-            else:
+            if raw is None or not await self._answered(raw, scope, answer, context):
                 await self._passed_on(scope, receive, answer, context)
         except ClientDisconnect:  # nobody is there to be answered
             answer.status = answer.status or _GONE
@@ -109,7 +107,7 @@ class Gate:
             if raw is None or answer.status >= _BAD:
                 _log(scope, route, request_id, answer.status, seconds)
 
-    async def _answered(self, raw: RawRoute, scope: Scope, answer: _Answer, context: RequestContext) -> None:
+    async def _answered(self, raw: RawRoute, scope: Scope, answer: _Answer, context: RequestContext) -> bool:
         # Whoever is ready comes as far as here before the first goes on: the same code in a row runs twice as fast.
         # None holds a place meanwhile, for it waits for nothing: a thousand that come at once are no overload.
         self._services.n_inflight -= 1
@@ -119,8 +117,9 @@ class Gate:
             await asyncio.sleep(0)
         finally:
             self._services.n_inflight += 1
-        if not answer.sends_whole(body):
+        if body is not None and not answer.sends_whole(body):
             await send_answer(answer, _OK, body, [])
+        return body is not None
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]

@@ -70,7 +70,7 @@ def answer_arrow(services: Services, body: bytes, query: bytes) -> bytes:
     if len(orders) * _ROWS_A_QUERY > engine.n_rows:
         view.engine.prepare(wait=False)  # a still engine leaves it to others to list what is near
     found = match_together(engine, orders, terms)
-    if not services.full_slots.is_empty:
+    if any(map(services.rooms.concern, orders.offers)):
         _pass_full(services, engine, orders, terms, found)
     return _written(_answers(services, engine, orders, found), view.position_of(engine.version))
 
@@ -113,12 +113,10 @@ def _timed(services: Services, orders: Orders) -> Orders:
 
 
 def _pass_full(services: Services, engine: Engine, orders: Orders, terms: Terms, found: Found) -> None:
-    """Ask once more, in place, for those whose match has a full slot then."""
-    facts, full = engine.facts, services.full_slots
+    """Ask once more, in place, for those whose match has no room then."""
+    facts, rooms = engine.facts, services.rooms
     for i in np.flatnonzero(found.row >= 0).tolist():
         at, offer = from_us(int(orders.at[i].astype(np.int64))), orders.offers[orders.offer[i]]
-        if not full.has(facts.row(int(found.row[i])).point_id, offer, at):
-            continue
         ask = Ask(
             float(orders.lat[i]),
             float(orders.lng[i]),
@@ -130,7 +128,9 @@ def _pass_full(services: Services, engine: Engine, orders: Orders, terms: Terms,
             features=tuple(sorted(orders.feature_sets[orders.wants[i]])),
             unknown_hours=terms.unknown_hours,
         )
-        other = found_free(engine, full, ask)
+        if rooms.is_free(facts.row(int(found.row[i])).point_id, ask):
+            continue
+        other = found_free(engine, rooms, ask)
         if other.rows:
             found.row[i], found.distance_m[i] = other.rows[0], other.distance_m[0]
         else:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from engine import Match, Refusal
 from engine.errors import UnknownPointError
 from service.http.access import not_found, owner_of
-from service.matching.free_slots import found_free, is_free
+from service.matching.free_slots import found_free
 from service.matching.own_points import about_own
 from service.matching.replies import index_of
 from service.matching.store import find_offer
 
 if TYPE_CHECKING:
     from engine import Engine, Explanation
-    from service.feed.full_slots import FullSlots
     from service.http.context import RequestContext
     from service.matching.asks import Ask
+    from service.matching.rooms import Rooms
     from service.services import Services
     from service.store.connections import AnyRow
 
@@ -57,9 +57,9 @@ def _explained(services: Services, ask: Ask, stored: AnyRow | None) -> dict[str,
     view = services.index.view
     engine = view.engine.still()
     told = _told(engine, ask, None if stored is None else stored.point_id)
-    full = services.full_slots
-    if told.match is not None and not is_free(full, told.match.point_id, ask):
-        told = _past_full(engine, full, ask, told)
+    rooms = services.rooms
+    if told.match is not None and not rooms.is_free(told.match.point_id, ask):
+        told = _past_full(engine, rooms, ask, told)
     return {
         "match": None if told.match is None else _matched(told.match),
         "nearer": [_coded(one) for one in told.nearer],
@@ -78,9 +78,9 @@ def _told(engine: Engine, ask: Ask, point_id: str | None) -> Explanation:
         return engine.explain(ask.lat, ask.lng, ask.offer, **ask.terms())
 
 
-def _past_full(engine: Engine, full: FullSlots, ask: Ask, told: Explanation) -> Explanation:
-    """Return an explanation that passes over the matches whose slot is full, and says so of them."""
-    found = found_free(engine, full, ask._replace(k=1))
+def _past_full(engine: Engine, rooms: Rooms, ask: Ask, told: Explanation) -> Explanation:
+    """Return an explanation that passes over the matches that have no room, and says so of them."""
+    found = found_free(engine, rooms, ask._replace(k=1))
     match = Match(found.facts.row(found.rows[0]).point_id, ask.offer, found.distance_m[0]) if found.rows else None
     refused, _ = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
     nearer = []
@@ -90,7 +90,7 @@ def _past_full(engine: Engine, full: FullSlots, ask: Ask, told: Explanation) -> 
         reason = "full" if one.reason == "matched" else one.reason
         nearer.append(Refusal(one.point_id, ask.offer, one.distance_m, reason, missing=one.missing))
     point = told.point
-    if point is not None and point.reason == "matched" and not is_free(full, point.point_id, ask):
+    if point is not None and point.reason == "matched" and not rooms.is_free(point.point_id, ask):
         point = replace(point, reason="full")
     n_more = max(0, len(nearer) - _MOST_NEARER)
     return replace(told, match=match, nearer=nearer[:_MOST_NEARER], n_more=n_more, point=point)

@@ -32,8 +32,8 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
     about one version.
     """
     refused, facts = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
-    full = services.full_slots
-    refused = [one._replace(reason="full") if one.reason == _MATCHED else one for one in refused]  # its slot is
+    rooms = services.rooms
+    refused = [one._replace(reason="full") if one.reason == _MATCHED else one for one in refused]  # it has no room
     first: dict[str, Refused] = {}
     for one in refused:
         first.setdefault(one.reason, one)
@@ -58,7 +58,7 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
                 engine,
                 ask,
                 [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]
-                + [full.next_free(one.point_id, ask.offer, ask.at) for one in refused if one.reason == "full"],
+                + [rooms.next_free(one.point_id, ask) for one in refused if one.reason == "full"],
             ),
             "farther": _farther(services, engine, ask),
             "other_modes": _other_modes(services, engine, ask),
@@ -109,7 +109,7 @@ def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str,
 
 
 def _nearest(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | None:
-    found = found_free(engine, services.full_slots, ask._replace(k=1))
+    found = found_free(engine, services.rooms, ask._replace(k=1))
     if not found.rows:
         return None
     return {"point_id": found.facts.row(found.rows[0]).point_id, "distance_m": found.distance_m[0]}

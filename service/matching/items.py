@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine import Engine
-    from service.feed.full_slots import FullSlots
     from service.matching.asks import Ask
+    from service.matching.rooms import Rooms
 
 __all__ = ["ItemAsk", "Items", "items_of", "items_of_text", "split_of"]
 
@@ -55,11 +55,11 @@ def items_of(lines: Iterable[tuple[str, int]], where: str) -> Items:
     return tuple(sorted(items.items()))
 
 
-def split_of(engine: Engine, full: FullSlots, ask: Ask) -> dict[str, Any] | None:
+def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any] | None:
     """Return the basket divided between the fewest points, then the nearest; None where that cannot be."""
     terms = ask.terms()
     found = engine.split(ask.lat, ask.lng, ask.offer, terms.pop("items"), max_points=ask.split, **terms)
-    if not found.parts or any(full.has(part.point_id, ask.offer, ask.at) for part in found.parts):
+    if not found.parts or any(not rooms.is_free(part.point_id, ask) for part in found.parts):
         return None
     parts = [
         {

@@ -23,10 +23,10 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
     """Return the answer to a question: plain values, instants as datetimes."""
     view = services.index.view
     engine = view.engine
-    found = found_free(engine, services.full_slots, ask)
+    found = found_free(engine, services.rooms, ask)
     if not found.rows:  # once more, of a version that stands still, since more is to be asked of it
         engine = engine.still()
-        found = found_free(engine, services.full_slots, ask)
+        found = found_free(engine, services.rooms, ask)
     norm = services.norms.by_offer[ask.offer]
     reply: dict[str, Any] = {
         "matches": [_told(found, i, ask, norm) for i in range(len(found.rows))],
@@ -41,7 +41,7 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
         services.metrics.count_places(0, 1)
         reply |= nobody(services, engine, ask)
         if ask.items and ask.split > 1:
-            reply["split"] = split_of(engine, services.full_slots, ask)
+            reply["split"] = split_of(engine, services.rooms, ask)
     return reply
 
 

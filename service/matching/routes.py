@@ -16,13 +16,13 @@ from service.http.query_text import read_query
 from service.http.routing import problems, validation_problem
 from service.matching import examples
 from service.matching.arrow_batches import ARROW, answer_arrow
-from service.matching.asks import Ask, check_offer, features_of, now_of, place_in_wgs84, read_ask, times_of
+from service.matching.asks import Ask, ask_of, check_offer, features_of, now_of, place_in_wgs84, read_ask, times_of
 from service.matching.explaining import explain_to
 from service.matching.items import items_of
 from service.matching.parameters import MAX_BATCH, OF_STREAMS, POINT, described
 from service.matching.replies import reply_to
 from service.matching.schemas import BatchAnswer, BatchAsk, BatchBody, ExplainAnswer, MatchAnswer
-from service.matching.single_route import dump, match
+from service.matching.single_route import dump
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -65,16 +65,17 @@ router = APIRouter(tags=["matching"])  # each reads its own query and body, as s
         **problems("coordinate-out-of-range", "text-invalid"),
     },
 )
-async def match_one(request: Request, context: Anyone) -> Response:
+async def match_one(request: Request, _context: Anyone) -> Response:
     """
     Answer one question: the nearest points that can really serve, and what each promises.
 
     Where nobody can: the nearest points that were refused, one for each reason; when the next one opens; and what would
     help, which was asked of the index too, so that it is true.
     """
-    # The gate answers this past the framework, with the same function; here it stands for its description.
-    status, body, _ = match(services_of(request), request.scope, context)
-    return Response(body, status, media_type=_JSON)
+    # The gate answers most of these past the framework, with the same functions.
+    services = services_of(request)
+    ask = ask_of(request.scope["query_string"], services)
+    return Response(dump(await asyncio.to_thread(reply_to, services, ask)), media_type=_JSON)
 
 
 @router.post(

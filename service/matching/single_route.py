@@ -20,9 +20,10 @@ __all__ = ["MATCH", "dump", "match"]
 MATCH = ("GET", "/v1/match")
 
 
-def match(services: Services, scope: Scope, _context: RequestContext) -> bytes:
-    """Answer one question."""
-    return dump(reply_to(services, ask_of(scope["query_string"], services)))
+def match(services: Services, scope: Scope, _context: RequestContext) -> bytes | None:
+    """Answer one question; None where that may take longer than a moment, so that a thread must do it."""
+    ask = ask_of(scope["query_string"], services)
+    return None if services.rooms.waits(ask.offer) else dump(reply_to(services, ask))
 
 
 def dump(reply: object) -> bytes:

@@ -59,7 +59,7 @@ def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
         unknown_hours=wish.unknown_hours,
         items=tuple(wish.units.items()),
     )
-    found = found_free(services.index.view.engine, services.full_slots, ask)
+    found = found_free(services.index.view.engine, services.rooms, ask)
     for row, distance_m in zip(found.rows, found.distance_m, strict=True):
         point_id = found.facts.row(row).point_id
         if point_id != wish.point_id:

@@ -53,7 +53,7 @@ def test_booking__takes_the_time_of_a_crew_from_all_others_and_gives_it_back(vis
     refused = visits.ask(visits.body(point_id, visits.tomorrow(10)))
     assert problem(refused) == (409, "sold-out")
     assert refused.json()["reason"] == "no_crew"
-    assert set(one["starts_at"] for one in refused.json()["slots"]) <= {at.replace("Z", "+00:00") for at in during}
+    assert {one["starts_at"] for one in refused.json()["slots"]} <= {at.replace("Z", "+00:00") for at in during}
     visits.done(booking, "cancel", "app", {})
     assert visits.starts(point_id) == before
     assert visits.planned(point_id) == {"anna": []}
@@ -81,7 +81,9 @@ def test_slots__are_told_with_their_witness_to_the_merchant_alone(visits: Visits
 
 
 def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits) -> None:
-    point_id = visits.provider("anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 60})
+    point_id = visits.provider(
+        "anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 60}
+    )
     first = visits.slots(point_id, days=3)
     assert {day["why_not"] for day in first["days"]} <= {"no_crew", "too_soon"}
     next_day = dt.date.fromisoformat(first["first_day"])

@@ -79,11 +79,20 @@ class Visits:
     def body(self, point_id: str, starts_at: str, **more: Any) -> dict[str, Any]:
         """Return the body of a booking, of a customer of its own unless one is named."""
         place = {"lat": self.desk.lat, "lng": LNG, "address": "Lane 7, door 3"}
-        return {"point_id": point_id, "service_id": "clean", **place, "starts_at": starts_at, "buyer": uuid.uuid4().hex, **more}
+        return {
+            "point_id": point_id,
+            "service_id": "clean",
+            **place,
+            "starts_at": starts_at,
+            "buyer": uuid.uuid4().hex,
+            **more,
+        }
 
     def ask(self, body: Mapping[str, Any], key: str = "app", once: str | None = None) -> httpx.Response:
         """Book, whatever comes of it."""
-        return self.desk.send("POST", "/v1/bookings", key, json=body, headers={"Idempotency-Key": once or uuid.uuid4().hex})
+        return self.desk.send(
+            "POST", "/v1/bookings", key, json=body, headers={"Idempotency-Key": once or uuid.uuid4().hex}
+        )
 
     def book(self, point_id: str, starts_at: str | None = None, **more: Any) -> dict[str, Any]:
         """Book the first window that there is, or another one, and return the booking."""
@@ -120,7 +129,9 @@ class Visits:
                 proof = {"end_code": now["end_code"], "written_contract": "A-7"}
                 self.done(booking, event, "corner", {"proof": proof})
             else:
-                key, body = {"confirm": ("app", None), "pay": ("corner", {"means": "cash"})}.get(event, ("corner", None))
+                key, body = {"confirm": ("app", None), "pay": ("corner", {"means": "cash"})}.get(
+                    event, ("corner", None)
+                )
                 self.done(booking, event, key, body)
         return self.read(booking)
 

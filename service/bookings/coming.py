@@ -1,0 +1,100 @@
+"""Whether a crew of a point can come to a place at a time, as matching asks it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError
+from service.bookings.asking import asked_of, judged_at
+from service.bookings.planning import local_day
+from service.clock import to_us
+from service.errors import NotFeasibleError
+from service.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.bookings.asking import Asked
+    from service.bookings.holding import BookingTerms
+    from service.matching.asks import Ask
+    from service.store.connections import ReadConnection
+    from service.store.database import Store
+
+__all__ = ["Coming"]
+
+_SECOND_US = 1_000_000
+_READ_S = 5.0
+_DAYS_LOOKED_AT = 7
+
+
+class Coming:
+    """
+    Asked from any thread.
+
+    Points that have no service of an offer are not booked here: their door being open is all that is known of them.
+
+    Parameters
+    ----------
+    store, terms
+        Where the rosters are read that memory has not got, and what visits are judged by.
+    """
+
+    def __init__(self, store: Store, terms: BookingTerms) -> None:
+        self._store = store
+        self._terms = terms
+
+    def concerns(self, offer: str) -> bool:
+        """Tell whether visits of an offer can be booked at any point."""
+        return self._terms.rosters.has_services(offer)
+
+    def is_booked_at(self, point_id: str, offer: str) -> bool:
+        """Tell whether visits of an offer can be booked at a point."""
+        return bool(self._terms.rosters.services_of(point_id, offer))
+
+    def can_come(self, point_id: str, ask: Ask) -> bool:
+        """Tell whether a crew can begin some service of an offer in the window that begins when it is asked for."""
+        names = self._terms.rosters.services_of(point_id, ask.offer)
+        if not names:
+            return True
+        return self._store.read_now(lambda connection: self._comes(connection, point_id, names, ask), _READ_S)
+
+    def next_coming(self, point_id: str, ask: Ask) -> dt.datetime | None:
+        """Return when the first window behind an instant begins in which a crew can come, within a week."""
+        names = self._terms.rosters.services_of(point_id, ask.offer)
+        return self._store.read_now(lambda connection: self._next(connection, point_id, names, ask), _READ_S)
+
+    def _comes(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> bool:
+        starts_s, now_us = to_us(ask.at) // _SECOND_US, to_us(ask.asked_at)
+        for asked in self._asked(connection, point_id, names, ask):
+            rules, rosters = asked.rules, self._terms.rosters
+            if starts_s * _SECOND_US < now_us + rules.lead_s * _SECOND_US:
+                continue
+            day = local_day(rules.timezone, starts_s)
+            ahead = (day - local_day(rules.timezone, now_us // _SECOND_US)).days
+            if ahead >= rules.most_days or not rules.holds(starts_s, rosters.openings):
+                continue
+            known = rosters.known(point_id, day) or rosters.roster(connection, asked.facts, day, 1)
+            if known.candidate(asked.visit, starts_s, rules.width_s, -(-now_us // _SECOND_US)) is not None:
+                return True
+        return False
+
+    def _next(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> dt.datetime | None:
+        found: list[int] = []
+        after_s = to_us(ask.at) // _SECOND_US
+        for asked in self._asked(connection, point_id, names, ask):
+            first = local_day(asked.rules.timezone, after_s)
+            known = self._terms.rosters.roster(connection, asked.facts, first, _DAYS_LOOKED_AT)
+            with known.lock:
+                answer = known.roster.slots(asked.visit, asked.rules, ask.asked_at, first, _DAYS_LOOKED_AT)
+            starts = sorted(slot.starts_s for slots in answer.slots.values() for slot in slots)
+            checker = self._terms.orders.checker
+            found += [at for at in starts if at > after_s and judged_at(checker, asked, at) == "matched"][:1]
+        return None if not found else dt.datetime.fromtimestamp(min(found), dt.UTC)
+
+    def _asked(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> Iterator[Asked]:
+        for name in names:
+            try:
+                yield asked_of(connection, self._terms.orders, point_id, name, ask.lat, ask.lng)
+            except (NotFeasibleError, ProblemError, EngineError):  # it is offered no more, or never was to this one
+                continue
