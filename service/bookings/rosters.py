@@ -14,7 +14,7 @@ from sqlalchemy import select
 from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
-from engine.travel import norm_travel
+from engine.travel import GreatCircleTravel, norm_travel
 from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -155,7 +155,7 @@ class Rosters:
         names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
-        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh)
+        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())
 
     def has_services(self, offer: str) -> bool:
         """Tell whether anything of an offer can be booked at any point."""

@@ -63,7 +63,7 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
         The row of its point, whose roster is locked.
     """
     rows = list_shifts(connection, point.point_id, connection.now_us, 2**62, crew_id)
-    if not rows:
+    if not rows or point.timezone is None:
         return Settled([], [])
     kept = find_kept(connection, CREWS, point.point_id, crew_id)
     crew = None if kept is None else CrewFacts.of_json(kept.facts).crew(crew_id, point)

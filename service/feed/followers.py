@@ -159,6 +159,7 @@ class Follower:
         """Read until nothing is left; reload first where what is known cannot be built upon."""
         self._n_followed = 0
         while not self._ended.is_set():
+            begun_at = time.monotonic()  # whatever is committed later may not be seen
             with self._store.reading() as connection:
                 if self._has_gap or self._cannot_go_on(connection):
                     self._reload(connection)
@@ -173,11 +174,10 @@ class Follower:
                 if unread_s is None:
                     self._verify(connection)
             if not self._has_gap:
-                self._confirm(unread_s or 0.0)
+                self._confirm(begun_at - (unread_s or 0.0))
                 return
 
-    def _confirm(self, unread_s: float) -> None:
-        at = time.monotonic() - unread_s
+    def _confirm(self, at: float) -> None:
         self._confirmed_at = at if self._confirmed_at is None else max(self._confirmed_at, at)
         if self._rested is not None:
             self._rested(self.position, self._feed_id or "")

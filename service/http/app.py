@@ -11,6 +11,7 @@ from service.bookings import act_routes as booking_acts
 from service.bookings import crew_routes
 from service.bookings import routes as bookings
 from service.bookings import slot_routes as slots
+from service.crews import import_routes as crew_imports
 from service.crews import routes as crews
 from service.crews import service_routes
 from service.events import routes as events
@@ -88,6 +89,7 @@ def _routers() -> list[APIRouter]:
         imports.router,
         crews.router,
         service_routes.router,
+        crew_imports.router,
         slots.router,
         bookings.router,
         booking_acts.router,

@@ -20,7 +20,7 @@ OPEN = PROBES | {"/openapi.json", "/docs", "/counter"}
 """What asks for no key."""
 
 _STREAMED_END = ":import"
-_STREAMED = re.compile("/v1/points(?:/[^/]+/stock)?:import")
+_STREAMED = re.compile("/v1/points(?:/[^/]+/(?:stock|crews|services))?:import")
 _MAX_BODY = 256 * 1024
 _MAX_ARROW = 8 * 1024 * 1024
 _ARROW = b"application/vnd.apache.arrow.stream"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.audit.store import actor_of, record
+from service.bookings.stranding import check_no_visits
 from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
 from service.http.context import RequestContext, services_of
 from service.http.fields import DatumName
@@ -147,13 +148,18 @@ async def get_points(
 async def remove_point(
     request: Request, context: AdminOrMerchant, point_id: str, open_orders: SecondWord = None
 ) -> Response:
-    """Delete a point; `If-Match` holds the ETag that was read. Should it be made again, its revisions go on."""
+    """
+    Delete a point; `If-Match` holds the ETag that was read. Should it be made again, its revisions go on.
+
+    One at which visits are promised is not deleted: they are named.
+    """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
     def remove(connection: WriteConnection) -> None:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
         check_match(request, point_etag(before))
+        check_no_visits(connection, point_id)
         orders = OpenOrders(connection, services, point_id)
         delete_point(connection, before)
         orders.settle(context.key_holder.key_id, open_orders)
