@@ -18,7 +18,7 @@ from service.bookings.acting import (
 from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for
 from service.bookings.refusing import visit_refusal
-from service.bookings.rescheduling import complain, reschedule
+from service.bookings.rescheduling import Door, complain, door_of, reschedule
 from service.bookings.routes import BOOKS, answer_booking, find_others, seconds_of
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import (
@@ -26,6 +26,7 @@ from service.bookings.schemas import (
     BookingAnswer,
     CancelBody,
     ComplainBody,
+    DoorBody,
     FinishBody,
     PayBody,
     RescheduleBody,
@@ -42,7 +43,8 @@ from service.http.idempotency import Created, create_once
 from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
-from service.matching.asks import check_span
+from service.matching.asks import check_span, place_in_wgs84
+from service.places import coarse_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,32 +183,40 @@ async def absent_from_booking(request: Request, context: Visitors, booking_id: s
     status_code=201,
     summary="Complain about a visit",
     response_model=BookingAnswer,
-    responses=problems(*BOOKS),
+    responses=problems(*BOOKS, "coordinate-out-of-range"),
 )
 async def complain_about_booking(request: Request, context: Ordering, booking_id: str, body: ComplainBody) -> Response:
     """Complain within the norm's time: another visit is booked that makes it good, and costs nothing."""
     services, starts_s = services_of(request), seconds_of(body.starts_at)
     check_span(body.starts_at, from_us(services.clock.now_us()), "/starts_at")
-    before, candidate = await _looked_up(request, context, booking_id, starts_s)
+    door = None if body.place is None else _door(body.place)
+    before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
 
     def create(connection: WriteConnection) -> Created:
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         actor = context.key_holder.key_id
-        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note)
+        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)
         answer = booking_answer(made, services.norms, party=Party.CUSTOMER)
         headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}
         return Created(answer.model_dump_json().encode(), headers=headers)
 
     async def refused(error: Exception) -> Any:
-        wanted = (before.point_id, before.service_id, before.lat, before.lng)
-        return visit_refusal(error, await find_others(services, context, wanted, starts_s, error))
+        at = door_of(before) or door
+        wanted = None if at is None else (before.point_id, before.service_id, at.lat, at.lng)
+        others = [] if wanted is None else await find_others(services, context, wanted, starts_s, error)
+        return visit_refusal(error, others)
 
     route = f"POST /v1/bookings/{booking_id}:complain"
     return await create_once(request, context, services, route, create, refused=refused)
 
 
+def _door(body: DoorBody) -> Door:
+    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum, "/place")
+    return Door(lat, lng, coarse_cell(lat, lng), body.address)
+
+
 async def _looked_up(
-    request: Request, context: RequestContext, booking_id: str, starts_s: int
+    request: Request, context: RequestContext, booking_id: str, starts_s: int, door: Door | None = None
 ) -> tuple[AnyRow, Candidate | None]:
     """Return a booking that the caller may see, and where memory would put its visit in another window."""
     services = services_of(request)
@@ -214,10 +224,11 @@ async def _looked_up(
 
     def look(connection: ReadConnection) -> tuple[AnyRow, Candidate | None]:
         row = booking_seen(connection, context, booking_id, now_us)
-        if row.lat is None:
+        at = door_of(row) or door
+        if at is None:
             return row, None
         try:
-            asked = asked_of(connection, services.bookings.orders, row.point_id, row.service_id, row.lat, row.lng)
+            asked = asked_of(connection, services.bookings.orders, row.point_id, row.service_id, at.lat, at.lng)
             return row, candidate_for(connection, services.bookings, asked, starts_s, now_us)
         except ServiceError:  # the change's own transaction says it
             return row, None

@@ -94,11 +94,23 @@ class AbsentBody(Body):
     who: Literal["customer", "crew"]
 
 
+class DoorBody(Body):
+    """Where a visit is made."""
+
+    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
+    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    datum: DatumName = "wgs84"
+    address: Address
+
+
 class ComplainBody(Body):
     """What is wrong, and when it is to be made good."""
 
     starts_at: Instant
     note: Note = ""
+    place: DoorBody | None = Field(
+        None, description="Where it was; needed once that is forgotten, some days after the visit."
+    )
 
 
 class OverrunBody(Body):
