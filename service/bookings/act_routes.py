@@ -17,6 +17,7 @@ from service.bookings.acting import (
 )
 from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for
+from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
 from service.bookings.routes import BOOKS, answer_booking, find_others, seconds_of
@@ -26,6 +27,7 @@ from service.bookings.schemas import (
     BookingAnswer,
     CancelBody,
     ComplainBody,
+    ConfirmBody,
     DoorBody,
     FinishBody,
     PayBody,
@@ -65,15 +67,32 @@ _CODES = problems("not-found", "state-conflict", "precondition-failed", "code-wr
 _SECOND_US = 1_000_000
 
 
-@router.post(":confirm", summary="Confirm a held visit", response_model=BookingAnswer, responses=_ACTS)
-async def confirm_booking(request: Request, context: Ordering, booking_id: str) -> Response:
-    """Confirm what is held: the window is promised, and paid for when the visit is done."""
+@router.post(
+    ":confirm",
+    summary="Confirm a held visit",
+    response_model=BookingAnswer,
+    responses=problems("not-found", "state-conflict", "precondition-failed", "payment-declined", *_BODY),
+)
+async def confirm_booking(
+    request: Request, context: Ordering, booking_id: str, body: ConfirmBody | None = None
+) -> Response:
+    """
+    Confirm what is held: the window is promised. It is paid to the crew, or set aside online and taken when it is done.
+
+    Where the provider does not answer, the visit stays held and its payment `authorising`: it is asked until it says
+    what came of it, and the visit is confirmed then.
+    """
+    if body is not None and body.payment == "online":
+        services = services_of(request)
+        row = await pay_online(
+            services, context, booking_id, body.means or "ok", lambda _, row: _check_tag(request, row)
+        )
+        return await answer_booking(services, context, row, Party.CUSTOMER)
 
     def confirm(connection: WriteConnection, row: AnyRow) -> AnyRow:
         act = Act(Event.CONFIRM, Party.CUSTOMER, context.key_holder.key_id)
         check_booking_act(row, act)
-        if row.expires_at is not None and row.expires_at <= connection.now_us:
-            raise StateConflictError("the visit was held until now: its time is over")
+        check_held_in_time(connection, row)
         return act_on(connection, services_of(request).bookings, row, act)
 
     return await _change(request, context, booking_id, Party.CUSTOMER, confirm)
@@ -139,7 +158,10 @@ async def finish_booking(request: Request, context: Crewed, booking_id: str, bod
         wrong = (
             None if code is None else check_code(connection, services.bookings, row, END_CODE, code, "/proof/end_code")
         )
-        return wrong or act_on(connection, services.bookings, row, act, proof=proof)
+        if wrong is not None:
+            return wrong
+        done = act_on(connection, services.bookings, row, act, proof=proof)
+        return act_on(connection, services.bookings, done, act._replace(event=Event.PAY)) if done.paid_by else done
 
     return await _change(request, context, booking_id, Party.MERCHANT, finish)
 
@@ -196,7 +218,7 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         actor = context.key_holder.key_id
         made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)
-        answer = booking_answer(made, services.norms, party=Party.CUSTOMER)
+        answer = booking_answer(made, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}
         return Created(answer.model_dump_json().encode(), headers=headers)
 
@@ -252,11 +274,16 @@ async def _change(request: Request, context: RequestContext, booking_id: str, pa
     def write(connection: WriteConnection) -> AnyRow | ProblemError:
         check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
-        if "if-match" in request.headers:
-            check_match(request, etag(row.revision))
+        _check_tag(request, row)
         return change(connection, row)
 
     found = await services.store.write(write, context.deadline)
     if isinstance(found, ProblemError):
         raise found
-    return answer_booking(services, found, party)
+    return await answer_booking(services, context, found, party)
+
+
+def _check_tag(request: Request, row: AnyRow) -> None:
+    """Refuse a change whose If-Match holds another ETag."""
+    if "if-match" in request.headers:
+        check_match(request, etag(row.revision))

@@ -145,10 +145,10 @@ async def _told(services: Services, context: RequestContext, found: Settled) -> 
     others = await services.store.read(look, context.deadline) if found.unkept else []
     norms = services.norms
     unkept = [
-        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT).model_dump(), slots=slots)
+        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT, payment=None).model_dump(), slots=slots)
         for row, slots in zip(found.unkept, others, strict=True)
     ]
-    moved = [booking_answer(row, norms, party=Party.MERCHANT) for row in found.moved]
+    moved = [booking_answer(row, norms, party=Party.MERCHANT, payment=None) for row in found.moved]
     return SettledAnswer(unkept=unkept, moved=moved)
 
 

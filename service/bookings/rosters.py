@@ -79,7 +79,8 @@ class PointRoster:
     point
         The row of the point, as `service.orders.store.find_facts` returns it.
     first_day, n_days
-        Which local days can be asked for; shifts that begin on the day before are among its days, too.
+        Which local days can be asked for; shifts that begin on the day before, or on the day
+        behind, are among its days, too: a window may reach over midnight.
     revisions
         Of the shifts in which something was planned, by the number of their day.
     """
@@ -195,7 +196,7 @@ class Rosters:
         zone = ZoneInfo(point.timezone)
         first = first_day - _ONE_DAY
         low_us, high_us = (
-            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 1) * _ONE_DAY)
+            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 2) * _ONE_DAY)
         )
         planned = {
             (row.crew_id, row.starts_at // _SECOND_US): row
@@ -205,7 +206,7 @@ class Rosters:
         days: list[CrewDay] = []
         for crew in crews:
             own = [row for row in taken if row.crew_id == crew.crew_id]
-            for day in base_days(crew, self.openings, own, first, n_days + 1):
+            for day in base_days(crew, self.openings, own, first, n_days + 2):
                 row = planned.get((crew.crew_id, day.starts_s))
                 days.append(day if row is None else day_of(row))
         travel = self.travel(connection, point.point_id)
