@@ -15,12 +15,10 @@ from service.bookings.acting import (
     check_proof,
     locked_booking,
 )
-from service.bookings.asking import asked_of
-from service.bookings.finding import candidate_for
 from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
-from service.bookings.routes import BOOKS, answer_booking, find_others, seconds_of
+from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import (
     AbsentBody,
@@ -38,7 +36,7 @@ from service.bookings.seeing import booking_seen, check_booking_seen, visitor_of
 from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import from_us
-from service.errors import NotFeasibleError, ServiceError, StateConflictError
+from service.errors import NotFeasibleError, StateConflictError
 from service.http.access import Crewed, Ordering, Visitors
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.bookings.rosters import Candidate
-    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+    from service.store.connections import AnyRow, WriteConnection
 
     Change = Callable[[WriteConnection, AnyRow], AnyRow | ProblemError]
 
@@ -243,19 +241,14 @@ async def _looked_up(
     """Return a booking that the caller may see, and where memory would put its visit in another window."""
     services = services_of(request)
     now_us = services.clock.now_us()
-
-    def look(connection: ReadConnection) -> tuple[AnyRow, Candidate | None]:
-        row = booking_seen(connection, context, booking_id, now_us)
-        at = door_of(row) or door
-        if at is None:
-            return row, None
-        try:
-            asked = asked_of(connection, services.bookings.orders, row.point_id, row.service_id, at.lat, at.lng)
-            return row, candidate_for(connection, services.bookings, asked, starts_s, now_us)
-        except ServiceError:  # the change's own transaction says it
-            return row, None
-
-    return await services.store.read(look, context.deadline)
+    row = await services.store.read(
+        lambda connection: booking_seen(connection, context, booking_id, now_us), context.deadline
+    )
+    at = door_of(row) or door
+    if at is None:
+        return row, None
+    wanted = (row.point_id, row.service_id, at.lat, at.lng)
+    return row, await find_candidate(services, context, wanted, starts_s)
 
 
 async def _act(request: Request, context: RequestContext, booking_id: str, act: Act, **values: Any) -> Response:

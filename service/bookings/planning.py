@@ -119,6 +119,7 @@ def take_visit_out(connection: WriteConnection, booking: AnyRow) -> None:
     row = find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
     if row is None:
         return
-    day = day_of(row).without_stop(booking.booking_id)
-    if not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
+    before = day_of(row)
+    day = before.without_stop(booking.booking_id)
+    if day != before and not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
         raise StateConflictError("the crew's day was changed at the same time: ask again")

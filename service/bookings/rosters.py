@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import Counter, OrderedDict
+import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -146,7 +147,9 @@ class Rosters:
         self._norms = norms
         self.openings = OpeningTimes(extra_days)
         self._kept: OrderedDict[tuple[str, dt.date, int], PointRoster] = OrderedDict()
-        self._changed: Counter[str] = Counter()
+        self._reading: dict[
+            object, str
+        ] = {}  # points whose roster is being read, and nothing of which has changed since
         self._services: dict[tuple[str, str], tuple[str, ...]] = {}
         self._offers: frozenset[str] = frozenset()
         self._lock = threading.Lock()
@@ -172,17 +175,24 @@ class Rosters:
             kept = [one for (of_point, _, _), one in self._kept.items() if of_point == point_id and one.covers(day)]
         return kept[0] if kept else None
 
-    def roster(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
-        """Return the roster of a point, given its row, for local days; read from the store where it is not kept."""
+    def roster(
+        self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int, begun_at: float
+    ) -> PointRoster:
+        """
+        Return the roster of a point, given its row, for local days; read from the store where it is not kept.
+
+        ``begun_at`` is an instant of the monotonic clock before the connection read anything: what is read is kept only
+        if no change of the point was followed since, which it might not hold.
+        """
         key = (point.point_id, first_day, n_days)
         with self._lock:
-            known, seen = self._kept.get(key), self._changed[point.point_id]
+            known = self._kept.get(key)
             if known is not None and known.point.point_revision == point.point_revision:
                 self._kept.move_to_end(key)
                 return known
         made = self.made(connection, point, first_day, n_days)
         with self._lock:
-            if self._changed[point.point_id] == seen:  # else it is older than what is known by now
+            if self._followed_at.get(point.point_id, 0.0) < begun_at:
                 self._kept[key] = made
                 while len(self._kept) > _MOST_KEPT:
                     self._kept.popitem(last=False)
@@ -220,7 +230,7 @@ class Rosters:
         self._services = _services(connection, None)
         self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
-            self._changed.update(dict.fromkeys({key[0] for key in self._kept} | set(self._changed), 1))
+            self._followed_at = dict.fromkeys((point_id for point_id, _ in self._services), time.monotonic())
             self._kept.clear()
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
@@ -228,12 +238,15 @@ class Rosters:
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
         parts = [name.split(" ") for name in sorted(shifts)]
-        if whole:
-            others = {key: names for key, names in self._services.items() if key[0] not in whole}
-            self._services = others | _services(connection, sorted(whole))
+        rosters = {change.subject for change in changes if change.kind == "roster"}
+        if rosters:
+            others = {key: names for key, names in self._services.items() if key[0] not in rosters}
+            self._services = others | _services(connection, sorted(rosters))
             self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
-            self._changed.update(dict.fromkeys(whole | {point_id for point_id, _, _ in parts}, 1))
+            booked = {point_id for point_id, _ in self._services}
+            touched = (whole | {point_id for point_id, _, _ in parts}) & booked
+            self._followed_at |= dict.fromkeys(touched, time.monotonic())
             for key in [key for key in self._kept if key[0] in whole]:
                 del self._kept[key]
             kept = list(self._kept.items())
