@@ -149,10 +149,15 @@ class Rosters:
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them."""
-        names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
-        norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
-        ways = [norm_travel(norm) for norm in norms]
+        """
+        Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them.
+
+        Where it has none any more and its crews still have days, as the slowest of all offers has it.
+        """
+        rows = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
+        names = [row[0] for row in rows if row[0].endswith(ONSITE)]
+        every = [name for name in self._norms.by_offer if name.endswith(ONSITE)]
+        ways = [norm_travel(self._norms.by_offer[name]) for name in names or every]
         return max(ways, key=lambda way: way.detour_factor / way.speed_kmh)
 
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:

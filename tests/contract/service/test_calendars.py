@@ -191,6 +191,21 @@ def test_calendar__tells_what_was_complained_about_in_all_its_lines(visits: Visi
     assert str(event["description"]).endswith(f"State: confirmed\n{note}")
 
 
+def test_calendar__is_told_where_the_point_offers_no_visits_any_more(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
+    path = _path(visits, point_id)
+    before = _feed(visits, path).content
+    place = {"lat": visits.desk.lat, "lng": LNG, "timezone": "Asia/Shanghai", "country": "CN"}
+    offer = {"offer": "retail/pickup", "hours": "24/7"}
+    changed = {"kind": "store", "name": "Shop", "offers": [offer], **place}
+    answer = visits.desk.send("PUT", f"/v1/points/{point_id}", "corner", json=changed, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+    assert _feed(visits, path).content == before
+    (shift,) = _sheet(visits, point_id, visits.tomorrow(0)[:10])
+    assert [stop["booking_id"] for stop in shift["stops"]] == [booking["booking_id"]]
+
+
 def test_link__is_told_once_and_a_new_one_revokes_the_old(visits: Visits) -> None:
     point_id, desk = visits.provider("anna"), visits.desk
     assert problem(desk.send("GET", _link(point_id), "corner")) == (404, "not-found")
