@@ -155,11 +155,12 @@ class Rosters:
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them."""
+        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all; else as usual."""
         names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
         return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())
+<<<<<<< HEAD
 
     def has_services(self, offer: str) -> bool:
         """Tell whether anything of an offer can be booked at any point."""
@@ -168,6 +169,8 @@ class Rosters:
     def services_of(self, point_id: str, offer: str) -> tuple[str, ...]:
         """Return the names of the services of an offer that can be booked at a point."""
         return self._services.get((point_id, offer), ())
+=======
+>>>>>>> h4
 
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:
         """Return what is kept of a point that covers a local day."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Query
 
+from service.bookings.calendars import delete_calendar
 from service.bookings.settling import resettle_crew
 from service.crews.rules import check_at_point
 from service.crews.store import CREWS, SERVICES, count_kept, count_roster, delete_kept, find_kept, put_kept
@@ -84,8 +85,9 @@ def put_crew(
 def remove_crew(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, row: AnyRow, actor: str, word: str | None
 ) -> Settled:
-    """Delete a crew, given its row, and settle what it has promised; raises as `put_crew` does."""
+    """Delete a crew, given its row, revoke its link, and settle what it has promised; raises as `put_crew` does."""
     delete_kept(connection, CREWS, row)
+    delete_calendar(connection, row.point_id, row.crew_id)
     return settled(connection, terms, point, row.crew_id, actor, word)
 
 

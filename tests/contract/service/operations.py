@@ -131,6 +131,10 @@ TABLE = {
     "POST /v1/webhooks/{webhook_id}:rotate": Row(ORDERERS),
     "POST /v1/webhooks/{webhook_id}:enable": Row(ORDERERS),
     "GET /v1/webhooks/{webhook_id}/deliveries": Row(ORDERERS),
+    "PUT /v1/points/{point_id}/crews/{crew_id}/calendar": Row(OWNERS),
+    "GET /v1/points/{point_id}/crews/{crew_id}/calendar": Row(OWNERS),
+    "DELETE /v1/points/{point_id}/crews/{crew_id}/calendar": Row(OWNERS, 204, uses_up=True),
+    "GET /v1/calendars/{token}.ics": Row(frozenset()),
 }
 
 

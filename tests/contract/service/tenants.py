@@ -25,7 +25,10 @@ ABSENT = {
     "order_id": "ord_" + "0" * 26,
     "code": "000000",
     "webhook_id": "wh_0",
+    "crew_id": "absent",
+    "token": "0" * 32,
 }
+_CREW = {"name": "A crew", "hours": "Mo-Su 08:00-18:00"}
 _THERE = {"sector": "retail", "mode": "pickup", "sku": "milk-1l"}
 _LINES = b'{"point_id": "no"}\n'
 
@@ -67,7 +70,9 @@ class Tenants:
             return {**self.own, **self.fresh_order(operation.row.order)}
         name = f"fresh-{uuid.uuid4().hex[:12]}"
         if "{point_id}" in operation.path:
-            return {**self.own, "point_id": _make_point(self.admin, f"own-shop:{name}")}
+            point_id = _make_point(self.admin, f"own-shop:{name}")
+            _make_crew(self.admin, point_id, self.own["crew_id"])
+            return {**self.own, "point_id": point_id}
         if "{key_id}" in operation.path:
             return {**self.own, "key_id": make_key(self.admin, "station", merchant_id="own-shop")["key_id"]}
         if "{webhook_id}" in operation.path:
@@ -124,7 +129,9 @@ def _make(admin: httpx.Client, merchant_id: str, visibility: str) -> dict[str, s
     headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/x-ndjson"}
     done = admin.post(f"/v1/points:import?merchant_id={merchant_id}", content=_LINES, headers=headers)
     key_id = make_key(admin, "merchant", merchant_id=merchant_id)["key_id"]
-    ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id}
+    ids = {"merchant_id": merchant_id, "point_id": point_id, "key_id": key_id, "crew_id": "anna"}
+    _make_crew(admin, point_id, ids["crew_id"])
+    ids["token"] = _make_crew(admin, point_id, "bert")  # of whom nobody makes another
     webhook_id = make_webhook(admin, merchant_id=merchant_id)
     return {**ids, **_THERE, "import_id": done.json()["import_id"], "webhook_id": webhook_id}
 
@@ -151,3 +158,11 @@ def _make_point(admin: httpx.Client, point_id: str, visibility: str = "public") 
     assert answer.status_code == httpx.codes.CREATED, answer.text
     admin.put(f"/v1/points/{point_id}/stock/{_THERE['sku']}", json=STOCK).raise_for_status()
     return point_id
+
+
+def _make_crew(admin: httpx.Client, point_id: str, crew_id: str) -> str:
+    """Make a crew of a point, and its calendar link; return the secret in that."""
+    path = f"/v1/points/{point_id}/crews/{crew_id}"
+    admin.put(path, json=_CREW).raise_for_status()
+    link = str(admin.put(f"{path}/calendar").raise_for_status().json()["path"])
+    return link.rpartition("/")[2].removesuffix(".ics")

@@ -82,7 +82,7 @@ def test_slots__are_told_with_their_witness_to_the_merchant_alone(visits: Visits
 
 def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits) -> None:
     point_id = visits.provider(
-        "anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 60}
+        "anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 14}
     )
     first = visits.slots(point_id, days=3)
     assert {day["why_not"] for day in first["days"]} <= {"no_crew", "too_soon"}

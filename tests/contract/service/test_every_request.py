@@ -72,6 +72,8 @@ SHOWN_ELSEWHERE = {
     "POST /v1/merchants/{merchant_id}:verify": {409},  # it is verified already
     "POST /v1/merchants/{merchant_id}:suspend": {409},
     "POST /v1/merchants/{merchant_id}:reinstate": {200},  # of one that was suspended
+    "PUT /v1/points/{point_id}/crews/{crew_id}/calendar": {201},  # of a crew that had none
+    "GET /v1/calendars/{token}.ics": {404, 429, 503},  # of nobody; as the gate has it
 }
 
 
