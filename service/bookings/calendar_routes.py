@@ -12,9 +12,10 @@ from service.bookings.calendar_text import CrewCalendar, calendar_text
 from service.bookings.calendars import calendar_of, delete_calendar, find_calendar, new_calendar
 from service.bookings.planning import local_day
 from service.bookings.schemas import CalendarAnswer
+from service.bookings.seeing import DAY_EDGE_US
 from service.bookings.sheet import shifts_between
 from service.bookings.store import bookings_of_ids
-from service.clock import from_us
+from service.clock import from_us, to_us
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept
 from service.http.access import AdminOrMerchant, not_found
@@ -26,6 +27,7 @@ from service.points.store import find_point, merchant_lock
 
 if TYPE_CHECKING:
     from service.bookings.rosters import Rosters
+    from service.bookings.schemas import ShiftAnswer
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["router"]
@@ -107,6 +109,8 @@ async def get_feed(request: Request, token: str) -> Response:
     """
     Tell the shifts of a crew from 7 days back to 30 days ahead, with what it does in them.
 
+    Where it has to go is told from 12 hours before a shift until 12 hours after it.
+
     The link itself is the key: no other is needed, and whoever has it can read, until it is revoked.
     """
     services = services_of(request)
@@ -130,11 +134,20 @@ def _calendar(connection: ReadConnection, rosters: Rosters, row: AnyRow, now_us:
     timezone = point.row.timezone
     first = local_day(timezone, now_us // _SECOND_US) - dt.timedelta(_PAST_DAYS)
     shifts = shifts_between(connection, rosters, point.row, row.crew_id, first, _PAST_DAYS + 1 + _NEXT_DAYS)
+    shifts = [_veiled(shift, now_us) for shift in shifts]
     ids = [stop.booking_id for shift in shifts for stop in shift.stops if stop.booking_id is not None]
     booked = {name: from_us(one.booked_at) for name, one in bookings_of_ids(connection, ids).items()}
     name = CrewFacts.of_json(crew.facts).name
     stamp = from_us(row.created_at)
     return CrewCalendar(row.point_id, row.crew_id, name, timezone, stamp, shifts, booked)
+
+
+def _veiled(shift: ShiftAnswer, now_us: int) -> ShiftAnswer:
+    """Return a shift as its crew may see it: where it has to go only around the shift itself."""
+    if to_us(shift.starts_at) - DAY_EDGE_US <= now_us <= to_us(shift.ends_at) + DAY_EDGE_US:
+        return shift
+    hidden = {"address": None, "place": None, "note": None}
+    return shift.model_copy(update={"stops": [stop.model_copy(update=hidden) for stop in shift.stops]})
 
 
 def _check_crew(connection: ReadConnection, point_id: str, crew_id: str) -> None:

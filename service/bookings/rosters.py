@@ -160,7 +160,6 @@ class Rosters:
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
         return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())
-<<<<<<< HEAD
 
     def has_services(self, offer: str) -> bool:
         """Tell whether anything of an offer can be booked at any point."""
@@ -169,8 +168,6 @@ class Rosters:
     def services_of(self, point_id: str, offer: str) -> tuple[str, ...]:
         """Return the names of the services of an offer that can be booked at a point."""
         return self._services.get((point_id, offer), ())
-=======
->>>>>>> h4
 
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:
         """Return what is kept of a point that covers a local day."""

@@ -104,6 +104,9 @@ def test_calendar__read_again_is_the_day_sheet(visits: Visits) -> None:
         held["booking_id"]: "TENTATIVE",
     }
     event = found[first["booking_id"]]
+    assert event.keys() & {"LOCATION", "GEO"} == set(), "where it is is told from 12 hours before the shift"
+    visits.desk.pass_until(visits.tomorrow(8), -12 * 3600)
+    event = _visits_of(_events(visits, _path(visits, point_id)))[first["booking_id"]]
     assert str(event["location"]) == "Lane 7, door 3"
     assert event["geo"].to_ical() == f"{visits.desk.lat};{LNG}"
     assert dt.datetime.fromisoformat(first["booked_at"]).replace(microsecond=0) == event.DTSTAMP
@@ -171,6 +174,7 @@ def test_calendar__keeps_any_text_as_it_is_and_folds_its_lines(visits: Visits, t
     point_id = visits.provider("anna", service={"name": text}, crew={"name": text})
     booking = visits.brought(visits.book(point_id, visits.tomorrow(10), address=text), "confirm")
     path = _path(visits, point_id)
+    visits.desk.pass_until(visits.tomorrow(8), -12 * 3600)
     found = _visits_of(_events(visits, path))
     event = found[booking["booking_id"]]
     assert (str(event["summary"]), str(event["location"])) == (text, text)
@@ -189,7 +193,7 @@ def test_calendar__tells_what_was_complained_about_in_all_its_lines(visits: Visi
     point_id = visits.provider("anna", crew={"hours": "24/7"})
     done = visits.brought(visits.book(point_id), "confirm", "depart", "start", "finish")
     note = "Not clean:\nkitchen, bath; the \\ floor"
-    back = visits.done(done, "complain", "app", {"starts_at": visits.starts(point_id)[-1], "note": note})
+    back = visits.done(done, "complain", "app", {"starts_at": visits.starts(point_id)[0], "note": note})
     event = _visits_of(_events(visits, _path(visits, point_id)))[back["booking_id"]]
     assert str(event["description"]).endswith(f"State: confirmed\n{note}")
 
