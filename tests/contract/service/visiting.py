@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 from sqlalchemy import select
 
 from service.bookings.days import day_of
-from service.store.visit_tables import bookings, shifts
+from service.store.visit_tables import METADATA, booking_events, bookings, crews, engagements, services, shifts
 from tests.contract.service.desk import LNG, Desk
 
 __all__ = ["CLEAN", "CREW", "OFFER", "Visits"]
@@ -140,6 +141,45 @@ class Visits:
         """Return the row of a booking."""
         (row,) = self.desk.rows(select(bookings).where(bookings.c.booking_id == booking["booking_id"]))
         return row
+
+    def kept(self, point_id: str) -> dict[str, list[Any]]:
+        """Return all rows about the visits of a point, its crews and its services."""
+        of_point = {table.name: table.c.point_id == point_id for table in (bookings, shifts, crews, services, engagements)}
+        its = select(bookings.c.booking_id).where(bookings.c.point_id == point_id)
+        of_point[booking_events.name] = booking_events.c.booking_id.in_(its)
+        tables = METADATA.tables
+        return {
+            name: self.desk.rows(select(tables[name]).where(condition).order_by(*tables[name].primary_key))
+            for name, condition in of_point.items()
+        }
+
+    def asked_at_once(self, bodies: Sequence[Any], keys: Sequence[str]) -> list[httpx.Response]:
+        """Book several visits at once, each with an Idempotency-Key; return the answers."""
+        registry = self.desk.registry
+
+        async def ask() -> list[httpx.Response]:
+            app = f"Bearer {registry.keys['app']}"
+            return await asyncio.gather(
+                *(
+                    registry.client.post(
+                        "/v1/bookings", json=body, headers={"Authorization": app, "Idempotency-Key": key}
+                    )
+                    for body, key in zip(bodies, keys, strict=True)
+                )
+            )
+
+        return registry.runner.run(ask())
+
+    def add_crew_key(self, point_id: str, crew_id: str, name: str = "") -> None:
+        """Make a key of a crew, known as its name from here on."""
+        body = {"scope": "crew", "merchant_id": "corner", "crew": f"{point_id}/{crew_id}"}
+        answer = self.desk.send("POST", "/v1/keys", "corner", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        self.desk.registry.keys[name or crew_id] = answer.json()["secret"]
+
+    def left(self, booking: Mapping[str, Any], until: str, seconds: float = 0.0) -> dt.timedelta:
+        """Return how long it is until so many seconds after an instant that a booking told."""
+        return dt.datetime.fromisoformat(booking[until]) - self.desk.now + dt.timedelta(seconds=seconds)
 
     def tomorrow(self, hour: int, minute: int = 0) -> str:
         """Return a time of tomorrow, by the provider's clock."""
