@@ -156,8 +156,8 @@ def tenants(service: Serving) -> Iterator[Tenants]:
             ids["code"] = ABSENT["code"]
             ids["booking_id"] = _make_booking(orders_of, ids["provider_id"])
             orders_of.post(f"/v1/bookings/{ids['booking_id']}:confirm").raise_for_status()
-        hidden = {"json": {"visibility": "internal"}, "headers": {"If-Match": "*"}}
-        admin.patch(f"/v1/points/{other['provider_id']}", **hidden).raise_for_status()
+        hidden = {"visibility": "internal"}
+        admin.patch(f"/v1/points/{other['provider_id']}", json=hidden, headers={"If-Match": "*"}).raise_for_status()
         of_app = {"webhook_id": make_webhook(clients["app"])}
         yield Tenants(clients, secrets, own, other, ABSENT, of_app)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from sqlalchemy import select
 from service.bookings.days import day_of
 from service.store.visit_tables import METADATA, booking_events, bookings, crews, engagements, services, shifts
 from tests.contract.service.desk import LNG, Desk
+from tests.registry import NOW, WAIT_S
 
-__all__ = ["CLEAN", "CREW", "OFFER", "Visits"]
+__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "Visits"]
 
 OFFER = "housekeeping/onsite"
 CREW: dict[str, Any] = {"name": "Anna", "hours": "Mo-Su 08:00-18:00", "skills": ["cleaning"]}
@@ -28,6 +30,25 @@ CLEAN: dict[str, Any] = {
     "currency": "CNY",
     "skills": ["cleaning"],
 }
+BAD_TIMES = (
+    "2026-11-26T10:00:00",  # without a zone
+    "2026-11-26 10:00:00+08:00",
+    "2026-11-26",
+    "9999-12-31T00:00:00Z",
+    "2027-02-29T00:00:00Z",
+    "2026-11-26T10:00:60+08:00",
+    "2026-11-26T24:00:00Z",
+    "2026-13-01T00:00:00Z",
+    "1795000000",
+    "2026-11-26T10:00:00.5+08:00",  # half a second
+    "2026-11-26T10:00:01+08:00",  # no window begins then
+    "2026-11-26T10:07:00+08:00",
+    (NOW - dt.timedelta(seconds=30)).isoformat(),  # it is over, by less than a clock may be late
+    "2026-11-25T10:00:00+08:00",
+    "2026-12-25T10:00:00+08:00",  # in more than 30 days
+    "2028-11-25T10:00:00+08:00",
+)
+"""No window of `CLEAN` begins then, where it is `NOW`."""
 
 
 @dataclass
@@ -80,11 +101,20 @@ class Visits:
     def body(self, point_id: str, starts_at: str, **more: Any) -> dict[str, Any]:
         """Return the body of a booking, of a customer of its own unless one is named."""
         place = {"lat": self.desk.lat, "lng": LNG, "address": "Lane 7, door 3"}
-        return {"point_id": point_id, "service_id": "clean", **place, "starts_at": starts_at, "buyer": uuid.uuid4().hex, **more}
+        return {
+            "point_id": point_id,
+            "service_id": "clean",
+            **place,
+            "starts_at": starts_at,
+            "buyer": uuid.uuid4().hex,
+            **more,
+        }
 
     def ask(self, body: Mapping[str, Any], key: str = "app", once: str | None = None) -> httpx.Response:
         """Book, whatever comes of it."""
-        return self.desk.send("POST", "/v1/bookings", key, json=body, headers={"Idempotency-Key": once or uuid.uuid4().hex})
+        return self.desk.send(
+            "POST", "/v1/bookings", key, json=body, headers={"Idempotency-Key": once or uuid.uuid4().hex}
+        )
 
     def book(self, point_id: str, starts_at: str | None = None, **more: Any) -> dict[str, Any]:
         """Book the first window that there is, or another one, and return the booking."""
@@ -121,7 +151,9 @@ class Visits:
                 proof = {"end_code": now["end_code"], "written_contract": "A-7"}
                 self.done(booking, event, "corner", {"proof": proof})
             else:
-                key, body = {"confirm": ("app", None), "pay": ("corner", {"means": "cash"})}.get(event, ("corner", None))
+                key, body = {"confirm": ("app", None), "pay": ("corner", {"means": "cash"})}.get(
+                    event, ("corner", None)
+                )
                 self.done(booking, event, key, body)
         return self.read(booking)
 
@@ -144,7 +176,9 @@ class Visits:
 
     def kept(self, point_id: str) -> dict[str, list[Any]]:
         """Return all rows about the visits of a point, its crews and its services."""
-        of_point = {table.name: table.c.point_id == point_id for table in (bookings, shifts, crews, services, engagements)}
+        of_point = {
+            table.name: table.c.point_id == point_id for table in (bookings, shifts, crews, services, engagements)
+        }
         its = select(bookings.c.booking_id).where(bookings.c.point_id == point_id)
         of_point[booking_events.name] = booking_events.c.booking_id.in_(its)
         tables = METADATA.tables
@@ -170,12 +204,20 @@ class Visits:
 
         return registry.runner.run(ask())
 
-    def add_crew_key(self, point_id: str, crew_id: str, name: str = "") -> None:
-        """Make a key of a crew, known as its name from here on."""
-        body = {"scope": "crew", "merchant_id": "corner", "crew": f"{point_id}/{crew_id}"}
-        answer = self.desk.send("POST", "/v1/keys", "corner", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    def add_key(self, name: str, scope: str, **more: str) -> None:
+        """Make a key, known as ``name`` from here on, and wait until it opens."""
+        body = {"scope": scope, "label": name, "rate": 1_000_000, **more}
+        answer = self.desk.send("POST", "/v1/keys", "admin", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
         assert answer.status_code == httpx.codes.CREATED, answer.text
-        self.desk.registry.keys[name or crew_id] = answer.json()["secret"]
+        self.desk.registry.keys[name] = answer.json()["secret"]
+        until = time.monotonic() + WAIT_S
+        while self.desk.send("GET", "/v1/bookings/none", name).status_code == httpx.codes.UNAUTHORIZED:
+            assert time.monotonic() < until, f"the key {name} does not open"
+            self.desk.registry.follow()
+
+    def add_crew_key(self, point_id: str, crew_id: str) -> None:
+        """Make a key of a crew, known by the crew's name from here on."""
+        self.add_key(crew_id, "crew", merchant_id="corner", crew=f"{point_id}/{crew_id}")
 
     def left(self, booking: Mapping[str, Any], until: str, seconds: float = 0.0) -> dt.timedelta:
         """Return how long it is until so many seconds after an instant that a booking told."""
