@@ -2,7 +2,7 @@
 ``linli`` with one of its guards taken out, for the controls: a checker counts once it was seen to catch a fault.
 
 ``python -m tests.unguarded lock serve …``: writes about one merchant, or one point, do not wait for each other. With ``owner``, nobody
-asks whose a thing is. With ``stock``, it is taken whether there is enough or not, and SQLite checks no constraint;
+asks whose a thing is; with ``crew``, nobody asks which crew a key is of. With ``stock``, it is taken whether there is enough or not, and SQLite checks no constraint;
 on PostgreSQL the caller drops those of the table.
 """
 
@@ -48,6 +48,15 @@ def _take_out_owner() -> None:
     access.owner_of = owner_of
 
 
+def _take_out_crew() -> None:
+    from service.http import access
+
+    def crew_of(context: RequestContext) -> tuple[str, str] | None:
+        return None
+
+    access.crew_of = crew_of
+
+
 def _take_out_stock() -> None:
     import sqlite3
 
@@ -66,7 +75,7 @@ def _take_out_stock() -> None:
     taking._TAKE_STOCK = Plain(update(stock).where(*taking._ITS_STOCK).values(held).returning(*stock.c))
 
 
-_GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "stock": _take_out_stock}
+_GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "crew": _take_out_crew, "stock": _take_out_stock}
 
 if __name__ == "__main__":
     _GUARDS[sys.argv.pop(1)]()

@@ -21,6 +21,7 @@ __all__ = [
     "BookingFilter",
     "add_booking",
     "add_booking_event",
+    "booked_after",
     "bookings_of_ids",
     "change_booking",
     "change_shift_of",
@@ -102,6 +103,12 @@ def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence
 def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
     """Return the bookings of a buyer or a device that are open, or were made since an instant."""
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+
+
+def booked_after(connection: ReadConnection, row: AnyRow) -> Sequence[AnyRow]:
+    """Return the bookings that were made to make another one good, given its row."""
+    of_buyer = (_t.buyer == row.buyer, _t.booked_at >= row.booked_at)  # of whom the index knows
+    return connection.rows(select(bookings).where(*of_buyer, _t.complaint_of == row.booking_id))
 
 
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:

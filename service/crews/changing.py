@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
 from service.bookings.settling import resettle_crew
 from service.crews.rules import check_at_point
-from service.crews.store import CREWS, SERVICES, count_kept, count_roster, delete_kept, find_kept, put_kept
+from service.crews.store import (
+    CREWS,
+    SERVICES,
+    count_kept,
+    count_roster,
+    delete_kept,
+    find_kept,
+    list_engagements,
+    put_engagement,
+    put_kept,
+)
 from service.errors import StateConflictError
 from service.http.access import not_found
 from service.http.problems import ProblemError
@@ -26,6 +36,7 @@ __all__ = [
     "MAX_CREWS",
     "MAX_SERVICES",
     "SecondVisitWord",
+    "engage",
     "locked_point",
     "put_crew",
     "put_service",
@@ -35,7 +46,7 @@ __all__ = [
 
 MAX_CREWS, MAX_SERVICES = 500, 200
 """Of one point."""
-_MOST_NAMED = 100
+_MOST_ENGAGEMENTS, _MOST_NAMED = 500, 100
 
 SecondVisitWord = Annotated[
     Literal["replan"] | None,
@@ -89,6 +100,16 @@ def remove_crew(
     delete_kept(connection, CREWS, row)
     delete_calendar(connection, row.point_id, row.crew_id)
     return settled(connection, terms, point, row.crew_id, actor, word)
+
+
+def engage(connection: WriteConnection, values: dict[str, Any]) -> bool:
+    """Store an engagement of a crew, ``values`` being all its columns; tell whether it is new."""
+    is_new = put_engagement(connection, values)
+    before = list_engagements(connection, values["point_id"], connection.now_us, values["crew_id"])
+    if len(before) > _MOST_ENGAGEMENTS:
+        text = f"a crew has at most {_MOST_ENGAGEMENTS} engagements before it"
+        raise StateConflictError(text)
+    return is_new
 
 
 def settled(

@@ -38,7 +38,7 @@ def scopes_of(route: APIRoute) -> tuple[str, ...] | None:
 def add_gate(operation: dict[str, Any], route: APIRoute) -> None:
     """Tell the problems that the gate, or the strictness of every route, may answer with."""
     scopes = scopes_of(route)
-    slugs = ["validation"]
+    slugs = ["validation", "text-invalid"]
     if not (is_streamed(route.path) or route.path == _READ_NO_BODY):
         slugs.append("payload-too-large")
     if route.path not in OPEN:
