@@ -8,7 +8,7 @@ from service.bookings.acting import act_on, check_booking_act
 from service.bookings.holding import event_of, locked_ask, values_of, windowed
 from service.bookings.planning import place_visit, take_visit_out
 from service.bookings.rules import Act, Event, Party, State
-from service.bookings.store import add_booking, add_booking_event, new_booking_id
+from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import StateConflictError
 
@@ -87,6 +87,8 @@ def complain(
     until_us = complain_until_us(terms.orders.norms, row)
     if until_us is None or connection.now_us > until_us or row.lat is None:
         raise StateConflictError("the time to complain about this visit is over")
+    if is_made_good(connection, row):
+        raise StateConflictError("a visit that makes this one good is booked already")
     asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)
     booking_id = new_booking_id(connection.now_us)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from service.bookings.days import VISIT
+from service.bookings.rules import State
 from service.ids import new_id
 from service.store.plain import Plain
 from service.store.visit_tables import booking_events, bookings, shifts
@@ -29,6 +30,7 @@ __all__ = [
     "forget_bookings",
     "forget_buyers_bookings",
     "forget_shifts",
+    "is_made_good",
     "list_booking_events",
     "list_bookings",
     "new_booking_id",
@@ -102,6 +104,14 @@ def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence
 def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
     """Return the bookings of a buyer or a device that are open, or were made since an instant."""
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+
+
+def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:
+    """Tell whether a visit is booked, or was, that makes another one good, and nobody called it off or did not come."""
+    came_to_nothing = (State.CANCELLED, State.EXPIRED, State.CREW_ABSENT)
+    mine = (_t.buyer == row.buyer, _t.booked_at >= row.booked_at, _t.complaint_of == row.booking_id)
+    query = select(_t.booking_id).where(*mine, _t.state.not_in(came_to_nothing)).limit(1)
+    return connection.row(query) is not None
 
 
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:
