@@ -156,7 +156,7 @@ def check_code(
         after_s = max(1, -(-(since_us + WINDOW_US - connection.now_us) // _SECOND_US))
         text = "too many wrong codes were entered for this visit: wait"
         return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
-    if hmac.compare_digest(code_of(terms.orders.secret, row.booking_id, number), code):
+    if hmac.compare_digest(code_of(terms.orders.secret, row.booking_id, number).encode(), code.encode()):
         return None
     wrong_try(connection, row.booking_id, wrong, since_us)
     text = "it is not the code that the customer was told"

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.days import day_of, find_shift, n_visits, write_shift
+from service.bookings.days import base_days, day_of, find_shift, n_visits, write_shift
 from service.clock import from_us
 from service.crews.facts import CrewFacts
-from service.crews.store import CREWS, find_kept
+from service.crews.store import CREWS, find_kept, list_engagements
 from service.errors import NotFeasibleError, StateConflictError
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def _checked(
     row = find_shift(connection, point.point_id, day.crew_id, day.starts_s)
     if row is None and candidate.revision:
         return None
-    now = day if row is None else day_of(row)
     facts = CrewFacts.of_json(crew.facts)
-    if facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
+    now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
+    if now is None or facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
         return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
@@ -94,6 +94,16 @@ def _checked(
     if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:
         return None
     return slot, now, 0 if row is None else row.revision
+
+
+def _unplanned(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, facts: CrewFacts, day: CrewDay
+) -> CrewDay | None:
+    """Return a shift in which nothing was planned as it follows from what the store has: a crew may be taken by now."""
+    taken = list_engagements(connection, point.point_id, day.starts_s * _SECOND_US, day.crew_id)
+    date = local_day(point.timezone, day.starts_s)
+    days = base_days(facts.crew(day.crew_id, point), rosters.openings, taken, date, 1)
+    return next((one for one in days if one.starts_s == day.starts_s), None)
 
 
 def _searched(

@@ -8,7 +8,7 @@ from service.bookings.acting import act_on, check_booking_act
 from service.bookings.holding import event_of, locked_ask, values_of, windowed
 from service.bookings.planning import place_visit, take_visit_out
 from service.bookings.rules import Act, Event, Party, State
-from service.bookings.store import add_booking, add_booking_event, booked_after, new_booking_id
+from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import StateConflictError
 from service.http.problems import invalid
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Door", "complain", "door_of", "reschedule"]
 
 _SECOND_US = 1_000_000
-_MAKES_NOTHING_GOOD = {State.CANCELLED, State.CREW_ABSENT}
 
 
 class Door(NamedTuple):
@@ -109,7 +108,7 @@ def complain(
     until_us = complain_until_us(terms.orders.norms, row)
     if until_us is None or connection.now_us > until_us:
         raise StateConflictError("the time to complain about this visit is over")
-    if any(one.state not in _MAKES_NOTHING_GOOD for one in booked_after(connection, row)):
+    if is_made_good(connection, row):
         raise StateConflictError("a visit that makes this one good is booked already")
     door = door_of(row) or door
     if door is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from service.bookings.days import VISIT
+from service.bookings.rules import State
 from service.ids import new_id
 from service.store.plain import Plain
 from service.store.visit_tables import booking_events, bookings, shifts
@@ -21,7 +22,6 @@ __all__ = [
     "BookingFilter",
     "add_booking",
     "add_booking_event",
-    "booked_after",
     "bookings_of_ids",
     "change_booking",
     "change_shift_of",
@@ -30,6 +30,7 @@ __all__ = [
     "forget_bookings",
     "forget_buyers_bookings",
     "forget_shifts",
+    "is_made_good",
     "list_booking_events",
     "list_bookings",
     "new_booking_id",
@@ -105,10 +106,11 @@ def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_u
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
 
 
-def booked_after(connection: ReadConnection, row: AnyRow) -> Sequence[AnyRow]:
-    """Return the bookings that were made to make another one good, given its row."""
-    of_buyer = (_t.buyer == row.buyer, _t.booked_at >= row.booked_at)  # of whom the index knows
-    return connection.rows(select(bookings).where(*of_buyer, _t.complaint_of == row.booking_id))
+def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:
+    """Tell whether a visit is booked, or was, that makes another one good, and nobody called it off or did not come."""
+    came_to_nothing = (State.CANCELLED, State.EXPIRED, State.CREW_ABSENT)
+    query = select(_t.booking_id).where(_t.complaint_of == row.booking_id, _t.state.not_in(came_to_nothing)).limit(1)
+    return connection.row(query) is not None
 
 
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:

@@ -201,7 +201,10 @@ def _make_provider(admin: httpx.Client, merchant_id: str, crew_id: str) -> dict[
         assert answer.status_code == httpx.codes.CREATED, answer.text
     _make_link(admin, ids["provider_id"], crew_id)
     admin.put(f"{path}/crews/of-link", json={**CREW, "skills": []}).raise_for_status()
-    return {**ids, "token": _make_link(admin, ids["provider_id"], "of-link")}  # of a crew for which nobody makes another
+    return {
+        **ids,
+        "token": _make_link(admin, ids["provider_id"], "of-link"),
+    }  # of a crew for which nobody makes another
 
 
 def _make_link(admin: httpx.Client, point_id: str, crew_id: str) -> str:

@@ -116,6 +116,8 @@ def _bookings() -> None:
     op.create_index("bookings_of_device", "bookings", ["device", "booked_at"])
     op.create_index("bookings_due", "bookings", ["expires_at"])
     op.create_index("bookings_ended", "bookings", ["ended_at"])
+    known = sa.text("complaint_of IS NOT NULL")
+    op.create_index("bookings_complaints", "bookings", ["complaint_of"], sqlite_where=known, postgresql_where=known)
     op.create_table(
         "booking_events",
         sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.booking_id"), primary_key=True),
