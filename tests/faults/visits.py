@@ -30,6 +30,7 @@ __all__ = [
     "LAT",
     "LNG",
     "OFFER",
+    "TRAVEL",
     "ZONE",
     "Provider",
     "book",
@@ -44,7 +45,7 @@ LAT, LNG = 31.2304, 121.4737
 OFFER = "housekeeping/onsite"
 ZONE = ZoneInfo("Asia/Shanghai")
 _SECOND_US = 1_000_000
-_TRAVEL = norm_travel(load_norms().by_offer[OFFER])
+TRAVEL = norm_travel(load_norms().by_offer[OFFER])
 _TO_COME = {"held", "confirmed", "en_route"}
 _STANDS = _TO_COME | {"started"}
 _DONE = {"finished", "paid"}
@@ -170,7 +171,7 @@ def wrong_visits(place: Place) -> list[str]:
     wrong, stands = [], defaultdict[str, list[tuple[Any, Stop]]](list)
     for row in seen.shifts:
         day = _day(row)
-        wrong += [f"late: {name} of {row.crew_id}" for name in late_stops(day, _TRAVEL)]
+        wrong += [f"late: {name} of {row.crew_id}" for name in late_stops(day, TRAVEL)]
         for stop in day.stops:
             if stop.stop_id.startswith("vis_"):
                 stands[stop.stop_id].append((row, stop))
@@ -212,7 +213,7 @@ def _twice(rows: Sequence[Any]) -> list[str]:
     for (_point_id, crew_id), visits in by_crew.items():
         visits.sort(key=lambda row: row.starts_at)
         for one, following in pairwise(visits):
-            way = way_s(_TRAVEL, (one.lat, one.lng), (following.lat, following.lng))
+            way = way_s(TRAVEL, (one.lat, one.lng), (following.lat, following.lng))
             if one.starts_at + (one.duration_s + way) * _SECOND_US > following.starts_at:
                 wrong.append(f"booked twice: {crew_id} for {one.booking_id} and {following.booking_id}")
     return wrong
