@@ -155,7 +155,11 @@ class Rosters:
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all; else as usual."""
+        """
+        Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them.
+
+        Where it has none any more, what its crews have promised is judged as is usual.
+        """
         names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]

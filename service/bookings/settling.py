@@ -12,7 +12,16 @@ from engine.replanning import kept_part, replan
 from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
-from service.bookings.days import base_days, day_of, drop_shift, is_visit, list_shifts, n_visits, write_shift
+from service.bookings.days import (
+    base_days,
+    day_of,
+    drop_shift,
+    find_shift,
+    is_visit,
+    list_shifts,
+    n_visits,
+    write_shift,
+)
 from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party, State
 from service.bookings.store import bookings_of_ids, change_shift_of
@@ -102,12 +111,17 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
 def settle_overrun(
     connection: WriteConnection, terms: BookingTerms, point: AnyRow, booking: AnyRow, minutes: int, actor: str
 ) -> Settled:
-    """Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then."""
-    (row,) = (
-        one
-        for one in list_shifts(connection, point.point_id, booking.shift_at, 2**62, booking.crew_id)
-        if one.starts_at == booking.shift_at
-    )
+    """
+    Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then.
+
+    Raises
+    ------
+    StateConflictError
+        If the crew's shift is not known any more.
+    """
+    row = find_shift(connection, point.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
+    if row is None:
+        raise StateConflictError("the crew's shift was over long ago")
     day = day_of(row)
     begun_s = booking.begun_at // _SECOND_US
     lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + 60 * minutes

@@ -22,13 +22,14 @@ __all__ = [
     "BookingFilter",
     "add_booking",
     "add_booking_event",
+    "bookings_of_buyer",
     "bookings_of_ids",
     "change_booking",
     "change_shift_of",
     "due_bookings",
     "find_booking",
     "forget_bookings",
-    "forget_buyers_bookings",
+    "forget_bookings_of",
     "forget_shifts",
     "is_made_good",
     "list_booking_events",
@@ -145,24 +146,21 @@ def add_booking_event(connection: WriteConnection, merchant_id: str, values: Map
     connection.record_change("booking", told["booking_id"], told["revision"], merchant_id)
 
 
-def forget_buyers_bookings(connection: WriteConnection, owner: str, buyer: str) -> tuple[int, int]:
-    """Forget whose an app's ended bookings were and where; return how many, and how many are still open."""
-    its = (_t.owner == owner, _t.buyer == buyer)
-    n_open = len(connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_(None))))
-    gone = connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_not(None)))
-    _forget(connection, [row[0] for row in gone])
-    return len(gone), n_open
+def bookings_of_buyer(connection: ReadConnection, owner: str, buyer: str) -> Sequence[AnyRow]:
+    """Return the bookings of an app's buyer."""
+    return connection.rows(select(bookings).where(_t.owner == owner, _t.buyer == buyer).order_by(_t.booking_id))
 
 
 def forget_bookings(connection: WriteConnection, before_us: int, limit: int) -> int:
     """Forget whose the bookings were that ended before an instant, and where; return how many."""
     old = select(_t.booking_id).where(_t.ended_at < before_us, or_(_t.buyer.is_not(None), _t.lat.is_not(None)))
     gone = [row[0] for row in connection.rows(old.order_by(_t.ended_at).limit(limit))]
-    _forget(connection, gone)
+    forget_bookings_of(connection, gone)
     return len(gone)
 
 
-def _forget(connection: WriteConnection, ids: Sequence[str]) -> None:
+def forget_bookings_of(connection: WriteConnection, ids: Sequence[str]) -> None:
+    """Forget whose some bookings were, and where."""
     if ids:
         connection.run(update(bookings).where(_t.booking_id.in_(list(ids))).values(_FORGOTTEN))
 
