@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 STAMP := .venv/.installed
 # Those with linli alone or beside packages of the lock; `servers` also needs PostGIS, SedonaDB and DuckDB.
-BENCHMARKS := nearest feasible basket rare serving single updates load memory growth http feed orders slots start
+BENCHMARKS := nearest feasible basket rare serving single updates load memory growth http feed orders bookings slots start
 CODE := engine geo service fixtures benchmarks tools tests
 export PYTHONHASHSEED ?= 0
 

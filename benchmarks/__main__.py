@@ -33,6 +33,7 @@ NAMES = (
     "http",
     "feed",
     "orders",
+    "bookings",
     "slots",
     "start",
 )

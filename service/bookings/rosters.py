@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "KeptCrew", "PointRoster", "Rosters"]
 
-_MOST_KEPT = 64
+_Key: TypeAlias = tuple[str, dt.date, int]  # of a point, from a local day on, for so many
+
+_MOST_DAYS = 20_000  # of crews, in all rosters that are kept: some 10 kB each when they are full
 _ONE_DAY = dt.timedelta(1)
 _SECOND_US = 1_000_000
 
@@ -98,6 +100,11 @@ class PointRoster:
         days = self.roster.table.days
         self._numbers = {(day.crew_id, day.starts_s): number for number, day in enumerate(days)}
 
+    @property
+    def n_crew_days(self) -> int:
+        """How many days of crews it holds."""
+        return len(self.roster.table.days)
+
     def covers(self, day: dt.date) -> bool:
         """Tell whether a local day can be asked for."""
         return 0 <= (day - self.first_day).days < self.n_days
@@ -146,10 +153,10 @@ class Rosters:
     def __init__(self, norms: Norms, extra_days: HolidayFile | None = None) -> None:
         self._norms = norms
         self.openings = OpeningTimes(extra_days)
-        self._kept: OrderedDict[tuple[str, dt.date, int], PointRoster] = OrderedDict()
-        self._reading: dict[
-            object, str
-        ] = {}  # points whose roster is being read, and nothing of which has changed since
+        self._kept: OrderedDict[_Key, PointRoster] = OrderedDict()  # what was asked last is last
+        self._of_point: dict[str, dict[_Key, PointRoster]] = {}  # the same
+        self._n_days = 0  # in all of them
+        self._followed_at: dict[str, float] = {}  # when a change of a point was last followed, by the monotonic clock
         self._services: dict[tuple[str, str], tuple[str, ...]] = {}
         self._offers: frozenset[str] = frozenset()
         self._lock = threading.Lock()
@@ -176,8 +183,11 @@ class Rosters:
     def known(self, point_id: str, day: dt.date) -> PointRoster | None:
         """Return what is kept of a point that covers a local day."""
         with self._lock:
-            kept = [one for (of_point, _, _), one in self._kept.items() if of_point == point_id and one.covers(day)]
-        return kept[0] if kept else None
+            for key, one in self._of_point.get(point_id, {}).items():
+                if one.covers(day):
+                    self._kept.move_to_end(key)
+                    return one
+        return None
 
     def roster(
         self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int, begun_at: float
@@ -197,10 +207,26 @@ class Rosters:
         made = self.made(connection, point, first_day, n_days)
         with self._lock:
             if self._followed_at.get(point.point_id, 0.0) < begun_at:
-                self._kept[key] = made
-                while len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
+                self._keep(key, made)
         return made
+
+    def _keep(self, key: _Key, made: PointRoster) -> None:
+        """Keep a roster, and let go of those that were asked longest ago where that is too much; the lock is held."""
+        self._drop(key)
+        self._kept[key] = self._of_point.setdefault(key[0], {})[key] = made
+        self._n_days += made.n_crew_days
+        while self._n_days > _MOST_DAYS and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: _Key) -> None:
+        """Forget a roster if it is kept; the lock is held."""
+        gone = self._kept.pop(key, None)
+        if gone is not None:
+            self._n_days -= gone.n_crew_days
+            mine = self._of_point[key[0]]
+            del mine[key]
+            if not mine:
+                del self._of_point[key[0]]
 
     def made(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
         """Return the roster of a point as this connection reads it."""
@@ -236,6 +262,8 @@ class Rosters:
         with self._lock:
             self._followed_at = dict.fromkeys((point_id for point_id, _ in self._services), time.monotonic())
             self._kept.clear()
+            self._of_point.clear()
+            self._n_days = 0
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
         """Take single shifts anew, and forget what is kept of points of which more changed."""
@@ -251,16 +279,16 @@ class Rosters:
             booked = {point_id for point_id, _ in self._services}
             touched = (whole | {point_id for point_id, _, _ in parts}) & booked
             self._followed_at |= dict.fromkeys(touched, time.monotonic())
-            for key in [key for key in self._kept if key[0] in whole]:
-                del self._kept[key]
-            kept = list(self._kept.items())
+            for key in [key for point_id in whole for key in self._of_point.get(point_id, ())]:
+                self._drop(key)
+            kept = {point_id: list(self._of_point.get(point_id, {}).items()) for point_id, _, _ in parts}
         for point_id, crew_id, starts_s in parts:
-            mine = [(key, one) for key, one in kept if key[0] == point_id]
+            mine = [(key, one) for key, one in kept[point_id] if one.number(crew_id, int(starts_s)) is not None]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
             for key, one in mine:
-                if one.number(crew_id, int(starts_s)) is not None and (row is None or not one.take(row)):
+                if row is None or not one.take(row):
                     with self._lock:
-                        self._kept.pop(key, None)
+                        self._drop(key)
 
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that nothing is kept beyond a change."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import delete, func, update
 
 from benchmarks import basket_peer
 from benchmarks.__main__ import NAMES, main
 from benchmarks.basket_city import build_stocked, draw_assortments, draw_baskets
+from benchmarks.bookings_providers import PROVIDERS
 from benchmarks.feasible_city import ask, build_city
 from benchmarks.feasible_peer import FILTERS, Peer, Setting
 from benchmarks.frame import Row, affordable
+from benchmarks.trade_databases import Sqlite
 from benchmarks.weeks import MINUTES, weeks
+from service.store.database import Store
+from service.store.visit_tables import shifts
 
 SMALL = {
     "nearest": ("--rows", "2000", "--queries", "100", "--repeats", "1"),
@@ -23,6 +30,8 @@ SMALL = {
     "serving": ("--areas", "2000", "--places", "500", "--vertices", "12", "--around", "40", "--repeats", "1"),
     "growth": ("--rows", "500", "2000", "--queries", "100", "--repeats", "1"),
     "closed": ("--rows", "2000", "--closed", "300", "--repeats", "1"),
+    "orders": ("--orders", "60", "--seconds", "2", "--repeats", "1", "--database", "sqlite"),
+    "bookings": ("--bookings", "60", "--seconds", "2", "--repeats", "1", "--database", "sqlite"),
 }
 KEYS = ["case", "peer", "peer_setting", "unit", "linli", "peer_value", "ratio", "reach"]
 
@@ -42,6 +51,28 @@ def test_help__lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     words = capsys.readouterr().out.split()
     assert [name for name in NAMES if name not in words] == []
+
+
+def test_bookings_check__tells_what_is_promised_twice_or_not_at_all(tmp_path: Path) -> None:
+    database = Sqlite(tmp_path)
+    place = database.new()
+    desk, check = PROVIDERS.desk(), PROVIDERS.check
+    assert check is not None
+
+    def n_wrong(store: Store, n_made: int) -> int:
+        return store.read_now(lambda connection: check(connection, range(n_made, n_made + 1))).wrong
+
+    with database.opened(place) as store:
+        store.write_now(PROVIDERS.fill)
+        for number in (0, PROVIDERS.n_first, 2 * PROVIDERS.n_first):  # of one provider, on one day
+            found = desk.find(store.read_now, number)
+            store.write_now(partial(desk.make, found=found))
+        assert [n_wrong(store, n) for n in (2, 3)] == [1, 0]
+        statement = update(shifts).values(day=func.replace(shifts.c.day, ", 1200, ", ", 12000, "))
+        store.write_now(lambda connection: connection.run(statement))
+        assert n_wrong(store, 3) == 2  # not as booked, and late
+        store.write_now(lambda connection: connection.run(delete(shifts)))
+        assert n_wrong(store, 3) == 1
 
 
 @pytest.mark.parametrize("start", [1, 8, 5_000])  # 5 000: more than there are
