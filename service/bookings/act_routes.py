@@ -49,7 +49,7 @@ from service.places import coarse_cell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.store.connections import AnyRow, WriteConnection
 
     Change = Callable[[WriteConnection, AnyRow], AnyRow | ProblemError]

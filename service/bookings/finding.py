@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.slots import Slot
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import Candidate, PointRoster
+    from service.bookings.point_rosters import Candidate, PointRoster
     from service.store.connections import ReadConnection
 
 __all__ = ["FoundSlots", "candidate_for", "find_windows", "told_witness", "windows_near"]

@@ -18,7 +18,8 @@ from service.errors import NotFeasibleError, StateConflictError
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import VisitAsk
-    from service.bookings.rosters import Candidate, Rosters
+    from service.bookings.point_rosters import Candidate
+    from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
 __all__ = ["Window", "local_day", "place_visit", "take_visit_out"]

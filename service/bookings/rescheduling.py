@@ -15,7 +15,7 @@ from service.http.problems import invalid
 
 if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.store.connections import AnyRow, WriteConnection
 
 __all__ = ["Door", "complain", "door_of", "reschedule"]

@@ -33,7 +33,7 @@ from service.places import coarse_cell
 if TYPE_CHECKING:
     import datetime as dt
 
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from engine.crew_days import CrewDay, Stop
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import PointRoster
+    from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
 __all__ = ["Settled", "resettle_crew", "settle_overrun"]

@@ -21,8 +21,9 @@ from service.bookings.acting import act_on, locked_booking
 from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for
 from service.bookings.holding import BookingTerms, VisitWish, hold_visit
+from service.bookings.point_rosters import Candidate
 from service.bookings.rescheduling import reschedule
-from service.bookings.rosters import Candidate, Rosters
+from service.bookings.rosters import Rosters
 from service.bookings.rules import Act, Event, Party
 from service.clock import to_us
 from service.crews.changing import locked_point, settled
