@@ -87,6 +87,12 @@ class BookingRules:
         edges = [(start.timestamp(), end.timestamp()) for start, end in spans]
         return [at for at in starts if any(start <= at and at + self.width_s <= end for start, end in edges)]
 
+    def begins(self, starts_s: int, openings: OpeningTimes) -> bool:
+        """Tell whether an instant is one of `windows_s` of its local day."""
+        wall = dt.datetime.fromtimestamp(starts_s, ZoneInfo(self.timezone)).replace(tzinfo=None)
+        wall_s = (wall - dt.datetime.combine(wall.date(), dt.time())).seconds
+        return wall_s % self.step_s == 0 and self.holds(starts_s, openings)
+
     def holds(self, starts_s: int, openings: OpeningTimes) -> bool:
         """Tell whether a window that begins at an instant, on the grid or not, lies whole within the hours."""
         if self.hours is None:
