@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from engine.openings import DAY_S, microseconds_of
 from engine.slots import Job, Slot, find_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,14 +79,19 @@ class BookingRules:
 
     def windows_s(self, day: dt.date, openings: OpeningTimes) -> list[int]:
         """Return when the windows of a local day begin, in seconds since 1970, whatever their lead."""
-        zone = ZoneInfo(self.timezone)
-        starts = sorted(set(self._wall_s(day, zone)))
+        starts = _walls_s(self.timezone, self.step_s, day)
         if self.hours is None:
-            return starts
+            return list(starts)
         key = (self.hours, self.timezone, self.country)
-        spans = openings.spans(key, dt.datetime.combine(day, dt.time(), zone) - _ONE_DAY, 4)
+        spans = openings.spans(key, dt.datetime.combine(day, dt.time(), ZoneInfo(self.timezone)) - _ONE_DAY, 4)
         edges = [(start.timestamp(), end.timestamp()) for start, end in spans]
         return [at for at in starts if any(start <= at and at + self.width_s <= end for start, end in edges)]
+
+    def begins(self, starts_s: int, openings: OpeningTimes) -> bool:
+        """Tell whether an instant is one of `windows_s` of its local day."""
+        wall = dt.datetime.fromtimestamp(starts_s, ZoneInfo(self.timezone)).replace(tzinfo=None)
+        wall_s = (wall - dt.datetime.combine(wall.date(), dt.time())).seconds
+        return wall_s % self.step_s == 0 and self.holds(starts_s, openings)
 
     def holds(self, starts_s: int, openings: OpeningTimes) -> bool:
         """Tell whether a window that begins at an instant, on the grid or not, lies whole within the hours."""
@@ -96,15 +102,23 @@ class BookingRules:
         spans = openings.spans((self.hours, self.timezone, self.country), start - _ONE_DAY, 4)
         return any(first.timestamp() <= starts_s and ends_s <= last.timestamp() for first, last in spans)
 
-    def _wall_s(self, day: dt.date, zone: ZoneInfo) -> Iterator[int]:
-        """Give the instants at which the clock on the wall shows a beginning: none if it skips one, two if it repeats it."""
-        midnight = dt.datetime.combine(day, dt.time())
-        for wall_s in range(0, DAY_S, self.step_s):
-            for fold in (0, 1):
-                wall = (midnight + dt.timedelta(seconds=wall_s)).replace(tzinfo=zone, fold=fold)
-                at = wall.astimezone(dt.UTC)
-                if at.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
-                    yield int(at.timestamp())
+
+@functools.lru_cache(maxsize=1 << 12)
+def _walls_s(timezone: str, step_s: int, day: dt.date) -> tuple[int, ...]:
+    """
+    Return the instants of a day at which the clock on the wall shows so many seconds, twice as many, and so on.
+
+    None where it skips them, two where it repeats them.
+    """
+    zone, midnight = ZoneInfo(timezone), dt.datetime.combine(day, dt.time())
+    found = set()
+    for wall_s in range(0, DAY_S, step_s):
+        for fold in (0, 1):
+            wall = (midnight + dt.timedelta(seconds=wall_s)).replace(tzinfo=zone, fold=fold)
+            at = wall.astimezone(dt.UTC)
+            if at.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+                found.add(int(at.timestamp()))
+    return tuple(sorted(found))
 
 
 class VisitAsk(NamedTuple):

@@ -33,6 +33,7 @@ from service.bookings.schemas import (
     StartBody,
 )
 from service.bookings.seeing import booking_seen, check_booking_seen, visitor_of
+from service.bookings.settling import begin_visit
 from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import from_us
@@ -133,13 +134,18 @@ async def depart_to_booking(request: Request, context: Crewed, booking_id: str) 
 
 @router.post(":start", summary="Begin a visit", response_model=BookingAnswer, responses=_CODES)
 async def start_booking(request: Request, context: Crewed, booking_id: str, body: StartBody) -> Response:
-    """Begin, with the code that the customer shows at the door. After five wrong codes, wait."""
+    """
+    Begin, with the code that the customer shows at the door. After five wrong codes, wait.
+
+    The crew's day goes on from when it really began: whoever it cannot come to in time any more is handed on, or told, as
+    by `:overrun`.
+    """
     services, act = services_of(request), Act(Event.START, Party.MERCHANT, context.key_holder.key_id)
 
     def start(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
         check_booking_act(row, act)
         wrong = check_code(connection, services.bookings, row, START_CODE, body.code)
-        return wrong or act_on(connection, services.bookings, row, act)
+        return wrong or begin_visit(connection, services.bookings, row, act)
 
     return await _change(request, context, booking_id, Party.MERCHANT, start)
 

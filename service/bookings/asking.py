@@ -111,7 +111,7 @@ def check_window(asked: Asked, openings: OpeningTimes, starts_s: int, now_us: in
     ahead = (day - now.astimezone(zone).date()).days
     if ahead >= rules.most_days:
         raise invalid("/starts_at", f"must lie within {rules.most_days} days, today among them")
-    if starts_s not in rules.windows_s(day, openings):
+    if not rules.begins(starts_s, openings):
         text = f"must be when a window of the service begins, as GET /v1/slots tells them, got {start.isoformat()}"
         raise invalid("/starts_at", text)
     earliest = now + dt.timedelta(seconds=rules.lead_s)

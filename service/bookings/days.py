@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from engine.crew_days import CrewDay, Stop
 from engine.crews import crew_days
+from service.store.plain import Plain
 from service.store.visit_tables import shifts
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ VISIT = "vis_"
 _SECOND_US = 1_000_000
 _NAMES = tuple(column.name for column in shifts.columns)
 _t = shifts.c
+_ITS = (_t.point_id == bindparam("of_point"), _t.crew_id == bindparam("of_crew"), _t.starts_at == bindparam("begun_at"))
+_SHIFT = Plain(select(shifts).where(*_ITS))
+_DROP = Plain(delete(shifts).where(*_ITS))
+_WRITE = Plain(
+    update(shifts)
+    .where(*_ITS, _t.revision == bindparam("read"))
+    .values(ends_at=bindparam("ends"), day=bindparam("told"), revision=_t.revision + 1)
+)
 
 
 def is_visit(stop: Stop) -> bool:
@@ -96,7 +105,7 @@ def day_of(row: AnyRow) -> CrewDay:
 
 def find_shift(connection: ReadConnection, point_id: str, crew_id: str, starts_s: int) -> AnyRow | None:
     """Return a shift in which something was planned, or is no more."""
-    return connection.row(select(shifts).where(*_its(point_id, crew_id, starts_s)))
+    return connection.row(_SHIFT, _its(point_id, crew_id, starts_s))
 
 
 def list_shifts(
@@ -121,9 +130,8 @@ def write_shift(connection: WriteConnection, merchant_id: str, point_id: str, da
     """
     name = shift_name(point_id, day.crew_id, day.starts_s)
     if read_revision:
-        its = (*_its(point_id, day.crew_id, day.starts_s), _t.revision == read_revision)
-        values = {"ends_at": day.ends_s * _SECOND_US, "day": _text(day), "revision": read_revision + 1}
-        if connection.run(update(shifts).where(*its).values(values)) != 1:
+        values = {"read": read_revision, "ends": day.ends_s * _SECOND_US, "told": _text(day)}
+        if connection.run(_WRITE, _its(point_id, day.crew_id, day.starts_s) | values) != 1:
             return False
         connection.record_change("shift", name, read_revision + 1, merchant_id)
         return True
@@ -146,11 +154,11 @@ def write_shift(connection: WriteConnection, merchant_id: str, point_id: str, da
 
 def drop_shift(connection: WriteConnection, row: AnyRow) -> None:
     """Delete a shift in which nothing is planned any more: it follows from its crew's hours again."""
-    connection.run(delete(shifts).where(*_its(row.point_id, row.crew_id, row.starts_at // _SECOND_US)))
+    connection.run(_DROP, _its(row.point_id, row.crew_id, row.starts_at // _SECOND_US))
 
 
-def _its(point_id: str, crew_id: str, starts_s: int) -> tuple[Any, Any, Any]:
-    return _t.point_id == point_id, _t.crew_id == crew_id, _t.starts_at == starts_s * _SECOND_US
+def _its(point_id: str, crew_id: str, starts_s: int) -> dict[str, Any]:
+    return {"of_point": point_id, "of_crew": crew_id, "begun_at": starts_s * _SECOND_US}
 
 
 def _text(day: CrewDay) -> str:

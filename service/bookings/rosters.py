@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
@@ -20,6 +20,7 @@ from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
 from service.crews.rules import ONSITE
 from service.crews.store import CREWS, SERVICES, list_engagements, list_kept
+from service.store.plain import Plain
 from service.store.tables import offers
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _Key: TypeAlias = tuple[str, dt.date, int]  # of a point, from a local day on, f
 _MOST_DAYS = 20_000  # of crews, in all rosters that are kept: some 10 kB each when they are full
 _ONE_DAY = dt.timedelta(1)
 _SECOND_US = 1_000_000
+_OFFERS = Plain(select(offers.c.offer).where(offers.c.point_id == bindparam("of_point")))
 
 
 class Rosters:
@@ -70,7 +72,7 @@ class Rosters:
 
         Where it has none any more, what its crews have promised is judged as is usual.
         """
-        names = connection.rows(select(offers.c.offer).where(offers.c.point_id == point_id))
+        names = connection.rows(_OFFERS, {"of_point": point_id})
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
         return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())

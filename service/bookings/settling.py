@@ -29,6 +29,7 @@ from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
 from service.errors import StateConflictError
 from service.feed.columns import split_features
+from service.points.store import find_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "resettle_crew", "settle_overrun"]
+__all__ = ["Settled", "begin_visit", "resettle_crew", "settle_overrun"]
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
@@ -106,6 +107,15 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
         loose += _spread(connection, terms, point, row, bases, booked, homes)
     loose += _write_anew(connection, terms, point, rows, homes, booked)
     return _hand_on(connection, terms, point, loose, booked, actor)
+
+
+def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
+    """Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked."""
+    begun = act_on(connection, terms, row, act)
+    point = find_point(connection, row.point_id)
+    if point is not None:
+        settle_overrun(connection, terms, point.row, begun, -(-begun.duration_s // 60), act.actor)
+    return begun
 
 
 def settle_overrun(

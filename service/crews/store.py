@@ -38,6 +38,13 @@ _COUNT = (
 )
 _COUNT_ON = Plain(_COUNT)
 _COUNT_AS_READ = Plain(_COUNT.where(points.c.revision == bindparam("read")))
+_NAMED = {crews.name: crews.c.crew_id, services.name: services.c.service_id}
+_FOUND = {
+    table.name: Plain(
+        select(table).where(table.c.point_id == bindparam("of_point"), _NAMED[table.name] == bindparam("of_name"))
+    )
+    for table in (crews, services)
+}
 _NAMES = {table.name: tuple(column.name for column in table.columns) for table in (crews, services, engagements)}
 
 
@@ -75,7 +82,7 @@ def list_kept(
     connection: ReadConnection, table: Table, point_id: str, *, after: str = "", limit: int | None = None
 ) -> Sequence[AnyRow]:
     """Return the crews or the services of a point by name, all of them without a limit."""
-    name = table.c[_NAMES[table.name][1]]
+    name = _NAMED[table.name]
     query = select(table).where(table.c.point_id == point_id, name > after, table.c.is_deleted.is_(False))
     return connection.rows(query.order_by(name).limit(limit))
 
@@ -131,8 +138,8 @@ def delete_engagement(connection: WriteConnection, point_id: str, crew_id: str, 
 
 
 def _found(connection: ReadConnection, table: Table, point_id: str, name: str) -> AnyRow | None:
-    return connection.row(select(table).where(*_its(table, point_id, name)))
+    return connection.row(_FOUND[table.name], {"of_point": point_id, "of_name": name})
 
 
 def _its(table: Table, point_id: str, name: str) -> tuple[Any, Any]:
-    return table.c.point_id == point_id, table.c[_NAMES[table.name][1]] == name
+    return table.c.point_id == point_id, _NAMED[table.name] == name

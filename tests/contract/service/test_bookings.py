@@ -92,3 +92,18 @@ def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits
     far = visits.slots(point_id, lat=visits.desk.lat + 0.09, from_day=next_day.isoformat())
     assert {day["why_not"] for day in far["days"]} == {"outside_area"}
     assert far["first_day"] is None
+
+
+def test_visit_that_begins_late__moves_the_crews_day_on_and_hands_the_next_one_on(visits: Visits) -> None:
+    point_id = visits.provider("anna", service={"window_minutes": 120, "lead_minutes": 0})
+    first = visits.brought(visits.book(point_id, visits.tomorrow(9)), "confirm", "depart")
+    second = visits.brought(visits.book(point_id, visits.tomorrow(11)), "confirm")
+    visits.crew(point_id, "bert", hours="Mo-Su 12:00-18:00")
+    visits.desk.pass_until(visits.tomorrow(10, 50))
+    code = visits.read(first)["start_code"]
+    visits.done(first, "start", "corner", {"code": code})
+    assert [visits.read(one, "corner")["crew_id"] for one in (first, second)] == ["anna", "anna"]
+    third = visits.book(point_id, visits.tomorrow(13))
+    assert visits.read(third, "corner")["crew_id"] == "bert", "the first is done at 12:50, the second behind it"
+    late = visits.done(first, "overrun", "corner", {"minutes": 150})
+    assert [(one["booking_id"], one["crew_id"]) for one in late["moved"]] == [(second["booking_id"], "bert")]

@@ -138,6 +138,21 @@ def test_windows__stand_on_the_wall_when_the_clock_is_changed() -> None:
     assert BookingRules(ZONE, hours="00:00-24:00", step_s=43_200).windows_s(dt.date(2028, 2, 29), OPENINGS)
 
 
+@pytest.mark.parametrize("zone", [ZONE, "Australia/Lord_Howe", "Asia/Shanghai"])
+@pytest.mark.parametrize("hours", [None, "Mo-Su 01:00-04:30,22:00-26:00"])
+@pytest.mark.parametrize(
+    "day", [dt.date(2026, 3, 29), dt.date(2026, 4, 5), dt.date(2026, 10, 4), dt.date(2026, 10, 25)]
+)
+@pytest.mark.parametrize("step_s", [900, 1740])
+def test_begins__tells_the_instants_of_windows(day: dt.date, hours: str | None, step_s: int, zone: str) -> None:
+    rules = BookingRules(zone, hours=hours, step_s=step_s)
+    start = int(dt.datetime.combine(day, dt.time(), ZoneInfo(zone)).timestamp())
+    end = int(dt.datetime.combine(day + dt.timedelta(1), dt.time(), ZoneInfo(zone)).timestamp())
+    found = [at for at in range(start, end, 60) if rules.begins(at, OPENINGS)]
+    assert found == rules.windows_s(day, OPENINGS)
+    assert found
+
+
 def test_slots__of_today_count_the_way_from_now() -> None:
     one = Roster([crew("a")], crew_days(crew("a"), OPENINGS, FRIDAY, 1), TRAVEL, OPENINGS)
     at_once = BookingRules(ZONE, step_s=1800, width_s=0)
