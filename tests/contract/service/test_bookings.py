@@ -99,11 +99,14 @@ def test_visit_that_begins_late__moves_the_crews_day_on_and_hands_the_next_one_o
     first = visits.brought(visits.book(point_id, visits.tomorrow(9)), "confirm", "depart")
     second = visits.brought(visits.book(point_id, visits.tomorrow(11)), "confirm")
     visits.crew(point_id, "bert", hours="Mo-Su 12:00-18:00")
-    visits.desk.pass_until(visits.tomorrow(10, 50))
+    begun = visits.tomorrow(10, 50)
+    visits.desk.pass_until(begun)
     code = visits.read(first)["start_code"]
     visits.done(first, "start", "corner", {"code": code})
     assert [visits.read(one, "corner")["crew_id"] for one in (first, second)] == ["anna", "anna"]
-    third = visits.book(point_id, visits.tomorrow(13))
-    assert visits.read(third, "corner")["crew_id"] == "bert", "the first is done at 12:50, the second behind it"
+    sheet = visits.desk.send("GET", f"/v1/points/{point_id}/crews/anna/day", "corner", params={"date": begun[:10]})
+    planned = [dt.datetime.fromisoformat(stop["starts_at"]) for stop in sheet.json()["shifts"][0]["stops"]]
+    assert planned[0] == dt.datetime.fromisoformat(begun)
+    assert planned[1] == planned[0] + dt.timedelta(hours=2)
     late = visits.done(first, "overrun", "corner", {"minutes": 150})
     assert [(one["booking_id"], one["crew_id"]) for one in late["moved"]] == [(second["booking_id"], "bert")]
