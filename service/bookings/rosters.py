@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.slots import Slot
     from engine.travel import Travel
     from service.feed.outbox import Change, Position
-    from service.store.connections import AnyRow, ReadConnection
+    from service.store.connections import ReadConnection
 
 __all__ = ["Candidate", "KeptCrew", "PointRoster", "Rosters"]
 
@@ -123,18 +123,17 @@ class PointRoster:
         """Return the number of a shift, None where it is not among the days."""
         return self._numbers.get((crew_id, starts_s))
 
-    def take(self, row: AnyRow) -> bool:
-        """Take a shift anew, given its row; tell whether that could be done."""
-        number = self.number(row.crew_id, row.starts_at // _SECOND_US)
+    def take(self, day: CrewDay, revision: int) -> bool:
+        """Take a shift anew, as it is at a revision; tell whether that could be done."""
+        number = self.number(day.crew_id, day.starts_s)
         if number is None:
             return False
-        day = day_of(row)
         with self.lock:
             try:
                 self.roster.replace(number, day, n_visits(day))
             except EngineError:
                 return False
-            self.revisions[number] = row.revision
+            self.revisions[number] = revision
         return True
 
 
@@ -271,8 +270,9 @@ class Rosters:
         for point_id, crew_id, starts_s in parts:
             mine = [(key, one) for key, one in kept[point_id] if one.number(crew_id, int(starts_s)) is not None]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
+            day = None if row is None else day_of(row)
             for key, one in mine:
-                if row is None or not one.take(row):
+                if row is None or day is None or not one.take(day, row.revision):
                     with self._lock:
                         self._drop(key)
 
