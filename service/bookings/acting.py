@@ -11,7 +11,7 @@ from service.bookings.holding import event_of
 from service.bookings.planning import take_visit_out
 from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor
 from service.bookings.store import add_booking_event, change_booking, find_booking
-from service.crews.store import count_roster
+from service.crews.store import lock_roster
 from service.errors import StateConflictError
 from service.http.problems import ProblemError, Trouble, invalid
 from service.orders.codes import code_of
@@ -54,7 +54,7 @@ def locked_booking(connection: WriteConnection, booking_id: str) -> AnyRow | Non
     before = find_booking(connection, booking_id)
     if before is None:
         return None
-    count_roster(connection, before.merchant_id, before.point_id, is_told=False)
+    lock_roster(connection, before.point_id)
     lock_booking(connection, booking_id)
     return find_booking(connection, booking_id)
 

@@ -9,9 +9,10 @@ from service.bookings.limits import check_bookings
 from service.bookings.planning import Window, place_visit
 from service.bookings.rules import Event, State
 from service.bookings.store import add_booking, add_booking_event, new_booking_id
-from service.crews.store import count_roster
-from service.errors import NotFeasibleError, OverloadedError
+from service.crews.store import lock_roster
+from service.errors import NotFeasibleError
 from service.feed.columns import joined_features
+from service.http.access import not_found
 from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["BookingTerms", "VisitWish", "event_of", "hold_visit", "locked_ask", "values_of", "windowed"]
 
 _SECOND_US = 1_000_000
-_MOST_READS = 20
 
 
 class BookingTerms(NamedTuple):
@@ -100,14 +100,10 @@ def hold_visit(
 def locked_ask(
     connection: WriteConnection, terms: BookingTerms, point_id: str, service_id: str, lat: float, lng: float
 ) -> Asked:
-    """Return what is asked for, the roster of its point locked at what was read; raises as `asked_of` does."""
-    for _ in range(_MOST_READS):
-        asked = asked_of(connection, terms.orders, point_id, service_id, lat, lng)
-        facts = asked.facts
-        read = facts.point_revision
-        if count_roster(connection, facts.merchant_id, point_id, read_revision=read, is_told=False) is not None:
-            return asked_of(connection, terms.orders, point_id, service_id, lat, lng)
-    raise OverloadedError("the point is changed all the time")
+    """Return what is asked for, the roster of its point locked before it is read; raises as `asked_of` does."""
+    if not lock_roster(connection, point_id):
+        raise not_found()
+    return asked_of(connection, terms.orders, point_id, service_id, lat, lng)
 
 
 def windowed(connection: WriteConnection, terms: BookingTerms, asked: Asked, starts_s: int) -> Window:

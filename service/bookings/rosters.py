@@ -190,8 +190,9 @@ class Rosters:
         for point_id, crew_id, starts_s in parts:
             mine = [(key, one) for key, one in kept[point_id] if one.number(crew_id, int(starts_s)) is not None]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
+            day = None if row is None else day_of(row)
             for key, one in mine:
-                if row is None or not one.take(row):
+                if row is None or day is None or not one.take(day, row.revision):
                     with self._lock:
                         self._drop(key)
 

@@ -25,19 +25,18 @@ __all__ = [
     "find_kept",
     "list_engagements",
     "list_kept",
+    "lock_roster",
     "put_engagement",
     "put_kept",
 ]
 
 CREWS, SERVICES = crews, services
-_COUNT = (
+_COUNT = Plain(
     update(points)
     .where(points.c.point_id == bindparam("of_point"), points.c.is_deleted.is_(False))
     .values(roster_revision=points.c.roster_revision + 1)
     .returning(points.c.roster_revision)
 )
-_COUNT_ON = Plain(_COUNT)
-_COUNT_AS_READ = Plain(_COUNT.where(points.c.revision == bindparam("read")))
 _NAMED = {crews.name: crews.c.crew_id, services.name: services.c.service_id}
 _FOUND = {
     table.name: Plain(
@@ -48,28 +47,22 @@ _FOUND = {
 _NAMES = {table.name: tuple(column.name for column in table.columns) for table in (crews, services, engagements)}
 
 
-def count_roster(
-    connection: WriteConnection,
-    merchant_id: str,
-    point_id: str,
-    *,
-    read_revision: int | None = None,
-    is_told: bool = True,
-) -> int | None:
+def count_roster(connection: WriteConnection, merchant_id: str, point_id: str) -> int | None:
     """
-    Count a change of a point's roster, lock it by that, and return its revision.
+    Count a change of a point's roster, lock it by that, tell the followers, and return its revision.
 
-    None where the point is not there, or is not any more of the revision that was read. The followers are told, unless
-    single shifts are told of.
+    None where the point is not there.
     """
-    its: dict[str, Any] = {"of_point": point_id}
-    statement = _COUNT_ON
-    if read_revision is not None:
-        statement, its = _COUNT_AS_READ, its | {"read": read_revision}
-    revision = connection.value(statement, its)
-    if revision is not None and is_told:
-        connection.record_change("roster", point_id, revision, merchant_id)
-    return None if revision is None else int(revision)
+    revision = connection.value(_COUNT, {"of_point": point_id})
+    if revision is None:
+        return None
+    connection.record_change("roster", point_id, revision, merchant_id)
+    return int(revision)
+
+
+def lock_roster(connection: WriteConnection, point_id: str) -> bool:
+    """Count and lock as `count_roster` does for a change of single shifts, which are told by themselves; tell whether."""
+    return connection.value(_COUNT, {"of_point": point_id}) is not None
 
 
 def find_kept(connection: ReadConnection, table: Table, point_id: str, name: str) -> AnyRow | None:
