@@ -85,13 +85,8 @@ def _take_out_visits() -> None:
     from service.store.connections import WriteConnection
     from service.store.tables import points
 
-    def count_roster(
-        connection: WriteConnection, _merchant_id: str, point_id: str, *, read_revision: int | None = None, **_: Any
-    ) -> int | None:
-        query = select(points.c.roster_revision).where(points.c.point_id == point_id)
-        found = query if read_revision is None else query.where(points.c.revision == read_revision)
-        revision: int | None = connection.value(found)
-        return revision
+    def lock_roster(connection: WriteConnection, point_id: str) -> bool:
+        return connection.value(select(points.c.point_id).where(points.c.point_id == point_id)) is not None
 
     def write_shift(
         connection: WriteConnection, merchant_id: str, point_id: str, day: CrewDay, _read_revision: int
@@ -99,7 +94,7 @@ def _take_out_visits() -> None:
         now = days.find_shift(connection, point_id, day.crew_id, day.starts_s)
         return written(connection, merchant_id, point_id, day, 0 if now is None else now.revision)
 
-    written, patched = days.write_shift, ((days, write_shift), (store, count_roster))
+    written, patched = days.write_shift, ((days, write_shift), (store, lock_roster))
     for module, function in patched:  # those that take the functions from there are imported later
         setattr(module, function.__name__, function)
 

@@ -12,7 +12,9 @@ from service.bookings.acting import (
     act_on,
     check_booking_act,
     check_code,
+    check_departure,
     check_proof,
+    check_waited,
     locked_booking,
 )
 from service.bookings.paying import check_held_in_time, pay_online
@@ -37,7 +39,7 @@ from service.bookings.settling import begin_visit
 from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import from_us
-from service.errors import NotFeasibleError, StateConflictError
+from service.errors import NotFeasibleError
 from service.http.access import Crewed, Ordering, Visitors
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
@@ -128,8 +130,15 @@ async def cancel_booking(request: Request, context: Visitors, booking_id: str, b
 
 @router.post(":depart", summary="Set out to a visit", response_model=BookingAnswer, responses=_ACTS)
 async def depart_to_booking(request: Request, context: Crewed, booking_id: str) -> Response:
-    """Say that the crew is on its way: from now on it does not change any more."""
-    return await _act(request, context, booking_id, Act(Event.DEPART, Party.MERCHANT, ""))
+    """Say that the crew is on its way, from a day before the window on: it does not change any more by itself."""
+    services, act = services_of(request), Act(Event.DEPART, Party.MERCHANT, context.key_holder.key_id)
+
+    def depart(connection: WriteConnection, row: AnyRow) -> AnyRow:
+        check_booking_act(row, act)
+        check_departure(connection, row)
+        return act_on(connection, services.bookings, row, act)
+
+    return await _change(request, context, booking_id, Party.MERCHANT, depart)
 
 
 @router.post(":start", summary="Begin a visit", response_model=BookingAnswer, responses=_CODES)
@@ -193,12 +202,7 @@ async def absent_from_booking(request: Request, context: Visitors, booking_id: s
 
     def absent(connection: WriteConnection, row: AnyRow) -> AnyRow:
         check_booking_act(row, act)
-        wait_s = services.norms.by_offer[row.offer].wait_s or 0 if event is Event.CUSTOMER_ABSENT else 0
-        begins_us = row.starts_at if event is Event.CUSTOMER_ABSENT else row.ends_at
-        if connection.now_us < begins_us + wait_s * _SECOND_US:
-            until = from_us(begins_us + wait_s * _SECOND_US).isoformat()
-            text = f"the {body.who} is waited for until {until}"
-            raise StateConflictError(text)
+        check_waited(connection, services.bookings, row, event)
         return act_on(connection, services.bookings, row, act)
 
     return await _change(request, context, booking_id, party, absent)

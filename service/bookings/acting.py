@@ -10,7 +10,8 @@ from service.bookings.days import day_of, find_shift, write_shift
 from service.bookings.holding import event_of
 from service.bookings.planning import take_visit_out
 from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor
-from service.bookings.store import add_booking_event, change_booking, find_booking
+from service.bookings.store import add_booking_event, change_booking, find_booking, list_booking_events
+from service.clock import from_us
 from service.crews.store import lock_roster
 from service.errors import StateConflictError
 from service.http.problems import ProblemError, Trouble, invalid
@@ -29,7 +30,9 @@ __all__ = [
     "act_on",
     "check_booking_act",
     "check_code",
+    "check_departure",
     "check_proof",
+    "check_waited",
     "lock_booking",
     "locked_booking",
 ]
@@ -37,6 +40,7 @@ __all__ = [
 START_CODE, END_CODE = 1, 2
 """Numbers of the codes by which a customer says that a visit begins, and that it is done."""
 _SECOND_US = 1_000_000
+_A_DAY_US = 86_400 * _SECOND_US
 _LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CUSTOMER_ABSENT, State.CREW_ABSENT}
 
 
@@ -161,6 +165,43 @@ def check_code(
     wrong_try(connection, row.booking_id, wrong, since_us)
     text = "it is not the code that the customer was told"
     return ProblemError("code-wrong", text, (Trouble(where, text),))
+
+
+def check_departure(connection: WriteConnection, row: AnyRow) -> None:
+    """
+    Refuse to set out more than a day before a window begins: from then on the customer cannot move it any more.
+
+    Raises
+    ------
+    StateConflictError
+        If it is too early.
+    """
+    earliest_us = row.starts_at - _A_DAY_US
+    if connection.now_us < earliest_us:
+        text = f"it is too early to set out: at the earliest {from_us(earliest_us).isoformat()}"
+        raise StateConflictError(text)
+
+
+def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, event: Event) -> None:
+    """
+    Refuse to say that one side did not come before it was waited for.
+
+    A customer is waited for as long as the norm says, from when the window begins, or the crew set out if that was later;
+    a crew until the window is over.
+
+    Raises
+    ------
+    StateConflictError
+        If it is too early.
+    """
+    until_us, who = row.ends_at, "crew"
+    if event is Event.CUSTOMER_ABSENT:
+        departed = [one.at for one in list_booking_events(connection, row.booking_id) if one.event == Event.DEPART]
+        wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
+        until_us, who = max([row.starts_at, *departed[-1:]]) + wait_s * _SECOND_US, "customer"
+    if connection.now_us < until_us:
+        text = f"the {who} is waited for until {from_us(until_us).isoformat()}"
+        raise StateConflictError(text)
 
 
 def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from engine.crew_days import CrewDays
 from engine.errors import EngineError
 from service.bookings.days import day_of, find_shift, write_shift
 from service.bookings.store import bookings_of_buyer, forget_bookings_of
-from service.crews.store import count_roster
+from service.crews.store import lock_roster
 from service.places import centre_of
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ _SECOND_US = 1_000_000
 
 def forget_visits(connection: WriteConnection, rosters: Rosters, owner: str, buyer: str) -> tuple[int, int]:
     """Forget whose an app's visits were that are over, and where; return how many, and how many are still open."""
-    for point_id, merchant_id in sorted(
-        {(row.point_id, row.merchant_id) for row in bookings_of_buyer(connection, owner, buyer)}
-    ):
-        count_roster(connection, merchant_id, point_id, is_told=False)  # else a complaint would copy what goes
+    for point_id in sorted({row.point_id for row in bookings_of_buyer(connection, owner, buyer)}):
+        lock_roster(connection, point_id)  # else a complaint would copy what goes
     rows = bookings_of_buyer(connection, owner, buyer)
     gone = [row for row in rows if row.ended_at is not None]
     shifts: dict[tuple[str, str, int], list[AnyRow]] = {}

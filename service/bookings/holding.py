@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BookingTerms", "VisitWish", "event_of", "hold_visit", "locked_ask", "values_of", "windowed"]
 
 _SECOND_US = 1_000_000
+_AT_LEAST_S = 300  # to confirm, however soon it begins
 
 
 class BookingTerms(NamedTuple):
@@ -90,11 +91,17 @@ def hold_visit(
         "crew_id": day.crew_id,
         "shift_at": day.starts_s * _SECOND_US,
         "total_minor": service.price_minor,
-        "expires_at": min(connection.now_us + reserve_s * _SECOND_US, window.starts_s * _SECOND_US),
+        "expires_at": _held_until_us(connection.now_us, reserve_s, window.starts_s),
     }
     row = add_booking(connection, values)
     add_booking_event(connection, row.merchant_id, event_of(row, Event.HOLD, wish.actor))
     return row
+
+
+def _held_until_us(now_us: int, reserve_s: int, starts_s: int) -> int:
+    """Return until when a window is held: no longer than it is there, but never before there was time to confirm it."""
+    least_us = now_us + min(reserve_s, _AT_LEAST_S) * _SECOND_US
+    return max(least_us, min(now_us + reserve_s * _SECOND_US, starts_s * _SECOND_US))
 
 
 def locked_ask(

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import EngineError
-from service.bookings.days import day_of, n_visits
+from service.bookings.days import n_visits
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import Roster, VisitAsk
     from engine.slots import Slot
     from service.crews.facts import CrewFacts
-    from service.store.connections import AnyRow
 
 __all__ = ["Candidate", "KeptCrew", "PointRoster"]
 
@@ -101,16 +100,15 @@ class PointRoster:
         """Return the number of a shift, None where it is not among the days."""
         return self._numbers.get((crew_id, starts_s))
 
-    def take(self, row: AnyRow) -> bool:
-        """Take a shift anew, given its row; tell whether that could be done."""
-        number = self.number(row.crew_id, row.starts_at // _SECOND_US)
+    def take(self, day: CrewDay, revision: int) -> bool:
+        """Take a shift anew, as it is at a revision; tell whether that could be done."""
+        number = self.number(day.crew_id, day.starts_s)
         if number is None:
             return False
-        day = day_of(row)
         with self.lock:
             try:
                 self.roster.replace(number, day, n_visits(day))
             except EngineError:
                 return False
-            self.revisions[number] = row.revision
+            self.revisions[number] = revision
         return True

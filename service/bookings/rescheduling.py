@@ -11,6 +11,7 @@ from service.bookings.rules import Act, Event, Party, State
 from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import StateConflictError
+from service.feed.columns import joined_features
 from service.http.problems import invalid
 
 if TYPE_CHECKING:
@@ -73,9 +74,18 @@ def reschedule(
         starts_at=starts_us,
         ends_at=starts_us + window.width_s * _SECOND_US,
         duration_s=asked.service.duration_s,
+        people=asked.service.people,
+        skills=joined_features(asked.service.skills),
         expires_at=starts_us + (window.width_s + (asked.norm.wait_s or 0) + asked.service.duration_s) * _SECOND_US,
-        cancel_free_until=None if free_s is None else starts_us - free_s * _SECOND_US,
+        cancel_free_until=_free_until(connection, row, None if free_s is None else starts_us - free_s * _SECOND_US),
     )
+
+
+def _free_until(connection: WriteConnection, row: AnyRow, until_us: int | None) -> int | None:
+    """Return until when cancelling is free in another window: where it was not free any more, it stays so."""
+    before = row.cancel_free_until
+    is_over = row.state == State.CONFIRMED and before is not None and before < connection.now_us
+    return before if is_over else until_us
 
 
 def complain(

@@ -51,8 +51,8 @@ _MOST_ENGAGEMENTS, _MOST_NAMED = 500, 100
 SecondVisitWord = Annotated[
     Literal["replan"] | None,
     Query(
-        description="replan: promised visits that the crew could not make any more go to others, and who cannot be kept "
-        "is named. Without, a change that leaves such behind is refused, and they are named."
+        description="replan: promised visits that the crew could not make any more go to others where their windows can be "
+        "kept, the rest become unplaced. Without, a change that concerns any is refused, and they are named."
     ),
 ]
 

@@ -144,6 +144,9 @@ class Visits:
         """Let customer and merchant do what they do where all goes well; return the booking as the app reads it."""
         for event in events:
             now = self.read(booking)
+            if event == "depart":
+                earliest = dt.datetime.fromisoformat(now["starts_at"]) - dt.timedelta(days=1)
+                self.desk.pass_until(max(earliest, self.desk.now).isoformat())
             if event == "start":
                 self.desk.pass_until(now["starts_at"])
                 self.done(booking, event, "corner", {"code": now["start_code"]})
