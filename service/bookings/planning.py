@@ -57,7 +57,7 @@ def place_visit(
     NotFeasibleError
         ``no_crew``: nobody can come.
     """
-    found = _checked(connection, rosters, point, visit, candidate)
+    found = _checked(connection, point, visit, candidate)
     if found is None:
         found = _searched(connection, rosters, point, visit, window)
     slot, day, revision = found
@@ -70,7 +70,7 @@ def place_visit(
 
 
 def _checked(
-    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
+    connection: WriteConnection, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
 ) -> tuple[Slot, CrewDay, int] | None:
     """Return a candidate whose visit can be kept in the day as the store has it now, in time linear in its stops."""
     if candidate is None or candidate.point_revision != point.point_revision:
@@ -88,7 +88,7 @@ def _checked(
         return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
-        table = CrewDays([now], rosters.travel(connection, point.point_id))
+        table = CrewDays([now], candidate.travel)
     except EngineError:
         return None
     if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:

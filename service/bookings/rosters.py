@@ -64,6 +64,8 @@ class Candidate(NamedTuple):
         Of the shift, 0 where nothing was planned in it.
     crew_revision, point_revision
         Of what else the day follows from.
+    travel
+        How long its ways take, while the point is of that revision.
     """
 
     slot: Slot
@@ -71,6 +73,7 @@ class Candidate(NamedTuple):
     revision: int
     crew_revision: int
     point_revision: int
+    travel: Travel
 
 
 @dataclass
@@ -117,7 +120,8 @@ class PointRoster:
                 return None
             day = self.roster.table.days[slot.day]
             revision = self.revisions.get(slot.day, 0)
-        return Candidate(slot, day, revision, self.crews[day.crew_id].revision, self.point.point_revision)
+        crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
+        return Candidate(slot, day, revision, crew_revision, self.point.point_revision, travel)
 
     def number(self, crew_id: str, starts_s: int) -> int | None:
         """Return the number of a shift, None where it is not among the days."""
