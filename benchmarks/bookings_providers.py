@@ -40,7 +40,7 @@ from tests.crew_walk import late_stops
 if TYPE_CHECKING:
     from benchmarks.trade import Read
     from engine.crew_days import CrewDay
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.store.connections import ReadConnection, WriteConnection
 
 __all__ = ["PROVIDERS"]
@@ -100,7 +100,7 @@ class _Bell:
 
         def create(connection: WriteConnection) -> Created:
             row = hold_visit(connection, self._terms, *found)
-            answer = booking_answer(row, self._norms, party=Party.CUSTOMER)
+            answer = booking_answer(row, self._norms, party=Party.CUSTOMER, payment=None)
             headers = {"ETag": etag(row.revision), "Location": f"/v1/bookings/{row.booking_id}"}
             return Created(answer.model_dump_json().encode(), headers=headers)
 

@@ -160,7 +160,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             )
             stack.callback(keeping.close)
             keeping.start()
-            sweeper = Sweeper(store, index, terms, Settler(store, terms, payments), bookings)
+            sweeper = Sweeper(store, index, terms, Settler(store, bookings, payments), bookings)
             stack.callback(sweeper.close)
             sweeper.start()
             _send_webhooks(services, stack)

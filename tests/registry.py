@@ -79,11 +79,12 @@ class Registry:
         """What the API says of itself: every answer is held against it."""
         return Description(self.runner.run(self.client.get("/openapi.json")).json())
 
-    def add_key(self, name: str, scope: str, merchant_id: str | None = None) -> None:
-        """Make a key, known as ``name`` from here on."""
+    def add_key(self, name: str, scope: str, merchant_id: str | None = None, crew: str | None = None) -> None:
+        """Make a key, known as ``name`` from here on; of a crew as ``corner:main/anna``."""
 
         def made(connection: WriteConnection) -> str:
-            return create_key(connection, scope=scope, label=name, merchant_id=merchant_id, rate=1_000_000).secret
+            given: dict[str, Any] = {"merchant_id": merchant_id, "crew": crew, "rate": 1_000_000}
+            return create_key(connection, scope=scope, label=name, **given).secret
 
         self.keys[name] = self.services.store.write_now(made)
         self.follow()

@@ -2,8 +2,9 @@
 ``linli`` with one of its guards taken out, for the controls: a checker counts once it was seen to catch a fault.
 
 ``python -m tests.unguarded lock serve …``: writes about one merchant, or one point, do not wait for each other. With ``owner``, nobody
-asks whose a thing is. With ``stock``, it is taken whether there is enough or not, and SQLite checks no constraint;
-on PostgreSQL the caller drops those of the table.
+asks whose a thing is; with ``crew``, nobody asks which crew a key is of. With ``stock``, it is taken whether there is enough or not, and SQLite checks no constraint;
+on PostgreSQL the caller drops those of the table. With ``visits``, a crew's day is written whatever it has become since it
+was read, and nobody waits for a roster. With ``memory``, it is written as memory has it, too, unasked whether that is so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.crew_days import CrewDay
     from service.http.context import RequestContext
 
 __all__ = ["without"]
@@ -48,6 +50,15 @@ def _take_out_owner() -> None:
     access.owner_of = owner_of
 
 
+def _take_out_crew() -> None:
+    from service.http import access
+
+    def crew_of(context: RequestContext) -> tuple[str, str] | None:
+        return None
+
+    access.crew_of = crew_of
+
+
 def _take_out_stock() -> None:
     import sqlite3
 
@@ -66,7 +77,53 @@ def _take_out_stock() -> None:
     taking._TAKE_STOCK = Plain(update(stock).where(*taking._ITS_STOCK).values(held).returning(*stock.c))
 
 
-_GUARDS = {"lock": _take_out_lock, "owner": _take_out_owner, "stock": _take_out_stock}
+def _take_out_visits() -> None:
+    from sqlalchemy import select
+
+    from service.bookings import days
+    from service.crews import store
+    from service.store.connections import WriteConnection
+    from service.store.tables import points
+
+    def count_roster(
+        connection: WriteConnection, _merchant_id: str, point_id: str, *, read_revision: int | None = None, **_: Any
+    ) -> int | None:
+        query = select(points.c.roster_revision).where(points.c.point_id == point_id)
+        found = query if read_revision is None else query.where(points.c.revision == read_revision)
+        revision: int | None = connection.value(found)
+        return revision
+
+    def write_shift(
+        connection: WriteConnection, merchant_id: str, point_id: str, day: CrewDay, _read_revision: int
+    ) -> bool:
+        now = days.find_shift(connection, point_id, day.crew_id, day.starts_s)
+        return written(connection, merchant_id, point_id, day, 0 if now is None else now.revision)
+
+    written, patched = days.write_shift, ((days, write_shift), (store, count_roster))
+    for module, function in patched:  # those that take the functions from there are imported later
+        setattr(module, function.__name__, function)
+
+
+def _take_out_memory() -> None:
+    _take_out_visits()
+
+    from service.bookings import planning
+
+    def checked(*told: Any) -> Any:
+        candidate = told[-1]
+        return None if candidate is None else (candidate.slot, candidate.day, candidate.revision)
+
+    setattr(planning, "_checked", checked)  # noqa: B010 - it is of another signature
+
+
+_GUARDS = {
+    "lock": _take_out_lock,
+    "memory": _take_out_memory,
+    "owner": _take_out_owner,
+    "crew": _take_out_crew,
+    "stock": _take_out_stock,
+    "visits": _take_out_visits,
+}
 
 if __name__ == "__main__":
     _GUARDS[sys.argv.pop(1)]()

@@ -15,40 +15,43 @@ from service.bookings.acting import (
     check_proof,
     locked_booking,
 )
-from service.bookings.asking import asked_of
-from service.bookings.finding import candidate_for
+from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
-from service.bookings.rescheduling import complain, reschedule
-from service.bookings.routes import BOOKS, answer_booking, find_others, seconds_of
+from service.bookings.rescheduling import Door, complain, door_of, reschedule
+from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import (
     AbsentBody,
     BookingAnswer,
     CancelBody,
     ComplainBody,
+    ConfirmBody,
+    DoorBody,
     FinishBody,
     PayBody,
     RescheduleBody,
     StartBody,
 )
 from service.bookings.seeing import booking_seen, check_booking_seen, visitor_of
+from service.bookings.settling import begin_visit
 from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import from_us
-from service.errors import NotFeasibleError, ServiceError, StateConflictError
+from service.errors import NotFeasibleError, StateConflictError
 from service.http.access import Crewed, Ordering, Visitors
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
 from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
-from service.matching.asks import check_span
+from service.matching.asks import check_span, place_in_wgs84
+from service.places import coarse_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.bookings.rosters import Candidate
-    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+    from service.bookings.point_rosters import Candidate
+    from service.store.connections import AnyRow, WriteConnection
 
     Change = Callable[[WriteConnection, AnyRow], AnyRow | ProblemError]
 
@@ -63,15 +66,32 @@ _CODES = problems("not-found", "state-conflict", "precondition-failed", "code-wr
 _SECOND_US = 1_000_000
 
 
-@router.post(":confirm", summary="Confirm a held visit", response_model=BookingAnswer, responses=_ACTS)
-async def confirm_booking(request: Request, context: Ordering, booking_id: str) -> Response:
-    """Confirm what is held: the window is promised, and paid for when the visit is done."""
+@router.post(
+    ":confirm",
+    summary="Confirm a held visit",
+    response_model=BookingAnswer,
+    responses=problems("not-found", "state-conflict", "precondition-failed", "payment-declined", *_BODY),
+)
+async def confirm_booking(
+    request: Request, context: Ordering, booking_id: str, body: ConfirmBody | None = None
+) -> Response:
+    """
+    Confirm what is held: the window is promised. It is paid to the crew, or set aside online and taken when it is done.
+
+    Where the provider does not answer, the visit stays held and its payment `authorising`: it is asked until it says
+    what came of it, and the visit is confirmed then.
+    """
+    if body is not None and body.payment == "online":
+        services = services_of(request)
+        row = await pay_online(
+            services, context, booking_id, body.means or "ok", lambda _, row: _check_tag(request, row)
+        )
+        return await answer_booking(services, context, row, Party.CUSTOMER)
 
     def confirm(connection: WriteConnection, row: AnyRow) -> AnyRow:
         act = Act(Event.CONFIRM, Party.CUSTOMER, context.key_holder.key_id)
         check_booking_act(row, act)
-        if row.expires_at is not None and row.expires_at <= connection.now_us:
-            raise StateConflictError("the visit was held until now: its time is over")
+        check_held_in_time(connection, row)
         return act_on(connection, services_of(request).bookings, row, act)
 
     return await _change(request, context, booking_id, Party.CUSTOMER, confirm)
@@ -114,13 +134,18 @@ async def depart_to_booking(request: Request, context: Crewed, booking_id: str) 
 
 @router.post(":start", summary="Begin a visit", response_model=BookingAnswer, responses=_CODES)
 async def start_booking(request: Request, context: Crewed, booking_id: str, body: StartBody) -> Response:
-    """Begin, with the code that the customer shows at the door. After five wrong codes, wait."""
+    """
+    Begin, with the code that the customer shows at the door. After five wrong codes, wait.
+
+    The crew's day goes on from when it really began: whoever it cannot come to in time any more is handed on, or told, as
+    by `:overrun`.
+    """
     services, act = services_of(request), Act(Event.START, Party.MERCHANT, context.key_holder.key_id)
 
     def start(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
         check_booking_act(row, act)
         wrong = check_code(connection, services.bookings, row, START_CODE, body.code)
-        return wrong or act_on(connection, services.bookings, row, act)
+        return wrong or begin_visit(connection, services.bookings, row, act)
 
     return await _change(request, context, booking_id, Party.MERCHANT, start)
 
@@ -137,7 +162,10 @@ async def finish_booking(request: Request, context: Crewed, booking_id: str, bod
         wrong = (
             None if code is None else check_code(connection, services.bookings, row, END_CODE, code, "/proof/end_code")
         )
-        return wrong or act_on(connection, services.bookings, row, act, proof=proof)
+        if wrong is not None:
+            return wrong
+        done = act_on(connection, services.bookings, row, act, proof=proof)
+        return act_on(connection, services.bookings, done, act._replace(event=Event.PAY)) if done.paid_by else done
 
     return await _change(request, context, booking_id, Party.MERCHANT, finish)
 
@@ -181,48 +209,52 @@ async def absent_from_booking(request: Request, context: Visitors, booking_id: s
     status_code=201,
     summary="Complain about a visit",
     response_model=BookingAnswer,
-    responses=problems(*BOOKS),
+    responses=problems(*BOOKS, "coordinate-out-of-range"),
 )
 async def complain_about_booking(request: Request, context: Ordering, booking_id: str, body: ComplainBody) -> Response:
     """Complain within the norm's time: another visit is booked that makes it good, and costs nothing."""
     services, starts_s = services_of(request), seconds_of(body.starts_at)
     check_span(body.starts_at, from_us(services.clock.now_us()), "/starts_at")
-    before, candidate = await _looked_up(request, context, booking_id, starts_s)
+    door = None if body.place is None else _door(body.place)
+    before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
 
     def create(connection: WriteConnection) -> Created:
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         actor = context.key_holder.key_id
-        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note)
-        answer = booking_answer(made, services.norms, party=Party.CUSTOMER)
+        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)
+        answer = booking_answer(made, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}
         return Created(answer.model_dump_json().encode(), headers=headers)
 
     async def refused(error: Exception) -> Any:
-        wanted = (before.point_id, before.service_id, before.lat, before.lng)
-        return visit_refusal(error, await find_others(services, context, wanted, starts_s, error))
+        at = door_of(before) or door
+        wanted = None if at is None else (before.point_id, before.service_id, at.lat, at.lng)
+        others = [] if wanted is None else await find_others(services, context, wanted, starts_s, error)
+        return visit_refusal(error, others)
 
     route = f"POST /v1/bookings/{booking_id}:complain"
     return await create_once(request, context, services, route, create, refused=refused)
 
 
+def _door(body: DoorBody) -> Door:
+    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum, "/place")
+    return Door(lat, lng, coarse_cell(lat, lng), body.address)
+
+
 async def _looked_up(
-    request: Request, context: RequestContext, booking_id: str, starts_s: int
+    request: Request, context: RequestContext, booking_id: str, starts_s: int, door: Door | None = None
 ) -> tuple[AnyRow, Candidate | None]:
     """Return a booking that the caller may see, and where memory would put its visit in another window."""
     services = services_of(request)
     now_us = services.clock.now_us()
-
-    def look(connection: ReadConnection) -> tuple[AnyRow, Candidate | None]:
-        row = booking_seen(connection, context, booking_id, now_us)
-        if row.lat is None:
-            return row, None
-        try:
-            asked = asked_of(connection, services.bookings.orders, row.point_id, row.service_id, row.lat, row.lng)
-            return row, candidate_for(connection, services.bookings, asked, starts_s, now_us)
-        except ServiceError:  # the change's own transaction says it
-            return row, None
-
-    return await services.store.read(look, context.deadline)
+    row = await services.store.read(
+        lambda connection: booking_seen(connection, context, booking_id, now_us), context.deadline
+    )
+    at = door_of(row) or door
+    if at is None:
+        return row, None
+    wanted = (row.point_id, row.service_id, at.lat, at.lng)
+    return row, await find_candidate(services, context, wanted, starts_s)
 
 
 async def _act(request: Request, context: RequestContext, booking_id: str, act: Act, **values: Any) -> Response:
@@ -241,11 +273,16 @@ async def _change(request: Request, context: RequestContext, booking_id: str, pa
     def write(connection: WriteConnection) -> AnyRow | ProblemError:
         check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
-        if "if-match" in request.headers:
-            check_match(request, etag(row.revision))
+        _check_tag(request, row)
         return change(connection, row)
 
     found = await services.store.write(write, context.deadline)
     if isinstance(found, ProblemError):
         raise found
-    return answer_booking(services, found, party)
+    return await answer_booking(services, context, found, party)
+
+
+def _check_tag(request: Request, row: AnyRow) -> None:
+    """Refuse a change whose If-Match holds another ETag."""
+    if "if-match" in request.headers:
+        check_match(request, etag(row.revision))

@@ -17,6 +17,7 @@ from service.http.problems import ProblemError, Trouble, invalid
 from service.orders.codes import code_of
 from service.orders.collecting import WINDOW_US, WRONG_CODES
 from service.orders.store import tries_at, wrong_try
+from service.payments.store import settle
 
 if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
@@ -106,10 +107,15 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
     if state in ENDED:
         changes |= {"ended_at": row.ended_at or now_us}
     changes |= values
+    settles = state in ENDED
     if act.party == "customer" or act.event is Event.CUSTOMER_ABSENT:
         norm = terms.orders.norms.by_offer[row.offer]
         owed = fee_minor(norm, State(row.state), act.event, row.total_minor, now_us, row.cancel_free_until)
         changes["fee_minor"] = row.fee_minor + owed
+    if settles:
+        fee = changes.get("fee_minor", row.fee_minor)
+        owed = row.total_minor + fee if state is State.PAID else fee
+        settle(connection, row.booking_id, owed)
     if not change_booking(connection, row, changes):
         raise StateConflictError("the booking was changed at the same time: read it again")
     after = find_booking(connection, row.booking_id)
@@ -150,7 +156,7 @@ def check_code(
         after_s = max(1, -(-(since_us + WINDOW_US - connection.now_us) // _SECOND_US))
         text = "too many wrong codes were entered for this visit: wait"
         return ProblemError("rate-limited", text, headers={"Retry-After": str(after_s)})
-    if hmac.compare_digest(code_of(terms.orders.secret, row.booking_id, number), code):
+    if hmac.compare_digest(code_of(terms.orders.secret, row.booking_id, number).encode(), code.encode()):
         return None
     wrong_try(connection, row.booking_id, wrong, since_us)
     text = "it is not the code that the customer was told"

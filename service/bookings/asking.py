@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,8 @@ class Asked(NamedTuple):
         The row of the point with the service's offer.
     visit
         What the roster is asked.
+    begun_at
+        An instant of the monotonic clock before anything of it was read.
     """
 
     facts: AnyRow
@@ -48,13 +51,14 @@ class Asked(NamedTuple):
     norm: OfferNorm
     rules: BookingRules
     visit: VisitAsk
+    begun_at: float
 
 
 def asked_of(
     connection: ReadConnection, terms: OrderTerms, point_id: str, service_id: str, lat: float, lng: float
 ) -> Asked:
     """
-    Return what is asked for, as this transaction reads it.
+    Return what is asked for, as this transaction reads it, which has read nothing yet where a roster is to be kept.
 
     Raises
     ------
@@ -63,6 +67,7 @@ def asked_of(
     NotFeasibleError
         If the point does not offer it, or nothing of it can be booked now.
     """
+    begun_at = time.monotonic()
     row = find_kept(connection, SERVICES, point_id, service_id)
     if row is None:
         raise not_found()
@@ -77,7 +82,7 @@ def asked_of(
     norm = terms.norms.by_offer[service.offer]
     job = Job(lat, lng, service.duration_s)
     visit = VisitAsk(job, frozenset(service.skills), service.people)
-    return Asked(facts, service_id, service, norm, service.rules(norm, facts, facts.lead_s), visit)
+    return Asked(facts, service_id, service, norm, service.rules(norm, facts, facts.lead_s), visit, begun_at)
 
 
 def judged_at(checker: Checker, asked: Asked, starts_s: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
@@ -74,7 +75,7 @@ class Coming:
             ahead = (day - local_day(rules.timezone, now_us // _SECOND_US)).days
             if ahead >= rules.most_days or not rules.holds(starts_s, rosters.openings):
                 continue
-            known = rosters.known(point_id, day) or rosters.roster(connection, asked.facts, day, 1)
+            known = rosters.known(point_id, day) or rosters.roster(connection, asked.facts, day, 1, asked.begun_at)
             if known.candidate(asked.visit, starts_s, rules.width_s, -(-now_us // _SECOND_US)) is not None:
                 return True
         return False
@@ -84,7 +85,7 @@ class Coming:
         after_s = to_us(ask.at) // _SECOND_US
         for asked in self._asked(connection, point_id, names, ask):
             first = local_day(asked.rules.timezone, after_s)
-            known = self._terms.rosters.roster(connection, asked.facts, first, _DAYS_LOOKED_AT)
+            known = self._terms.rosters.roster(connection, asked.facts, first, _DAYS_LOOKED_AT, asked.begun_at)
             with known.lock:
                 answer = known.roster.slots(asked.visit, asked.rules, ask.asked_at, first, _DAYS_LOOKED_AT)
             starts = sorted(slot.starts_s for slots in answer.slots.values() for slot in slots)
@@ -93,8 +94,10 @@ class Coming:
         return None if not found else dt.datetime.fromtimestamp(min(found), dt.UTC)
 
     def _asked(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> Iterator[Asked]:
+        begun_at = time.monotonic()
         for name in names:
             try:
-                yield asked_of(connection, self._terms.orders, point_id, name, ask.lat, ask.lng)
+                found = asked_of(connection, self._terms.orders, point_id, name, ask.lat, ask.lng)
+                yield found._replace(begun_at=begun_at)
             except (NotFeasibleError, ProblemError, EngineError):  # it is offered no more, or never was to this one
                 continue

@@ -17,9 +17,9 @@ from service.bookings.settling import Settled, settle_overrun
 from service.bookings.sheet import Span, day_sheet
 from service.bookings.views import booking_answer
 from service.clock import to_us
-from service.crews.changing import locked_point, settled
+from service.crews.changing import engage, locked_point, settled
 from service.crews.schemas import IllBody
-from service.crews.store import CREWS, find_kept, put_engagement
+from service.crews.store import CREWS, find_kept
 from service.errors import NotFeasibleError
 from service.http.access import AdminOrMerchant, Crewed, crew_of, not_found
 from service.http.context import RequestContext, services_of
@@ -105,7 +105,7 @@ async def post_ill(
         if not 0 < ends_us - starts_us <= _LONGEST_US or ends_us <= connection.now_us:
             raise invalid("/until", "must lie behind now and starts_at, by a year at most")
         its = {"point_id": point_id, "crew_id": crew_id, "engagement_id": f"ill-{starts_us // 1_000_000}"}
-        put_engagement(connection, its | {"starts_at": starts_us, "ends_at": ends_us, "lat": None, "lng": None})
+        engage(connection, its | {"starts_at": starts_us, "ends_at": ends_us, "lat": None, "lng": None})
         record(connection, actor_of(context), "crew.ill", point_id, merchant_id, crew_id=crew_id)
         return settled(connection, services.bookings, point, crew_id, actor, "replan")
 
@@ -145,10 +145,10 @@ async def _told(services: Services, context: RequestContext, found: Settled) -> 
     others = await services.store.read(look, context.deadline) if found.unkept else []
     norms = services.norms
     unkept = [
-        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT).model_dump(), slots=slots)
+        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT, payment=None).model_dump(), slots=slots)
         for row, slots in zip(found.unkept, others, strict=True)
     ]
-    moved = [booking_answer(row, norms, party=Party.MERCHANT) for row in found.moved]
+    moved = [booking_answer(row, norms, party=Party.MERCHANT, payment=None) for row in found.moved]
     return SettledAnswer(unkept=unkept, moved=moved)
 
 

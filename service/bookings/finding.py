@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.slots import Slot
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import Candidate, PointRoster
+    from service.bookings.point_rosters import Candidate, PointRoster
     from service.store.connections import ReadConnection
 
 __all__ = ["FoundSlots", "candidate_for", "find_windows", "told_witness", "windows_near"]
@@ -57,8 +57,11 @@ def find_windows(
 
     ``is_fresh`` asks the store rather than memory, which learns of a change a moment later.
     """
-    roster_of = terms.rosters.made if is_fresh else terms.rosters.roster
-    known = roster_of(connection, asked.facts, first_day, n_days)
+    rosters = terms.rosters
+    if is_fresh:
+        known = rosters.made(connection, asked.facts, first_day, n_days)
+    else:
+        known = rosters.roster(connection, asked.facts, first_day, n_days, asked.begun_at)
     with known.lock:
         answer = known.roster.slots(asked.visit, asked.rules, from_us(now_us), first_day, n_days)
     for day, slots in list(answer.slots.items()):
@@ -77,7 +80,9 @@ def candidate_for(
 ) -> Candidate | None:
     """Return where a visit would stand that begins in a window, as memory has it."""
     day = local_day(asked.rules.timezone, starts_s)
-    known = terms.rosters.known(asked.facts.point_id, day) or terms.rosters.roster(connection, asked.facts, day, 1)
+    known = terms.rosters.known(asked.facts.point_id, day) or terms.rosters.roster(
+        connection, asked.facts, day, 1, asked.begun_at
+    )
     return known.candidate(asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
 
 

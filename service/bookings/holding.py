@@ -16,7 +16,8 @@ from service.http.access import not_found
 from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from service.bookings.rosters import Candidate, Rosters
+    from service.bookings.point_rosters import Candidate
+    from service.bookings.rosters import Rosters
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, WriteConnection
 

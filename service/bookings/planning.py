@@ -9,16 +9,17 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.days import day_of, find_shift, n_visits, write_shift
+from service.bookings.days import base_days, day_of, find_shift, n_visits, write_shift
 from service.clock import from_us
 from service.crews.facts import CrewFacts
-from service.crews.store import CREWS, find_kept
+from service.crews.store import CREWS, find_kept, list_engagements
 from service.errors import NotFeasibleError, StateConflictError
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import VisitAsk
-    from service.bookings.rosters import Candidate, Rosters
+    from service.bookings.point_rosters import Candidate
+    from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
 __all__ = ["Window", "local_day", "place_visit", "take_visit_out"]
@@ -57,7 +58,7 @@ def place_visit(
     NotFeasibleError
         ``no_crew``: nobody can come.
     """
-    found = _checked(connection, point, visit, candidate)
+    found = _checked(connection, rosters, point, visit, candidate)
     if found is None:
         found = _searched(connection, rosters, point, visit, window)
     slot, day, revision = found
@@ -70,7 +71,7 @@ def place_visit(
 
 
 def _checked(
-    connection: WriteConnection, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
 ) -> tuple[Slot, CrewDay, int] | None:
     """Return a candidate whose visit can be kept in the day as the store has it now, in time linear in its stops."""
     if candidate is None or candidate.point_revision != point.point_revision:
@@ -82,9 +83,9 @@ def _checked(
     row = find_shift(connection, point.point_id, day.crew_id, day.starts_s)
     if row is None and candidate.revision:
         return None
-    now = day if row is None else day_of(row)
     facts = CrewFacts.of_json(crew.facts)
-    if facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
+    now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
+    if now is None or facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
         return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
@@ -94,6 +95,16 @@ def _checked(
     if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:
         return None
     return slot, now, 0 if row is None else row.revision
+
+
+def _unplanned(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, facts: CrewFacts, day: CrewDay
+) -> CrewDay | None:
+    """Return a shift in which nothing was planned as it follows from what the store has: a crew may be taken by now."""
+    taken = list_engagements(connection, point.point_id, day.starts_s * _SECOND_US, day.crew_id)
+    date = local_day(point.timezone, day.starts_s)
+    days = base_days(facts.crew(day.crew_id, point), rosters.openings, taken, date, 1)
+    return next((one for one in days if one.starts_s == day.starts_s), None)
 
 
 def _searched(
@@ -119,6 +130,7 @@ def take_visit_out(connection: WriteConnection, booking: AnyRow) -> None:
     row = find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
     if row is None:
         return
-    day = day_of(row).without_stop(booking.booking_id)
-    if not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
+    before = day_of(row)
+    day = before.without_stop(booking.booking_id)
+    if day != before and not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
         raise StateConflictError("the crew's day was changed at the same time: ask again")

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.bookings.acting import act_on, check_booking_act
 from service.bookings.holding import event_of, locked_ask, values_of, windowed
 from service.bookings.planning import place_visit, take_visit_out
 from service.bookings.rules import Act, Event, Party, State
-from service.bookings.store import add_booking, add_booking_event, new_booking_id
+from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import StateConflictError
+from service.http.problems import invalid
 
 if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["complain", "reschedule"]
+__all__ = ["Door", "complain", "door_of", "reschedule"]
 
 _SECOND_US = 1_000_000
+
+
+class Door(NamedTuple):
+    """Where a visit is made: degrees, WGS 84, the cell of resolution 8, and what the crew needs to find it."""
+
+    lat: float
+    lng: float
+    cell: str
+    address: str
+
+
+def door_of(row: AnyRow) -> Door | None:
+    """Return where a booking's visit is made, None where that is forgotten."""
+    return None if row.lat is None else Door(row.lat, row.lng, row.cell, row.address)
 
 
 def reschedule(
@@ -71,23 +86,34 @@ def complain(
     candidate: Candidate | None,
     actor: str,
     note: str,
+    door: Door | None,
 ) -> AnyRow:
     """
     Book a visit that makes another one good, at no price, and return it; the other one is locked.
 
+    Parameters
+    ----------
+    door
+        Where it is made, if nobody knows any more where the other one was.
+
     Raises
     ------
     NotFeasibleError, ProblemError
-        As `hold_visit` does.
+        As `hold_visit` does, and for want of a place.
     StateConflictError
         If the time to complain is over, or one that makes it good is booked already.
     """
     act = Act(Event.COMPLAIN, Party.CUSTOMER, actor)
     check_booking_act(row, act)
     until_us = complain_until_us(terms.orders.norms, row)
-    if until_us is None or connection.now_us > until_us or row.lat is None:
+    if until_us is None or connection.now_us > until_us:
         raise StateConflictError("the time to complain about this visit is over")
-    asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
+    if is_made_good(connection, row):
+        raise StateConflictError("a visit that makes this one good is booked already")
+    door = door_of(row) or door
+    if door is None:
+        raise invalid("/place", "must be told: where the visit was is forgotten by now")
+    asked = locked_ask(connection, terms, row.point_id, row.service_id, door.lat, door.lng)
     window = windowed(connection, terms, asked, starts_s)
     booking_id = new_booking_id(connection.now_us)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, booking_id, candidate)
@@ -100,6 +126,7 @@ def complain(
         "total_minor": 0,
         "complaint_of": row.booking_id,
         "note": note or None,
+        **door._asdict(),
         "expires_at": (window.starts_s + window.width_s + (asked.norm.wait_s or 0) + row.duration_s) * _SECOND_US,
     }
     made = add_booking(connection, values)

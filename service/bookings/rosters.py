@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select
 
-from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
 from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
+from service.bookings.point_rosters import KeptCrew, PointRoster
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
 from service.crews.rules import ONSITE
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.holidays import HolidayFile
     from engine.norms import Norms
-    from engine.rosters import VisitAsk
-    from engine.slots import Slot
     from engine.travel import Travel
     from service.feed.outbox import Change, Position
     from service.store.connections import ReadConnection
 
-__all__ = ["Candidate", "KeptCrew", "PointRoster", "Rosters"]
+__all__ = ["Rosters"]
 
 _Key: TypeAlias = tuple[str, dt.date, int]  # of a point, from a local day on, for so many
 
@@ -43,102 +41,6 @@ _MOST_DAYS = 20_000  # of crews, in all rosters that are kept: some 10 kB each w
 _ONE_DAY = dt.timedelta(1)
 _SECOND_US = 1_000_000
 _OFFERS = Plain(select(offers.c.offer).where(offers.c.point_id == bindparam("of_point")))
-
-
-class KeptCrew(NamedTuple):
-    """A crew, with the revision of which it is known."""
-
-    facts: CrewFacts
-    revision: int
-
-
-class Candidate(NamedTuple):
-    """
-    Where a visit would stand, as memory has it: to be checked on what the store says.
-
-    Attributes
-    ----------
-    day
-        Without it.
-    revision
-        Of the shift, 0 where nothing was planned in it.
-    crew_revision, point_revision
-        Of what else the day follows from.
-    travel
-        How long its ways take, while the point is of that revision.
-    """
-
-    slot: Slot
-    day: CrewDay
-    revision: int
-    crew_revision: int
-    point_revision: int
-    travel: Travel
-
-
-@dataclass
-class PointRoster:
-    """
-    The crews of a point and their days; whoever asks it holds its lock.
-
-    Attributes
-    ----------
-    point
-        The row of the point, as `service.orders.store.find_facts` returns it.
-    first_day, n_days
-        Which local days can be asked for; shifts that begin on the day before are among its days, too.
-    revisions
-        Of the shifts in which something was planned, by the number of their day.
-    """
-
-    point: Any
-    first_day: dt.date
-    n_days: int
-    crews: dict[str, KeptCrew]
-    roster: Roster
-    revisions: dict[int, int]
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        days = self.roster.table.days
-        self._numbers = {(day.crew_id, day.starts_s): number for number, day in enumerate(days)}
-
-    @property
-    def n_crew_days(self) -> int:
-        """How many days of crews it holds."""
-        return len(self.roster.table.days)
-
-    def covers(self, day: dt.date) -> bool:
-        """Tell whether a local day can be asked for."""
-        return 0 <= (day - self.first_day).days < self.n_days
-
-    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Candidate | None:
-        """Return where a visit would cost least in a window."""
-        with self.lock:
-            slot = self.roster.slot(visit, starts_s, width_s, now_s)
-            if slot is None:
-                return None
-            day = self.roster.table.days[slot.day]
-            revision = self.revisions.get(slot.day, 0)
-        crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
-        return Candidate(slot, day, revision, crew_revision, self.point.point_revision, travel)
-
-    def number(self, crew_id: str, starts_s: int) -> int | None:
-        """Return the number of a shift, None where it is not among the days."""
-        return self._numbers.get((crew_id, starts_s))
-
-    def take(self, day: CrewDay, revision: int) -> bool:
-        """Take a shift anew, as it is at a revision; tell whether that could be done."""
-        number = self.number(day.crew_id, day.starts_s)
-        if number is None:
-            return False
-        with self.lock:
-            try:
-                self.roster.replace(number, day, n_visits(day))
-            except EngineError:
-                return False
-            self.revisions[number] = revision
-        return True
 
 
 class Rosters:
@@ -159,13 +61,17 @@ class Rosters:
         self._kept: OrderedDict[_Key, PointRoster] = OrderedDict()  # what was asked last is last
         self._of_point: dict[str, dict[_Key, PointRoster]] = {}  # the same
         self._n_days = 0  # in all of them
-        self._changed: Counter[str] = Counter()
+        self._followed_at: dict[str, float] = {}  # when a change of a point was last followed, by the monotonic clock
         self._services: dict[tuple[str, str], tuple[str, ...]] = {}
         self._offers: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them."""
+        """
+        Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them.
+
+        Where it has none any more, what its crews have promised is judged as is usual.
+        """
         names = connection.rows(_OFFERS, {"of_point": point_id})
         norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
         ways = [norm_travel(norm) for norm in norms]
@@ -188,17 +94,24 @@ class Rosters:
                     return one
         return None
 
-    def roster(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
-        """Return the roster of a point, given its row, for local days; read from the store where it is not kept."""
+    def roster(
+        self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int, begun_at: float
+    ) -> PointRoster:
+        """
+        Return the roster of a point, given its row, for local days; read from the store where it is not kept.
+
+        ``begun_at`` is an instant of the monotonic clock before the connection read anything: what is read is kept only
+        if no change of the point was followed since, which it might not hold.
+        """
         key = (point.point_id, first_day, n_days)
         with self._lock:
-            known, seen = self._kept.get(key), self._changed[point.point_id]
+            known = self._kept.get(key)
             if known is not None and known.point.point_revision == point.point_revision:
                 self._kept.move_to_end(key)
                 return known
         made = self.made(connection, point, first_day, n_days)
         with self._lock:
-            if self._changed[point.point_id] == seen:  # else it is older than what is known by now
+            if self._followed_at.get(point.point_id, 0.0) < begun_at:
                 self._keep(key, made)
         return made
 
@@ -228,7 +141,7 @@ class Rosters:
         zone = ZoneInfo(point.timezone)
         first = first_day - _ONE_DAY
         low_us, high_us = (
-            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 1) * _ONE_DAY)
+            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 2) * _ONE_DAY)
         )
         planned = {
             (row.crew_id, row.starts_at // _SECOND_US): row
@@ -238,7 +151,7 @@ class Rosters:
         days: list[CrewDay] = []
         for crew in crews:
             own = [row for row in taken if row.crew_id == crew.crew_id]
-            for day in base_days(crew, self.openings, own, first, n_days + 1):
+            for day in base_days(crew, self.openings, own, first, n_days + 2):
                 row = planned.get((crew.crew_id, day.starts_s))
                 days.append(day if row is None else day_of(row))
         travel = self.travel(connection, point.point_id)
@@ -252,7 +165,7 @@ class Rosters:
         self._services = _services(connection, None)
         self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
-            self._changed.update(dict.fromkeys(self._of_point.keys() | self._changed.keys(), 1))
+            self._followed_at = dict.fromkeys((point_id for point_id, _ in self._services), time.monotonic())
             self._kept.clear()
             self._of_point.clear()
             self._n_days = 0
@@ -262,12 +175,15 @@ class Rosters:
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
         parts = [name.split(" ") for name in sorted(shifts)]
-        if whole:
-            others = {key: names for key, names in self._services.items() if key[0] not in whole}
-            self._services = others | _services(connection, sorted(whole))
+        rosters = {change.subject for change in changes if change.kind == "roster"}
+        if rosters:
+            others = {key: names for key, names in self._services.items() if key[0] not in rosters}
+            self._services = others | _services(connection, sorted(rosters))
             self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
-            self._changed.update(dict.fromkeys(whole | {point_id for point_id, _, _ in parts}, 1))
+            booked = {point_id for point_id, _ in self._services}
+            touched = (whole | {point_id for point_id, _, _ in parts}) & booked
+            self._followed_at |= dict.fromkeys(touched, time.monotonic())
             for key in [key for point_id in whole for key in self._of_point.get(point_id, ())]:
                 self._drop(key)
             kept = {point_id: list(self._of_point.get(point_id, {}).items()) for point_id, _, _ in parts}

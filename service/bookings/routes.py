@@ -11,7 +11,7 @@ from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for, windows_near
 from service.bookings.holding import VisitWish, hold_visit
 from service.bookings.refusing import visit_refusal
-from service.bookings.rules import Party
+from service.bookings.rules import Party, State
 from service.bookings.schemas import BookingAnswer, BookingBody, BookingEventsAnswer, BookingsAnswer
 from service.bookings.seeing import booking_seen, bookings_seen, visitor_of
 from service.bookings.store import BookingFilter, list_booking_events, list_bookings
@@ -27,12 +27,13 @@ from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_span, place_in_wgs84
 from service.orders.codes import digest_of
+from service.payments.store import find_payment, payments_of
 from service.places import coarse_cell
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from service.bookings.rosters import Candidate
+    from service.bookings.point_rosters import Candidate
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -68,7 +69,7 @@ async def post_booking(request: Request, context: Ordering, body: BookingBody) -
 
     def create(connection: WriteConnection) -> Created:
         row = hold_visit(connection, services.bookings, wish, candidate)
-        answer = booking_answer(row, services.norms, party=Party.CUSTOMER)
+        answer = booking_answer(row, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(row.revision), "Location": f"/v1/bookings/{row.booking_id}"}
         return Created(answer.model_dump_json().encode(), headers=headers)
 
@@ -96,24 +97,31 @@ async def get_bookings(
     wanted = bookings_seen(context, BookingFilter(point_id=point, state=state, crew_id=told_crew))
     listed = f"bookings {wanted}"
     after = read_cursor(services.secret, listed, cursor) or [""]
-    rows = await services.store.read(
-        lambda connection: list_bookings(connection, wanted, after=after[0], limit=page_size + 1), context.deadline
-    )
-    page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.booking_id])
-    items = [booking_answer(row, services.norms, party=party) for row in page]
-    return BookingsAnswer(items=items, next_cursor=following)
+
+    def page_of(connection: ReadConnection) -> BookingsAnswer:
+        rows = list_bookings(connection, wanted, after=after[0], limit=page_size + 1)
+        page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.booking_id])
+        paid = payments_of(connection, [row.booking_id for row in page])
+        norms = services.norms
+        items = [booking_answer(row, norms, party=party, payment=paid.get(row.booking_id)) for row in page]
+        return BookingsAnswer(items=items, next_cursor=following)
+
+    return await services.store.read(page_of, context.deadline)
 
 
 @router.get("/{booking_id}", summary="Read a booking", responses=problems("not-found"))
 async def get_booking(request: Request, response: Response, context: Visitors, booking_id: str) -> BookingAnswer:
     """Read a booking; the app that made it learns its codes once it is confirmed."""
     services = services_of(request)
-    row = await services.store.read(
-        lambda connection: booking_seen(connection, context, booking_id, services.clock.now_us()), context.deadline
-    )
+
+    def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None]:
+        row = booking_seen(connection, context, booking_id, services.clock.now_us())
+        return row, find_payment(connection, booking_id)
+
+    row, payment = await services.store.read(read, context.deadline)
     response.headers["ETag"] = etag(row.revision)
     secret = services.secret if row.owner == (app_of(context) or "") else None
-    return booking_answer(row, services.norms, party=visitor_of(context), secret=secret)
+    return booking_answer(row, services.norms, party=visitor_of(context), payment=payment, secret=secret)
 
 
 @router.get("/{booking_id}/events", summary="What happened to a booking", responses=problems("not-found"))
@@ -129,9 +137,13 @@ async def get_booking_events(request: Request, context: Visitors, booking_id: st
     return await services.store.read(read, context.deadline)
 
 
-def answer_booking(services: Services, row: AnyRow, party: Party) -> Response:
+async def answer_booking(services: Services, context: RequestContext, row: AnyRow, party: Party) -> Response:
     """Return a booking as the answer to what was done to it."""
-    answer = booking_answer(row, services.norms, party=party)
+    payment = None
+    if row.paid_by == "online" or row.state == State.HELD:
+        read = services.store.read
+        payment = await read(lambda connection: find_payment(connection, row.booking_id), context.deadline)
+    answer = booking_answer(row, services.norms, party=party, payment=payment)
     return Response(answer.model_dump_json(), 200, {"ETag": etag(row.revision)}, "application/json")
 
 

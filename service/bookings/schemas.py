@@ -9,7 +9,8 @@ from pydantic import Field
 
 from service.http.fields import Answer, Body, DatumName, Id, Instant, Note, line
 from service.orders.codes import CODE_DIGITS
-from service.orders.schemas import Minor, Reference
+from service.orders.schemas import Minor, PaymentAnswer, Reference
+from service.payments.sandbox import MEANS
 
 __all__ = [
     "AbsentBody",
@@ -21,6 +22,7 @@ __all__ = [
     "CalendarAnswer",
     "CancelBody",
     "ComplainBody",
+    "ConfirmBody",
     "DayAnswer",
     "FinishBody",
     "OverrunBody",
@@ -56,6 +58,15 @@ class BookingBody(Body):
     buyer: Reference = Field(description="Your own name for the customer; only a digest is kept.")
     device: Reference | None = Field(None, description="Your own name for the device; only a digest is kept.")
     total_minor: Minor | None = Field(None, description="What the customer was told; another price is refused.")
+
+
+class ConfirmBody(Body):
+    """How it is paid."""
+
+    payment: Literal["onsite", "online"] = Field("onsite", description="onsite: to the crew; online: set aside now.")
+    means: Annotated[str, Field(max_length=200), line(200)] | None = Field(
+        None, description=f"What stands for the means of payment; of the sandbox one of {', '.join(MEANS)}."
+    )
 
 
 class RescheduleBody(Body):
@@ -94,11 +105,23 @@ class AbsentBody(Body):
     who: Literal["customer", "crew"]
 
 
+class DoorBody(Body):
+    """Where a visit is made."""
+
+    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
+    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    datum: DatumName = "wgs84"
+    address: Address
+
+
 class ComplainBody(Body):
     """What is wrong, and when it is to be made good."""
 
     starts_at: Instant
     note: Note = ""
+    place: DoorBody | None = Field(
+        None, description="Where it was; needed once that is forgotten, some days after the visit."
+    )
 
 
 class OverrunBody(Body):
@@ -171,6 +194,7 @@ class BookingAnswer(Answer):
     total_minor: int
     fee_minor: int
     paid_by: str | None
+    payment: PaymentAnswer | None
     booked_at: dt.datetime
     begun_at: dt.datetime | None
     done_at: dt.datetime | None

@@ -12,13 +12,24 @@ from engine.replanning import kept_part, replan
 from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
-from service.bookings.days import base_days, day_of, drop_shift, is_visit, list_shifts, n_visits, write_shift
+from service.bookings.days import (
+    base_days,
+    day_of,
+    drop_shift,
+    find_shift,
+    is_visit,
+    list_shifts,
+    n_visits,
+    write_shift,
+)
 from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party, State
 from service.bookings.store import bookings_of_ids, change_shift_of
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
+from service.errors import StateConflictError
 from service.feed.columns import split_features
+from service.points.store import find_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +38,13 @@ if TYPE_CHECKING:
 
     from engine.crew_days import CrewDay, Stop
     from service.bookings.holding import BookingTerms
-    from service.bookings.rosters import PointRoster
+    from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "resettle_crew", "settle_overrun"]
+__all__ = ["Settled", "begin_visit", "resettle_crew", "settle_overrun"]
 
 _SECOND_US = 1_000_000
+_DAY_US = 86_400 * _SECOND_US
 _ONE_DAY = dt.timedelta(1)
 _LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
 
@@ -53,6 +65,23 @@ class Settled(NamedTuple):
     moved: list[AnyRow]
 
 
+class _Home(NamedTuple):
+    """
+    A shift of a crew as it is now, and the visits of its shifts before that go into it.
+
+    Attributes
+    ----------
+    visits
+        Each with when it was planned.
+    fixed
+        The names of those that are not given away.
+    """
+
+    day: CrewDay
+    visits: list[tuple[int, Stop]]
+    fixed: set[str]
+
+
 def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
     """
     Bring the days of a crew in line with its hours and engagements as they are now stored.
@@ -62,30 +91,47 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     point
         The row of its point, whose roster is locked.
     """
-    rows = list_shifts(connection, point.point_id, connection.now_us, 2**62, crew_id)
+    since_us = connection.now_us - _DAY_US  # of a shift that is over a longer one may be made
+    rows = list_shifts(connection, point.point_id, since_us, 2**62, crew_id)
     if not rows or point.timezone is None:
         return Settled([], [])
     kept = find_kept(connection, CREWS, point.point_id, crew_id)
     crew = None if kept is None else CrewFacts.of_json(kept.facts).crew(crew_id, point)
-    taken = list_engagements(connection, point.point_id, connection.now_us, crew_id)
+    taken = list_engagements(connection, point.point_id, since_us, crew_id)
     booked = bookings_of_ids(connection, [stop.stop_id for row in rows for stop in day_of(row).stops if is_visit(stop)])
+    homes: dict[int, _Home] = {}
     loose: list[Stop] = []
     for row in rows:
         first = local_day(point.timezone, row.starts_at // _SECOND_US) - _ONE_DAY
         bases = [] if crew is None else base_days(crew, terms.rosters.openings, taken, first, 3)
-        loose += _resettled(connection, terms, point, row, bases, booked)
+        loose += _spread(connection, terms, point, row, bases, booked, homes)
+    loose += _write_anew(connection, terms, point, rows, homes, booked)
     return _hand_on(connection, terms, point, loose, booked, actor)
+
+
+def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
+    """Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked."""
+    begun = act_on(connection, terms, row, act)
+    point = find_point(connection, row.point_id)
+    if point is not None:
+        settle_overrun(connection, terms, point.row, begun, -(-begun.duration_s // 60), act.actor)
+    return begun
 
 
 def settle_overrun(
     connection: WriteConnection, terms: BookingTerms, point: AnyRow, booking: AnyRow, minutes: int, actor: str
 ) -> Settled:
-    """Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then."""
-    (row,) = (
-        one
-        for one in list_shifts(connection, point.point_id, booking.shift_at, 2**62, booking.crew_id)
-        if one.starts_at == booking.shift_at
-    )
+    """
+    Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then.
+
+    Raises
+    ------
+    StateConflictError
+        If the crew's shift is not known any more.
+    """
+    row = find_shift(connection, point.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
+    if row is None:
+        raise StateConflictError("the crew's shift was over long ago")
     day = day_of(row)
     begun_s = booking.begun_at // _SECOND_US
     lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + 60 * minutes
@@ -97,41 +143,89 @@ def settle_overrun(
     )
     booked = bookings_of_ids(connection, [stop.stop_id for stop in day.stops if is_visit(stop)])
     after, loose = kept_part(_ways(connection, terms, point), day._replace(stops=stops), _fixed(day, booked))
-    write_shift(connection, point.merchant_id, point.point_id, after, row.revision)
+    _write(connection, point, after, row.revision)
     return _hand_on(connection, terms, point, loose, booked, actor)
 
 
-def _resettled(
+def _spread(
     connection: WriteConnection,
     terms: BookingTerms,
     point: AnyRow,
     row: AnyRow,
     bases: Sequence[CrewDay],
     booked: dict[str, AnyRow],
+    homes: dict[int, _Home],
 ) -> list[Stop]:
-    """Write a shift anew upon the day that follows from its crew's hours now; return the visits that it cannot keep."""
+    """
+    Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
+
+    What is begun or done stays in its shift as that was where there is no other, and nothing of a shift that is over is
+    given away.
+    """
     old = day_of(row)
-    base = max(bases, key=lambda day: min(day.ends_s, old.ends_s) - max(day.starts_s, old.starts_s), default=None)
     visits = [stop for stop in old.stops if is_visit(stop)]
-    fixed = _fixed(old, booked)
-    if base is None or base.ends_s <= old.starts_s or old.ends_s <= base.starts_s:
-        if not fixed:
-            drop_shift(connection, row)
-            return visits
-        base = old._replace(stops=())
-    planned = dict(zip((stop.stop_id for stop in old.stops), _starts(connection, terms, point, old), strict=True))
-    stops = sorted((*base.stops, *visits), key=lambda stop: planned.get(stop.stop_id, stop.earliest_s))
-    day, loose = kept_part(
-        _ways(connection, terms, point), base._replace(stops=tuple(stops)), _fixed(base, booked) | fixed
-    )
-    if day.starts_s == old.starts_s:
-        write_shift(connection, point.merchant_id, point.point_id, day, row.revision)
-        return loose
-    drop_shift(connection, row)
-    write_shift(connection, point.merchant_id, point.point_id, day, 0)
-    stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
-    change_shift_of(connection, stay, day.starts_s * _SECOND_US)
+    is_over = row.ends_at <= connection.now_us
+    fixed = {stop.stop_id for stop in visits} if is_over else _fixed(old, booked)
+    of_start = {day.starts_s: day for day in bases}
+    if old.starts_s in of_start:
+        homes.setdefault(old.starts_s, _Home(of_start[old.starts_s], [], set()))
+    loose: list[Stop] = []
+    for stop, planned_s in zip(old.stops, _starts(connection, terms, point, old), strict=True):
+        if not is_visit(stop):
+            continue
+        base = _base_for(bases, stop, planned_s)
+        if base is None and stop.stop_id not in fixed:
+            loose.append(stop)
+            continue
+        home = base or of_start.get(old.starts_s) or old._replace(stops=())
+        its = homes.setdefault(home.starts_s, _Home(home, [], set()))
+        its.visits.append((planned_s, stop))
+        its.fixed.update(fixed & {stop.stop_id})
     return loose
+
+
+def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int) -> CrewDay | None:
+    """Return the shift in which most of a visit lies when it is planned, or could lie in its window."""
+    spans = ((planned_s, planned_s + stop.duration_s), (stop.earliest_s, stop.latest_s + stop.duration_s))
+    for starts_s, ends_s in spans:
+        shared = [(min(day.ends_s, ends_s) - max(day.starts_s, starts_s), -day.starts_s, day) for day in bases]
+        most = max(shared, default=None, key=lambda one: one[:2])
+        if most is not None and most[0] > 0:
+            return most[2]
+    return None
+
+
+def _write_anew(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    point: AnyRow,
+    rows: Sequence[AnyRow],
+    homes: dict[int, _Home],
+    booked: dict[str, AnyRow],
+) -> list[Stop]:
+    """Write the shifts of a crew anew, in place of those that were; return the visits that it cannot keep."""
+    revisions = {row.starts_at // _SECOND_US: row.revision for row in rows}
+    for row in rows:
+        if row.starts_at // _SECOND_US not in homes:
+            drop_shift(connection, row)
+    loose: list[Stop] = []
+    for starts_s, home in homes.items():
+        planned = {stop.stop_id: at_s for at_s, stop in home.visits}
+        stops = [*home.day.stops, *(stop for _, stop in home.visits)]
+        stops.sort(key=lambda stop: planned.get(stop.stop_id, stop.earliest_s))
+        fixed = _fixed(home.day, booked) | home.fixed
+        day, late = kept_part(_ways(connection, terms, point), home.day._replace(stops=tuple(stops)), fixed)
+        loose += late
+        _write(connection, point, day, revisions.get(starts_s, 0))
+        stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
+        moved = [name for name in stay if booked[name].shift_at != starts_s * _SECOND_US]
+        change_shift_of(connection, moved, starts_s * _SECOND_US)
+    return loose
+
+
+def _write(connection: WriteConnection, point: AnyRow, day: CrewDay, read_revision: int) -> None:
+    if not write_shift(connection, point.merchant_id, point.point_id, day, read_revision):
+        raise StateConflictError("the crew's day was changed at the same time: ask again")
 
 
 def _starts(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> list[int]:
@@ -172,8 +266,7 @@ def _hand_on(
         not_before_s=-(-connection.now_us // _SECOND_US),
     )
     for number, day in found.days.items():
-        revision = known.revisions.get(number, 0)
-        write_shift(connection, point.merchant_id, point.point_id, day, revision)
+        _write(connection, point, day, known.revisions.get(number, 0))
     moved = []
     for name, number in found.moved.items():
         day = known.roster.table.days[number]

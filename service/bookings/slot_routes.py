@@ -16,7 +16,7 @@ from service.clock import from_us
 from service.errors import NotFeasibleError
 from service.http.access import Orderer, owner_of
 from service.http.context import services_of
-from service.http.fields import DatumName
+from service.http.fields import DatumName, Degrees, whole_from
 from service.http.problems import invalid
 from service.http.query_text import day_of
 from service.http.routing import StrictRoute, problems
@@ -46,14 +46,16 @@ async def get_slots(
     context: Orderer,
     point: Annotated[str, Query(max_length=200, description="Whose crews.", examples=["corner:main"])],
     service: Annotated[str, Query(max_length=40, description="Which of its services.")],
-    lat: Annotated[float, Query(description="Degrees, -90 to 90.", examples=[31.2304])],
-    lng: Annotated[float, Query(description="Degrees, -180 to 180.", examples=[121.4737])],
+    lat: Annotated[Degrees, Query(description="Degrees, -90 to 90.", examples=[31.2304])],
+    lng: Annotated[Degrees, Query(description="Degrees, -180 to 180.", examples=[121.4737])],
     datum: Annotated[DatumName, Query(description="Datum of the place.")] = "wgs84",
     from_day: Annotated[
         str | None,
         Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="First day, by the point's clock; left out: today."),
     ] = None,
-    days: Annotated[int, Query(ge=1, le=_MOST_DAYS, description="How many days.")] = _USUAL_DAYS,
+    days: Annotated[
+        int, whole_from(1, _MOST_DAYS), Query(ge=1, le=_MOST_DAYS, description="How many days.")
+    ] = _USUAL_DAYS,
 ) -> SlotsAnswer:
     """
     Tell in which windows a visit can begin, so that everything promised before is kept as well.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from service.bookings.days import VISIT
+from service.bookings.rules import State
 from service.ids import new_id
 from service.store.plain import Plain
 from service.store.visit_tables import booking_events, bookings, shifts
@@ -21,14 +22,16 @@ __all__ = [
     "BookingFilter",
     "add_booking",
     "add_booking_event",
+    "bookings_of_buyer",
     "bookings_of_ids",
     "change_booking",
     "change_shift_of",
     "due_bookings",
     "find_booking",
     "forget_bookings",
-    "forget_buyers_bookings",
+    "forget_bookings_of",
     "forget_shifts",
+    "is_made_good",
     "list_booking_events",
     "list_bookings",
     "new_booking_id",
@@ -104,6 +107,13 @@ def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_u
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
 
 
+def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:
+    """Tell whether a visit is booked, or was, that makes another one good, and nobody called it off or did not come."""
+    came_to_nothing = (State.CANCELLED, State.EXPIRED, State.CREW_ABSENT)
+    query = select(_t.booking_id).where(_t.complaint_of == row.booking_id, _t.state.not_in(came_to_nothing)).limit(1)
+    return connection.row(query) is not None
+
+
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:
     """Return the ids of the bookings whose state ends by itself by now."""
     query = select(_t.booking_id).where(_t.expires_at <= connection.now_us)
@@ -136,24 +146,21 @@ def add_booking_event(connection: WriteConnection, merchant_id: str, values: Map
     connection.record_change("booking", told["booking_id"], told["revision"], merchant_id)
 
 
-def forget_buyers_bookings(connection: WriteConnection, owner: str, buyer: str) -> tuple[int, int]:
-    """Forget whose an app's ended bookings were and where; return how many, and how many are still open."""
-    its = (_t.owner == owner, _t.buyer == buyer)
-    n_open = len(connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_(None))))
-    gone = connection.rows(select(_t.booking_id).where(*its, _t.ended_at.is_not(None)))
-    _forget(connection, [row[0] for row in gone])
-    return len(gone), n_open
+def bookings_of_buyer(connection: ReadConnection, owner: str, buyer: str) -> Sequence[AnyRow]:
+    """Return the bookings of an app's buyer."""
+    return connection.rows(select(bookings).where(_t.owner == owner, _t.buyer == buyer).order_by(_t.booking_id))
 
 
 def forget_bookings(connection: WriteConnection, before_us: int, limit: int) -> int:
     """Forget whose the bookings were that ended before an instant, and where; return how many."""
     old = select(_t.booking_id).where(_t.ended_at < before_us, or_(_t.buyer.is_not(None), _t.lat.is_not(None)))
     gone = [row[0] for row in connection.rows(old.order_by(_t.ended_at).limit(limit))]
-    _forget(connection, gone)
+    forget_bookings_of(connection, gone)
     return len(gone)
 
 
-def _forget(connection: WriteConnection, ids: Sequence[str]) -> None:
+def forget_bookings_of(connection: WriteConnection, ids: Sequence[str]) -> None:
+    """Forget whose some bookings were, and where."""
     if ids:
         connection.run(update(bookings).where(_t.booking_id.in_(list(ids))).values(_FORGOTTEN))
 

@@ -9,6 +9,7 @@ from service.bookings.acting import act_on, locked_booking
 from service.bookings.rules import Act, Event, Party, State
 from service.bookings.store import due_bookings
 from service.errors import StateConflictError
+from service.payments.store import is_being_paid
 from service.store.leases import demand
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def _one(store: Store, terms: BookingTerms, lease: Lease, booking_id: str) -> bo
         row = locked_booking(connection, booking_id)
         demand(connection, lease)
         if row is None or row.expires_at is None or row.expires_at > connection.now_us:
+            return False
+        if row.state == State.HELD and is_being_paid(connection, booking_id):
             return False
         event = Event.EXPIRE if row.state == State.HELD else Event.CREW_ABSENT
         act_on(connection, terms, row, Act(event, Party.CLOCK, "clock"))

@@ -9,7 +9,7 @@ from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import BookingAnswer, BookingEventAnswer
 from service.clock import from_us
 from service.orders.codes import code_of
-from service.orders.views import instant_of
+from service.orders.views import instant_of, online_payment
 
 if TYPE_CHECKING:
     from engine.norms import Norms
@@ -27,7 +27,9 @@ def complain_until_us(norms: Norms, row: AnyRow) -> int | None:
     return None if row.done_at is None or within_s is None else row.done_at + within_s * _SECOND_US
 
 
-def booking_answer(row: AnyRow, norms: Norms, *, party: Party, secret: bytes | None = None) -> BookingAnswer:
+def booking_answer(
+    row: AnyRow, norms: Norms, *, party: Party, payment: AnyRow | None, secret: bytes | None = None
+) -> BookingAnswer:
     """
     Return a booking as a party sees it.
 
@@ -54,6 +56,7 @@ def booking_answer(row: AnyRow, norms: Norms, *, party: Party, secret: bytes | N
         total_minor=row.total_minor,
         fee_minor=row.fee_minor,
         paid_by=row.paid_by,
+        payment=online_payment(payment),
         booked_at=from_us(row.booked_at),
         begun_at=instant_of(row.begun_at),
         done_at=instant_of(row.done_at),

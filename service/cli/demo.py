@@ -32,7 +32,7 @@ def demo_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """
-    Match a day of orders in the centre of Helsinki, explain three, collect one, and draw the map.
+    Match a day of orders in the centre of Helsinki, explain three, collect one, visit one, and draw the map.
 
     Needs no data and no network: street map and orders are part of linli.
     """
@@ -71,6 +71,7 @@ def _show(demo: Demo) -> None:
     from service.demo.life_words import LIFE_WORDS, life_lines
     from service.demo.tables import all_tables
     from service.demo.telling import example_lines
+    from service.demo.visit_words import VISIT_WORDS, visit_lines
 
     console = Console(highlight=False)
     for table in all_tables(demo):
@@ -80,10 +81,11 @@ def _show(demo: Demo) -> None:
         for line in lines:
             console.print(line, markup=False)
         console.print()
-    console.print(LIFE_WORDS, style="bold")
-    for line in life_lines(demo.life):
-        console.print(line, markup=False)
-    console.print()
+    for heading, lines in ((LIFE_WORDS, life_lines(demo.life)), (VISIT_WORDS, visit_lines(demo.visit))):
+        console.print(heading, style="bold")
+        for line in lines:
+            console.print(line, markup=False)
+        console.print()
 
 
 def _show_table(console: Console, table: Table) -> None:

@@ -50,6 +50,9 @@ def register(app: typer.Typer) -> None:
 def create_command(
     scope: Annotated[Scope, typer.Option(help="What it may.")],
     merchant: Annotated[str | None, typer.Option(help="Whose it is; needed for scope merchant.")] = None,
+    crew: Annotated[
+        str | None, typer.Option(help="Of scope crew: whose day it sees, such as corner:main/anna.")
+    ] = None,
     label: Annotated[str, typer.Option(help="What it is for, to know it again.")] = "",
     rate: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests a second [the server's].")] = None,
     expires: Annotated[str | None, typer.Option(help="When it ends, such as 2027-01-01T00:00:00Z [never].")] = None,
@@ -63,9 +66,9 @@ def create_command(
     from service.keys.store import create_key
     from service.merchants.store import find_merchant
 
-    fault = fault_of_key(scope.value, merchant)
+    fault = fault_of_key(scope.value, merchant, crew)
     if fault is not None:
-        raise typer.BadParameter(fault[1], param_hint="--merchant")
+        raise typer.BadParameter(fault[1], param_hint="--crew" if fault[0] == "crew" else "--merchant")
     label = _line(label)
     ends_at = read_instant(expires, option="--expires", example="2027-01-01T00:00:00Z")
     expires_us = None if ends_at is None else to_us(ends_at)
@@ -76,7 +79,13 @@ def create_command(
         if expires_us is not None and expires_us <= connection.now_us:
             raise typer.BadParameter("must lie in the future", param_hint="--expires")
         return create_key(
-            connection, scope=scope.value, label=label, merchant_id=merchant, rate=rate, expires_us=expires_us
+            connection,
+            scope=scope.value,
+            label=label,
+            merchant_id=merchant,
+            crew=crew,
+            rate=rate,
+            expires_us=expires_us,
         )
 
     with _store(data, database, is_made=True) as store:
@@ -145,7 +154,7 @@ def _all_keys(connection: ReadConnection) -> list[AnyRow]:
 
 
 def _told(row: AnyRow) -> dict[str, Any]:
-    told = {name: getattr(row, name) for name in ("key_id", "scope", "merchant_id", "label", "rate")}
+    told = {name: getattr(row, name) for name in ("key_id", "scope", "merchant_id", "label", "crew", "rate")}
     return told | {name: _written(getattr(row, name)) for name in ("created_at", "expires_at", "revoked_at")}
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Query
 
+from service.bookings.calendars import delete_calendar
 from service.bookings.settling import resettle_crew
 from service.crews.rules import check_at_point
-from service.crews.store import CREWS, SERVICES, count_kept, count_roster, delete_kept, find_kept, put_kept
+from service.crews.store import (
+    CREWS,
+    SERVICES,
+    count_kept,
+    count_roster,
+    delete_kept,
+    find_kept,
+    list_engagements,
+    put_engagement,
+    put_kept,
+)
 from service.errors import StateConflictError
 from service.http.access import not_found
 from service.http.problems import ProblemError
@@ -25,6 +36,7 @@ __all__ = [
     "MAX_CREWS",
     "MAX_SERVICES",
     "SecondVisitWord",
+    "engage",
     "locked_point",
     "put_crew",
     "put_service",
@@ -34,7 +46,7 @@ __all__ = [
 
 MAX_CREWS, MAX_SERVICES = 500, 200
 """Of one point."""
-_MOST_NAMED = 100
+_MOST_ENGAGEMENTS, _MOST_NAMED = 500, 100
 
 SecondVisitWord = Annotated[
     Literal["replan"] | None,
@@ -84,9 +96,20 @@ def put_crew(
 def remove_crew(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, row: AnyRow, actor: str, word: str | None
 ) -> Settled:
-    """Delete a crew, given its row, and settle what it has promised; raises as `put_crew` does."""
+    """Delete a crew, given its row, revoke its link, and settle what it has promised; raises as `put_crew` does."""
     delete_kept(connection, CREWS, row)
+    delete_calendar(connection, row.point_id, row.crew_id)
     return settled(connection, terms, point, row.crew_id, actor, word)
+
+
+def engage(connection: WriteConnection, values: dict[str, Any]) -> bool:
+    """Store an engagement of a crew, ``values`` being all its columns; tell whether it is new."""
+    is_new = put_engagement(connection, values)
+    before = list_engagements(connection, values["point_id"], connection.now_us, values["crew_id"])
+    if len(before) > _MOST_ENGAGEMENTS:
+        text = f"a crew has at most {_MOST_ENGAGEMENTS} engagements before it"
+        raise StateConflictError(text)
+    return is_new
 
 
 def settled(

@@ -9,12 +9,11 @@ from fastapi import APIRouter, Request, Response
 
 from service.audit.store import actor_of, record
 from service.clock import to_us
-from service.crews.changing import SecondVisitWord, locked_point, put_crew, remove_crew, settled
+from service.crews.changing import SecondVisitWord, engage, locked_point, put_crew, remove_crew, settled
 from service.crews.rules import crew_facts, place_of
 from service.crews.schemas import CrewAnswer, CrewBody, CrewsAnswer, EngagementAnswer, EngagementBody, EngagementsAnswer
-from service.crews.store import CREWS, delete_engagement, find_kept, list_engagements, list_kept, put_engagement
+from service.crews.store import CREWS, delete_engagement, find_kept, list_engagements, list_kept
 from service.crews.views import crew_answer, engagement_answer
-from service.errors import StateConflictError
 from service.http.access import AdminOrMerchant, not_found
 from service.http.context import services_of
 from service.http.fields import ID
@@ -23,8 +22,11 @@ from service.http.problems import invalid
 from service.http.revisions import check_if_given, check_match, etag
 from service.http.routing import StrictRoute, problems
 from service.points.routes import own_merchant
+from service.points.store import find_point
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["check_id", "router"]
@@ -36,7 +38,6 @@ _SHAPES = (
     "coordinate-out-of-range", "geometry-invalid", "geometry-empty", "geometry-unsupported", "geometry-too-large",
     "antimeridian",
 )  # fmt: skip
-_MOST_ENGAGEMENTS = 500
 _YEAR_US = 366 * 86_400_000_000
 
 
@@ -106,9 +107,13 @@ async def get_crews(
     own_merchant(context, point_id)
     services, listed = services_of(request), f"crews {point_id}"
     after = read_cursor(services.secret, listed, cursor) or [""]
-    rows = await services.store.read(
-        lambda connection: list_kept(connection, CREWS, point_id, after=after[0], limit=page_size + 1), context.deadline
-    )
+
+    def read(connection: ReadConnection) -> Sequence[AnyRow]:
+        if find_point(connection, point_id) is None:
+            raise not_found()
+        return list_kept(connection, CREWS, point_id, after=after[0], limit=page_size + 1)
+
+    rows = await services.store.read(read, context.deadline)
     page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.crew_id])
     return CrewsAnswer(items=[crew_answer(row) for row in page], next_cursor=following)
 
@@ -173,10 +178,7 @@ async def put_one_engagement(
     def put(connection: WriteConnection) -> bool:
         point = locked_point(connection, merchant_id, point_id)
         _found(find_kept(connection, CREWS, point_id, crew_id))
-        is_new = put_engagement(connection, values)
-        if len(list_engagements(connection, point_id, connection.now_us, crew_id)) > _MOST_ENGAGEMENTS:
-            text = f"a crew has at most {_MOST_ENGAGEMENTS} engagements before it"
-            raise StateConflictError(text)
+        is_new = engage(connection, values)
         settled(connection, services.bookings, point, crew_id, context.key_holder.key_id, open_bookings)
         record(connection, actor_of(context), "crew.busy", point_id, merchant_id, crew_id=crew_id)
         return is_new

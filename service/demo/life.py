@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from engine.norms import load_norms
-from service.clock import SettableClock, from_us
+from service.clock import from_us
+from service.demo.thrown_away import APP, MERCHANT, SECRET, ThrownAway, order_terms, thrown_away, utc_of
 from service.http.problems import ProblemError
 from service.orders.acting import Act, act, locked_order
-from service.orders.checks import Checker
 from service.orders.codes import CODE_DIGITS, code_of
 from service.orders.collecting import Shown, collect
 from service.orders.ordering import OrderTerms, Wish, hold
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord
 from service.places import coarse_cell
-from service.points.loading import load_points
-from service.settings import load_settings
 from service.stock.rules import StockFacts
 from service.stock.store import list_entries, put_entries
-from service.store.opening import open_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from engine import Engine
     from service.demo.day import Day
     from service.store.connections import WriteConnection
-    from service.store.database import Store
 
 __all__ = ["OFFER", "OrderLife", "Shelf", "Step", "live_order"]
 
 OFFER = "retail/pickup"
 
-_MERCHANT, _APP, _KEY = "demo", "app", "counter"
-_SECRET = b"of a store that is thrown away"
+_KEY = "counter"
 _SHELF = (
     StockFacts("milk", "Milk", 145, "EUR", 12, 0, None),
     StockFacts("rye", "Rye bread", 290, "EUR", 8, 0, None),
@@ -132,22 +122,16 @@ def live_order(points: pa.Table, engine: Engine, day: Day) -> OrderLife:
     """
     i = _chosen(day)
     point_id = str(engine.point_ids(day.row[[i]])[0])
-    rows = points.filter(pc.equal(points["point_id"], pa.scalar(point_id)))
-    with tempfile.TemporaryDirectory() as folder:
-        clock = SettableClock(_utc(day, i, "asked_at"))
-        with open_store(load_settings({}, data=Path(folder) / "data"), clock) as store:
-            pq.write_table(rows, Path(folder) / "shop.parquet")
-            load_points(store, Path(folder) / "shop.parquet", _MERCHANT)
-            shop = f"{_MERCHANT}:{point_id.replace('/', ':')}"
-            store.write_now(lambda connection: put_entries(connection, _MERCHANT, shop, _SHELF))
-            life = _Life(store, clock, _wish(day, i, shop))
-            life.live()
+    with thrown_away(points, point_id, utc_of(day, i, "asked_at")) as place:
+        place.store.write_now(lambda connection: put_entries(connection, MERCHANT, place.point_id, _SHELF))
+        life = _Life(place, _wish(day, i, place.point_id))
+        life.live()
     return OrderLife(
         order=i,
         point_id=point_id,
-        name=rows["name"][0].as_py() or point_id,
+        name=place.name,
         distance_m=float(day.distance_m[i]),
-        wanted_at=_utc(day, i, "at"),
+        wanted_at=utc_of(day, i, "at"),
         lines=tuple((line.quantity, line.name) for line in life.record.lines),
         total_minor=life.record.row.total_minor,
         currency=life.record.row.currency,
@@ -167,18 +151,14 @@ def _chosen(day: Day) -> int:
 
 
 def _is_asked_in_the_morning(day: Day, i: int) -> bool:
-    asked_at = _utc(day, i, "asked_at")
-    return asked_at.hour >= _FROM_HOUR and _LEAST_AHEAD <= _utc(day, i, "at") - asked_at <= _MOST_AHEAD
-
-
-def _utc(day: Day, i: int, name: str) -> dt.datetime:
-    return dt.datetime.fromtimestamp(int(getattr(day, name)[i].astype("int64")), dt.UTC)
+    asked_at = utc_of(day, i, "asked_at")
+    return asked_at.hour >= _FROM_HOUR and _LEAST_AHEAD <= utc_of(day, i, "at") - asked_at <= _MOST_AHEAD
 
 
 def _wish(day: Day, i: int, shop: str) -> Wish:
     lat, lng = float(day.lat[i]), float(day.lng[i])
     return Wish(
-        owner=_APP,
+        owner=APP,
         buyer="a customer",
         device="a phone",
         collector=None,
@@ -187,13 +167,13 @@ def _wish(day: Day, i: int, shop: str) -> Wish:
         lat=lat,
         lng=lng,
         cell=coarse_cell(lat, lng),
-        at=_utc(day, i, "at"),
+        at=utc_of(day, i, "at"),
         features=(),
         unknown_hours="refuse",
         units=_UNITS,
         total_minor=None,
         is_placed=False,
-        actor=_APP,
+        actor=APP,
     )
 
 
@@ -201,32 +181,31 @@ def _wish(day: Day, i: int, shop: str) -> Wish:
 class _Life:
     """The order as it goes on, each step a transaction of its own."""
 
-    store: Store
-    clock: SettableClock
+    place: ThrownAway
     wish: Wish
-    terms: OrderTerms = field(default_factory=lambda: OrderTerms(_SECRET, load_norms(), Checker(None)))
+    terms: OrderTerms = field(default_factory=order_terms)
     steps: list[Step] = field(default_factory=list)
     code: str = ""
     wrong_code: str = ""
     refusal: str = ""
 
     def live(self) -> None:
-        asked_at, wanted_at = self.clock.at, self.wish.at or self.clock.at
+        asked_at, wanted_at = self.place.clock.at, self.wish.at or self.place.clock.at
         self._note("match", None)
         self._write(Event.HOLD, lambda connection: hold(connection, self.terms, self.wish))
-        self._act(asked_at + _PLACED, Act(Event.PLACE, Party.CUSTOMER, _APP), payment="counter")
+        self._act(asked_at + _PLACED, Act(Event.PLACE, Party.CUSTOMER, APP), payment="counter")
         row = self.record.row
-        self.code = code_of(_SECRET, row.order_id, row.code_number)
+        self.code = code_of(SECRET, row.order_id, row.code_number)
         self._act(asked_at + _ACCEPTED, Act(Event.ACCEPT, Party.MERCHANT, _KEY))
         self._act(min(asked_at + _READY, wanted_at - _MINUTE), Act(Event.READY, Party.MERCHANT, _KEY))
         self.wrong_code = f"{(int(self.code) + 1) % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
-        self.clock.at = wanted_at
+        self.place.clock.at = wanted_at
         self._enter_wrong_code()
-        self.clock.at = wanted_at + _MINUTE
+        self.place.clock.at = wanted_at + _MINUTE
         self._write(Event.COLLECT, lambda connection: self._entered(connection, self.code))
 
     def _act(self, at: dt.datetime, what: Act, **values: str) -> None:
-        self.clock.at = at
+        self.place.clock.at = at
         order_id = self.record.row.order_id
 
         def write(connection: WriteConnection) -> OrderRecord:
@@ -237,14 +216,14 @@ class _Life:
         self._write(what.event, write)
 
     def _write(self, name: str, fn: Callable[[WriteConnection], OrderRecord | ProblemError]) -> None:
-        found = self.store.write_now(fn)
+        found = self.place.store.write_now(fn)
         if isinstance(found, ProblemError):
             raise found
         self.record = found
         self._note(str(name), found)
 
     def _enter_wrong_code(self) -> None:
-        found = self.store.write_now(lambda connection: self._entered(connection, self.wrong_code))
+        found = self.place.store.write_now(lambda connection: self._entered(connection, self.wrong_code))
         assert isinstance(found, ProblemError)  # noqa: S101 - there is one order, and it has another code
         self.refusal = found.detail
         self._note("wrong_code", self.record)
@@ -253,8 +232,8 @@ class _Life:
         return collect(connection, self.terms, Shown(self.wish.point_id, code), _KEY)
 
     def _note(self, name: str, order: OrderRecord | None) -> None:
-        entries = self.store.read_now(lambda connection: list_entries(connection, self.wish.point_id))
+        entries = self.place.store.read_now(lambda connection: list_entries(connection, self.wish.point_id))
         stock = tuple(Shelf(one.sku, one.name, one.counted, one.held) for one in entries)
         until_us = None if order is None else order.row.expires_at
         until = None if until_us is None else from_us(until_us)
-        self.steps.append(Step(name, self.clock.at, None if order is None else order.row.state, until, stock))
+        self.steps.append(Step(name, self.place.clock.at, None if order is None else order.row.state, until, stock))

@@ -16,6 +16,8 @@ from service.demo.basemap import Basemap, read_basemap
 from service.demo.day import MAX_DISTANCE_M, Day, first_reaching, serve_day
 from service.demo.examples import Explained, choose_examples
 from service.demo.life import OrderLife, live_order
+from service.demo.visit_life import live_visit
+from service.demo.visit_steps import VisitLife
 from service.points.engine import engine_from_table
 from service.points.importing import import_table
 from service.points.report import ImportReport
@@ -94,6 +96,8 @@ class Demo:
         The day against the imported points alone, and with the synthetic overlay.
     life
         One order from its match to its collection.
+    visit
+        One visit from its windows to its payment.
     """
 
     basemap: Basemap
@@ -103,6 +107,7 @@ class Demo:
     promise: Promise
     examples: list[Explained]
     life: OrderLife
+    visit: VisitLife
     imported: ImportReport
 
 
@@ -130,7 +135,9 @@ def run_demo(progress: Callable[[str, float], None]) -> Demo:
     examples = choose_examples(full.engine, full.day, N_EXAMPLES)
     progress("taking one order through its life", 0.85)
     life = live_order(points, full.engine, full.day)
-    return Demo(basemap, orders, real, full, promise_of(full.day), examples, life, imported)
+    progress("taking one visit through its life", 0.88)
+    visit = live_visit(points, full.engine, full.day)
+    return Demo(basemap, orders, real, full, promise_of(full.day), examples, life, visit, imported)
 
 
 def _side(points: pa.Table, orders: pa.Table, basemap: Basemap) -> Side:

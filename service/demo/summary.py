@@ -33,6 +33,7 @@ def as_json(demo: Demo) -> dict[str, Any]:
         "promise": asdict(demo.promise),
         "examples": [_example(demo, example) for example in demo.examples],
         "order": _life(demo),
+        "visit": _visit(demo),
         "stations": {
             "offer": STATION_OFFER,
             "weight": HOMES_WORDS,
@@ -89,6 +90,41 @@ def _life(demo: Demo) -> dict[str, Any]:
                 "stock": {shelf.sku: {"counted": shelf.counted, "held": shelf.held} for shelf in step.stock},
             }
             for step in life.steps
+        ],
+    }
+
+
+def _visit(demo: Demo) -> dict[str, Any]:
+    """Return the visit's life, but the codes, as of the order's."""
+    visit = demo.visit
+    return {
+        "order_id": demo.orders["order_id"][visit.order].as_py(),
+        "point_id": visit.point_id,
+        "distance_m": visit.distance_m,
+        "wanted_at": _utc(visit.wanted_at),
+        "service": visit.service,
+        "minutes": visit.minutes,
+        "windows": visit.n_windows,
+        "window": [_utc(at) for at in visit.window],
+        "total_minor": visit.total_minor,
+        "currency": visit.currency,
+        "paid_by": visit.paid_by,
+        "steps": [
+            {
+                "step": step.name,
+                "at": _utc(step.at),
+                "state": step.state,
+                "until": None if step.until is None else _utc(step.until),
+                "crew": step.crew,
+                "days": {
+                    plan.name: [
+                        {"kind": stay.kind, "starts_at": _utc(stay.starts_at), "ends_at": _utc(stay.ends_at)}
+                        for stay in plan.stays
+                    ]
+                    for plan in step.plans
+                },
+            }
+            for step in visit.steps
         ],
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, cast, delete, select, update
 
+from service.bookings.store import forget_bookings, forget_shifts
 from service.errors import ServiceError
 from service.feed.outbox import prune
 from service.orders.store import forget_buyers, forget_slots
@@ -28,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _KEEP_REQUESTS_S = 86_400
 _KEEP_SLOTS_S = 86_400
+_KEEP_SHIFTS_S = 2 * 86_400
 _KEEP_DELIVERIES_S = 7 * 86_400
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
@@ -45,7 +47,7 @@ class Housekeeping:
     clock
         Whose latest instant is kept.
     keep_changes_s, keep_buyers_s
-        How long change records are kept, and whose an order was once it has ended.
+        How long change records are kept, and whose an order or a visit was once it has ended.
     every_s, prune_every_s
         How often the clock is looked at, and how often old records are.
     """
@@ -111,6 +113,7 @@ class Housekeeping:
         now_us = self._clock.now_us()
         changes_us = now_us - int(self._keep_changes_s * _SECOND_US)
         buyers_us = now_us - int(self._keep_buyers_s * _SECOND_US)
+        shifts_us = now_us - int(min(_KEEP_SHIFTS_S, self._keep_buyers_s) * _SECOND_US)
         slots_us = now_us - _KEEP_SLOTS_S * _SECOND_US
         requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
         deliveries_us = now_us - _KEEP_DELIVERIES_S * _SECOND_US
@@ -118,6 +121,8 @@ class Housekeeping:
             lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             lambda connection: forget_requests(connection, requests_us),
             lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
+            lambda connection: forget_bookings(connection, buyers_us, _A_TRANSACTION),
+            lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
             lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
             lambda connection: forget_deliveries(connection, deliveries_us),
         ):

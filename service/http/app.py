@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from service.audit import routes as audit
 from service.bookings import act_routes as booking_acts
-from service.bookings import crew_routes
+from service.bookings import calendar_routes, crew_routes
 from service.bookings import routes as bookings
 from service.bookings import slot_routes as slots
 from service.crews import import_routes as crew_imports
@@ -94,6 +94,7 @@ def _routers() -> list[APIRouter]:
         bookings.router,
         booking_acts.router,
         crew_routes.router,
+        calendar_routes.router,
         orders.router,
         acts.router,
         counter.router,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from service.http.access import Allowed
-from service.http.intake import OPEN, is_streamed
+from service.http.intake import OPEN, is_link, is_streamed
 from service.http.problems import MEDIA_TYPE, PROBLEMS
 from service.http.routing import add_problem
 from service.keys.formats import SCOPES
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_gate", "add_headers", "scopes_of"]
 
-_OF_KEYS = (
-    "unauthenticated", "unsupported-encoding", "rate-limited", "overloaded", "draining", "deadline-exceeded",
-    "storage-unavailable",
-)  # fmt: skip
+_OF_KEYS = ("unauthenticated", "unsupported-encoding")
+_OF_WORK = ("rate-limited", "overloaded", "draining", "deadline-exceeded", "storage-unavailable")
 _READ_NO_BODY = "/v1/match"
 _PRINTABLE = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 _ETAG = {"type": "string", "examples": ['"3"']}
@@ -40,11 +38,11 @@ def scopes_of(route: APIRoute) -> tuple[str, ...] | None:
 def add_gate(operation: dict[str, Any], route: APIRoute) -> None:
     """Tell the problems that the gate, or the strictness of every route, may answer with."""
     scopes = scopes_of(route)
-    slugs = ["validation"]
+    slugs = ["validation", "text-invalid"]
     if not (is_streamed(route.path) or route.path == _READ_NO_BODY):
         slugs.append("payload-too-large")
     if route.path not in OPEN:
-        slugs += _OF_KEYS
+        slugs += _OF_WORK if is_link(route.path) else (*_OF_KEYS, *_OF_WORK)
     if scopes is not None and set(scopes) != set(SCOPES):
         slugs.append("forbidden")
     stock = operation["responses"].get("422", {})

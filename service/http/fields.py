@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from geo.datums import DATUMS
 from geo.errors import InvalidDatumError
 from service.http.json_bodies import check_long_text, check_text
-from service.http.query_text import instant
+from service.http.query_text import degrees, instant, whole
 
-__all__ = ["ID", "Answer", "Body", "DatumName", "Id", "Instant", "Line", "Note", "line"]
+__all__ = ["ID", "Answer", "Body", "DatumName", "Degrees", "Id", "Instant", "Line", "Note", "line", "whole_from"]
 
 _MOST_CHARS = 200
 _MOST_NOTE_CHARS = 1000
@@ -34,6 +34,11 @@ class Answer(BaseModel):
 def line(max_chars: int) -> Any:
     """Return the check of a text of one line, without characters that no name needs."""
     return AfterValidator(lambda text: check_text(text, "", max_chars))
+
+
+def whole_from(low: int, high: int) -> Any:
+    """Return the check of a whole number in a query, which digits write and nothing else."""
+    return BeforeValidator(lambda text: whole(text, "", low, high) if isinstance(text, str) else text)
 
 
 def _instant(value: Any) -> Any:
@@ -66,3 +71,6 @@ Instant = Annotated[
 
 DatumName = Annotated[str, BeforeValidator(_datum), Field(json_schema_extra={"enum": list(DATUMS)}, examples=["wgs84"])]
 """The datum of coordinates."""
+
+Degrees = Annotated[float, BeforeValidator(lambda text: degrees(text, "") if isinstance(text, str) else text)]
+"""Degrees in a query, finite and in decimal notation."""

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from service.deadlines import Deadline
 from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
-from service.http.intake import OPEN, PROBES, is_streamed, limited_body, network_of, read_head
+from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem
 from service.http.shares import LATER, KeyShares, Lasting
 from service.http.whole_answers import send_whole
@@ -133,6 +133,9 @@ class Gate:
         lasting = self._lasting(path)
         if services.n_inflight > limits.inflight or (lasting is not None and lasting.n > lasting.limit):
             raise ProblemError("overloaded", "too many requests at once; try again", headers=LATER)
+        if is_link(path):  # whether its secret opens anything, its route knows
+            await self._count_stranger(scope, headers)
+            return self._noted(scope, RequestContext(request_id, None, deadline))
         authorization, is_encoded = read_head(scope["headers"])
         caller = self._caller(scope, authorization)
         if caller is None:

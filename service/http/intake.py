@@ -11,13 +11,16 @@ from service.http.problems import ProblemError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-__all__ = ["OPEN", "PROBES", "is_streamed", "limited_body", "network_of", "read_head"]
+__all__ = ["LINKS", "OPEN", "PROBES", "is_link", "is_streamed", "limited_body", "network_of", "read_head"]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines beside this one ask, and must never be refused."""
 
 OPEN = PROBES | {"/openapi.json", "/docs", "/counter"}
 """What asks for no key."""
+
+LINKS, _LINK_END = "/v1/calendars/", ".ics"
+"""How paths begin that hold a secret, which is the key to what is there."""
 
 _STREAMED_END = ":import"
 _STREAMED = re.compile("/v1/points(?:/[^/]+/(?:stock|crews|services))?:import")
@@ -31,6 +34,11 @@ _PLAIN = frozenset({b"", b"identity"})
 def is_streamed(path: str) -> bool:
     """Tell whether a path, or the template of a route, is that of a body without limit: it is never held as a whole."""
     return path.endswith(_STREAMED_END) and _STREAMED.fullmatch(path) is not None
+
+
+def is_link(path: str) -> bool:
+    """Tell whether a path, or the template of a route, asks for no key beside the secret that it holds."""
+    return path.startswith(LINKS) and path.endswith(_LINK_END)
 
 
 def read_head(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bool]:

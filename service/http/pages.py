@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from pydantic import BeforeValidator
 
+from service.http.fields import whole_from
 from service.http.problems import ProblemError, Trouble
-from service.http.query_text import whole
 
 __all__ = ["CursorText", "PageSize", "cursor_of", "next_page", "read_cursor"]
 
@@ -22,12 +21,7 @@ T = TypeVar("T")
 
 _LEAST, _MOST = 1, 200
 
-
-def _whole(text: Any) -> Any:
-    return whole(text, "", _LEAST, _MOST) if isinstance(text, str) else text
-
-
-PageSize = Annotated[int, BeforeValidator(_whole), Query(ge=_LEAST, le=_MOST, description="How many at most.")]
+PageSize = Annotated[int, whole_from(_LEAST, _MOST), Query(ge=_LEAST, le=_MOST, description="How many at most.")]
 CursorText = Annotated[str | None, Query(max_length=1024, description="`next_cursor` of the page before.")]
 
 _SUM_BYTES = 12

@@ -18,7 +18,7 @@ from geo.places import check_latlng
 from service.http.json_bodies import check_text
 from service.http.problems import ProblemError, Trouble, invalid
 
-__all__ = ["day_of", "instant", "latlng", "number", "read_query", "required", "whole"]
+__all__ = ["day_of", "degrees", "instant", "latlng", "number", "read_query", "required", "whole"]
 
 D = TypeVar("D", bound=date)
 _SECRETS = frozenset(
@@ -136,7 +136,7 @@ def _of_known_years(value: D, text: str, where: str) -> D:
 
 def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:
     """Return latitude and longitude in WGS 84 degrees."""
-    lat, lng = _degrees(lat_text, "lat"), _degrees(lng_text, "lng")
+    lat, lng = degrees(lat_text, "lat"), degrees(lng_text, "lng")
     if -90.0 <= lat <= 90.0 and -180.0 <= lng <= 180.0:
         return lat, lng
     try:
@@ -147,7 +147,8 @@ def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:
     return lat, lng
 
 
-def _degrees(text: str, where: str) -> float:
+def degrees(text: str, where: str) -> float:
+    """Return finite degrees, written as a decimal number."""
     if len(text) <= _MAX_NUMBER_CHARS and _NUMBER.fullmatch(text) is not None:
         return float(text)
     if _NOT_FINITE.fullmatch(text) is not None:

@@ -228,6 +228,6 @@ async def _authorise(services: Services, context: RequestContext, payment: AnyRo
         return
     actor = context.key_holder.key_id
     await services.store.write(
-        lambda connection: authorised(connection, services.orders, payment.order_id, payment.attempt, outcome, actor),
+        lambda connection: authorised(connection, services.orders, payment.subject, payment.attempt, outcome, actor),
         context.deadline,
     )

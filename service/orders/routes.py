@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from service.bookings.forgetting import forget_visits
 from service.http.access import Ordering, Parties, app_of
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
@@ -171,13 +172,22 @@ async def get_order_events(request: Request, context: Parties, order_id: str) ->
     responses=problems("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large"),
 )
 async def erase_buyer(request: Request, context: Ordering, body: EraseBody) -> EraseAnswer:
-    """Forget whose orders a customer's were: digests and place go, sums and what was sold stay."""
+    """
+    Forget whose a customer's orders and visits were, and where.
+
+    Sums and what was sold stay. A visit that is still to come is not forgotten: cancel it first.
+    """
     services = services_of(request)
     owner = _owner(context)
     buyer = digest_of(services.secret, "buyer", f"{owner}\n{body.buyer}")
-    return EraseAnswer(
-        orders=await services.store.write(lambda connection: forget_buyer(connection, owner, buyer), context.deadline)
-    )
+
+    def erase(connection: WriteConnection) -> EraseAnswer:
+        n_bookings, n_open = forget_visits(connection, services.bookings.rosters, owner, buyer)
+        connection.erase()
+        n_orders = forget_buyer(connection, owner, buyer)
+        return EraseAnswer(orders=n_orders, bookings=n_bookings, open_bookings=n_open)
+
+    return await services.store.write(erase, context.deadline)
 
 
 def _owner(context: RequestContext) -> str:

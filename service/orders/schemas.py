@@ -128,6 +128,10 @@ class EraseAnswer(Answer):
     """How much was forgotten."""
 
     orders: int
+    bookings: int = Field(description="Of visits that are over.")
+    open_bookings: int = Field(
+        description="Of visits still to come: nothing of these is forgotten until they are cancelled."
+    )
 
 
 class LineAnswer(Answer):

@@ -15,7 +15,7 @@ from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party, State
 from service.orders.store import due_orders, find_order, postpone
 from service.orders.substituting import answer_offer
-from service.payments.store import find_payment
+from service.payments.store import is_being_paid
 from service.store.leases import Lease, Tenure, demand
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _CLOCK = "clock"
 _A_STEP = 100
 _WRITE_S = 5.0
 _SECOND_US = 1_000_000
-_PAYING_US = 900 * _SECOND_US
 _POSTPONED_US = 5 * _SECOND_US
 _AGAIN_US = 60 * _SECOND_US
 _JUMP_S = 60.0
@@ -231,8 +230,7 @@ def _let_happen(connection: WriteConnection, terms: OrderTerms, order: OrderReco
 
 def _expire(connection: WriteConnection, terms: OrderTerms, order: OrderRecord) -> None:
     """Let a hold expire, but not while its payment is on its way."""
-    payment = find_payment(connection, order.row.order_id)
-    if payment is not None and payment.state == "authorising" and payment.updated_at + _PAYING_US > connection.now_us:
+    if is_being_paid(connection, order.row.order_id):
         postpone(connection, order.row.order_id, connection.now_us + _POSTPONED_US)
         return
     act(connection, terms, order, _by_clock(Event.EXPIRE))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.orders.store import OrderRecord
     from service.store.connections import AnyRow
 
-__all__ = ["event_answer", "instant_of", "order_answer"]
+__all__ = ["event_answer", "instant_of", "online_payment", "order_answer"]
 
 
 def order_answer(
@@ -86,6 +86,11 @@ def _line(line: AnyRow) -> LineAnswer:
 def _payment(row: AnyRow, payment: AnyRow | None) -> PaymentAnswer | None:
     if row.payment == "counter":
         return PaymentAnswer(method="counter", state=None, captured_minor=None)
+    return online_payment(payment)
+
+
+def online_payment(payment: AnyRow | None) -> PaymentAnswer | None:
+    """Return where an online payment is, None for none."""
     if payment is None:
         return None
     return PaymentAnswer(method="online", state=payment.state, captured_minor=payment.captured_minor)

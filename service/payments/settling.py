@@ -5,6 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from service.bookings.acting import act_on, locked_booking
+from service.bookings.days import VISIT
+from service.bookings.rules import Act as VisitAct
+from service.bookings.rules import Event as VisitEvent
+from service.bookings.rules import State as VisitState
 from service.orders.acting import Act, act, lock_order, locked_order
 from service.orders.rules import Event, Party, State
 from service.payments.ports import Outcome, ProviderUnknownError
@@ -14,6 +19,7 @@ from service.store.leases import demand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.bookings.holding import BookingTerms
     from service.orders.ordering import OrderTerms
     from service.orders.store import OrderRecord
     from service.payments.ports import PaymentProvider
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from service.store.database import Store
     from service.store.leases import Lease
 
-__all__ = ["Settler", "authorised"]
+__all__ = ["Settler", "authorised", "authorised_visit"]
 
 _LOG = logging.getLogger(__name__)
 _WRITE_S = 10.0
@@ -40,18 +46,38 @@ def authorised(
     """
     order = locked_order(connection, order_id)
     payment = find_payment(connection, order_id)
-    if order is None or payment is None or payment.attempt != attempt or payment.state not in _NOT_PLACED:
+    if order is None or not _note(connection, payment, attempt, outcome, is_wanted=order.row.state == State.HELD):
         return order
+    return act(connection, terms, order, Act(Event.PLACE, Party.CUSTOMER, actor), payment="online")
+
+
+def authorised_visit(
+    connection: WriteConnection, terms: BookingTerms, booking_id: str, attempt: int, outcome: Outcome, actor: str
+) -> None:
+    """Do for a visit what `authorised` does for an order: one that is still held is confirmed by it."""
+    row = locked_booking(connection, booking_id)
+    payment = find_payment(connection, booking_id)
+    if row is None or not _note(connection, payment, attempt, outcome, is_wanted=row.state == VisitState.HELD):
+        return
+    confirm = VisitAct(VisitEvent.CONFIRM, Party.CUSTOMER, actor)
+    act_on(connection, terms, row, confirm, paid_by="online")
+
+
+def _note(
+    connection: WriteConnection, payment: AnyRow | None, attempt: int, outcome: Outcome, *, is_wanted: bool
+) -> bool:
+    """Note what came of an authorisation; tell whether what it is for is to go on by it."""
+    if payment is None or payment.attempt != attempt or payment.state not in _NOT_PLACED:
+        return False
     is_asked = payment.state == "authorising"
     if outcome is Outcome.DECLINED:
         if is_asked:
             change_payment(connection, payment, state="declined", due_at=None)
-        return order
-    if not is_asked or outcome is Outcome.UNKNOWN or order.row.state != State.HELD:
+        return False
+    if not is_asked or outcome is Outcome.UNKNOWN or not is_wanted:
         change_payment(connection, payment, state="releasing", tries=0, due_at=connection.now_us)
-        return order
-    change_payment(connection, payment, state="authorised", due_at=None)
-    return act(connection, terms, order, Act(Event.PLACE, Party.CUSTOMER, actor), payment="online")
+        return False
+    return change_payment(connection, payment, state="authorised", due_at=None)
 
 
 class Settler:
@@ -64,7 +90,7 @@ class Settler:
         What it works with.
     """
 
-    def __init__(self, store: Store, terms: OrderTerms, provider: PaymentProvider) -> None:
+    def __init__(self, store: Store, terms: BookingTerms, provider: PaymentProvider) -> None:
         self._store = store
         self._terms = terms
         self._provider = provider
@@ -81,13 +107,7 @@ class Settler:
         try:
             if row.state == "authorising":
                 outcome = self._provider.find(reference)
-                self._write(
-                    lease,
-                    row.order_id,
-                    lambda connection: authorised(
-                        connection, self._terms, row.order_id, row.attempt, outcome, "provider"
-                    ),
-                )
+                self._write(lease, row, lambda connection: self._authorised(connection, row, outcome))
                 return
             if row.state == "capturing":
                 self._provider.capture(reference, row.captured_minor)
@@ -95,21 +115,27 @@ class Settler:
                 self._provider.release(reference)
         except ProviderUnknownError as error:
             wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
-            _LOG.warning("the payment of %s waits %.0f s: %s", row.order_id, wait_us / 1e6, error)
+            _LOG.warning("the payment of %s waits %.0f s: %s", row.subject, wait_us / 1e6, error)
             self._write(
                 lease,
-                row.order_id,
+                row,
                 lambda connection: change_payment(
                     connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us
                 ),
             )
             return
         done = "captured" if row.state == "capturing" else "released"
-        self._write(lease, row.order_id, lambda connection: change_payment(connection, row, state=done, due_at=None))
+        self._write(lease, row, lambda connection: change_payment(connection, row, state=done, due_at=None))
 
-    def _write(self, lease: Lease, order_id: str, fn: Callable[[WriteConnection], object]) -> None:
+    def _authorised(self, connection: WriteConnection, row: AnyRow, outcome: Outcome) -> None:
+        if row.subject.startswith(VISIT):
+            authorised_visit(connection, self._terms, row.subject, row.attempt, outcome, "provider")
+        else:
+            authorised(connection, self._terms.orders, row.subject, row.attempt, outcome, "provider")
+
+    def _write(self, lease: Lease, row: AnyRow, fn: Callable[[WriteConnection], object]) -> None:
         def guarded(connection: WriteConnection) -> object:
-            lock_order(connection, order_id)
+            (locked_booking if row.subject.startswith(VISIT) else lock_order)(connection, row.subject)
             demand(connection, lease)
             return fn(connection)
 

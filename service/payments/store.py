@@ -19,25 +19,42 @@ __all__ = [
     "change_payment",
     "due_payments",
     "find_payment",
+    "is_being_paid",
     "payer_of",
     "payment_of",
+    "payments_of",
     "reference_of",
     "settle",
 ]
 
 _NAMES = tuple(column.name for column in payments.columns)
 _ASK_AGAIN_US = 5_000_000
-_PAYMENT = Plain(select(payments).where(payments.c.order_id == bindparam("of_order")))
+_PAYING_US = 900_000_000
+_PAYMENT = Plain(select(payments).where(payments.c.subject == bindparam("of_subject")))
 
 
 def reference_of(row: AnyRow) -> str:
     """Return what names an authorisation to the provider: each attempt has its own."""
-    return f"{row.order_id}-{row.attempt}"
+    return f"{row.subject}-{row.attempt}"
 
 
-def find_payment(connection: ReadConnection, order_id: str) -> AnyRow | None:
-    """Return the payment of an order."""
-    return connection.row(_PAYMENT, {"of_order": order_id})
+def find_payment(connection: ReadConnection, subject: str) -> AnyRow | None:
+    """Return the payment of an order or a booking."""
+    return connection.row(_PAYMENT, {"of_subject": subject})
+
+
+def payments_of(connection: ReadConnection, subjects: Sequence[str]) -> dict[str, AnyRow]:
+    """Return the payments of several, by what they are of."""
+    rows = connection.rows(select(payments).where(payments.c.subject.in_(list(subjects)))) if subjects else ()
+    return {row.subject: row for row in rows}
+
+
+def is_being_paid(connection: WriteConnection, subject: str) -> bool:
+    """Tell whether the payment of what is held is on its way, and not for too long."""
+    payment = find_payment(connection, subject)
+    return (
+        payment is not None and payment.state == "authorising" and payment.updated_at + _PAYING_US > connection.now_us
+    )
 
 
 def payer_of(order: AnyRow) -> str:
@@ -51,11 +68,11 @@ def payment_of(connection: ReadConnection, order: AnyRow) -> AnyRow | None:
     return find_payment(connection, payer_of(order))
 
 
-def begin_payment(connection: WriteConnection, order_id: str, amount_minor: int, currency: str) -> AnyRow:
+def begin_payment(connection: WriteConnection, subject: str, amount_minor: int, currency: str) -> AnyRow:
     """Note that the provider is about to be asked, before it is: should linli end now, it is asked what came of it."""
-    before = find_payment(connection, order_id)
+    before = find_payment(connection, subject)
     values: dict[str, Any] = {
-        "order_id": order_id,
+        "subject": subject,
         "state": "authorising",
         "amount_minor": amount_minor,
         "captured_minor": 0,
@@ -68,8 +85,8 @@ def begin_payment(connection: WriteConnection, order_id: str, amount_minor: int,
     if before is None:
         connection.insert_rows(payments, _NAMES, [tuple(values[name] for name in _NAMES)])
     else:
-        connection.run(update(payments).where(payments.c.order_id == order_id).values(values))
-    found = find_payment(connection, order_id)
+        connection.run(update(payments).where(payments.c.subject == subject).values(values))
+    found = find_payment(connection, subject)
     assert found is not None  # noqa: S101 - it was just written
     return found
 
@@ -77,7 +94,7 @@ def begin_payment(connection: WriteConnection, order_id: str, amount_minor: int,
 def change_payment(connection: WriteConnection, row: AnyRow, **values: Any) -> bool:
     """Change a payment that is as it was read; tell whether it was."""
     its = (
-        payments.c.order_id == row.order_id,
+        payments.c.subject == row.subject,
         payments.c.state == row.state,
         payments.c.attempt == row.attempt,
         payments.c.tries == row.tries,
@@ -85,9 +102,9 @@ def change_payment(connection: WriteConnection, row: AnyRow, **values: Any) -> b
     return connection.run(update(payments).where(*its).values(**values, updated_at=connection.now_us)) == 1
 
 
-def settle(connection: WriteConnection, order_id: str, owed_minor: int) -> None:
-    """Note what is to be taken of what was set aside for an order that has ended, or that all is to be set free."""
-    row = find_payment(connection, order_id)
+def settle(connection: WriteConnection, subject: str, owed_minor: int) -> None:
+    """Note what is to be taken of what was set aside for what has ended, or that all is to be set free."""
+    row = find_payment(connection, subject)
     if row is None or row.state not in {"authorising", "authorised"}:
         return
     takes = row.state == "authorised" and owed_minor > 0

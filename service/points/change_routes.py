@@ -16,6 +16,7 @@ from service.clock import from_us
 from service.feed.columns import joined_features
 from service.http.access import AdminOrMerchant, Anyone, not_found
 from service.http.context import RequestContext, services_of
+from service.http.fields import whole_from
 from service.http.problems import as_problem, invalid
 from service.http.query_text import day_of
 from service.http.revisions import check_match
@@ -187,7 +188,7 @@ async def get_hours(
     first_day: Annotated[
         str | None, Query(alias="from", pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Today without.")
     ] = None,
-    days: Annotated[int, Query(ge=1, le=31)] = 14,
+    days: Annotated[int, whole_from(1, 31), Query(ge=1, le=31)] = 14,
 ) -> HoursAnswer:
     """Tell when an offer is open on the days to come, holidays, make-up workdays and special days named."""
     services = services_of(request)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 
+from service.bookings.calendars import delete_calendars
 from service.points.rules import OfferFacts, PointFacts
 from service.stock.counting import count_on
 from service.stock.store import delete_stock
@@ -253,6 +254,7 @@ def delete_point(connection: WriteConnection, record: PointRecord) -> int:
     """Delete a point with all that it has; its row stays, so that its revisions go on."""
     revision = _touched(connection, record.row, {"is_deleted": True})
     delete_stock(connection, record.row.merchant_id, record.row.point_id)
+    delete_calendars(connection, record.row.point_id)
     return revision
 
 

@@ -70,11 +70,14 @@ class WriteConnection(ReadConnection):
     ----------
     now_us
         The instant of the transaction.
+    is_erasing
+        Whether what was there before must not stay in a log, either.
     """
 
     def __init__(self, connection: Connection, *, now_us: int) -> None:
         super().__init__(connection)
         self.now_us = now_us
+        self.is_erasing = False
         self._tx: int | None = None
 
     @property
@@ -110,6 +113,10 @@ class WriteConnection(ReadConnection):
             run("RELEASE SAVEPOINT attempt")
             raise
         run("RELEASE SAVEPOINT attempt")
+
+    def erase(self) -> None:
+        """Let nothing stay in a log of what this transaction overwrites or deletes, once it is committed."""
+        self.is_erasing = True
 
     def run(self, statement: Executable | Plain, parameters: Parameters | None = None) -> int:
         """Run a statement once, or for each of many; return how many rows it concerned."""

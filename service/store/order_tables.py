@@ -136,14 +136,14 @@ order_events = Table(
 payments = Table(
     "payments",
     METADATA,
-    Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
+    Column("subject", Text, primary_key=True),  # the order or the booking that is paid
     Column(
         "state", Text, nullable=False
     ),  # authorising, authorised, declined, capturing, captured, releasing, released
     Column("amount_minor", BigInteger, nullable=False),
     Column("captured_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("attempt", Integer, nullable=False),  # with the order's id it names the authorisation to the provider
+    Column("attempt", Integer, nullable=False),  # with the subject it names the authorisation to the provider
     Column("tries", Integer, nullable=False),
     Column("due_at", Instant),  # when the provider is asked again
     Column("updated_at", Instant, nullable=False),

@@ -6,6 +6,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ _GROUP = 32
 _READERS = 4
 _FOLLOWERS = 4
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
+_EMPTY_EVERY_S = 1.0
+_EMPTY_WAIT_MS, _WAIT_MS = 20, 2_000  # for readers, until the log can be emptied; and for all else
 
 
 @dataclass(eq=False)
@@ -44,6 +47,7 @@ class _Job:
     future: Future[Any]
     result: Any = None
     error: BaseException | None = None
+    is_erasing: bool = False
 
 
 class SqliteStore(Store):
@@ -65,6 +69,8 @@ class SqliteStore(Store):
         self._readers = ThreadPoolExecutor(_READERS, "linli-read")
         self._writing: Connection | None = None
         self._is_log_settled = False
+        self._must_empty = self._log_bytes() > 0  # a process that was killed left it there
+        self._emptied_at = 0.0
         self._broken: str | None = None
         self._closing = threading.Lock()
         self._is_closed = False
@@ -181,14 +187,18 @@ class SqliteStore(Store):
                 self._fail(group, self._judged(error))
                 return
             break
-        is_long = self._is_log_long()  # asked before anybody goes on, who would keep this thread waiting
+        is_long = self._log_bytes() > WAL_BYTES  # asked before anybody goes on, who would keep this thread waiting
+        self._must_empty = self._must_empty or any(job.is_erasing for job in group if job.error is None)
         for job in group:
             if job.error is not None:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.result)
         self.tell_committed()
-        if is_long:
+        if self._must_empty and time.monotonic() - self._emptied_at >= _EMPTY_EVERY_S:
+            self._must_empty = not self._checkpoint(empties=True)
+            self._emptied_at = time.monotonic()
+        elif is_long:
             self._checkpoint()
 
     def _commit(self, group: list[_Job]) -> None:
@@ -214,7 +224,9 @@ class SqliteStore(Store):
         driver: Any = connection.connection.dbapi_connection
         say(driver, "SAVEPOINT job")
         try:
-            job.result = job.fn(WriteConnection(connection, now_us=self._clock.now_us()))
+            writing = WriteConnection(connection, now_us=self._clock.now_us())
+            job.result = job.fn(writing)
+            job.is_erasing = writing.is_erasing
         except Exception as error:
             if isinstance(error, DBAPIError) and primary_code(error) not in OF_ONE_WRITE:
                 raise  # of the file, not of this write: the group goes down together
@@ -222,22 +234,33 @@ class SqliteStore(Store):
             say(driver, "ROLLBACK TO job")
         say(driver, "RELEASE job")
 
-    def _is_log_long(self) -> bool:
-        """Tell by the log's size, which is cut to the limit when it is begun anew."""
+    def _log_bytes(self) -> int:
+        """Return the log's size, which is cut to the limit when it is begun anew."""
         try:
-            return self._wal.stat().st_size > WAL_BYTES
+            return self._wal.stat().st_size
         except FileNotFoundError:
-            return False
+            return 0
 
-    def _checkpoint(self) -> None:
-        """Move what is committed from the log into the file; what a reader still needs stays for the next time."""
+    def _checkpoint(self, *, empties: bool = False) -> bool:
+        """
+        Move what is committed from the log into the file; what a reader still needs stays for the next time.
+
+        With ``empties`` the log is cut to nothing then; tell whether that could be done.
+        """
         try:
             with self._write_engine.connect() as connection:
                 raw: Any = connection.connection.dbapi_connection
-                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                if not empties:
+                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    return False
+                raw.execute(f"PRAGMA busy_timeout={_EMPTY_WAIT_MS}")
+                (row,) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                raw.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
+                return bool(row[0] == 0)
         except sqlite3.Error as error:
             if (error.sqlite_errorcode & 0xFF) not in PASSING:
                 self._break(error)
+            return False
 
     def _break(self, error: Exception) -> None:
         self._broken = str(getattr(error, "orig", error))

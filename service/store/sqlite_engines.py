@@ -38,6 +38,7 @@ def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
             "wal_autocheckpoint=0",  # it would hide what fails: the writer does it in sight
             f"journal_size_limit={WAL_BYTES}",
             "temp_store=MEMORY",
+            "secure_delete=ON",  # what is overwritten or deleted is gone from the file, too
             f"query_only={'OFF' if writes else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 
 from service.store.order_tables import METADATA
 from service.store.tables import Instant
@@ -17,6 +29,8 @@ __all__ = [
     "services",
     "shifts",
 ]
+
+_COMPLAINS = text("complaint_of IS NOT NULL")
 
 crews = Table(
     "crews",
@@ -121,6 +135,7 @@ bookings = Table(
     Index("bookings_of_device", "device", "booked_at"),
     Index("bookings_due", "expires_at"),
     Index("bookings_ended", "ended_at"),
+    Index("bookings_complaints", "complaint_of", sqlite_where=_COMPLAINS, postgresql_where=_COMPLAINS),
 )
 
 booking_events = Table(

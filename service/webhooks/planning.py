@@ -7,13 +7,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import Table, select, text
 
 from service.clock import from_us
 from service.feed.outbox import BadPositionError, Position, feed_id, kept_from, read_changes
 from service.store.leases import demand
 from service.store.order_tables import order_events, orders, webhook_deliveries, webhooks
 from service.store.tables import marks
+from service.store.visit_tables import booking_events, bookings
 from service.webhooks.deliveries import LOCK
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _INSERT = text(
     " VALUES (:webhook_id, :event_id, :subject, :revision, :body, 'waiting', 0, :due_at, :created_at)"
     " ON CONFLICT DO NOTHING"
 )
+_KINDS = {"order": (order_events, orders, "order_id"), "booking": (booking_events, bookings, "booking_id")}
+"""What is told of: its events, itself, and what its id is called."""
 _PAGE = 500
 _NEAR_US = 60_000_000
 _t = webhook_deliveries.c
@@ -66,9 +69,9 @@ class Look(NamedTuple):
         return self.feed, self.changes[-1].position if self.changes else self.after
 
     @property
-    def has_orders(self) -> bool:
+    def has_events(self) -> bool:
         """Whether one of them may be to be delivered."""
-        return any(change.kind == "order" for change in self.changes)
+        return any(change.kind in _KINDS for change in self.changes)
 
     @property
     def is_full(self) -> bool:
@@ -77,9 +80,10 @@ class Look(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """An event of an order, with whose it is."""
+    """An event of an order or a booking, with whose it is."""
 
-    order_id: str
+    kind: str
+    subject: str
     revision: int
     at_us: int
     name: str
@@ -119,9 +123,13 @@ def plan_deliveries(connection: WriteConnection, lease: Lease, look: Look) -> No
     demand(connection, lease)
     connection.lock(LOCK)
     hooks = connection.rows(select(webhooks).where(webhooks.c.is_disabled.is_(False)))
-    wanted = {(change.subject, change.revision): change.at_us for change in look.changes if change.kind == "order"}
-    if hooks and wanted:
-        rows = list(_rows(hooks, list(_events(connection, wanted)), look.feed))
+    events: list[_Event] = []
+    for kind in _KINDS if hooks else ():
+        told = {(change.subject, change.revision): change.at_us for change in look.changes if change.kind == kind}
+        if told:
+            events += _events(connection, kind, told)
+    if events:
+        rows = list(_rows(hooks, events, look.feed))
         new = list(_new(connection, rows))
         if new:
             connection.run(_INSERT, new)
@@ -133,36 +141,38 @@ def keep_place(connection: WriteConnection, place: tuple[str, Position]) -> None
     connection.run(_PUT_MARK, {"name": _MARK, "value": f"{place[0]} {place[1]}"})
 
 
-def _events(connection: ReadConnection, wanted: dict[tuple[str, int], int]) -> Iterator[_Event]:
+def _events(connection: ReadConnection, kind: str, wanted: dict[tuple[str, int], int]) -> Iterator[_Event]:
     """
-    Give the events that changes tell of, those of an order by its revisions.
+    Give the events that changes of a kind tell of, those of a subject by its revisions.
 
-    And what came just before, in case the feed tells of it later: two changes of one order may be read in the other
+    And what came just before, in case the feed tells of it later: two changes of one subject may be read in the other
     order. An event that is planned already is not planned twice.
     """
     latest: dict[str, tuple[int, int]] = {}
-    for (order_id, revision), at_us in wanted.items():
-        latest[order_id] = max(latest.get(order_id, (0, 0)), (revision, at_us))
-    for order_id, rows in _histories(connection, list(latest)).items():
-        revision, at_us = latest[order_id]
+    for (subject, revision), at_us in wanted.items():
+        latest[subject] = max(latest.get(subject, (0, 0)), (revision, at_us))
+    for subject, rows in _histories(connection, _KINDS[kind], list(latest)).items():
+        revision, at_us = latest[subject]
         for row, after in zip(rows, [*rows[1:], None], strict=True):
             is_near = row.revision < revision and row.at >= at_us - _NEAR_US
-            if (order_id, row.revision) in wanted or is_near:
-                point_id = row.orders_point if after is None else after.point_id  # each tells where it was before
+            if (subject, row.revision) in wanted or is_near:
+                # An event of an order tells where it was before; a booking stays where it is.
+                point_id = row.its_point if after is None else getattr(after, "point_id", row.its_point)
                 told = (row.at, row.event, row.state, point_id, row.merchant_id, row.owner)
-                yield _Event(order_id, row.revision, *told)
+                yield _Event(kind, subject, row.revision, *told)
 
 
-def _histories(connection: ReadConnection, order_ids: list[str]) -> dict[str, list[AnyRow]]:
+def _histories(connection: ReadConnection, tables: tuple[Table, Table, str], ids: list[str]) -> dict[str, list[AnyRow]]:
+    events, subjects, key = tables
     found: dict[str, list[AnyRow]] = defaultdict(list)
     query = (
-        select(order_events, orders.c.merchant_id, orders.c.owner, orders.c.point_id.label("orders_point"))
-        .join(orders, orders.c.order_id == order_events.c.order_id)
-        .where(order_events.c.order_id.in_(order_ids))
-        .order_by(order_events.c.order_id, order_events.c.revision)
+        select(events, subjects.c.merchant_id, subjects.c.owner, subjects.c.point_id.label("its_point"))
+        .join(subjects, subjects.c[key] == events.c[key])
+        .where(events.c[key].in_(ids))
+        .order_by(events.c[key], events.c.revision)
     )
     for row in connection.rows(query):
-        found[row.order_id].append(row)
+        found[getattr(row, key)].append(row)
     return found
 
 
@@ -181,8 +191,8 @@ def _rows(hooks: Sequence[AnyRow], events: Sequence[_Event], feed: str) -> Itera
             if event.at_us >= hook.created_at:
                 yield {
                     "webhook_id": hook.webhook_id,
-                    "event_id": event_name(feed, hook.webhook_id, event.order_id, event.revision),
-                    "subject": event.order_id,
+                    "event_id": event_name(feed, hook.webhook_id, event.subject, event.revision),
+                    "subject": event.subject,
                     "revision": event.revision,
                     "body": body,
                 }
@@ -203,17 +213,17 @@ def _new(connection: WriteConnection, rows: list[dict[str, Any]]) -> Iterator[di
             held.add(place)
 
 
-def event_name(feed: str, webhook_id: str, order_id: str, revision: int) -> str:
+def event_name(feed: str, webhook_id: str, subject: str, revision: int) -> str:
     """Return the id of an event: always the same, but for a store that was put back, where it may be another event."""
-    told = f"{feed}\n{webhook_id}\n{order_id}\n{revision}".encode()
+    told = f"{feed}\n{webhook_id}\n{subject}\n{revision}".encode()
     return f"msg_{hashlib.blake2b(told, digest_size=16).hexdigest()}"
 
 
 def event_body(event: _Event) -> str:
-    """Return what is sent of an event: nothing of who bought, where they are or how it is collected."""
+    """Return what is sent of an event: nothing of who bought, where they are, or by which code."""
     at = from_us(event.at_us).isoformat()
     data = {
-        "order_id": event.order_id,
+        f"{event.kind}_id": event.subject,
         "revision": event.revision,
         "event": event.name,
         "state": event.state,
@@ -221,4 +231,4 @@ def event_body(event: _Event) -> str:
         "merchant_id": event.merchant_id,
         "at": at,
     }
-    return orjson.dumps({"type": f"order.{event.name}", "timestamp": at, "data": data}).decode()
+    return orjson.dumps({"type": f"{event.kind}.{event.name}", "timestamp": at, "data": data}).decode()

@@ -191,7 +191,7 @@ class WebhookWorker:
         if look.is_gap:
             _LOG.warning("change records that webhooks had not read yet are gone: they go on from %s", look.after)
         is_late = time.monotonic() - self._kept_at > _KEEP_PLACE_S and look.place != self._place
-        if look.has_orders or look.is_gap or is_late:
+        if look.has_events or look.is_gap or is_late:
             self._store.write_now(lambda connection: plan_deliveries(connection, lease, look), _WRITE_S)
             self._kept_at = time.monotonic()
         self._place = look.place

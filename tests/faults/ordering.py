@@ -1,26 +1,18 @@
 """
 Orders through the store alone, without HTTP; and a process that makes them by a script and is killed on its way.
 
-``python -m tests.faults.ordering WARM``: after one order in the store WARM, for each line ``FOLDER CALL FAULT`` a child
-runs the script on the store in the folder, is killed at its CALL-th call that writes, and what it was told is in
-FOLDER/told. One that is forked has all loaded, so that only the script takes time.
+``python -m tests.faults.ordering WARM``: as `tests.faults.killing` has it; a child has made an order in WARM before.
 """
 
 from __future__ import annotations
 
-import ctypes
 import datetime as dt
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -37,7 +29,7 @@ from service.stock.store import put_entries
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.tables import marks, offers, points
-from tests.faults.writing import opened
+from tests.faults.killing import Say, run_killed
 from tests.feed_store import put_merchant
 
 __all__ = ["MERCHANT", "OFFER", "POINT", "enter_shop", "happen", "order", "order_once", "terms_of", "wish"]
@@ -46,8 +38,6 @@ MERCHANT, POINT, OFFER = "m0", "m0:shop", "retail/pickup"
 LAT, LNG = 31.2304, 121.4737
 N_ORDERS = 50
 ROUTE = "POST /v1/orders"
-_PR_SET_PTRACER = 0x59616D61
-_CALLS = "write,pwrite64,fdatasync,fsync"
 
 
 def enter_shop(connection: WriteConnection, stock: dict[str, int], **offer: Any) -> None:
@@ -123,66 +113,24 @@ def happen(connection: WriteConnection, terms: OrderTerms, order_id: str, event:
     return act(connection, terms, found, Act(event, party.get(event, Party.MERCHANT), "k"))
 
 
-def _script(store: Store, terms: OrderTerms, say: Callable[[str], None], *, tells_first: bool) -> None:
+def _script(store: Store, fault: str) -> Callable[[Say], None]:
     """Make the orders: one is held, the next placed at once, the third cancelled again, the fourth collected."""
-    for number in range(N_ORDERS):
-        wanted, key = wish("milk", 1 + number % 2, is_placed=number % 4 in {1, 3}), f"key-{number}"
-        if tells_first:  # planted: it acknowledges what is not yet stored
-            say(f"ok {key} 1")
-        order_id = store.write_now(partial(order_once, terms=terms, key=key, wanted=wanted))
-        say(f"ok {key} {2 if wanted.is_placed else 1}")
-        follow = {2: (Event.CANCEL,), 3: (Event.ACCEPT, Event.READY, Event.COLLECT)}.get(number % 4, ())
-        for event in follow if number < 2 * N_ORDERS // 5 else ():
-            done = store.write_now(partial(happen, terms=terms, order_id=order_id, event=event))
-            say(f"ok {key} {done.row.revision}")
-
-
-def _run(folder: Path, fault: str) -> None:
-    """Run the script in a child that waits for its tracer first."""
-    told = os.open(folder / "told", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    store = opened(str(folder))
     terms = terms_of(store)
-    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, -1)
-    os.kill(os.getpid(), signal.SIGSTOP)
-    _script(store, terms, lambda text: _write(told, text), tells_first=fault == "tells-first")
-    _write(told, "done")
-    os._exit(0)
 
+    def run(say: Say) -> None:
+        for number in range(N_ORDERS):
+            wanted, key = wish("milk", 1 + number % 2, is_placed=number % 4 in {1, 3}), f"key-{number}"
+            if fault == "tells-first":  # planted: it acknowledges what is not yet stored
+                say(f"ok {key} 1")
+            order_id = store.write_now(partial(order_once, terms=terms, key=key, wanted=wanted))
+            say(f"ok {key} {2 if wanted.is_placed else 1}")
+            follow = {2: (Event.CANCEL,), 3: (Event.ACCEPT, Event.READY, Event.COLLECT)}.get(number % 4, ())
+            for event in follow if number < 2 * N_ORDERS // 5 else ():
+                done = store.write_now(partial(happen, terms=terms, order_id=order_id, event=event))
+                say(f"ok {key} {done.row.revision}")
 
-def _write(file: int, text: str) -> None:
-    os.write(file, f"{text}\n".encode())
-
-
-def _killed(folder: Path, call: int, fault: str) -> int:
-    """Run the script killed at a call; return how it ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _run(folder, fault)
-        finally:
-            os._exit(1)
-    os.waitpid(child, os.WUNTRACED)
-    inject = f"inject={_CALLS}:signal=SIGKILL:when={call}"
-    command = ["strace", "-f", "-p", str(child), "-o", str(folder / "trace"), "-e", f"trace={_CALLS}", "-e", inject]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
-        assert tracer.stderr is not None
-        attached = tracer.stderr.readline()
-        assert "attached" in attached, attached
-        time.sleep(0.005)
-        os.kill(child, signal.SIGCONT)
-        _pid, status = os.waitpid(child, 0)
-        tracer.stderr.read()
-    return status
-
-
-def main(warm: str) -> None:
-    with opened(warm) as store:
-        order(store, terms_of(store), wish("milk"))
-    for line in sys.stdin:
-        folder, call, fault = line.split()
-        sys.stdout.write(f"{_killed(Path(folder), int(call), fault)}\n")
-        sys.stdout.flush()
+    return run
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    run_killed(sys.argv[1], lambda store: order(store, terms_of(store), wish("milk")), _script)

@@ -30,8 +30,8 @@ def sweeper_of(
     store: Store, terms: OrderTerms, folder: Path, *, lease_s: float = 15.0, guard: JumpGuard | None = None
 ) -> Sweeper:
     """Return what lets happen what is due in a store."""
-    settler = Settler(store, terms, SandboxProvider(folder / "payments.db"))
     bookings = BookingTerms(terms, Rosters(terms.norms))
+    settler = Settler(store, bookings, SandboxProvider(folder / "payments.db"))
     return Sweeper(store, LiveIndex(), terms, settler, bookings, every_s=0.05, lease_s=lease_s, guard=guard)
 
 

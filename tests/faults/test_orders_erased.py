@@ -14,15 +14,15 @@ import pytest
 
 from service.feed.outbox import START, read_changes
 from service.store.sqlite_engines import WAL_BYTES
-from tests.contract.service.talking import ask, dump
+from tests.contract.service.talking import ask
 from tests.faults.buying import Caller, Market, body_of, open_market, unbalanced, unsound
+from tests.faults.leavings import MOST_S, kept_by
 from tests.faults.ordering import enter_shop, order_once, terms_of, wish
 from tests.faults.writing import opened
 from tests.servers import ValkeyServer, running_valkey
 from tests.serving import Place, fresh_database, running_service
 
 N_ORDERS = 5
-MOST_S = 60.0
 NAMES = ("buyer", "device", "collector")
 
 
@@ -35,18 +35,7 @@ class Held:
 
     def places(self) -> dict[str, bytes]:
         """Return all bytes that are kept, by where."""
-        serving = self.market.serving
-        files = {str(path): path.read_bytes() for path in serving.place.folder.rglob("*") if path.is_file()}
-        kept = files | {"database": dump(serving.place), "log": serving.log.read_bytes()}
-        if self.redis is not None:
-            kept["redis"] = _all_of(self.redis)
-        return kept
-
-
-def _all_of(server: ValkeyServer) -> bytes:
-    with server.client() as client:
-        keys = client.keys("*")
-        return b"\n".join(keys) + b"\n".join(client.dump(key) or b"" for key in keys)
+        return kept_by(self.market.serving, self.redis)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -55,7 +44,7 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
         redis, url, flags = None, None, list[str]()
         if request.param == "postgres":
             redis = stack.enter_context(running_valkey())
-            url, _settings = fresh_database(request.getfixturevalue("postgres_url")), [f"--redis={redis.url}"]
+            url, flags = fresh_database(request.getfixturevalue("postgres_url")), [f"--redis={redis.url}"]
         serving = stack.enter_context(running_service(Place(tmp_path / "data", url), *flags, log_level="debug"))
         yield Held(stack.enter_context(open_market(serving)), redis)
 
@@ -94,7 +83,7 @@ def test_erased_customer__has_left_nothing_behind(held: Held, record_property: C
     assert len(digests) == 1
     begun = time.monotonic()
     erased = app.call("POST", "/v1/buyers:erase", _of(canary, "buyer"))
-    assert (erased.status, erased.told) == (200, {"orders": N_ORDERS})
+    assert (erased.status, erased.told) == (200, {"orders": N_ORDERS, "bookings": 0, "open_bookings": 0})
     kept = held.places()
     seconds = time.monotonic() - begun
     app.close()

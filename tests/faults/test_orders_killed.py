@@ -5,25 +5,22 @@ from __future__ import annotations
 import random
 import secrets
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from service.store.sqlite_engines import integrity
 from tests.contract.service.talking import ask
 from tests.faults.buying import Caller, Market, body_of, change, open_market, unbalanced, unsound
+from tests.faults.killing import Killer, acked_in, running_killer
 from tests.faults.ordering import enter_shop, order_once, terms_of, wish
 from tests.faults.writing import opened
 from tests.feed_store import wait_until
 from tests.scale import FULL
-from tests.serving import LINLI, ROOT, Place, Serving, running_service
+from tests.serving import LINLI, Place, Serving, running_service
 
 STOCK = {"milk": 1_000}
 STEP = 1 if FULL else 400
@@ -43,46 +40,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Killer:
-    """Runs the script killed at a chosen call."""
-
-    def __init__(self, shop: Path, folder: Path, server: subprocess.Popen[str]) -> None:
-        self._shop = shop
-        self._folder = folder
-        self._server = server
-
-    def killed_at(self, call: int, fault: str = "none") -> tuple[bool, list[str]]:
-        """Kill the script at a call; return whether it came to its end, and what is wrong then."""
-        folder = self._folder / "store"
-        shutil.copytree(self._shop, folder)
-        into, out = self._server.stdin, self._server.stdout
-        assert isinstance(into, IO) or into is not None
-        assert out is not None
-        into.write(f"{folder} {call} {fault}\n")
-        into.flush()
-        status = int(out.readline())
-        lines = (folder / "told").read_text().splitlines()
-        wrong = wrong_after(Place(folder), lines)
-        shutil.rmtree(folder)
-        assert status == 0 or "done" not in lines
-        return status == 0, wrong
-
-
 @pytest.fixture
 def killer(shop: Path, tmp_path: Path) -> Iterator[Killer]:
-    with running_killer(shop, tmp_path) as running:
+    with running_killer("tests.faults.ordering", shop, tmp_path, wrong_after) as running:
         yield running
-
-
-@contextmanager
-def running_killer(shop: Path, folder: Path) -> Iterator[Killer]:
-    """Give one who kills the script, which is loaded once."""
-    shutil.copytree(shop, folder / "warm")
-    command = [sys.executable, "-m", "tests.faults.ordering", str(folder / "warm")]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        yield Killer(shop, folder, server)
-        assert server.stdin is not None
-        server.stdin.close()
 
 
 def wrong_after(place: Place, told: list[str]) -> list[str]:
@@ -90,11 +51,7 @@ def wrong_after(place: Place, told: list[str]) -> list[str]:
     with opened(str(place.folder)):  # as the next start does
         pass
     assert integrity(place.folder / "linli.db") == "ok"
-    acked: dict[str, int] = {}
-    for line in told:
-        if line.startswith("ok "):
-            _ok, key, revision = line.split()
-            acked[key] = max(acked.get(key, 0), int(revision))
+    acked = acked_in(told)
     ordered = dict(ask(place, _KEYS))
     revisions = dict(ask(place, "SELECT order_id, revision FROM orders"))
     kept = {key: revisions.get(_id_in(body), 0) for key, body in ordered.items()}

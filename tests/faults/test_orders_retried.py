@@ -3,106 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import secrets
-import signal
-import socket
-import struct
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.contract.service.talking import ask
 from tests.cut_wire import CutWire, wire_to
-from tests.faults.buying import Answer, Caller, Market, at_once, body_of, open_market, unbalanced, unsound
-from tests.faults.test_beside import children
+from tests.faults.buying import Answer, Caller, Market, body_of, open_market, unbalanced, unsound
+from tests.faults.retrying import Sent, send_and_kill, settled
 from tests.scale import FULL
-from tests.serving import Place, Serving, fresh_database, running_service
+from tests.serving import Place, fresh_database, running_service
 
 N_ORDERS = 2_000 if FULL else 60
 N_LIVES = 10 if FULL else 1
-N_SENT = 5
-N_GROUPS = 4
-CUT_SHARE = 0.3
+PATH = "/v1/orders"
 N_LOST = 500 if FULL else 20
 SEED = secrets.randbelow(2**32)
-DRAWN = random.Random(SEED)  # noqa: S311
-_RESET = struct.pack("ii", 1, 0)
-
-
-@dataclass
-class Sent:
-    """An order as it is sent, and all answers to it that are final."""
-
-    key: str
-    body: bytes
-    answers: list[Answer] = field(default_factory=list)
-
-
-def cut(base_url: str, app_key: str, sent: Sent, drawn: random.Random) -> None:
-    """Send an order and break the wire: in the middle of it, or before its answer."""
-    place = urlsplit(base_url)
-    head = (
-        f"POST /v1/orders HTTP/1.1\r\nHost: linli\r\nAuthorization: Bearer {app_key}\r\nIdempotency-Key: {sent.key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(sent.body)}\r\n\r\n"
-    )
-    data = head.encode() + sent.body
-    with suppress(OSError), socket.create_connection((place.hostname or "", place.port or 0), 5) as wire:
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        wire.sendall(data if drawn.random() < 0.7 else data[: drawn.randrange(len(data))])
-        time.sleep(drawn.uniform(0.0, 0.01))
-
-
-class Senders:
-    """Groups of five who send one order at the same moment, until a server that is killed ends it."""
-
-    def __init__(self, base_url: str, app_key: str, orders: list[Sent]) -> None:
-        self._base_url = base_url
-        self._app_key = app_key
-        self._orders = orders
-        self._together = [threading.Barrier(N_SENT) for _ in range(N_GROUPS)]
-        self._unexpected: list[Answer] = []
-
-    def run(self) -> list[Answer]:
-        """Send all; return answers that nobody should get."""
-        at_once(N_SENT * N_GROUPS, self._send_on)
-        return self._unexpected
-
-    def _send_on(self, thread: int) -> None:
-        group = thread // N_SENT
-        drawn, app = random.Random(f"{SEED} {thread}"), Caller(self._base_url, self._app_key)  # noqa: S311
-        for sent in self._orders[group::N_GROUPS]:
-            self._together[group].wait(60)
-            if drawn.random() < CUT_SHARE:
-                cut(self._base_url, self._app_key, sent, drawn)
-            else:
-                self._note(sent, app.order(sent.body, sent.key))
-        app.close()
-
-    def _note(self, sent: Sent, answer: Answer) -> None:
-        if answer.status in {201, 409} and answer.slug != "idempotency-in-progress":
-            sent.answers.append(answer)
-        elif answer.status not in {0, 409, 503}:
-            self._unexpected.append(answer)
-
-
-def settled(app: Caller, sent: Sent) -> Answer:
-    """Send an order until it is answered."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        answer = app.order(sent.body, sent.key)
-        if answer.status in {201, 422} or (answer.status == 409 and answer.slug != "idempotency-in-progress"):
-            return answer
-        time.sleep(0.02)
-    raise AssertionError("it is never answered")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -122,38 +42,16 @@ def _prepared(market: Market) -> list[Sent]:
     return found
 
 
-def _kill_on_the_way(serving: Serving, part: list[Sent]) -> None:
-    """Kill a worker once a third has been answered, and the server once two thirds have."""
-    for share in (3, 1.5):
-        until = time.monotonic() + 30
-        while sum(bool(sent.answers) for sent in part) < len(part) / share and time.monotonic() < until:
-            time.sleep(0.002)
-        if share == 1.5:
-            serving.kill()
-        elif serving.place.database is not None:
-            with suppress(ProcessLookupError, IndexError):
-                os.kill(DRAWN.choice(children(serving.process.pid)), signal.SIGKILL)
-
-
-def _send_and_kill(serving: Serving, app_key: str, part: list[Sent]) -> list[Answer]:
-    """Send orders by a server that is killed on the way; return answers that nobody should get."""
-    killing = threading.Thread(target=_kill_on_the_way, args=(serving, part))
-    killing.start()
-    unexpected = Senders(serving.base_url, app_key, part).run()
-    killing.join()
-    return unexpected
-
-
 def _settle(app: Caller, own: Caller, point_id: str, orders: list[Sent]) -> Answer:
     """Send all orders until they are answered, some again after prices and stock have changed; return a wrong sending."""
     for sent in orders:
-        sent.answers.append(settled(app, sent))
+        sent.answers.append(settled(app, PATH, sent))
     for sku in ("milk", "none"):
         entry = {"name": sku, "price_minor": 1200, "currency": "CNY", "counted": N_ORDERS}
         assert own.call("PUT", f"/v1/points/{point_id}/stock/{sku}", entry).status == 200
     for sent in orders[:: max(1, N_ORDERS // 100)]:
-        sent.answers.append(settled(app, sent))
-    return settled(app, Sent(orders[0].key, orders[1].body))
+        sent.answers.append(settled(app, PATH, sent))
+    return settled(app, PATH, Sent(orders[0].key, orders[1].body))
 
 
 def test_orders__sent_five_times_under_cuts_and_kills_are_made_once(
@@ -163,10 +61,10 @@ def test_orders__sent_five_times_under_cuts_and_kills_are_made_once(
     unexpected: list[Answer] = []
     with running_service(place, *workers) as serving, open_market(serving) as market:
         orders, admin_key, step = _prepared(market), serving.admin_key, N_ORDERS // N_LIVES
-        unexpected += _send_and_kill(serving, market.app_key, orders[:step])
+        unexpected += send_and_kill(serving, market.app_key, PATH, orders[:step], SEED)
     for first in range(step, N_ORDERS, step):
         with running_service(place, *workers, admin_key=admin_key) as serving:
-            unexpected += _send_and_kill(serving, market.app_key, orders[first : first + step])
+            unexpected += send_and_kill(serving, market.app_key, PATH, orders[first : first + step], SEED)
     assert unexpected == [], f"seed {SEED}"
     n_answered = sum(bool(sent.answers) for sent in orders)
     with running_service(place, *workers, admin_key=admin_key) as serving:
@@ -212,7 +110,7 @@ class Lost:
             body = json.dumps(body_of(self.market.point_id, "milk")).encode()
             self.wire.lose_commit_of(b"POST /v1/orders")
             first[app.order(body, f"{name}-{number}").status] += 1
-            assert settled(app, Sent(f"{again}-{number}", body)).status == 201
+            assert settled(app, PATH, Sent(f"{again}-{number}", body)).status == 201
         app.close()
         assert self.wire.n_lost == n_lost + N_LOST
         return first, self.n_orders() - n_before

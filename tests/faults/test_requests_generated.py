@@ -80,6 +80,7 @@ def _varied(operation: Operation) -> bool:
 
 
 ASKED = {"lat": LAT, "lng": LNG, "offer": "retail/pickup", "merchant_id": "own-shop", "point": "own-shop:1"}
+OF_VISITS = {"point": "own-shop:visits", "service": "clean"}
 SHARE = -(-scaled(N_REQUESTS) // (len(CALLERS) * len(MODES) * sum(map(_varied, OPERATIONS))))
 
 
@@ -134,7 +135,8 @@ def test_every_operation__answers_as_it_is_described(
 def _about(asked: Any, operation: Operation, ids: dict[str, str]) -> Any:
     """Return good requests about what is there, with the conditions and the offer that let them through."""
     headers = {one["name"]: "*" for one in operation.described.get("parameters", []) if one["name"] == "If-Match"}
-    query = {name: value for name, value in ASKED.items() if asked.get_parameter(name, "query")}
+    told = ASKED | OF_VISITS if operation.path in {"/v1/slots", "/v1/bookings"} else ASKED
+    query = {name: value for name, value in told.items() if asked.get_parameter(name, "query")}
     return asked.as_strategy(path_parameters=ids or None, headers=headers or None, query=query or None)
 
 

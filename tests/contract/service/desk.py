@@ -180,7 +180,7 @@ class Desk:
 
     def payment(self, order: Mapping[str, Any]) -> AnyRow:
         """Return the row of an order's payment."""
-        return self._row(select(payments).where(payments.c.order_id == order["order_id"]))
+        return self._row(select(payments).where(payments.c.subject == order["order_id"]))
 
     def rows(self, query: Any) -> list[AnyRow]:
         """Ask the store."""
@@ -211,7 +211,7 @@ def open_desk(folder: Path, database: str | None = None) -> Iterator[Desk]:
             registry.add_key(merchant_id, "merchant", merchant_id)
         registry.add_key("station", "station", "corner")
         services = registry.services
-        settler = Settler(services.store, services.orders, services.payments)
+        settler = Settler(services.store, services.bookings, services.payments)
         guard = JumpGuard(jump_s=float("inf"))
         index, terms = services.index, services.orders
         yield Desk(registry, Sweeper(services.store, index, terms, settler, services.bookings, guard=guard))

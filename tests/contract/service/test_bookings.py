@@ -82,7 +82,7 @@ def test_slots__are_told_with_their_witness_to_the_merchant_alone(visits: Visits
 
 def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits) -> None:
     point_id = visits.provider(
-        "anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 60}
+        "anna", crew={"hours": "Mo-Su 08:00-12:00; 2026 Nov 01-30 off"}, service={"most_days": 14}
     )
     first = visits.slots(point_id, days=3)
     assert {day["why_not"] for day in first["days"]} <= {"no_crew", "too_soon"}
@@ -92,3 +92,21 @@ def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits
     far = visits.slots(point_id, lat=visits.desk.lat + 0.09, from_day=next_day.isoformat())
     assert {day["why_not"] for day in far["days"]} == {"outside_area"}
     assert far["first_day"] is None
+
+
+def test_visit_that_begins_late__moves_the_crews_day_on_and_hands_the_next_one_on(visits: Visits) -> None:
+    point_id = visits.provider("anna", service={"window_minutes": 120, "lead_minutes": 0})
+    first = visits.brought(visits.book(point_id, visits.tomorrow(9)), "confirm", "depart")
+    second = visits.brought(visits.book(point_id, visits.tomorrow(11)), "confirm")
+    visits.crew(point_id, "bert", hours="Mo-Su 12:00-18:00")
+    begun = visits.tomorrow(10, 50)
+    visits.desk.pass_until(begun)
+    code = visits.read(first)["start_code"]
+    visits.done(first, "start", "corner", {"code": code})
+    assert [visits.read(one, "corner")["crew_id"] for one in (first, second)] == ["anna", "anna"]
+    sheet = visits.desk.send("GET", f"/v1/points/{point_id}/crews/anna/day", "corner", params={"date": begun[:10]})
+    planned = [dt.datetime.fromisoformat(stop["starts_at"]) for stop in sheet.json()["shifts"][0]["stops"]]
+    assert planned[0] == dt.datetime.fromisoformat(begun)
+    assert planned[1] == planned[0] + dt.timedelta(hours=2)
+    late = visits.done(first, "overrun", "corner", {"minutes": 150})
+    assert [(one["booking_id"], one["crew_id"]) for one in late["moved"]] == [(second["booking_id"], "bert")]

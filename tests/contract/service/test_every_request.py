@@ -48,6 +48,7 @@ def _judge(answer: httpx.Response, operation: Operation) -> None:
 
 
 ACTS = ("place", "cancel", "accept", "ready", "reject", "offer", "answer", "collect")
+VISIT_ACTS = ("confirm", "reschedule", "cancel", "depart", "start", "overrun", "finish", "pay", "complain")
 # What a status of an operation is shown by, other than the rules, the matrix of all routes, and the limits.
 SHOWN_ELSEWHERE = {
     "GET /readyz": {503},  # while the server stops
@@ -69,9 +70,20 @@ SHOWN_ELSEWHERE = {
     "POST /v1/orders:quote": {404, 409},
     **{f"POST /v1/orders/{{order_id}}:{event}": {409} for event in ACTS},  # it is too late for that
     "POST /v1/points/{point_id}:collect": {409},
+    "PUT /v1/points/{point_id}/crews/{crew_id}": {201, 409},  # likewise; visits that it could not make any more
+    "DELETE /v1/points/{point_id}/crews/{crew_id}": {409},
+    "PUT /v1/points/{point_id}/crews/{crew_id}/busy/{engagement_id}": {201, 409},
+    "POST /v1/points/{point_id}/crews/{crew_id}:ill": {409},  # it has too many engagements
+    "PUT /v1/points/{point_id}/services/{service_id}": {201, 409},  # likewise; the point has too many
+    "GET /v1/slots": {404, 409},  # no such point or service; nothing of it can be booked now
+    "POST /v1/bookings": {404, 409},  # likewise; nobody can come
+    **{f"POST /v1/bookings/{{booking_id}}:{event}": {409} for event in VISIT_ACTS},  # it is too late for that
+    "POST /v1/bookings/{booking_id}:absent": {200},  # of a customer who was waited for
     "POST /v1/merchants/{merchant_id}:verify": {409},  # it is verified already
     "POST /v1/merchants/{merchant_id}:suspend": {409},
     "POST /v1/merchants/{merchant_id}:reinstate": {200},  # of one that was suspended
+    "PUT /v1/points/{point_id}/crews/{crew_id}/calendar": {201},  # of a crew that had none
+    "GET /v1/calendars/{token}.ics": {404, 429, 503},  # of nobody; as the gate has it
 }
 
 

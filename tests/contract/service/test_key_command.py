@@ -16,7 +16,7 @@ from service.keys.formats import is_well_formed, key_digest
 from tests.contract.service.talking import ask, make_merchant
 from tests.serving import ROOT, Place, Serving, fresh_database, linli
 
-FIELDS = ["key_id", "scope", "merchant_id", "label", "rate", "created_at", "expires_at", "revoked_at"]
+FIELDS = ["key_id", "scope", "merchant_id", "label", "crew", "rate", "created_at", "expires_at", "revoked_at"]
 KNOWN_S = 2.0
 HEAVY = ("numba", "llvmlite", "h3", "pandas", "pyarrow", "fastapi", "engine", "geo")
 
@@ -51,6 +51,19 @@ def _once_known(client: httpx.Client, url: str) -> httpx.Response:
     while (answer := client.get(url)).status_code == httpx.codes.UNAUTHORIZED and time.monotonic() < until:
         time.sleep(0.02)
     return answer
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--scope=app", "--crew=told-shop:1/anna"), "--crew"),
+        (("--scope=crew", "--merchant=told-shop", "--crew=other-shop:1/anna"), "must be a point of the merchant"),
+    ],
+)
+def test_create__refuses_a_crew_that_cannot_be_the_keys(made_flag: str, flags: tuple[str, ...], told: str) -> None:
+    refused = linli("key", "create", *flags, made_flag)
+    assert refused.returncode == 2
+    assert told in " ".join(refused.stderr.split())
 
 
 def test_create__takes_what_the_route_takes(service: Serving) -> None:

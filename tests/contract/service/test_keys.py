@@ -17,7 +17,7 @@ from tests.contract.service.talking import create, dump, make_key, make_merchant
 from tests.servers import short_folder
 from tests.serving import Place, Serving, linli, running_service
 
-FIELDS = ["key_id", "scope", "merchant_id", "label", "rate", "created_at", "expires_at", "revoked_at"]
+FIELDS = ["key_id", "scope", "merchant_id", "label", "crew", "rate", "created_at", "expires_at", "revoked_at"]
 SCOPES = ["admin", "merchant", "app", "planner", "station", "crew"]
 REVOKED_S = 2.0
 

@@ -50,10 +50,10 @@ def _settled(desk: Desk, order: dict[str, Any]) -> tuple[str, int]:
     """Return what came of a payment, once the books say the same as the store of every order that has ended."""
     desk.sweep()
     of_order = (orders.c.payment, orders.c.state.label("order_state"), orders.c.total_minor, orders.c.fee_minor)
-    query = select(payments, *of_order).join_from(payments, orders, payments.c.order_id == orders.c.order_id)
+    query = select(payments, *of_order).join_from(payments, orders, payments.c.subject == orders.c.order_id)
     books = _books(desk)
     for row in desk.rows(query.where(orders.c.ended_at.is_not(None))):
-        told = [one for name, one in books.items() if name.startswith(row.order_id)]
+        told = [one for name, one in books.items() if name.startswith(row.subject)]
         owed = 0 if row.payment == "counter" else row.total_minor if row.order_state == "collected" else row.fee_minor
         assert row.state in {"captured", "released", "declined"}, row
         assert sum(set_aside for set_aside, _ in told) == 0, row
@@ -236,7 +236,7 @@ def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(
     expires_us = to_us(dt.datetime.fromisoformat(order["expires_at"]))
 
     def away(connection: Any) -> None:  # as if the provider could not be asked
-        query = payments.update().where(payments.c.order_id == order["order_id"])
+        query = payments.update().where(payments.c.subject == order["order_id"])
         connection.run(query.values(due_at=expires_us + 3_600_000_000))
 
     store.write_now(away)

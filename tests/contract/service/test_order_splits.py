@@ -171,7 +171,7 @@ def test_part__is_of_the_same_app_and_is_forgotten_with_its_buyer(desk: Desk, at
     assert problem(desk.send("GET", f"/v1/orders/{part['order_id']}", "other-app")) == (404, "not-found")
     assert _parts(desk, order, "corner") == [part]
     assert desk.send("GET", f"/v1/orders?split_of={order['order_id']}", "other-app").json()["items"] == []
-    assert desk.send("POST", "/v1/buyers:erase", json={"buyer": "ann-of-the-split"}).json() == {"orders": 2}
+    assert desk.send("POST", "/v1/buyers:erase", json={"buyer": "ann-of-the-split"}).json()["orders"] == 2
     assert desk.row(part).buyer is None
 
 

@@ -366,7 +366,7 @@ def test_hours__preview_tells_holidays_and_make_up_workdays(shops: Shops) -> Non
     assert (days["2026-02-20"]["open"], days["2026-02-20"]["is_special"]) == ([["10:00", "12:00"]], True)
     assert len(shops.app.get(path, params={"offer": "retail/pickup"}).json()["days"]) == 14
     for bad in ({"offer": "retail/delivery"}, {"offer": "laundry/pickup"}, {}, {**query, "days": 0}, {**query, "from": "x"},
-                {**query, "from": "2027-02-29"}):  # fmt: skip
+                {**query, "from": "2027-02-29"}, {**query, "days": "1_0"}):  # fmt: skip
         assert problem(shops.app.get(path, params=bad)) == (422, "validation"), bad
 
 

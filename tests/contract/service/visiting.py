@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,11 @@ import httpx
 from sqlalchemy import select
 
 from service.bookings.days import day_of
-from service.store.visit_tables import bookings, shifts
+from service.store.visit_tables import METADATA, booking_events, bookings, crews, engagements, services, shifts
 from tests.contract.service.desk import LNG, Desk
+from tests.registry import NOW, WAIT_S
 
-__all__ = ["CLEAN", "CREW", "OFFER", "Visits"]
+__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "Visits"]
 
 OFFER = "housekeeping/onsite"
 CREW: dict[str, Any] = {"name": "Anna", "hours": "Mo-Su 08:00-18:00", "skills": ["cleaning"]}
@@ -27,6 +30,25 @@ CLEAN: dict[str, Any] = {
     "currency": "CNY",
     "skills": ["cleaning"],
 }
+BAD_TIMES = (
+    "2026-11-26T10:00:00",  # without a zone
+    "2026-11-26 10:00:00+08:00",
+    "2026-11-26",
+    "9999-12-31T00:00:00Z",
+    "2027-02-29T00:00:00Z",
+    "2026-11-26T10:00:60+08:00",
+    "2026-11-26T24:00:00Z",
+    "2026-13-01T00:00:00Z",
+    "1795000000",
+    "2026-11-26T10:00:00.5+08:00",  # half a second
+    "2026-11-26T10:00:01+08:00",  # no window begins then
+    "2026-11-26T10:07:00+08:00",
+    (NOW - dt.timedelta(seconds=30)).isoformat(),  # it is over, by less than a clock may be late
+    "2026-11-25T10:00:00+08:00",
+    "2026-12-25T10:00:00+08:00",  # in more than 30 days
+    "2028-11-25T10:00:00+08:00",
+)
+"""No window of `CLEAN` begins then, where it is `NOW`."""
 
 
 @dataclass
@@ -151,6 +173,55 @@ class Visits:
         """Return the row of a booking."""
         (row,) = self.desk.rows(select(bookings).where(bookings.c.booking_id == booking["booking_id"]))
         return row
+
+    def kept(self, point_id: str) -> dict[str, list[Any]]:
+        """Return all rows about the visits of a point, its crews and its services."""
+        of_point = {
+            table.name: table.c.point_id == point_id for table in (bookings, shifts, crews, services, engagements)
+        }
+        its = select(bookings.c.booking_id).where(bookings.c.point_id == point_id)
+        of_point[booking_events.name] = booking_events.c.booking_id.in_(its)
+        tables = METADATA.tables
+        return {
+            name: self.desk.rows(select(tables[name]).where(condition).order_by(*tables[name].primary_key))
+            for name, condition in of_point.items()
+        }
+
+    def asked_at_once(self, bodies: Sequence[Any], keys: Sequence[str]) -> list[httpx.Response]:
+        """Book several visits at once, each with an Idempotency-Key; return the answers."""
+        registry = self.desk.registry
+
+        async def ask() -> list[httpx.Response]:
+            app = f"Bearer {registry.keys['app']}"
+            return await asyncio.gather(
+                *(
+                    registry.client.post(
+                        "/v1/bookings", json=body, headers={"Authorization": app, "Idempotency-Key": key}
+                    )
+                    for body, key in zip(bodies, keys, strict=True)
+                )
+            )
+
+        return registry.runner.run(ask())
+
+    def add_key(self, name: str, scope: str, **more: str) -> None:
+        """Make a key, known as ``name`` from here on, and wait until it opens."""
+        body = {"scope": scope, "label": name, "rate": 1_000_000, **more}
+        answer = self.desk.send("POST", "/v1/keys", "admin", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        self.desk.registry.keys[name] = answer.json()["secret"]
+        until = time.monotonic() + WAIT_S
+        while self.desk.send("GET", "/v1/bookings/none", name).status_code == httpx.codes.UNAUTHORIZED:
+            assert time.monotonic() < until, f"the key {name} does not open"
+            self.desk.registry.follow()
+
+    def add_crew_key(self, point_id: str, crew_id: str) -> None:
+        """Make a key of a crew, known by the crew's name from here on."""
+        self.add_key(crew_id, "crew", merchant_id="corner", crew=f"{point_id}/{crew_id}")
+
+    def left(self, booking: Mapping[str, Any], until: str, seconds: float = 0.0) -> dt.timedelta:
+        """Return how long it is until so many seconds after an instant that a booking told."""
+        return dt.datetime.fromisoformat(booking[until]) - self.desk.now + dt.timedelta(seconds=seconds)
 
     def tomorrow(self, hour: int, minute: int = 0) -> str:
         """Return a time of tomorrow, by the provider's clock."""

@@ -19,11 +19,16 @@ def test_demo__prints_tables_and_says_what_to_open(tmp_path: Path) -> None:
         "community station",
         "explained",
         "to the counter",
+        "to its payment",
     ):
         assert words in result.stdout
     life = result.stdout.partition("to the counter")[2]
     steps = ("match", "held", "placed", "accepted", "ready", "refused", "collected")
     places = [life.index(f"  {step} ") for step in steps]
+    assert places == sorted(places)
+    visit = life.partition("to its payment")[2]
+    events = ("windows", "held", "confirmed", "ill", "set out", "begun", "done", "paid")
+    places = [visit.index(f"  {event} ") for event in events]
     assert places == sorted(places)
     page = tmp_path / "new" / "folder" / "demo.html"
     assert f"Open {page} in a browser" in result.stdout

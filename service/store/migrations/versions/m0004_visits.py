@@ -1,5 +1,5 @@
 """
-Crews, services and booked visits; keys of crews say which.
+Crews, services and booked visits, which are paid as orders are; keys of crews say which.
 
 Runs before the new code.
 """
@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE keys ADD COLUMN crew TEXT")
     _rosters()
     _bookings()
+    _payments()
 
 
 def _rosters() -> None:
@@ -115,6 +116,8 @@ def _bookings() -> None:
     op.create_index("bookings_of_device", "bookings", ["device", "booked_at"])
     op.create_index("bookings_due", "bookings", ["expires_at"])
     op.create_index("bookings_ended", "bookings", ["ended_at"])
+    known = sa.text("complaint_of IS NOT NULL")
+    op.create_index("bookings_complaints", "bookings", ["complaint_of"], sqlite_where=known, postgresql_where=known)
     op.create_table(
         "booking_events",
         sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.booking_id"), primary_key=True),
@@ -127,3 +130,24 @@ def _bookings() -> None:
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
     )
+
+
+def _payments() -> None:
+    """Let a payment be of anything: a table made anew, since SQLite cannot take a foreign key off one."""
+    op.create_table(
+        "payments_of_any",
+        sa.Column("subject", sa.Text, primary_key=True),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("amount_minor", sa.BigInteger, nullable=False),
+        sa.Column("captured_minor", sa.BigInteger, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("due_at", sa.BigInteger),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("captured_minor >= 0 AND captured_minor <= amount_minor", name="payments_captured"),
+    )
+    op.execute("INSERT INTO payments_of_any SELECT * FROM payments")
+    op.drop_table("payments")
+    op.rename_table("payments_of_any", "payments")
+    op.create_index("payments_due", "payments", ["due_at"])

@@ -18,6 +18,8 @@ from service.demo.run import BANDS_M, Demo, run_demo
 from service.demo.summary import as_json
 from service.demo.tables import all_tables
 from service.demo.telling import example_lines
+from service.demo.visit_life import live_visit
+from service.demo.visit_words import visit_lines
 from service.maps import render_map
 
 
@@ -136,12 +138,79 @@ def test_demo__the_life_takes_no_time_to_speak_of(demo: Demo) -> None:
     assert time.process_time() - start < 2.0
 
 
+def test_demo__takes_one_visit_through_its_whole_life(demo: Demo) -> None:
+    visit = demo.visit
+    assert [(step.name, step.state, step.crew) for step in visit.steps] == [
+        ("slots", None, None),
+        ("hold", "held", "Aino"),
+        ("confirm", "confirmed", "Aino"),
+        ("move", "confirmed", "Eino"),
+        ("depart", "en_route", "Eino"),
+        ("start", "started", "Eino"),
+        ("finish", "finished", "Eino"),
+        ("pay", "paid", "Eino"),
+    ]
+    times = [step.at for step in visit.steps]
+    assert times == sorted(times)
+    assert [step.name for step in visit.steps if step.until is not None and step.until > step.at] == ["hold"]
+    first, last = visit.window
+    assert first <= times[5] <= last
+    assert visit.n_windows > 1
+    assert len({visit.start_code, visit.end_code}) == 2
+
+
+def test_demo__the_visit_goes_from_the_crew_that_is_ill_to_the_other_and_keeps_its_window(demo: Demo) -> None:
+    days = {step.name: {plan.name: plan.stays for plan in step.plans} for step in demo.visit.steps}
+    assert days["slots"] == {"Aino": (), "Eino": ()}
+    for name in ("hold", "confirm"):
+        assert ([stay.kind for stay in days[name]["Aino"]], days[name]["Eino"]) == (["visit"], ())
+    for name in ("move", "depart", "start", "finish", "pay"):
+        assert {crew: [stay.kind for stay in stays] for crew, stays in days[name].items()} == {
+            "Aino": ["busy"],
+            "Eino": ["visit"],
+        }
+        (stay,) = days[name]["Eino"]
+        assert demo.visit.window[0] <= stay.starts_at <= demo.visit.window[1]
+    (ill,) = days["move"]["Aino"]
+    assert ill.starts_at == demo.visit.steps[3].at
+    (planned,), (done,) = days["start"]["Eino"], days["finish"]["Eino"]
+    assert done.ends_at - done.starts_at < planned.ends_at - planned.starts_at, "it was done sooner"
+
+
+def test_demo__the_visit_is_asked_for_as_the_day_says(demo: Demo) -> None:
+    day, visit = demo.full.day, demo.visit
+    assert day.offer[visit.order] == "housekeeping/onsite"
+    assert day.served[visit.order]
+    assert demo.full.engine.point_ids(day.row[[visit.order]])[0] == visit.point_id
+    assert visit.distance_m == day.distance_m[visit.order]
+
+
+def test_demo__tells_the_visit_in_the_same_words_every_time(demo: Demo) -> None:
+    told = visit_lines(demo.visit)
+    again = visit_lines(live_visit(demo.full.points, demo.full.engine, demo.full.day))
+    codes = re.compile(r"code \d{6}")
+    assert [codes.sub("code", line) for line in again] == [codes.sub("code", line) for line in told]
+    for label in ("windows", "held", "confirmed", "ill", "set out", "begun", "done", "paid"):
+        assert sum(f"  {label} " in line for line in told) == 1
+    assert sum("crews: " in line for line in told) == 4, "where they have changed"
+    assert all(len(line) <= 78 for line in told[1:])
+    assert sum(demo.visit.start_code in line for line in told) == 2
+
+
+def test_demo__the_visit_takes_no_time_to_speak_of(demo: Demo) -> None:
+    start = time.process_time()  # others may use the machine meanwhile
+    live_visit(demo.full.points, demo.full.engine, demo.full.day)
+    assert time.process_time() - start < 2.0
+
+
 def test_demo__tells_all_in_json(demo: Demo) -> None:
     told = json.loads(json.dumps(as_json(demo), allow_nan=False))
     assert told["with_synthetic"]["by_sector"]["all"]["n_orders"] == demo.orders.num_rows
     assert len(told["examples"]) == 3
     assert [step["step"] for step in told["order"]["steps"]][-2:] == ["wrong_code", "collect"]
     assert demo.life.code not in json.dumps(told["order"])
+    assert [step["step"] for step in told["visit"]["steps"]][-2:] == ["finish", "pay"]
+    assert not [code for code in (demo.visit.start_code, demo.visit.end_code) if code in json.dumps(told["visit"])]
 
 
 def test_demo__page_is_small_and_names_its_source(demo: Demo) -> None:

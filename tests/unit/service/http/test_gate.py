@@ -29,6 +29,7 @@ from service.services import Services, open_services
 from service.settings import load_settings
 
 MATCH = "/v1/match?lat=31.2304&lng=121.4737&offer=repair"
+LINK = "/v1/calendars/nobodys.ics"
 N_INFLIGHT = 4
 IP_RATE = 20
 ADDRESSES = (f"198.51.{high}.{low}" for high, low in itertools.product(range(256), range(256)))
@@ -269,6 +270,14 @@ def test_gate__counts_who_reads_the_description_and_never_who_asks_whether_it_li
     assert told == [200] * IP_RATE + [status]
 
 
+def test_gate__counts_who_guesses_a_link_as_it_counts_who_guesses_a_key(services: Services, key: str) -> None:
+    address, app = next(ADDRESSES), create_app(services)
+    assert _ask(app, LINK).status_code == 404
+    time.sleep(1 - time.time() % 1)
+    told = [_ask(app, LINK, address=address, headers=_bearer(key)).status_code for _ in range(IP_RATE + 1)]
+    assert told == [404] * IP_RATE + [429], "a key that is sent with it changes nothing"
+
+
 @pytest.mark.parametrize(
     ("host", "counted_as"),
     [
@@ -407,14 +416,15 @@ def _in_crowd(services: Services, key: str, what: Callable[[Crowd], Awaitable[No
     assert services.n_inflight == 0
 
 
-def test_gate__sheds_what_is_over_the_limit_in_milliseconds(services: Services, key: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/slow", LINK])
+def test_gate__sheds_what_is_over_the_limit_in_milliseconds(path: str, services: Services, key: str) -> None:
     async def crowded(crowd: Crowd) -> None:
         running = crowd.begin(N_INFLIGHT)
         await crowd.begun(N_INFLIGHT)
         seconds = []
         for _ in range(50):
             started = time.perf_counter()
-            told = await crowd.client.get("/v1/slow")
+            told = await crowd.client.get(path)
             seconds.append(time.perf_counter() - started)
             assert (told.status_code, _slug(told), told.headers["retry-after"]) == (503, "overloaded", "1")
         assert sorted(seconds)[48] < 0.020
@@ -513,12 +523,16 @@ def test_gate__a_request_ends_with_its_deadline(tmp_path: Path) -> None:
         _in_crowd(services, _key(services), crowded)
 
 
-@pytest.mark.parametrize(("is_stopping", "status"), [(False, 200), (True, 503)])
-def test_gate__takes_no_more_once_it_stops(is_stopping: bool, status: int, services: Services, key: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "is_stopping", "status"), [(MATCH, False, 200), (MATCH, True, 503), (LINK, False, 404), (LINK, True, 503)]
+)
+def test_gate__takes_no_more_once_it_stops(
+    path: str, is_stopping: bool, status: int, services: Services, key: str
+) -> None:
     gate = Gate(services, RAW, FastAPI())
     services.is_stopping = is_stopping
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, services, "is_stopping", False)
-        told = _ask(gate, MATCH, headers=_bearer(key))
+        told = _ask(gate, path, headers=_bearer(key))
     assert told.status_code == status
-    assert told.headers.get("retry-after") == (None if status == 200 else "1")
+    assert told.headers.get("retry-after") == ("1" if is_stopping else None)

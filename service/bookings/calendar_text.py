@@ -1,0 +1,113 @@
+"""The days of a crew as iCalendar (RFC 5545), for the calendar of a phone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Event, vText
+
+from service.bookings.rules import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from service.bookings.schemas import ShiftAnswer, StopAnswer
+
+__all__ = ["CrewCalendar", "calendar_text"]
+
+_PRODUCT = "-//linli//days of a crew//EN"
+_AGAIN = dt.timedelta(minutes=15)  # when it should be read once more
+_WORDS = {"break": "Break", "busy": "Busy"}
+
+
+class CrewCalendar(NamedTuple):
+    """
+    What is told of a crew.
+
+    Attributes
+    ----------
+    name
+        The crew's.
+    stamp
+        When its link was made: the stamp of all that was not booked.
+    booked_at
+        When each visit was booked, by the id of its booking.
+    """
+
+    point_id: str
+    crew_id: str
+    name: str
+    timezone: str
+    stamp: dt.datetime
+    shifts: Sequence[ShiftAnswer]
+    booked_at: Mapping[str, dt.datetime]
+
+
+def calendar_text(told: CrewCalendar) -> bytes:
+    """
+    Return a calendar with an event for each shift, which blocks no time, and for each stop in it.
+
+    Times are in UTC, so that no reader needs the rules of a time zone; windows stand in words by the point's clock.
+    """
+    calendar = Calendar()
+    calendar.add("prodid", _PRODUCT)
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("name", vText(told.name))
+    calendar.add("x-wr-calname", vText(told.name))
+    calendar.add("x-wr-timezone", vText(told.timezone))
+    calendar.add("refresh-interval", _AGAIN, parameters={"VALUE": "DURATION"})
+    for shift in told.shifts:
+        for event in _events(told, shift):
+            calendar.add_component(event)
+    return calendar.to_ical()
+
+
+def _events(told: CrewCalendar, shift: ShiftAnswer) -> Iterator[Event]:
+    own = f"{int(shift.starts_at.timestamp())}-{told.crew_id}-{told.point_id}@linli"
+    whole = _event(f"shift-{own}", told.stamp, shift.starts_at, shift.ends_at, f"{told.name}: shift")
+    whole.add("transp", "TRANSPARENT")
+    yield whole
+    seen: Counter[str] = Counter()
+    for stop in shift.stops:
+        if stop.booking_id is not None:
+            yield _visit(told, stop, stop.booking_id)
+            continue
+        uid = f"{stop.kind}-{seen[stop.kind]}-{own}"
+        seen[stop.kind] += 1
+        yield _event(uid, told.stamp, stop.starts_at, stop.ends_at, _WORDS.get(stop.kind, "Visit"))
+
+
+def _visit(told: CrewCalendar, stop: StopAnswer, booking_id: str) -> Event:
+    stamp = told.booked_at.get(booking_id, told.stamp)
+    event = _event(f"{booking_id}@linli", stamp, stop.starts_at, stop.ends_at, stop.service or "Visit")
+    event.add("status", "TENTATIVE" if stop.state == State.HELD else "CONFIRMED")
+    event.add("description", vText("\n".join(_lines(told, stop))))
+    if stop.address is not None:
+        event.add("location", vText(stop.address))
+        if stop.place is not None:
+            event.add("geo", (stop.place["lat"], stop.place["lng"]))
+    return event
+
+
+def _lines(told: CrewCalendar, stop: StopAnswer) -> Iterator[str]:
+    if stop.window_starts_at is not None and stop.window_ends_at is not None:
+        zone = ZoneInfo(told.timezone)
+        first, last = (at.astimezone(zone) for at in (stop.window_starts_at, stop.window_ends_at))
+        yield f"Begins between {first:%H:%M} and {last:%H:%M}"
+    yield f"State: {stop.state}"
+    if stop.note:
+        yield stop.note
+
+
+def _event(uid: str, stamp: dt.datetime, starts_at: dt.datetime, ends_at: dt.datetime, summary: str) -> Event:
+    event = Event()
+    event.add("uid", vText(uid))
+    event.add("dtstamp", stamp)
+    event.add("dtstart", starts_at)
+    event.add("dtend", ends_at)
+    event.add("summary", vText(summary))
+    return event

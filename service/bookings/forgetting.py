@@ -1,0 +1,66 @@
+"""Customers who are forgotten: whose visits that are over were, and where, in the bookings and in the days of crews."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.crew_days import CrewDays
+from engine.errors import EngineError
+from service.bookings.days import day_of, find_shift, write_shift
+from service.bookings.store import bookings_of_buyer, forget_bookings_of
+from service.crews.store import count_roster
+from service.places import centre_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engine.crew_days import CrewDay, Place
+    from service.bookings.rosters import Rosters
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["forget_visits"]
+
+_SECOND_US = 1_000_000
+
+
+def forget_visits(connection: WriteConnection, rosters: Rosters, owner: str, buyer: str) -> tuple[int, int]:
+    """Forget whose an app's visits were that are over, and where; return how many, and how many are still open."""
+    for point_id, merchant_id in sorted(
+        {(row.point_id, row.merchant_id) for row in bookings_of_buyer(connection, owner, buyer)}
+    ):
+        count_roster(connection, merchant_id, point_id, is_told=False)  # else a complaint would copy what goes
+    rows = bookings_of_buyer(connection, owner, buyer)
+    gone = [row for row in rows if row.ended_at is not None]
+    shifts: dict[tuple[str, str, int], list[AnyRow]] = {}
+    for row in gone:
+        if row.crew_id is not None:
+            shifts.setdefault((row.point_id, row.crew_id, row.shift_at), []).append(row)
+    for its in sorted(shifts):
+        _forget_places(connection, rosters, shifts[its])
+    forget_bookings_of(connection, [row.booking_id for row in gone])
+    return len(gone), len(rows) - len(gone)
+
+
+def _forget_places(connection: WriteConnection, rosters: Rosters, rows: Sequence[AnyRow]) -> None:
+    """
+    Let a crew's day tell the cells of visits that are over, no more their places.
+
+    Where the day could not be kept then, they have no place at all: that makes no way longer.
+    """
+    first = rows[0]
+    found = find_shift(connection, first.point_id, first.crew_id, first.shift_at // _SECOND_US)
+    if found is None:
+        return
+    old = day_of(found)
+    centres = {row.booking_id: None if row.cell is None else centre_of(row.cell) for row in rows}
+    day = _with_places(old, centres)
+    try:
+        CrewDays([day], rosters.travel(connection, first.point_id))
+    except EngineError:
+        day = _with_places(old, dict.fromkeys(centres))
+    write_shift(connection, first.merchant_id, first.point_id, day, found.revision)
+
+
+def _with_places(day: CrewDay, places: Mapping[str, Place | None]) -> CrewDay:
+    stops = (stop._replace(place=places.get(stop.stop_id, stop.place)) for stop in day.stops)
+    return day._replace(stops=tuple(stops))

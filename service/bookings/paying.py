@@ -1,0 +1,95 @@
+"""A held visit is paid online: noted, asked for outside of any transaction, and confirmed by what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from service.bookings.acting import check_booking_act, locked_booking
+from service.bookings.rules import ENDED, Act, Event, Party, State
+from service.bookings.seeing import check_booking_seen
+from service.bookings.store import find_booking
+from service.errors import StateConflictError
+from service.http.problems import ProblemError
+from service.payments.ports import ProviderUnknownError
+from service.payments.settling import authorised_visit
+from service.payments.store import begin_payment, find_payment, reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.http.context import RequestContext
+    from service.services import Services
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["check_held_in_time", "pay_online"]
+
+
+def check_held_in_time(connection: WriteConnection, row: AnyRow) -> None:
+    """
+    Refuse to confirm what was held until now, whether or not somebody has noticed yet.
+
+    Raises
+    ------
+    StateConflictError
+        If its time is over.
+    """
+    if row.expires_at is not None and row.expires_at <= connection.now_us:
+        raise StateConflictError("the visit was held until now: its time is over")
+
+
+async def pay_online(
+    services: Services,
+    context: RequestContext,
+    booking_id: str,
+    means: str,
+    check: Callable[[WriteConnection, AnyRow], None],
+) -> AnyRow:
+    """
+    Set the price of a held visit aside, and return its row as it is then: held still where nobody has answered yet.
+
+    Raises
+    ------
+    ProblemError, StateConflictError
+        payment-declined; state-conflict where it is not held, or no longer; what ``check`` raises about its row.
+    """
+    actor = context.key_holder.key_id
+
+    def begin(connection: WriteConnection) -> AnyRow | None:
+        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        check(connection, row)
+        check_booking_act(row, Act(Event.CONFIRM, Party.CUSTOMER, actor))
+        check_held_in_time(connection, row)
+        before = find_payment(connection, booking_id)
+        if before is not None and before.state in {"authorising", "releasing"}:
+            return None
+        return begin_payment(connection, booking_id, row.total_minor, row.currency)
+
+    payment = await services.store.write(begin, context.deadline)
+    if payment is not None:
+        await _authorise(services, context, payment, means)
+
+    def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None]:
+        row = check_booking_seen(connection, context, find_booking(connection, booking_id), services.clock.now_us())
+        return row, find_payment(connection, booking_id)
+
+    row, now = await services.store.read(read, context.deadline)
+    if row.state in ENDED:
+        raise ProblemError("state-conflict", f"the booking is {row.state}: nothing is taken for it")
+    if now is not None and row.state == State.HELD and now.state != "authorising":
+        raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
+    return row
+
+
+async def _authorise(services: Services, context: RequestContext, payment: AnyRow, means: str) -> None:
+    """Ask the provider; an answer that does not come is waited for by the clock."""
+    provider, reference = services.payments, reference_of(payment)
+    try:
+        outcome = await asyncio.to_thread(provider.authorise, reference, payment.amount_minor, payment.currency, means)
+    except ProviderUnknownError:
+        return
+    terms, actor = services.bookings, context.key_holder.key_id
+    await services.store.write(
+        lambda connection: authorised_visit(connection, terms, payment.subject, payment.attempt, outcome, actor),
+        context.deadline,
+    )

@@ -1,0 +1,121 @@
+"""The roster of a point in memory: its crews and their days, and where a visit would stand among them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.errors import EngineError
+from service.bookings.days import day_of, n_visits
+
+if TYPE_CHECKING:
+    from engine.crew_days import CrewDay
+    from engine.rosters import Roster, VisitAsk
+    from engine.slots import Slot
+    from engine.travel import Travel
+    from service.crews.facts import CrewFacts
+    from service.store.connections import AnyRow
+
+__all__ = ["Candidate", "KeptCrew", "PointRoster"]
+
+_SECOND_US = 1_000_000
+
+
+class KeptCrew(NamedTuple):
+    """A crew, with the revision of which it is known."""
+
+    facts: CrewFacts
+    revision: int
+
+
+class Candidate(NamedTuple):
+    """
+    Where a visit would stand, as memory has it: to be checked on what the store says.
+
+    Attributes
+    ----------
+    day
+        Without it.
+    revision
+        Of the shift, 0 where nothing was planned in it.
+    crew_revision, point_revision
+        Of what else the day follows from.
+    travel
+        How long its ways take, while the point is of that revision.
+    """
+
+    slot: Slot
+    day: CrewDay
+    revision: int
+    crew_revision: int
+    point_revision: int
+    travel: Travel
+
+
+@dataclass
+class PointRoster:
+    """
+    The crews of a point and their days; whoever asks it holds its lock.
+
+    Attributes
+    ----------
+    point
+        The row of the point, as `service.orders.store.find_facts` returns it.
+    first_day, n_days
+        Which local days can be asked for; shifts that begin on the day before, or on the day
+        behind, are among its days, too: a window may reach over midnight.
+    revisions
+        Of the shifts in which something was planned, by the number of their day.
+    """
+
+    point: Any
+    first_day: dt.date
+    n_days: int
+    crews: dict[str, KeptCrew]
+    roster: Roster
+    revisions: dict[int, int]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        days = self.roster.table.days
+        self._numbers = {(day.crew_id, day.starts_s): number for number, day in enumerate(days)}
+
+    @property
+    def n_crew_days(self) -> int:
+        """How many days of crews it holds."""
+        return len(self.roster.table.days)
+
+    def covers(self, day: dt.date) -> bool:
+        """Tell whether a local day can be asked for."""
+        return 0 <= (day - self.first_day).days < self.n_days
+
+    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Candidate | None:
+        """Return where a visit would cost least in a window."""
+        with self.lock:
+            slot = self.roster.slot(visit, starts_s, width_s, now_s)
+            if slot is None:
+                return None
+            day = self.roster.table.days[slot.day]
+            revision = self.revisions.get(slot.day, 0)
+        crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
+        return Candidate(slot, day, revision, crew_revision, self.point.point_revision, travel)
+
+    def number(self, crew_id: str, starts_s: int) -> int | None:
+        """Return the number of a shift, None where it is not among the days."""
+        return self._numbers.get((crew_id, starts_s))
+
+    def take(self, row: AnyRow) -> bool:
+        """Take a shift anew, given its row; tell whether that could be done."""
+        number = self.number(row.crew_id, row.starts_at // _SECOND_US)
+        if number is None:
+            return False
+        day = day_of(row)
+        with self.lock:
+            try:
+                self.roster.replace(number, day, n_visits(day))
+            except EngineError:
+                return False
+            self.revisions[number] = row.revision
+        return True

@@ -1,0 +1,129 @@
+"""What booked visits must do, written down a second time: crews, exact times and who has which, knowing nothing of linli."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["EVENTS", "NEXT", "PLANNED", "STATES", "Model", "RefusedError", "Visit"]
+
+S, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
+LASTS, RESERVE, WAIT, FREE, COMPLAIN, WORKS = 2 * HOUR, 30 * MINUTE, 20 * MINUTE, 24 * HOUR, 48 * HOUR, (8, 18)
+PLANNED = ("held", "confirmed", "en_route", "started")
+LOOSE = PLANNED[:3]
+PERCENT = {("confirmed", "cancel"): 30, ("en_route", "cancel"): 50, ("en_route", "customer_absent"): 50}
+NEXT = {
+    **{(state, "cancel"): "cancelled" for state in ("held", "confirmed", "unplaced", "en_route")},
+    **{(state, "crew_absent"): "crew_absent" for state in ("confirmed", "unplaced", "en_route")},
+    **{(state, "reschedule"): "confirmed" for state in ("confirmed", "unplaced")},
+    **{(state, "lose"): "unplaced" for state in ("confirmed", "en_route")},
+    **{("held", event): to for event, to in (("confirm", "confirmed"), ("expire", "expired"), ("lose", "expired"))},
+    **{(state, "move"): "held" if state == "held" else "confirmed" for state in LOOSE},
+    **{(state, "complain"): state for state in ("finished", "paid")},
+    ("confirmed", "depart"): "en_route",
+    ("en_route", "start"): "started",
+    ("en_route", "customer_absent"): "customer_absent",
+    ("started", "overrun"): "started",
+    ("started", "finish"): "finished",
+    ("finished", "pay"): "paid",
+}
+STATES = tuple(dict.fromkeys([state for state, _ in NEXT] + list(NEXT.values())))
+EVENTS = tuple(dict.fromkeys(event for _, event in NEXT))
+
+
+class RefusedError(Exception):
+    """It must be refused, and change nothing."""
+
+
+@dataclass
+class Visit:
+    at: int
+    crew: str | None
+    expires: int | None
+    total: int
+    state: str = "held"
+    fee: int = 0
+    taken: tuple[int, int] = (0, 0)  # from when until when its crew has no time for another
+    begun: int = 0
+    done: int = 0
+    of: str = ""
+
+    def put(self, at: int, crew: str) -> None:
+        self.at, self.crew, self.taken = at, crew, (at, at + LASTS)
+
+
+@dataclass
+class Model:
+    crews: dict[str, list[tuple[int, int]]]  # when each is ill
+    midnight: int
+    visits: dict[str, Visit] = field(default_factory=dict)
+
+    def free(self, at: int, now: int, but: str = "") -> set[str]:
+        """Return the crews that have time for a visit."""
+        hour = (at - self.midnight) % (24 * HOUR)
+        if at < now or not WORKS[0] * HOUR <= hour <= WORKS[1] * HOUR - LASTS:
+            return set()
+        taken: list[tuple[str | None, tuple[int, int]]]
+        taken = [(one.crew, one.taken) for name, one in self.visits.items() if name != but]
+        taken += [(crew, span) for crew, spans in self.crews.items() for span in spans]
+        return self.crews.keys() - {crew for crew, (low, high) in taken if low < at + LASTS and at < high}
+
+    def hold(self, name: str, at: int, crew: str, now: int, total: int) -> None:
+        self._take(crew, at, now)
+        self.visits[name] = Visit(at, crew, min(now + RESERVE, at), total)
+        self.visits[name].put(at, crew)
+
+    def _take(self, crew: str, at: int, now: int, but: str = "") -> None:
+        if crew not in self.free(at, now, but):
+            raise RefusedError
+
+    def act(self, name: str, event: str, now: int, *, at: int = 0, crew: str = "", by_customer: bool = True) -> None:
+        one = self.visits[name]
+        waits = {"customer_absent": one.at + WAIT, "crew_absent": one.at}
+        is_late = event == "confirm" and (one.expires or now) <= now
+        if (one.state, event) not in NEXT or now < waits.get(event, 0) or is_late:
+            raise RefusedError
+        if event == "reschedule":
+            self._take(crew, at, now, name)
+            one.put(at, crew)
+        is_free = one.state == "confirmed" and now <= one.at - FREE
+        if not is_free and (by_customer or event == "customer_absent"):
+            one.fee += one.total * PERCENT.get((one.state, event), 0) // 100
+        self.go(one, event, now)
+
+    def go(self, one: Visit, event: str, now: int, crew: str = "") -> None:
+        one.state = NEXT[one.state, event]
+        if event == "move":
+            one.put(one.at, crew)
+        if event == "start":
+            one.begun = now
+        if event == "finish":
+            one.done, low = now, one.taken[0]
+            one.taken = (low, min(one.taken[1], low + -(-(now - one.begun) // S) * S))
+        if one.state not in (*PLANNED, "finished", "paid"):
+            one.crew, one.taken = None, (0, 0)
+        if one.state != "held":
+            one.expires = one.at + WAIT + LASTS if one.state in ("confirmed", "unplaced", "en_route") else None
+
+    def complain(self, name: str, made: str, at: int, crew: str, now: int) -> None:
+        one, over = self.visits[name], ("cancelled", "crew_absent")
+        is_good = any(other.of == name and other.state not in over for other in self.visits.values())
+        if (one.state, "complain") not in NEXT or now > one.done + COMPLAIN or is_good:
+            raise RefusedError
+        self.hold(made, at, crew, now, 0)
+        self.visits[made].of = name
+        self.go(self.visits[made], "confirm", now)
+
+    def overrun(self, name: str, minutes: int, now: int) -> list[str]:
+        """Let a visit take longer; return those that its crew cannot make any more."""
+        one = self.visits[name]
+        one.taken = (one.begun // S * S, -(-now // S) * S + minutes * MINUTE)
+        return self.late(one.crew or "", one.taken)
+
+    def late(self, crew: str, span: tuple[int, int]) -> list[str]:
+        """Return the visits, the earlier ones first, that a crew cannot make where it has no time."""
+        its = [(one.at, name) for name, one in self.visits.items() if one.crew == crew and one.state in LOOSE]
+        return [name for at, name in sorted(its) if span[0] < at + LASTS and at < span[1]]
+
+    def due(self, now: int) -> list[str]:
+        found = [(one.expires, name) for name, one in self.visits.items() if one.expires and one.expires <= now]
+        return [name for _, name in sorted(found)]

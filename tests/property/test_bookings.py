@@ -1,0 +1,114 @@
+"""Booked visits have no hidden path: over a real store they do, step by step, what a model of them does."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from service.bookings import acting, planning, rescheduling, rules, settling
+from service.store.leases import Tenure
+from tests.property.booking_machine import CREWS, PATHS, Bookings
+from tests.property.booking_model import EVENTS, NEXT, STATES
+from tests.registry import opened
+from tests.scale import scaled
+from tests.serving import fresh_database
+
+STEPS = 50
+FOR_EVER_S = 1e8
+
+
+@pytest.fixture(scope="module")
+def over_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Bookings]]:
+    with _opened(tmp_path_factory.mktemp("providers")) as over:
+        yield over
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, database: str | None = None) -> Iterator[type[Bookings]]:
+    """Open a registry of its own, and give the machine over it."""
+    with opened(folder, database=database) as registry:
+        registry.add_merchants(shop="verified")
+        registry.add_key("shop", "merchant", "shop")
+        registry.services.follower.close()  # what is kept in memory is never brought up to date
+        lease = Tenure(registry.services.store, "orders", FOR_EVER_S).held()
+        yield type("Over", (Bookings,), {"registry": registry, "lease": lease})
+
+
+def _machine(over: type[Bookings]) -> type[Bookings]:
+    return type("Machine", (over,), {"hits": Counter()})
+
+
+def test_bookings__do_step_by_step_what_the_model_does(over_sqlite: type[Bookings]) -> None:
+    machine = _machine(over_sqlite)
+    run_state_machine_as_test(machine, settings=settings(max_examples=scaled(500), stateful_step_count=STEPS))
+    print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
+    _walk_every_way(machine)
+    assert set(itertools.product(STATES, EVENTS)) - machine.hits.keys() == set()
+
+
+def test_model__knows_the_transitions_that_there_are() -> None:
+    known = {(state, event): to.state for (state, event), to in rules.TRANSITIONS.items() if state is not None}
+    assert known == NEXT
+    assert set(STATES) == set(rules.State)
+
+
+def _walk_every_way(machine: type[Bookings]) -> None:
+    """Let a visit go each way once where another crew can take it over, and once where none can, and two ways more."""
+    for way in (machine.done_sooner, machine.ill_unawares):
+        one = machine()
+        one.start()
+        way(one)
+        one.is_as_the_model_says()
+    for n_others, path in itertools.product(range(len(CREWS)), PATHS):
+        one = machine()
+        one.start()
+        for _ in range(n_others):
+            one.live(0, 10, ("confirm",))
+        one.live(0, 10, path)
+        one.is_as_the_model_says()
+
+
+def test_bookings__do_so_on_postgresql_too(postgres_url: str, tmp_path: Path) -> None:
+    with _opened(tmp_path, fresh_database(postgres_url)) as over:
+        of_run = settings(max_examples=scaled(500), stateful_step_count=STEPS)
+        run_state_machine_as_test(_machine(over), settings=of_run)
+
+
+def _forgetful(*_args: Any, **_kwargs: Any) -> None:
+    """Do nothing."""
+
+
+def _as_kept(_connection: Any, _rosters: Any, _point: Any, _facts: Any, day: Any) -> Any:
+    """Believe what memory says of a day in which nothing was planned."""
+    return day
+
+
+FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "what ends stays in its crew's day": (acting, "take_visit_out", _forgetful),
+    "what is moved stays in its old window, too": (rescheduling, "take_visit_out", _forgetful),
+    "what is done sooner takes its whole time": (acting, "_shorten", _forgetful),
+    "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
+    "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
+    "memory is believed": (planning, "_unplanned", _as_kept),
+    "nobody stands in for the ill": (settling, "_hand_on", lambda *_: settling.Settled([], [])),
+    "who makes a visit is not written": (settling, "_write", _forgetful),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_machine__sees_a_planted_fault(
+    over_sqlite: type[Bookings], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The control of the test above."""
+    module, name, instead = FAULTS[fault]
+    monkeypatch.setattr(module, name, instead)
+    with pytest.raises(AssertionError):
+        _walk_every_way(_machine(over_sqlite))
