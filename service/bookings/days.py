@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, text, update
 
 from engine.crew_days import CrewDay, Stop
 from engine.crews import crew_days
@@ -37,10 +37,15 @@ __all__ = [
 VISIT = "vis_"
 """How the ids of bookings, and with them the names of visits in a day, begin."""
 _SECOND_US = 1_000_000
-_NAMES = tuple(column.name for column in shifts.columns)
 _t = shifts.c
 _ITS = (_t.point_id == bindparam("of_point"), _t.crew_id == bindparam("of_crew"), _t.starts_at == bindparam("begun_at"))
 _SHIFT = Plain(select(shifts).where(*_ITS))
+_ADD = Plain(
+    text(
+        "INSERT INTO shifts (point_id, crew_id, starts_at, ends_at, day, revision)"
+        " VALUES (:of_point, :of_crew, :begun_at, :ends, :told, 1) ON CONFLICT DO NOTHING"
+    )
+)
 _DROP = Plain(delete(shifts).where(*_ITS))
 _WRITE = Plain(
     update(shifts)
@@ -128,27 +133,15 @@ def write_shift(connection: WriteConnection, merchant_id: str, point_id: str, da
 
     This write is what makes two bookings of one minute of a crew impossible: each demands the day that it has judged.
     """
-    name = shift_name(point_id, day.crew_id, day.starts_s)
+    values = _its(point_id, day.crew_id, day.starts_s) | {"ends": day.ends_s * _SECOND_US, "told": _text(day)}
     if read_revision:
-        values = {"read": read_revision, "ends": day.ends_s * _SECOND_US, "told": _text(day)}
-        if connection.run(_WRITE, _its(point_id, day.crew_id, day.starts_s) | values) != 1:
-            return False
-        connection.record_change("shift", name, read_revision + 1, merchant_id)
-        return True
-    if find_shift(connection, point_id, day.crew_id, day.starts_s) is not None:
+        n_written = connection.run(_WRITE, values | {"read": read_revision})
+    else:
+        n_written = connection.run(_ADD, values)
+    if n_written != 1:
         return False
-    values = {
-        "point_id": point_id,
-        "crew_id": day.crew_id,
-        "starts_at": day.starts_s * _SECOND_US,
-        "ends_at": day.ends_s * _SECOND_US,
-        "day": _text(day),
-        "revision": 1,
-    }
-    connection.insert_rows(
-        shifts, _NAMES, [tuple(values[column] for column in _NAMES)]
-    )  # a second one has the same key
-    connection.record_change("shift", name, 1, merchant_id)
+    name = shift_name(point_id, day.crew_id, day.starts_s)
+    connection.record_change("shift", name, read_revision + 1, merchant_id)
     return True
 
 

@@ -89,7 +89,7 @@ def _checked(
         return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
-        table = CrewDays([now], rosters.travel(connection, point.point_id))
+        table = CrewDays([now], candidate.travel)
     except EngineError:
         return None
     if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:

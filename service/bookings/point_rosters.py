@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import Roster, VisitAsk
     from engine.slots import Slot
+    from engine.travel import Travel
     from service.crews.facts import CrewFacts
 
 __all__ = ["Candidate", "KeptCrew", "PointRoster"]
@@ -40,6 +41,8 @@ class Candidate(NamedTuple):
         Of the shift, 0 where nothing was planned in it.
     crew_revision, point_revision
         Of what else the day follows from.
+    travel
+        How long its ways take, while the point is of that revision.
     """
 
     slot: Slot
@@ -47,6 +50,7 @@ class Candidate(NamedTuple):
     revision: int
     crew_revision: int
     point_revision: int
+    travel: Travel
 
 
 @dataclass
@@ -94,7 +98,8 @@ class PointRoster:
                 return None
             day = self.roster.table.days[slot.day]
             revision = self.revisions.get(slot.day, 0)
-        return Candidate(slot, day, revision, self.crews[day.crew_id].revision, self.point.point_revision)
+        crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
+        return Candidate(slot, day, revision, crew_revision, self.point.point_revision, travel)
 
     def number(self, crew_id: str, starts_s: int) -> int | None:
         """Return the number of a shift, None where it is not among the days."""
