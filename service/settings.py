@@ -56,7 +56,7 @@ class StoreSettings(_Group):
     snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")
     keep_changes_s: float = Field(7 * 86_400.0, ge=60, description="How long change records are kept.")
     keep_buyers_s: float = Field(
-        7 * 86_400.0, ge=60, description="How long it is kept whose an order was, once it has ended."
+        7 * 86_400.0, ge=60, description="How long it is kept whose an order or a visit was, once it has ended."
     )
 
 
