@@ -146,8 +146,7 @@ async def start_booking(request: Request, context: Crewed, booking_id: str, body
     """
     Begin, with the code that the customer shows at the door. After five wrong codes, wait.
 
-    The crew's day goes on from when it really began: whoever it cannot come to in time any more is handed on, or told, as
-    by `:overrun`.
+    The crew's day goes on from when it really began. Where it comes too late to others by that, `:overrun` hands them on.
     """
     services, act = services_of(request), Act(Event.START, Party.MERCHANT, context.key_holder.key_id)
 

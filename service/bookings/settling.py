@@ -110,12 +110,31 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
 
 
 def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
-    """Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked."""
+    """
+    Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
+
+    What comes late by that stays with the crew, only later: to hand it on is for those to say who see the crew.
+    """
     begun = act_on(connection, terms, row, act)
-    point = find_point(connection, row.point_id)
-    if point is not None:
-        settle_overrun(connection, terms, point.row, begun, -(-begun.duration_s // 60), act.actor)
+    point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
+    if point is not None and shift is not None:
+        day = _pinned(connection, day_of(shift), begun, begun.duration_s)
+        after, _ = kept_part(_ways(connection, terms, point.row), day, [stop.stop_id for stop in day.stops])
+        _write(connection, point.row, after, shift.revision)
     return begun
+
+
+def _shift_of(connection: WriteConnection, booking: AnyRow) -> AnyRow | None:
+    return find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
+
+
+def _pinned(connection: WriteConnection, day: CrewDay, booking: AnyRow, more_s: int) -> CrewDay:
+    """Return a day with a visit at the time at which it really began, and so many seconds more from now on."""
+    begun_s = booking.begun_at // _SECOND_US
+    lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + more_s
+    pinned = {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s}
+    its = booking.booking_id
+    return day._replace(stops=tuple(one._replace(**pinned) if one.stop_id == its else one for one in day.stops))
 
 
 def settle_overrun(
@@ -129,20 +148,14 @@ def settle_overrun(
     StateConflictError
         If the crew's shift is not known any more.
     """
-    row = find_shift(connection, point.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
+    row = _shift_of(connection, booking)
     if row is None:
         raise StateConflictError("the crew's shift was over long ago")
     day = day_of(row)
-    begun_s = booking.begun_at // _SECOND_US
-    lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + 60 * minutes
-    stops = tuple(
-        stop._replace(duration_s=lasts_s, earliest_s=begun_s, latest_s=begun_s)
-        if stop.stop_id == booking.booking_id
-        else stop
-        for stop in day.stops
-    )
     booked = bookings_of_ids(connection, [stop.stop_id for stop in day.stops if is_visit(stop)])
-    after, loose = kept_part(_ways(connection, terms, point), day._replace(stops=stops), _fixed(day, booked))
+    after, loose = kept_part(
+        _ways(connection, terms, point), _pinned(connection, day, booking, 60 * minutes), _fixed(day, booked)
+    )
     _write(connection, point, after, row.revision)
     return _hand_on(connection, terms, point, loose, booked, actor)
 

@@ -25,7 +25,7 @@ from service.store.connections import ReadConnection, WriteConnection
 from service.store.leases import Lease
 from service.store.visit_tables import bookings, shifts
 from tests.crew_walk import late_stops
-from tests.property.booking_model import EVENTS, LOOSE, NEXT, PLANNED, Model, RefusedError, Visit
+from tests.property.booking_model import EVENTS, LOOSE, NEXT, PLANNED, SETS_OUT, Model, RefusedError, Visit
 from tests.registry import NOW, Offer, Point, Registry
 
 __all__ = ["PATHS", "Bookings"]
@@ -189,6 +189,9 @@ class Bookings(RuleBasedStateMachine):
                 self.time_passes(abs(step), is_swept=step > 0)
             elif step == "to it":
                 self.time_passes(max(0, one.at - self._tick()) / 1_000_000 + 3, is_swept=False)
+            elif step == "depart":
+                self.time_passes(max(0, one.at - SETS_OUT - self._tick()) / 1_000_000, is_swept=False)
+                self._do(name, step, day + 1, 8 + (hour - 5) % 9, "app")
             elif step == "ill":
                 if one.crew is not None:
                     self.falls_ill(one.crew, 48 + 24 * day, 0)
@@ -263,10 +266,15 @@ class Bookings(RuleBasedStateMachine):
         self.hits[state, event] += 1
 
     def _is_sane(self, one: Visit, now: int) -> bool:
-        """Tell whether a crew begins a visit at its time, in the order of its day, and none before another is done."""
+        """Tell whether a crew begins a visit at its time, in the order of its day, late for no other, and none before another is done."""
         others = [other for other in self.model.visits.values() if other.crew == one.crew and other is not one]
         is_in_order = not any(other.state in LOOSE and other.at <= now for other in others)
-        return now >= one.at + 2_000_000 and is_in_order and not self._of(one.crew, "started")
+        span = self.model.pinned(now)
+        ill = self.model.crews.get(one.crew or "", [])
+        makes_late = any(other.at < span[1] and other.state in LOOSE for other in others)
+        makes_late |= any(low < span[1] and span[0] < high for low, high in ill)
+        is_at_its_time = now >= one.at + 2_000_000
+        return is_at_its_time and is_in_order and not makes_late and not self._of(one.crew, "started")
 
     def _asked(self, name: str, event: str, at: int, key: str) -> tuple[str, str, Any]:
         """Return route, key and body of an event."""

@@ -8,6 +8,7 @@ __all__ = ["EVENTS", "NEXT", "PLANNED", "STATES", "Model", "RefusedError", "Visi
 
 S, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 LASTS, RESERVE, WAIT, FREE, COMPLAIN, WORKS = 2 * HOUR, 30 * MINUTE, 20 * MINUTE, 24 * HOUR, 48 * HOUR, (8, 18)
+SETS_OUT, LEAST = 24 * HOUR, 5 * MINUTE
 PLANNED = ("held", "confirmed", "en_route", "started")
 LOOSE = PLANNED[:3]
 PERCENT = {("confirmed", "cancel"): 30, ("en_route", "cancel"): 50, ("en_route", "customer_absent"): 50}
@@ -43,6 +44,8 @@ class Visit:
     state: str = "held"
     fee: int = 0
     taken: tuple[int, int] = (0, 0)  # from when until when its crew has no time for another
+    free_until: int = 0
+    departed: int = 0
     begun: int = 0
     done: int = 0
     of: str = ""
@@ -69,7 +72,8 @@ class Model:
 
     def hold(self, name: str, at: int, crew: str, now: int, total: int) -> None:
         self._take(crew, at, now)
-        self.visits[name] = Visit(at, crew, min(now + RESERVE, at), total)
+        expires = max(now + min(RESERVE, LEAST), min(now + RESERVE, at))
+        self.visits[name] = Visit(at, crew, expires, total, free_until=at - FREE)
         self.visits[name].put(at, crew)
 
     def _take(self, crew: str, at: int, now: int, but: str = "") -> None:
@@ -78,14 +82,20 @@ class Model:
 
     def act(self, name: str, event: str, now: int, *, at: int = 0, crew: str = "", by_customer: bool = True) -> None:
         one = self.visits[name]
-        waits = {"customer_absent": one.at + WAIT, "crew_absent": one.at}
+        waits = {
+            "customer_absent": max(one.at, one.departed) + WAIT,
+            "crew_absent": one.at,
+            "depart": one.at - SETS_OUT,
+        }
         is_late = event == "confirm" and (one.expires or now) <= now
         if (one.state, event) not in NEXT or now < waits.get(event, 0) or is_late:
             raise RefusedError
         if event == "reschedule":
             self._take(crew, at, now, name)
             one.put(at, crew)
-        is_free = one.state == "confirmed" and now <= one.at - FREE
+            if one.state != "confirmed" or one.free_until >= now:
+                one.free_until = at - FREE
+        is_free = one.state == "confirmed" and now <= one.free_until
         if not is_free and (by_customer or event == "customer_absent"):
             one.fee += one.total * PERCENT.get((one.state, event), 0) // 100
         self.go(one, event, now)
@@ -94,8 +104,10 @@ class Model:
         one.state = NEXT[one.state, event]
         if event == "move":
             one.put(one.at, crew)
+        if event == "depart":
+            one.departed = now
         if event == "start":
-            one.begun = now
+            one.begun, one.taken = now, self.pinned(now)
         if event == "finish":
             one.done, low = now, one.taken[0]
             one.taken = (low, min(one.taken[1], low + -(-(now - one.begun) // S) * S))
@@ -103,6 +115,11 @@ class Model:
             one.crew, one.taken = None, (0, 0)
         if one.state != "held":
             one.expires = one.at + WAIT + LASTS if one.state in ("confirmed", "unplaced", "en_route") else None
+
+    @staticmethod
+    def pinned(now: int) -> tuple[int, int]:
+        """Return from when until when a visit takes its crew that begins now, in whole seconds."""
+        return now // S * S, -(-now // S) * S + LASTS
 
     def complain(self, name: str, made: str, at: int, crew: str, now: int) -> None:
         one, over = self.visits[name], ("cancelled", "crew_absent")
