@@ -65,7 +65,6 @@ _BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-
 _ACTS = problems("not-found", "state-conflict", "precondition-failed")
 _TAKES = problems("not-found", "state-conflict", "precondition-failed", *_BODY)
 _CODES = problems("not-found", "state-conflict", "precondition-failed", "code-wrong", *_BODY)
-_SECOND_US = 1_000_000
 
 
 @router.post(
@@ -160,12 +159,17 @@ async def start_booking(request: Request, context: Crewed, booking_id: str, body
 
 @router.post(":finish", summary="Finish a visit", response_model=BookingAnswer, responses=_CODES)
 async def finish_booking(request: Request, context: Crewed, booking_id: str, body: FinishBody) -> Response:
-    """Say that it is done, with the proof that the sector's norm asks for."""
+    """
+    Say that it is done, with the proof that the sector's norm asks for.
+
+    From 12 hours after it was to be over the office, not the crew, can do so without the customer's `end_code`.
+    """
     services, act = services_of(request), Act(Event.FINISH, Party.MERCHANT, context.key_holder.key_id)
+    is_office = context.key_holder.scope != "crew"
 
     def finish(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
         check_booking_act(row, act)
-        proof = check_proof(services.bookings, row, body.proof)
+        proof = check_proof(services.bookings, row, body.proof, now_us=connection.now_us, is_office=is_office)
         code = body.proof.get("end_code")
         wrong = (
             None if code is None else check_code(connection, services.bookings, row, END_CODE, code, "/proof/end_code")
@@ -222,6 +226,7 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
 
     def create(connection: WriteConnection) -> Created:
+        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         actor = context.key_holder.key_id
         made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)

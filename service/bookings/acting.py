@@ -40,6 +40,7 @@ __all__ = [
 START_CODE, END_CODE = 1, 2
 """Numbers of the codes by which a customer says that a visit begins, and that it is done."""
 _SECOND_US = 1_000_000
+_OPEN_S = 12 * 3600  # behind its end, before it can be closed without the customer
 _A_DAY_US = 86_400 * _SECOND_US
 _LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CUSTOMER_ABSENT, State.CREW_ABSENT}
 
@@ -204,9 +205,12 @@ def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
         raise StateConflictError(text)
 
 
-def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str]) -> str:
+def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str], *, now_us: int, is_office: bool) -> str:
     """
     Return the proof of a visit that is done as the store keeps it, codes left out.
+
+    A customer who does not tell the code that ends it cannot keep it open for ever: the office can do without some hours
+    after it was to be over, and that is noted.
 
     Raises
     ------
@@ -214,8 +218,13 @@ def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str]) -> str:
         If something is missing that the norm asks for, or something is told that it does not know.
     """
     asked = [name for name in terms.orders.norms.by_offer[row.offer].proof if name != "start_code"]
+    kept = {name: value for name, value in told.items() if name != "end_code"}
+    over_us = (row.begun_at or 0) + (row.duration_s + _OPEN_S) * _SECOND_US
+    if is_office and "end_code" in asked and "end_code" not in told and now_us >= over_us:
+        asked.remove("end_code")
+        kept["without"] = "end_code"
     missing = [name for name in asked if name not in told]
     unknown = [name for name in told if name not in asked]
     if missing or unknown:
         raise invalid("/proof", f"must tell {', '.join(asked)}, got {', '.join(told) or 'nothing'}")
-    return json.dumps({name: value for name, value in told.items() if name != "end_code"}, ensure_ascii=False)
+    return json.dumps(kept, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ async def get_feed(request: Request, token: str) -> Response:
         return _calendar(connection, services.bookings.rosters, row, now_us)
 
     told = await services.store.read(read, context_of(request).deadline)
-    return Response(calendar_text(told), headers=_HEADERS, media_type=_KIND)
+    return Response(await asyncio.to_thread(calendar_text, told), headers=_HEADERS, media_type=_KIND)
 
 
 def _calendar(connection: ReadConnection, rosters: Rosters, row: AnyRow, now_us: int) -> CrewCalendar:

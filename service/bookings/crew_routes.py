@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from engine.errors import EngineError
 from service.audit.store import actor_of, record
 from service.bookings.acting import act_on, check_booking_act, locked_booking
 from service.bookings.finding import windows_near
@@ -15,12 +17,13 @@ from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, Unke
 from service.bookings.seeing import DAY_EDGE_US, check_booking_seen
 from service.bookings.settling import Settled, settle_overrun
 from service.bookings.sheet import Span, day_sheet
+from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import to_us
 from service.crews.changing import engage, locked_point, settled
 from service.crews.schemas import IllBody
 from service.crews.store import CREWS, find_kept
-from service.errors import NotFeasibleError
+from service.errors import DeadlineExceededError, ServiceError
 from service.http.access import AdminOrMerchant, Crewed, crew_of, not_found
 from service.http.context import RequestContext, services_of
 from service.http.problems import invalid
@@ -40,6 +43,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["bookings"], route_class=StrictRoute)
 
 _BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
+_MOST_WITH_WINDOWS, _LEAST_S = 10, 1.0
 _LONGEST_US = 366 * 86_400_000_000
 _EVER = Span(0, 2**62)
 
@@ -123,6 +127,7 @@ async def post_overrun(request: Request, context: Crewed, booking_id: str, body:
     act = Act(Event.OVERRUN, Party.MERCHANT, context.key_holder.key_id)
 
     def overrun(connection: WriteConnection) -> Settled:
+        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         check_booking_act(row, act)
         point = find_point(connection, row.point_id)
@@ -136,19 +141,29 @@ async def post_overrun(request: Request, context: Crewed, booking_id: str, body:
 
 
 async def _told(services: Services, context: RequestContext, found: Settled) -> SettledAnswer:
-    """Return what became of visits, with other windows for those that nobody can make, as the store has them now."""
-    now_us = services.clock.now_us()
+    """Return what became of visits, to a merchant with other windows for the first of those that nobody can make."""
+    now_us, own = services.clock.now_us(), crew_of(context)
 
     def look(connection: ReadConnection) -> list[list[dict[str, Any]]]:
-        return [_others(connection, services, row, now_us) for row in found.unkept]
+        known: list[list[dict[str, Any]]] = []
+        for row in found.unkept[:_MOST_WITH_WINDOWS]:
+            if context.deadline.left_s() < _LEAST_S:  # what has happened is told, with windows or without
+                break
+            known.append(_others(connection, services, row, now_us))
+        return known
 
-    others = await services.store.read(look, context.deadline) if found.unkept else []
+    others: list[list[dict[str, Any]]] = []
+    if found.unkept and own is None:
+        with contextlib.suppress(DeadlineExceededError):
+            others = await services.store.read(look, context.deadline)
+    others += [[]] * (len(found.unkept) - len(others))
     norms = services.norms
+    seen_as = Party.MERCHANT if own is None else Party.CUSTOMER  # a crew does not learn who comes in its place
     unkept = [
-        UnkeptVisit(**booking_answer(row, norms, party=Party.MERCHANT, payment=None).model_dump(), slots=slots)
+        UnkeptVisit(**booking_answer(row, norms, party=seen_as, payment=None).model_dump(), slots=slots)
         for row, slots in zip(found.unkept, others, strict=True)
     ]
-    moved = [booking_answer(row, norms, party=Party.MERCHANT, payment=None) for row in found.moved]
+    moved = [booking_answer(row, norms, party=seen_as, payment=None) for row in found.moved]
     return SettledAnswer(unkept=unkept, moved=moved)
 
 
@@ -156,5 +171,5 @@ def _others(connection: ReadConnection, services: Services, row: AnyRow, now_us:
     wanted = (row.point_id, row.service_id, row.lat, row.lng)
     try:
         return windows_near(connection, services.bookings, wanted, row.starts_at // 1_000_000, now_us, is_fresh=True)
-    except NotFeasibleError:  # it is offered no more
+    except (ServiceError, EngineError):  # it is offered no more
         return []

@@ -56,6 +56,7 @@ async def pay_online(
     actor = context.key_holder.key_id
 
     def begin(connection: WriteConnection) -> AnyRow | None:
+        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
         row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
         check(connection, row)
         check_booking_act(row, Act(Event.CONFIRM, Party.CUSTOMER, actor))

@@ -58,6 +58,8 @@ def reschedule(
     """
     act = Act(Event.RESCHEDULE, Party.CUSTOMER, actor)
     check_booking_act(row, act)
+    if row.state == State.CONFIRMED and row.starts_at == starts_s * _SECOND_US:  # it came a second time
+        return row
     take_visit_out(connection, row)
     asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)

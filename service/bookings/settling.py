@@ -15,16 +15,15 @@ from service.bookings.acting import act_on
 from service.bookings.days import (
     base_days,
     day_of,
-    drop_shift,
     find_shift,
     is_visit,
     list_shifts,
     n_visits,
-    write_shift,
 )
 from service.bookings.planning import local_day
-from service.bookings.rules import Act, Event, Party, State
-from service.bookings.store import bookings_of_ids, change_shift_of
+from service.bookings.rules import Act, Event, Party
+from service.bookings.spreading import Home, fixed_stops, rewrite, spread, ways, write_anew
+from service.bookings.store import bookings_of_ids
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
 from service.errors import StateConflictError
@@ -46,7 +45,6 @@ __all__ = ["Settled", "begin_visit", "resettle_crew", "settle_overrun"]
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
 _ONE_DAY = dt.timedelta(1)
-_LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
 
 
 class Settled(NamedTuple):
@@ -63,23 +61,6 @@ class Settled(NamedTuple):
 
     unkept: list[AnyRow]
     moved: list[AnyRow]
-
-
-class _Home(NamedTuple):
-    """
-    A shift of a crew as it is now, and the visits of its shifts before that go into it.
-
-    Attributes
-    ----------
-    visits
-        Each with when it was planned.
-    fixed
-        The names of those that are not given away.
-    """
-
-    day: CrewDay
-    visits: list[tuple[int, Stop]]
-    fixed: set[str]
 
 
 def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
@@ -99,13 +80,13 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     crew = None if kept is None else CrewFacts.of_json(kept.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, since_us, crew_id)
     booked = bookings_of_ids(connection, [stop.stop_id for row in rows for stop in day_of(row).stops if is_visit(stop)])
-    homes: dict[int, _Home] = {}
+    homes: dict[int, Home] = {}
     loose: list[Stop] = []
     for row in rows:
         first = local_day(point.timezone, row.starts_at // _SECOND_US) - _ONE_DAY
         bases = [] if crew is None else base_days(crew, terms.rosters.openings, taken, first, 3)
-        loose += _spread(connection, terms, point, row, bases, booked, homes)
-    loose += _write_anew(connection, terms, point, rows, homes, booked)
+        loose += spread(connection, terms, point, row, bases, booked, homes)
+    loose += write_anew(connection, terms, point, rows, homes, booked)
     return _hand_on(connection, terms, point, loose, booked, actor)
 
 
@@ -119,8 +100,8 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
     if point is not None and shift is not None:
         day = _pinned(connection, day_of(shift), begun, begun.duration_s)
-        after, _ = kept_part(_ways(connection, terms, point.row), day, [stop.stop_id for stop in day.stops])
-        _write(connection, point.row, after, shift.revision)
+        after, _ = kept_part(ways(connection, terms, point.row), day, [stop.stop_id for stop in day.stops])
+        rewrite(connection, point.row, after, shift.revision)
     return begun
 
 
@@ -154,108 +135,10 @@ def settle_overrun(
     day = day_of(row)
     booked = bookings_of_ids(connection, [stop.stop_id for stop in day.stops if is_visit(stop)])
     after, loose = kept_part(
-        _ways(connection, terms, point), _pinned(connection, day, booking, 60 * minutes), _fixed(day, booked)
+        ways(connection, terms, point), _pinned(connection, day, booking, 60 * minutes), fixed_stops(day, booked)
     )
-    _write(connection, point, after, row.revision)
+    rewrite(connection, point, after, row.revision)
     return _hand_on(connection, terms, point, loose, booked, actor)
-
-
-def _spread(
-    connection: WriteConnection,
-    terms: BookingTerms,
-    point: AnyRow,
-    row: AnyRow,
-    bases: Sequence[CrewDay],
-    booked: dict[str, AnyRow],
-    homes: dict[int, _Home],
-) -> list[Stop]:
-    """
-    Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
-
-    What is begun or done stays in its shift as that was where there is no other, and nothing of a shift that is over is
-    given away.
-    """
-    old = day_of(row)
-    visits = [stop for stop in old.stops if is_visit(stop)]
-    is_over = row.ends_at <= connection.now_us
-    fixed = {stop.stop_id for stop in visits} if is_over else _fixed(old, booked)
-    of_start = {day.starts_s: day for day in bases}
-    if old.starts_s in of_start:
-        homes.setdefault(old.starts_s, _Home(of_start[old.starts_s], [], set()))
-    loose: list[Stop] = []
-    for stop, planned_s in zip(old.stops, _starts(connection, terms, point, old), strict=True):
-        if not is_visit(stop):
-            continue
-        base = _base_for(bases, stop, planned_s)
-        if base is None and stop.stop_id not in fixed:
-            loose.append(stop)
-            continue
-        home = base or of_start.get(old.starts_s) or old._replace(stops=())
-        its = homes.setdefault(home.starts_s, _Home(home, [], set()))
-        its.visits.append((planned_s, stop))
-        its.fixed.update(fixed & {stop.stop_id})
-    return loose
-
-
-def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int) -> CrewDay | None:
-    """Return the shift in which most of a visit lies when it is planned, or could lie in its window."""
-    spans = ((planned_s, planned_s + stop.duration_s), (stop.earliest_s, stop.latest_s + stop.duration_s))
-    for starts_s, ends_s in spans:
-        shared = [(min(day.ends_s, ends_s) - max(day.starts_s, starts_s), -day.starts_s, day) for day in bases]
-        most = max(shared, default=None, key=lambda one: one[:2])
-        if most is not None and most[0] > 0:
-            return most[2]
-    return None
-
-
-def _write_anew(
-    connection: WriteConnection,
-    terms: BookingTerms,
-    point: AnyRow,
-    rows: Sequence[AnyRow],
-    homes: dict[int, _Home],
-    booked: dict[str, AnyRow],
-) -> list[Stop]:
-    """Write the shifts of a crew anew, in place of those that were; return the visits that it cannot keep."""
-    revisions = {row.starts_at // _SECOND_US: row.revision for row in rows}
-    for row in rows:
-        if row.starts_at // _SECOND_US not in homes:
-            drop_shift(connection, row)
-    loose: list[Stop] = []
-    for starts_s, home in homes.items():
-        planned = {stop.stop_id: at_s for at_s, stop in home.visits}
-        stops = [*home.day.stops, *(stop for _, stop in home.visits)]
-        stops.sort(key=lambda stop: planned.get(stop.stop_id, stop.earliest_s))
-        fixed = _fixed(home.day, booked) | home.fixed
-        day, late = kept_part(_ways(connection, terms, point), home.day._replace(stops=tuple(stops)), fixed)
-        loose += late
-        _write(connection, point, day, revisions.get(starts_s, 0))
-        stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
-        moved = [name for name in stay if booked[name].shift_at != starts_s * _SECOND_US]
-        change_shift_of(connection, moved, starts_s * _SECOND_US)
-    return loose
-
-
-def _write(connection: WriteConnection, point: AnyRow, day: CrewDay, read_revision: int) -> None:
-    if not write_shift(connection, point.merchant_id, point.point_id, day, read_revision):
-        raise StateConflictError("the crew's day was changed at the same time: ask again")
-
-
-def _starts(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> list[int]:
-    """Return when each stop of a day starts, as far as it can be kept."""
-    kept, late = kept_part(_ways(connection, terms, point), day, [stop.stop_id for stop in day.stops])
-    del late
-    return CrewDays([kept], terms.rosters.travel(connection, point.point_id)).starts_s(0)
-
-
-def _ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> CrewDays:
-    return CrewDays([], terms.rosters.travel(connection, point.point_id))
-
-
-def _fixed(day: CrewDay, booked: dict[str, AnyRow]) -> set[str]:
-    """Return the names of stops that are not given away: what is begun or done, and engagements."""
-    names = {stop.stop_id for stop in day.stops}
-    return {name for name in names if name not in booked or booked[name].state not in _LOOSE}
 
 
 def _hand_on(
@@ -279,7 +162,7 @@ def _hand_on(
         not_before_s=-(-connection.now_us // _SECOND_US),
     )
     for number, day in found.days.items():
-        _write(connection, point, day, known.revisions.get(number, 0))
+        rewrite(connection, point, day, known.revisions.get(number, 0))
     moved = []
     for name, number in found.moved.items():
         day = known.roster.table.days[number]

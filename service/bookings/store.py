@@ -10,6 +10,8 @@ from sqlalchemy import bindparam, delete, or_, select, update
 from service.bookings.days import VISIT
 from service.bookings.rules import State
 from service.ids import new_id
+from service.payments.store import paid_since
+from service.store.order_tables import payments
 from service.store.plain import Plain
 from service.store.visit_tables import booking_events, bookings, shifts
 
@@ -36,6 +38,7 @@ __all__ = [
     "list_bookings",
     "new_booking_id",
     "open_at_point",
+    "postpone_booking",
     "recent_bookings",
 ]
 
@@ -115,9 +118,17 @@ def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:
 
 
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:
-    """Return the ids of the bookings whose state ends by itself by now."""
-    query = select(_t.booking_id).where(_t.expires_at <= connection.now_us)
+    """Return the ids of the bookings whose state ends by itself by now, but for those that are being paid."""
+    paying = select(payments.c.subject).where(
+        payments.c.subject == _t.booking_id, payments.c.state == "authorising", paid_since(connection.now_us)
+    )
+    query = select(_t.booking_id).where(_t.expires_at <= connection.now_us, ~paying.exists())
     return [row[0] for row in connection.rows(query.order_by(_t.expires_at, _t.booking_id).limit(limit))]
+
+
+def postpone_booking(connection: WriteConnection, booking_id: str, until_us: int) -> None:
+    """Let a booking be looked at later."""
+    connection.run(update(bookings).where(_t.booking_id == booking_id).values(expires_at=until_us))
 
 
 def add_booking(connection: WriteConnection, values: Mapping[str, Any]) -> AnyRow:

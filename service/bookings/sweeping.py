@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from service.bookings.acting import act_on, locked_booking
 from service.bookings.rules import Act, Event, Party, State
-from service.bookings.store import due_bookings
-from service.errors import StateConflictError
+from service.bookings.store import due_bookings, postpone_booking
+from service.errors import ServiceError, StateConflictError
 from service.payments.store import is_being_paid
 from service.store.leases import demand
 
@@ -23,6 +23,7 @@ __all__ = ["sweep_bookings"]
 _LOG = logging.getLogger(__name__)
 _A_STEP = 100
 _WRITE_S = 5.0
+_AGAIN_US = 60_000_000
 
 
 def sweep_bookings(store: Store, terms: BookingTerms, lease: Lease) -> int:
@@ -46,4 +47,12 @@ def _one(store: Store, terms: BookingTerms, lease: Lease, booking_id: str) -> bo
     try:
         return store.write_now(settle, _WRITE_S)
     except StateConflictError:  # somebody was quicker
+        return False
+    except ServiceError:
+        raise
+    except Exception:  # noqa: BLE001 - the others must not wait for it
+        _LOG.exception("booking %s cannot go on: it is looked at again in a minute", booking_id)
+        store.write_now(
+            lambda connection: postpone_booking(connection, booking_id, connection.now_us + _AGAIN_US), _WRITE_S
+        )
         return False

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
-from service.bookings.settling import resettle_crew
+from service.bookings.settling import Settled, resettle_crew
+from service.crews.forgetting import forget_crew
 from service.crews.rules import check_at_point
 from service.crews.store import (
     CREWS,
     SERVICES,
     count_kept,
     count_roster,
-    delete_kept,
     find_kept,
     list_engagements,
     put_engagement,
@@ -27,7 +27,6 @@ from service.points.store import find_point, merchant_lock
 
 if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
-    from service.bookings.settling import Settled
     from service.crews.facts import CrewFacts, ServiceFacts
     from service.points.store import PointRecord
     from service.store.connections import AnyRow, WriteConnection
@@ -89,7 +88,8 @@ def put_crew(
     if find_kept(connection, CREWS, point_id, crew_id) is None and count_kept(connection, CREWS, point_id) >= MAX_CREWS:
         text = f"a point has at most {MAX_CREWS} crews"
         raise StateConflictError(text)
-    put_kept(connection, CREWS, point_id, crew_id, facts.as_json())
+    if not put_kept(connection, CREWS, point_id, crew_id, facts.as_json()):
+        return Settled([], [])
     return settled(connection, terms, point, crew_id, actor, word)
 
 
@@ -97,7 +97,7 @@ def remove_crew(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, row: AnyRow, actor: str, word: str | None
 ) -> Settled:
     """Delete a crew, given its row, revoke its link, and settle what it has promised; raises as `put_crew` does."""
-    delete_kept(connection, CREWS, row)
+    forget_crew(connection, row.point_id, row.crew_id)
     delete_calendar(connection, row.point_id, row.crew_id)
     return settled(connection, terms, point, row.crew_id, actor, word)
 

@@ -25,8 +25,6 @@ from service.points.routes import own_merchant
 from service.points.store import find_point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["check_id", "router"]
@@ -108,14 +106,14 @@ async def get_crews(
     services, listed = services_of(request), f"crews {point_id}"
     after = read_cursor(services.secret, listed, cursor) or [""]
 
-    def read(connection: ReadConnection) -> Sequence[AnyRow]:
+    def page_of(connection: ReadConnection) -> CrewsAnswer:
         if find_point(connection, point_id) is None:
             raise not_found()
-        return list_kept(connection, CREWS, point_id, after=after[0], limit=page_size + 1)
+        rows = list_kept(connection, CREWS, point_id, after=after[0], limit=page_size + 1)
+        page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.crew_id])
+        return CrewsAnswer(items=[crew_answer(row) for row in page], next_cursor=following)
 
-    rows = await services.store.read(read, context.deadline)
-    page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.crew_id])
-    return CrewsAnswer(items=[crew_answer(row) for row in page], next_cursor=following)
+    return await services.store.read(page_of, context.deadline)
 
 
 @router.delete(

@@ -146,7 +146,7 @@ class _Life:
         self._act(Act(Event.START, Party.MERCHANT, _CREW_KEY), START_CODE)
         self.place.clock.at += dt.timedelta(seconds=self.row.duration_s) - _SOONER
         proof = {"end_code": self.code(END_CODE), "written_contract": _CONTRACT}
-        kept = check_proof(self.terms, self.row, proof)
+        kept = check_proof(self.terms, self.row, proof, now_us=self.place.clock.now_us(), is_office=False)
         self._act(Act(Event.FINISH, Party.MERCHANT, _CREW_KEY), END_CODE, proof=kept)
         self.place.clock.at += _MINUTE
         self._act(Act(Event.PAY, Party.MERCHANT, _CREW_KEY), paid_by="card")

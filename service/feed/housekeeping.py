@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, cast, delete, select, update
 
 from service.bookings.store import forget_bookings, forget_shifts
+from service.crews.forgetting import forget_engagements
 from service.errors import ServiceError
 from service.feed.outbox import prune
 from service.orders.store import forget_buyers, forget_slots
@@ -123,6 +124,7 @@ class Housekeeping:
             lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
             lambda connection: forget_bookings(connection, buyers_us, _A_TRANSACTION),
             lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
+            lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
             lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
             lambda connection: forget_deliveries(connection, deliveries_us),
         ):

@@ -10,6 +10,7 @@ from service.bookings.days import VISIT
 from service.bookings.rules import Act as VisitAct
 from service.bookings.rules import Event as VisitEvent
 from service.bookings.rules import State as VisitState
+from service.errors import ServiceError
 from service.orders.acting import Act, act, lock_order, locked_order
 from service.orders.rules import Event, Party, State
 from service.payments.ports import Outcome, ProviderUnknownError
@@ -99,7 +100,13 @@ class Settler:
         """Ask for all that is due; return about how many payments."""
         due = self._store.write_now(lambda connection: list(due_payments(connection, connection.now_us)), _WRITE_S)
         for row in due:
-            self._one(lease, row)
+            try:
+                self._one(lease, row)
+            except ServiceError:
+                raise
+            except Exception:  # noqa: BLE001 - the others must not wait for it
+                _LOG.exception("the payment of %s cannot go on: it is looked at again later", row.subject)
+                self._put_off(lease, row)
         return len(due)
 
     def _one(self, lease: Lease, row: AnyRow) -> None:
@@ -114,18 +121,20 @@ class Settler:
             elif row.state == "releasing":
                 self._provider.release(reference)
         except ProviderUnknownError as error:
-            wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
-            _LOG.warning("the payment of %s waits %.0f s: %s", row.subject, wait_us / 1e6, error)
-            self._write(
-                lease,
-                row,
-                lambda connection: change_payment(
-                    connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us
-                ),
-            )
+            _LOG.warning("the payment of %s waits: %s", row.subject, error)
+            self._put_off(lease, row)
             return
         done = "captured" if row.state == "capturing" else "released"
         self._write(lease, row, lambda connection: change_payment(connection, row, state=done, due_at=None))
+
+    def _put_off(self, lease: Lease, row: AnyRow) -> None:
+        """Let a payment be looked at later, ever more so."""
+        wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
+        self._write(
+            lease,
+            row,
+            lambda connection: change_payment(connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us),
+        )
 
     def _authorised(self, connection: WriteConnection, row: AnyRow, outcome: Outcome) -> None:
         if row.subject.startswith(VISIT):

@@ -12,6 +12,8 @@ from service.store.plain import Plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
+
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "due_payments",
     "find_payment",
     "is_being_paid",
+    "paid_since",
     "payer_of",
     "payment_of",
     "payments_of",
@@ -47,6 +50,11 @@ def payments_of(connection: ReadConnection, subjects: Sequence[str]) -> dict[str
     """Return the payments of several, by what they are of."""
     rows = connection.rows(select(payments).where(payments.c.subject.in_(list(subjects)))) if subjects else ()
     return {row.subject: row for row in rows}
+
+
+def paid_since(now_us: int) -> ColumnElement[bool]:
+    """Return the condition that the provider was asked about a payment not too long ago."""
+    return payments.c.updated_at + _PAYING_US > now_us
 
 
 def is_being_paid(connection: WriteConnection, subject: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 
 from service.bookings.calendars import delete_calendars
+from service.crews.forgetting import forget_roster
 from service.points.rules import OfferFacts, PointFacts
 from service.stock.counting import count_on
 from service.stock.store import delete_stock
@@ -255,6 +256,7 @@ def delete_point(connection: WriteConnection, record: PointRecord) -> int:
     revision = _touched(connection, record.row, {"is_deleted": True})
     delete_stock(connection, record.row.merchant_id, record.row.point_id)
     delete_calendars(connection, record.row.point_id)
+    forget_roster(connection, record.row.point_id)
     return revision
 
 

@@ -191,7 +191,7 @@ TABLE = {
     "GET /v1/bookings": Row(ORDERERS, query="crew={crew_id}", of_others=200),
     "GET /v1/bookings/{booking_id}": Row(VISITORS),
     "GET /v1/bookings/{booking_id}/events": Row(VISITORS),
-    "POST /v1/bookings/{booking_id}:confirm": _of_booking(ORDERING, "held"),
+    "POST /v1/bookings/{booking_id}:confirm": _of_booking(ORDERING, "held", {"payment": "onsite"}),
     "POST /v1/bookings/{booking_id}:reschedule": _of_booking(ORDERING, "confirmed", {"starts_at": "{window}"}),
     "POST /v1/bookings/{booking_id}:cancel": _of_booking(VISITORS, "held", {"reason": "other"}),
     "POST /v1/bookings/{booking_id}:depart": _of_booking(CREWED, "confirmed"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from sqlalchemy import select
 
+from service.bookings.days import day_of
+from service.store.visit_tables import crews, engagements, shifts
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import Visits
@@ -52,3 +55,52 @@ def test_hold__of_a_window_that_begins_now_can_be_confirmed(visits: Visits) -> N
 
 def _later(at: str, days: int) -> str:
     return (dt.datetime.fromisoformat(at) + dt.timedelta(days)).isoformat()
+
+
+def test_visit_whose_end_nobody_confirms__can_be_closed_by_the_office_half_a_day_later(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart", "start")
+    without = {"proof": {"written_contract": "A-7"}}
+    visits.desk.pass_((2 + 12) * 3600 - 60)
+    assert problem(visits.act(booking, "finish", "corner", without)) == (422, "validation")
+    visits.desk.pass_(60)
+    assert visits.done(booking, "finish", "corner", without)["state"] == "finished"
+    assert "end_code" in visits.row(booking).proof
+
+
+def test_rescheduling__that_comes_a_second_time_changes_nothing(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
+    to = {"starts_at": visits.tomorrow(14)}
+    once = visits.done(booking, "reschedule", "app", to)
+    assert visits.done(booking, "reschedule", "app", to) == once
+
+
+def test_crew__that_is_deleted_leaves_nothing_of_itself(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    busy = {"starts_at": visits.tomorrow(8), "ends_at": visits.tomorrow(18)}
+    visits.put(f"/v1/points/{point_id}/crews/anna/busy/dentist", busy)
+    assert visits.tomorrow(10) not in visits.starts(point_id)
+    path = f"/v1/points/{point_id}/crews/anna"
+    assert visits.desk.send("DELETE", path, "corner", headers={"If-Match": "*"}).status_code == 204
+    rows = visits.desk.rows(select(crews.c.facts).where(crews.c.point_id == point_id))
+    assert [row.facts for row in rows] == ["{}"]
+    assert visits.desk.rows(select(engagements).where(engagements.c.point_id == point_id)) == []
+    assert visits.crew(point_id, "anna")["revision"] == 3
+    assert visits.book(point_id, visits.tomorrow(10))["state"] == "held"
+
+
+def test_crew__that_is_put_as_it_is_keeps_its_days_as_they_are(visits: Visits) -> None:
+    rest = {"earliest": "11:30", "latest": "13:30", "minutes": 30}
+    point_id = visits.provider("anna", crew={"breaks": [rest]}, service={"window_minutes": 15, "minutes": 60})
+    for hour, minute in ((11, 30), (9, 0), (14, 0)):
+        visits.brought(visits.book(point_id, visits.tomorrow(hour, minute)), "confirm")
+    before = visits.desk.rows(select(shifts).where(shifts.c.point_id == point_id))
+    visits.crew(point_id, "anna", breaks=[rest])
+    visits.crew(point_id, "anna", breaks=[rest], name="Anna Two", skills=["cleaning", "ironing"])
+    assert visits.desk.rows(select(shifts).where(shifts.c.point_id == point_id)) == before
+    busy = {"starts_at": visits.tomorrow(16), "ends_at": visits.tomorrow(17)}
+    visits.put(f"/v1/points/{point_id}/crews/anna/busy/dentist", busy)
+    (after,) = visits.desk.rows(select(shifts).where(shifts.c.point_id == point_id))
+    names = [stop.stop_id for stop in day_of(after).stops]
+    assert [name for name in names if name != "busy dentist"] == [stop.stop_id for stop in day_of(before[0]).stops]

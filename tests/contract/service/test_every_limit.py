@@ -33,6 +33,8 @@ LASTING = {
     "GET /v1/events": 1,
     "POST /v1/points:import": UPLOADS,
     "POST /v1/points/{point_id}/stock:import": UPLOADS,
+    "POST /v1/points/{point_id}/crews:import": UPLOADS,
+    "POST /v1/points/{point_id}/services:import": UPLOADS,
 }
 
 

@@ -66,6 +66,8 @@ SHOWN_ELSEWHERE = {
     "PUT /v1/points/{point_id}/stock/{sku}": {201, 409},  # likewise; fewer than orders hold
     "DELETE /v1/points/{point_id}/stock/{sku}": {409},  # orders hold some
     "POST /v1/points/{point_id}/stock:import": {409, 413},  # as the import of points
+    "POST /v1/points/{point_id}/crews:import": {409, 413},
+    "POST /v1/points/{point_id}/services:import": {409, 413},
     "POST /v1/orders": {404, 409},  # no such point; not enough of it left
     "POST /v1/orders:quote": {404, 409},
     **{f"POST /v1/orders/{{order_id}}:{event}": {409} for event in ACTS},  # it is too late for that
