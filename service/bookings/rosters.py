@@ -170,7 +170,7 @@ class Rosters:
             self._n_days = 0
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
-        """Take single shifts anew, and forget what is kept of points of which more changed."""
+        """Take single shifts anew, and forget what is kept of points of which more changed, or where one cannot be taken."""
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
         parts = [name.split(" ") for name in sorted(shifts)]
@@ -187,7 +187,7 @@ class Rosters:
                 self._drop(key)
             kept = {point_id: list(self._of_point.get(point_id, {}).items()) for point_id, _, _ in parts}
         for point_id, crew_id, starts_s in parts:
-            mine = [(key, one) for key, one in kept[point_id] if one.number(crew_id, int(starts_s)) is not None]
+            mine = [(key, one) for key, one in kept[point_id] if one.concerns(crew_id, int(starts_s))]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
             day = None if row is None else day_of(row)
             for key, one in mine:

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import defaultdict
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,13 +16,15 @@ from engine.crew_days import CrewDay, Stop
 from engine.norms import load_norms
 from service.bookings.asking import Asked, asked_of
 from service.bookings.days import day_of, is_visit, write_shift
-from service.bookings.finding import candidate_for
+from service.bookings.finding import candidate_for, find_windows, told_witness
 from service.bookings.holding import BookingTerms
 from service.bookings.planning import Window, place_visit
+from service.bookings.point_rosters import Nobody, PointRoster, Spot
 from service.bookings.rosters import Rosters
 from service.clock import to_us
 from service.crews.store import list_engagements
 from service.errors import NotFeasibleError
+from service.store.connections import ReadConnection, WriteConnection
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
@@ -173,3 +176,83 @@ def test_engagements__are_read_no_further_than_they_are_asked_for(visits: Visits
     )
     assert [row.engagement_id for row in before] == ["away-1"]
     assert [row.engagement_id for row in after] == ["away-1", "away-2"]
+
+
+def test_day_that_was_left_out__comes_back_when_it_can_be_kept_again(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    eight_s, place = _seconds(visits.tomorrow(8)), (visits.desk.lat, LNG)
+    day = CrewDay("anna", place, place, eight_s, eight_s + 10 * 3600)
+    far = Stop("vis_far", (place[0] - 1, LNG), 3600, eight_s, eight_s)
+    store = visits.desk.registry.services.store
+    free = visits.starts(point_id, days=2)
+    tomorrow = [at for at in free if _seconds(at) >= eight_s]
+    assert tomorrow
+    store.write_now(lambda one: write_shift(one, "corner", point_id, day.with_stop(far, 0), 0))
+    assert visits.starts(point_id, days=2) == [at for at in free if at not in tomorrow]
+    store.write_now(lambda one: write_shift(one, "corner", point_id, day, 1))
+    assert visits.starts(point_id, days=2) == free
+
+
+def test_witness__is_of_the_day_in_which_the_window_was_found(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    services, asked, eight_s = visits.desk.registry.services, _asked(visits, point_id), _seconds(visits.tomorrow(8))
+    today = dt.datetime.fromisoformat(visits.tomorrow(8)).date() - dt.timedelta(1)
+    ask = partial(find_windows, terms=services.bookings, asked=asked, first_day=today, n_days=2)
+    found = services.store.read_now(lambda one: ask(one, now_us=visits.desk.now_us))
+    slots = [slot for day in found.answer.slots.values() for slot in day]
+    before = [told_witness(found, slot) for slot in slots]
+    place = (visits.desk.lat, LNG)
+    other = CrewDay("anna", place, place, eight_s, eight_s + 10 * 3600)
+    for number in range(5):
+        at_s = eight_s + 2 * 3600 * number
+        other = other.with_stop(Stop(f"vis_{number}", place, 7200, at_s, at_s), number)
+    assert found.known.take(other, 1)  # as the follower does it, between the question and its answer
+    assert [told_witness(found, slot) for slot in slots] == before
+
+
+def _spied(monkeypatch: pytest.MonkeyPatch, rosters: Rosters) -> list[bool]:
+    """Return a list that grows by one for each roster that is made: whether within a transaction that writes."""
+    made, seen = rosters.made, []
+
+    def spy(connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
+        seen.append(isinstance(connection, WriteConnection))
+        return made(connection, point, first_day, n_days)
+
+    monkeypatch.setattr(rosters, "made", spy)
+    return seen
+
+
+def test_window_that_is_sold_out__is_refused_without_a_roster_made_while_others_wait(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    booking = visits.book(point_id, visits.tomorrow(10))
+    visits.desk.registry.follow()
+    seen = _spied(monkeypatch, visits.desk.registry.services.bookings.rosters)
+    refused = visits.ask(visits.body(point_id, visits.tomorrow(10)))
+    assert (problem(refused), refused.json()["reason"]) == ((409, "sold-out"), "no_crew")
+    assert seen
+    assert True not in seen
+    moved = visits.brought(booking, "confirm")
+    visits.done(moved, "reschedule", "app", {"starts_at": visits.tomorrow(10, 30)})  # its own time is free to it
+    assert seen[-1]
+
+
+def test_window_that_became_free_a_moment_ago__is_found_where_memory_does_not_know(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    at_s = _seconds(visits.tomorrow(10))
+    booking = visits.book(point_id, visits.tomorrow(10))
+    terms = _memory(visits, point_id, dt.datetime.fromisoformat(visits.tomorrow(10)).date())
+    store, asked, now_us = visits.desk.registry.services.store, _asked(visits, point_id), visits.desk.now_us
+    look = partial(candidate_for, terms=terms, asked=asked, starts_s=at_s, now_us=now_us)
+    assert store.read_now(look) is None
+    assert store.read_now(partial(look, is_new=True)) == Nobody()
+    visits.done(booking, "cancel", "app", {})
+    assert store.read_now(look) is None
+    spot = store.read_now(partial(look, is_new=True))
+    assert isinstance(spot, Spot)
+    place = partial(place_visit, rosters=terms.rosters, point=asked.facts, visit=asked.visit, window=Window(at_s, 0))
+    with pytest.raises(NotFeasibleError, match="no_crew"):
+        store.write_now(lambda one: place(one, booking_id="vis_new", candidate=Nobody()))
+    store.write_now(lambda one: place(one, booking_id="vis_new", candidate=spot))
+    assert visits.planned(point_id) == {"anna": ["vis_new"]}
