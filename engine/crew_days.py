@@ -192,13 +192,15 @@ class CrewDays:
     def _bound(self) -> None:
         unkept = np.empty(len(self.days), np.int64)
         kernels.bound_days(self.arrays, unkept)
-        for number in np.flatnonzero(unkept >= 0)[:1]:
+        late = np.flatnonzero(unkept >= 0)
+        for number in late[:1]:
             day, node = self.days[number], int(unkept[number])
             name = (["start"] + [stop.stop_id for stop in day.stops] + ["end"])[node]
             late_s = int(self.arrays.first[number, node] - self.arrays.latest[number, node])
             message = f"of crew {day.crew_id!r} cannot be kept: {name!r} would start {late_s} s late"
             error = UnkeptDayError(_DAY, message, position=self._first + int(number), value=name)
             error.late_s, error.node = late_s, node
+            error.positions = tuple((self._first + late).tolist())
             raise error
 
     def _widen(self, n_nodes: int) -> None:

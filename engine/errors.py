@@ -55,10 +55,13 @@ class UnkeptDayError(EngineError):
         By how many seconds it would start late.
     node
         Which it is: 0 for the start of the day, 1 for its first stop.
+    positions
+        Of all such days, this one first.
     """
 
     late_s: int = 0
     node: int = 0
+    positions: tuple[int, ...] = ()
 
 
 class UnknownPointError(EngineError):

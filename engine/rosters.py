@@ -182,16 +182,15 @@ class Roster:
         self._crews = {crew.crew_id: crew for crew in crews}
         self._openings = openings
         self.left_out: list[CrewDay] = []
-        kept, self._n_jobs = list(days), [0] * len(days) if n_jobs is None else list(n_jobs)
-        while True:
-            try:
-                self.table = CrewDays(kept, travel)
-            except UnkeptDayError as error:
-                number = error.position or 0
-                self.left_out.append(kept.pop(number))
-                del self._n_jobs[number]
-            else:
-                break
+        self._n_jobs = [0] * len(days) if n_jobs is None else list(n_jobs)
+        try:
+            self.table = CrewDays(days, travel)
+        except UnkeptDayError as error:
+            unkept = set(error.positions)
+            self.left_out = [days[number] for number in error.positions]
+            kept = [number for number in range(len(days)) if number not in unkept]
+            self._n_jobs = [self._n_jobs[number] for number in kept]
+            self.table = CrewDays([days[number] for number in kept], travel)  # no day hangs on another
 
     def replace(self, number: int, day: CrewDay, n_jobs: int) -> None:
         """Put another day in the place of one; raises `UnkeptDayError` and leaves all as it was if it cannot be kept."""

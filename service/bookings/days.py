@@ -14,7 +14,7 @@ from service.store.visit_tables import shifts
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from engine.crews import Crew
     from engine.openings import OpeningTimes
@@ -26,7 +26,9 @@ __all__ = [
     "day_of",
     "drop_shift",
     "find_shift",
+    "has_others",
     "is_visit",
+    "joined_days",
     "list_shifts",
     "n_visits",
     "shift_name",
@@ -92,6 +94,31 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
     return day
 
 
+def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[CrewDay]:
+    """
+    Return the days of a crew, of which no two overlap: as they are stored, and as its hours have it for the rest.
+
+    Hours are read anew where the clock, the country or the holidays of a point become others. A stored day with visits
+    stands in the place of all that overlap it; where its crew does not work any more, nothing else is asked of it. One
+    without visits stands only where hours still have it.
+    """
+    starts = {day.starts_s for day in bases}
+    asked = [day for day in stored if day.starts_s in starts or (n_visits(day) and _overlaps(day, bases))]
+    asked.sort(key=lambda day: (not n_visits(day), day.starts_s not in starts, day.starts_s))
+    found: list[CrewDay] = []
+    for day in (*asked, *bases):
+        if not _overlaps(day, found):
+            found.append(day)
+    return sorted(found, key=lambda day: day.starts_s)
+
+
+def _overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
+    return any(
+        (day.starts_s < other.ends_s and other.starts_s < day.ends_s) or day.starts_s == other.starts_s
+        for other in others
+    )
+
+
 def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
     is_break = rest.place is None and rest.earliest_s < rest.latest_s
     return is_break and rest.earliest_s + rest.duration_s > start_s and rest.latest_s < end_s
@@ -120,6 +147,13 @@ def list_shifts(
     query = select(shifts).where(_t.point_id == point_id, _t.ends_at > from_us, _t.starts_at < to_us)
     query = query if crew_id is None else query.where(_t.crew_id == crew_id)
     return connection.rows(query.order_by(_t.crew_id, _t.starts_at))
+
+
+def has_others(connection: ReadConnection, point_id: str, day: CrewDay) -> bool:
+    """Tell whether another shift of the day's crew that overlaps it, by hours as they were, holds a visit."""
+    span = (day.starts_s * _SECOND_US, day.ends_s * _SECOND_US)
+    rows = list_shifts(connection, point_id, *span, day.crew_id)
+    return any(row.starts_at != span[0] and n_visits(day_of(row)) for row in rows)
 
 
 def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.slots import witness
 from service.bookings.asking import asked_of, judged_at
 from service.bookings.planning import local_day
+from service.bookings.point_rosters import Nobody
 from service.clock import from_us
 
 if TYPE_CHECKING:
+    from engine.crew_days import CrewDay
     from engine.rosters import SlotAnswer
     from engine.slots import Slot
     from service.bookings.asking import Asked
@@ -35,11 +37,14 @@ class FoundSlots(NamedTuple):
         The roster that was asked.
     answer
         Windows by day, and why there are none.
+    days
+        The days in which the windows were found, by number, as they were then: the roster may have others by now.
     """
 
     asked: Asked
     known: PointRoster
     answer: SlotAnswer
+    days: dict[int, CrewDay]
 
 
 def find_windows(
@@ -64,6 +69,8 @@ def find_windows(
         known = rosters.roster(connection, asked.facts, first_day, n_days, asked.begun_at)
     with known.lock:
         answer = known.roster.slots(asked.visit, asked.rules, from_us(now_us), first_day, n_days)
+        table = known.roster.table.days
+        days = {slot.day: table[slot.day] for slots in answer.slots.values() for slot in slots}
     for day, slots in list(answer.slots.items()):
         reasons = [judged_at(terms.orders.checker, asked, slot.starts_s) for slot in slots]
         left = [slot for slot, reason in zip(slots, reasons, strict=True) if reason == "matched"]
@@ -72,18 +79,33 @@ def find_windows(
         else:
             del answer.slots[day]
             answer.why_not[day] = reasons[0]
-    return FoundSlots(asked, known, answer)
+    return FoundSlots(asked, known, answer, days)
 
 
 def candidate_for(
-    connection: ReadConnection, terms: BookingTerms, asked: Asked, starts_s: int, now_us: int
+    connection: ReadConnection,
+    terms: BookingTerms,
+    asked: Asked,
+    starts_s: int,
+    now_us: int,
+    *,
+    is_new: bool = False,
 ) -> Candidate | None:
-    """Return where a visit would stand that begins in a window, as memory has it."""
+    """
+    Return where a visit would stand that begins in a window, as memory has it, None where that knows nobody.
+
+    For one that ``is_new``, which takes the place of no other, the store is asked then, which may know of a crew that
+    became free a moment ago; whoever makes the booking need not look for one again.
+    """
     day = local_day(asked.rules.timezone, starts_s)
     known = terms.rosters.known(asked.facts.point_id, day) or terms.rosters.roster(
         connection, asked.facts, day, 1, asked.begun_at
     )
-    return known.candidate(asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
+    window = (asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
+    spot = known.candidate(*window)
+    if spot is None and is_new:
+        return terms.rosters.made(connection, asked.facts, day, 1).candidate(*window) or Nobody()
+    return spot
 
 
 def windows_near(
@@ -114,8 +136,8 @@ def _told_window(slot: Slot) -> dict[str, Any]:
 
 def told_witness(found: FoundSlots, slot: Slot) -> list[dict[str, Any]]:
     """Return the crew's day with the visit as a sequence of names and times, which shows that it can be kept."""
-    table = found.known.roster.table
-    day = witness(table, found.asked.visit.job, slot, "this visit")
+    table = found.known.roster.table.alone(found.days[slot.day])
+    day = witness(table, found.asked.visit.job, slot._replace(day=0), "this visit")
     starts_s = table.alone(day).starts_s(0)
     return [
         {"stop": stop.stop_id, "starts_at": from_us(at_s * _SECOND_US).isoformat(), "minutes": stop.duration_s / 60}

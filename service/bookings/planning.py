@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.days import base_days, day_of, find_shift, n_visits, write_shift
+from service.bookings.days import base_days, day_of, find_shift, has_others, n_visits, write_shift
+from service.bookings.point_rosters import Nobody
 from service.clock import from_us
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
@@ -18,7 +19,7 @@ from service.errors import NotFeasibleError, StateConflictError
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import VisitAsk
-    from service.bookings.point_rosters import Candidate
+    from service.bookings.point_rosters import Candidate, Spot
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
@@ -51,13 +52,16 @@ def place_visit(
     point
         The row of the point, as it is locked.
     candidate
-        Where memory would put it; None, or where that cannot be kept any more: all days are read and asked anew.
+        Where memory would put it, or that nobody can come; None, or where it cannot be kept there any more: all days are
+        read and asked anew.
 
     Raises
     ------
     NotFeasibleError
         ``no_crew``: nobody can come.
     """
+    if isinstance(candidate, Nobody):
+        raise NotFeasibleError("no_crew")
     found = _checked(connection, rosters, point, visit, candidate)
     if found is None:
         found = _searched(connection, rosters, point, visit, window)
@@ -71,7 +75,7 @@ def place_visit(
 
 
 def _checked(
-    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Candidate | None
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Spot | None
 ) -> tuple[Slot, CrewDay, int] | None:
     """Return a candidate whose visit can be kept in the day as the store has it now, in time linear in its stops."""
     if candidate is None or candidate.point_revision != point.point_revision:
@@ -86,6 +90,8 @@ def _checked(
     facts = CrewFacts.of_json(crew.facts)
     now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
     if now is None or facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
+        return None
+    if not n_visits(now) and has_others(connection, point.point_id, now):
         return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:

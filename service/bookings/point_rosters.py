@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.errors import EngineError
 from service.bookings.days import n_visits
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.travel import Travel
     from service.crews.facts import CrewFacts
 
-__all__ = ["Candidate", "KeptCrew", "PointRoster"]
+__all__ = ["Candidate", "KeptCrew", "Nobody", "PointRoster", "Spot"]
 
 _SECOND_US = 1_000_000
 
@@ -29,7 +29,11 @@ class KeptCrew(NamedTuple):
     revision: int
 
 
-class Candidate(NamedTuple):
+class Nobody(NamedTuple):
+    """Nobody can come: not what memory says, but what was read in the store when a visit was asked for."""
+
+
+class Spot(NamedTuple):
     """
     Where a visit would stand, as memory has it: to be checked on what the store says.
 
@@ -51,6 +55,10 @@ class Candidate(NamedTuple):
     crew_revision: int
     point_revision: int
     travel: Travel
+
+
+Candidate: TypeAlias = Spot | Nobody
+"""What is known of a visit before the transaction that makes it."""
 
 
 @dataclass
@@ -80,6 +88,7 @@ class PointRoster:
     def __post_init__(self) -> None:
         days = self.roster.table.days
         self._numbers = {(day.crew_id, day.starts_s): number for number, day in enumerate(days)}
+        self._left_out = {(day.crew_id, day.starts_s) for day in self.roster.left_out}
 
     @property
     def n_crew_days(self) -> int:
@@ -90,7 +99,7 @@ class PointRoster:
         """Tell whether a local day can be asked for."""
         return 0 <= (day - self.first_day).days < self.n_days
 
-    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Candidate | None:
+    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Spot | None:
         """Return where a visit would cost least in a window."""
         with self.lock:
             slot = self.roster.slot(visit, starts_s, width_s, now_s)
@@ -99,15 +108,16 @@ class PointRoster:
             day = self.roster.table.days[slot.day]
             revision = self.revisions.get(slot.day, 0)
         crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
-        return Candidate(slot, day, revision, crew_revision, self.point.point_revision, travel)
+        return Spot(slot, day, revision, crew_revision, self.point.point_revision, travel)
 
-    def number(self, crew_id: str, starts_s: int) -> int | None:
-        """Return the number of a shift, None where it is not among the days."""
-        return self._numbers.get((crew_id, starts_s))
+    def concerns(self, crew_id: str, starts_s: int) -> bool:
+        """Tell whether a shift is among the days, or was left out because it could not be kept."""
+        name = (crew_id, starts_s)
+        return name in self._numbers or name in self._left_out
 
     def take(self, day: CrewDay, revision: int) -> bool:
         """Take a shift anew, as it is at a revision; tell whether that could be done."""
-        number = self.number(day.crew_id, day.starts_s)
+        number = self._numbers.get((day.crew_id, day.starts_s))
         if number is None:
             return False
         with self.lock:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
-from service.bookings.days import base_days, day_of, find_shift, list_shifts, n_visits
+from service.bookings.days import base_days, day_of, find_shift, joined_days, list_shifts, n_visits
 from service.bookings.point_rosters import KeptCrew, PointRoster
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.norms import Norms
     from engine.travel import Travel
     from service.feed.outbox import Change, Position
-    from service.store.connections import ReadConnection
+    from service.store.connections import AnyRow, ReadConnection
 
 __all__ = ["Rosters"]
 
@@ -140,24 +140,23 @@ class Rosters:
         crews = [one.facts.crew(crew_id, point) for crew_id, one in kept.items() if not one.facts.is_paused]
         zone = ZoneInfo(point.timezone)
         first = first_day - _ONE_DAY
+        # shifts that begin on the last day may last one more
         low_us, high_us = (
-            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 2) * _ONE_DAY)
+            to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (first, first_day + (n_days + 3) * _ONE_DAY)
         )
-        planned = {
-            (row.crew_id, row.starts_at // _SECOND_US): row
-            for row in list_shifts(connection, point.point_id, low_us, high_us)
-        }
-        taken = list_engagements(connection, point.point_id, low_us)
+        planned = _by_crew(list_shifts(connection, point.point_id, low_us, high_us))
+        taken = _by_crew(list_engagements(connection, point.point_id, low_us, until_us=high_us))
         days: list[CrewDay] = []
+        read: dict[tuple[str, int], int] = {}
         for crew in crews:
-            own = [row for row in taken if row.crew_id == crew.crew_id]
-            for day in base_days(crew, self.openings, own, first, n_days + 2):
-                row = planned.get((crew.crew_id, day.starts_s))
-                days.append(day if row is None else day_of(row))
+            bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first, n_days + 2)
+            stored = {day_of(row): row.revision for row in planned.get(crew.crew_id, ())}
+            days += joined_days(bases, stored)
+            read |= {(day.crew_id, day.starts_s): revision for day, revision in stored.items()}
         travel = self.travel(connection, point.point_id)
         roster = Roster(crews, days, travel, self.openings, n_jobs=[n_visits(day) for day in days])
-        numbered = ((n, planned.get((day.crew_id, day.starts_s))) for n, day in enumerate(roster.table.days))
-        revisions = {number: row.revision for number, row in numbered if row is not None}
+        numbered = ((n, read.get((day.crew_id, day.starts_s))) for n, day in enumerate(roster.table.days))
+        revisions = {number: revision for number, revision in numbered if revision is not None}
         return PointRoster(point, first_day, n_days, kept, roster, revisions)
 
     def reload(self, connection: ReadConnection, _position: Position) -> None:
@@ -171,7 +170,7 @@ class Rosters:
             self._n_days = 0
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
-        """Take single shifts anew, and forget what is kept of points of which more changed."""
+        """Take single shifts anew, and forget what is kept of points of which more changed, or where one cannot be taken."""
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
         parts = [name.split(" ") for name in sorted(shifts)]
@@ -188,7 +187,7 @@ class Rosters:
                 self._drop(key)
             kept = {point_id: list(self._of_point.get(point_id, {}).items()) for point_id, _, _ in parts}
         for point_id, crew_id, starts_s in parts:
-            mine = [(key, one) for key, one in kept[point_id] if one.number(crew_id, int(starts_s)) is not None]
+            mine = [(key, one) for key, one in kept[point_id] if one.concerns(crew_id, int(starts_s))]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
             day = None if row is None else day_of(row)
             for key, one in mine:
@@ -199,6 +198,13 @@ class Rosters:
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that nothing is kept beyond a change."""
         return True
+
+
+def _by_crew(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
+    found: dict[str, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.crew_id, []).append(row)
+    return found
 
 
 def _services(connection: ReadConnection, point_ids: Sequence[str] | None) -> dict[tuple[str, str], tuple[str, ...]]:

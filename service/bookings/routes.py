@@ -65,7 +65,7 @@ async def post_booking(request: Request, context: Ordering, body: BookingBody) -
     services = services_of(request)
     wish = _wish(services, context, body)
     wanted = (wish.point_id, wish.service_id, wish.lat, wish.lng)
-    candidate = await find_candidate(services, context, wanted, wish.starts_s)
+    candidate = await find_candidate(services, context, wanted, wish.starts_s, is_new=True)
 
     def create(connection: WriteConnection) -> Created:
         row = hold_visit(connection, services.bookings, wish, candidate)
@@ -148,15 +148,20 @@ async def answer_booking(services: Services, context: RequestContext, row: AnyRo
 
 
 async def find_candidate(
-    services: Services, context: RequestContext, wanted: tuple[str, str, float, float], starts_s: int
+    services: Services,
+    context: RequestContext,
+    wanted: tuple[str, str, float, float],
+    starts_s: int,
+    *,
+    is_new: bool = False,
 ) -> Candidate | None:
-    """Return where a visit would stand, as memory has it; None where that cannot be said, for whatever reason."""
+    """Return where a visit would stand, as `candidate_for` does; None where that cannot be said, for whatever reason."""
     now_us = services.clock.now_us()
 
     def look(connection: ReadConnection) -> Candidate | None:
         try:
             asked = asked_of(connection, services.bookings.orders, *wanted)
-            return candidate_for(connection, services.bookings, asked, starts_s, now_us)
+            return candidate_for(connection, services.bookings, asked, starts_s, now_us, is_new=is_new)
         except (ServiceError, EngineError):  # the booking's own transaction says it
             return None
 

@@ -125,6 +125,6 @@ def _item(found: FoundSlots, slot: Slot, *, tells_crews: bool) -> SlotAnswerItem
         ends_at=ends,
         planned_at=planned,
         detour_s=slot.detour_s,
-        crew_id=found.known.roster.table.days[slot.day].crew_id,
+        crew_id=found.days[slot.day].crew_id,
         witness=told_witness(found, slot),
     )

@@ -106,11 +106,16 @@ def delete_kept(connection: WriteConnection, table: Table, row: AnyRow) -> None:
 
 
 def list_engagements(
-    connection: ReadConnection, point_id: str, after_us: int, crew_id: str | None = None
+    connection: ReadConnection, point_id: str, after_us: int, crew_id: str | None = None, until_us: int | None = None
 ) -> Sequence[AnyRow]:
-    """Return the engagements of a point's crews, or of one, that end after an instant, by when they start."""
+    """
+    Return the engagements of a point's crews, or of one, that end after an instant, by when they start.
+
+    Only those that begin before ``until_us``, if that is told.
+    """
     its = engagements.c
     query = select(engagements).where(its.point_id == point_id, its.ends_at > after_us)
+    query = query if until_us is None else query.where(its.starts_at < until_us)
     query = query if crew_id is None else query.where(its.crew_id == crew_id)
     return connection.rows(query.order_by(its.crew_id, its.starts_at, its.engagement_id))
 

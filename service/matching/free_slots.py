@@ -17,11 +17,14 @@ __all__ = ["found_free"]
 def found_free(engine: Engine, rooms: Rooms, ask: Ask) -> Found:
     """Return the nearest that can serve, as `Engine.found` does, without those that have no room then."""
     k = ask.k
+    is_free: dict[str, bool] = {}  # the nearest of a round are those of the next one, too
     while True:
         found = engine.found(ask.lat, ask.lng, ask.offer, k, **ask.terms())
         if not rooms.concern(ask.offer):
             return found
-        kept = [i for i, row in enumerate(found.rows) if rooms.is_free(found.facts.row(row).point_id, ask)]
+        names = [found.facts.row(row).point_id for row in found.rows]
+        is_free |= {name: rooms.is_free(name, ask) for name in names if name not in is_free}
+        kept = [i for i, name in enumerate(names) if is_free[name]]
         if len(kept) >= ask.k or len(found.rows) < k:
             kept = kept[: ask.k]
             return Found([found.rows[i] for i in kept], [found.distance_m[i] for i in kept], found.facts)

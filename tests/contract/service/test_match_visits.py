@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.matching.asks import Ask
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.visiting import OFFER, Visits
 
@@ -35,6 +36,23 @@ def test_match__passes_over_a_provider_without_a_crew_that_can_come(visits: Visi
     assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [far]
     visits.crew(near, "carl")
     assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [near, far]
+
+
+def test_match__asks_no_provider_twice(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many it has to pass over, more of them at each step."""
+    places = [visits.desk.lat + 0.001 * number for number in range(12)]
+    near = [visits.provider("anna", crew=NOBODY_YET, lat=lat) for lat in places]
+    far = visits.provider("bert", lat=visits.desk.lat + 0.02)
+    rooms, asked = visits.desk.registry.services.rooms, []
+    is_free = rooms.is_free
+
+    def spy(point_id: str, ask: Ask) -> bool:
+        asked.append(point_id)
+        return is_free(point_id, ask)
+
+    monkeypatch.setattr(rooms, "is_free", spy)
+    assert [one["point_id"] for one in _match(visits, visits.tomorrow(10))["matches"]] == [far]
+    assert asked == [*near, far]
 
 
 def test_match__follows_each_booking_and_says_when_somebody_can_come_again(visits: Visits) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from engine.crew_days import Stop
+from engine.crew_days import CrewDays, Stop
 from engine.crews import Crew, crew_days
 from engine.errors import InvalidQueryError, InvalidTimezoneError, UnkeptDayError
 from engine.norms import load_norms
@@ -168,6 +170,34 @@ def test_roster__leaves_out_a_day_that_cannot_be_kept_and_answers_with_the_other
     days = crew_days(far_home, OPENINGS, FRIDAY, 1)
     one = Roster([far_home], days, TRAVEL, OPENINGS, n_jobs=[5, 0])
     assert (one.left_out, one.table.days) == ([days[0]], [days[1]])
+    assert walls(one, ask()) == ["08:00", "09:00", "10:00"]
+
+
+class CountedTravel:
+    """Great circles, and how many days were asked for."""
+
+    told = TRAVEL.told
+    n_asked = 0
+
+    def minutes_many(
+        self, origins: NDArray[np.float64], destinations: NDArray[np.float64], at: dt.datetime | None
+    ) -> NDArray[np.float64]:
+        self.n_asked += 1
+        return TRAVEL.minutes_many(origins, destinations, at)
+
+
+def test_roster__leaves_out_all_days_that_cannot_be_kept_at_once() -> None:
+    far_home = Crew("far", HOME, FAR, "Mo-Fr 02:00-02:10,08:00-12:00,23:00-23:10", ZONE, skills=CLEAN)
+    days = crew_days(far_home, OPENINGS, FRIDAY, 28)
+    short = [day for day in days if day.ends_s - day.starts_s == 600]
+    with pytest.raises(UnkeptDayError, match="'end' would start") as caught:
+        CrewDays(days, TRAVEL)
+    assert caught.value.position == 0
+    assert [days[number] for number in caught.value.positions] == short
+    travel = CountedTravel()
+    one = Roster([far_home], days, travel, OPENINGS, n_jobs=range(len(days)))
+    assert (one.left_out, len(one.table.days)) == (short, 20)
+    assert travel.n_asked == len(days) + 20  # each day once, and once more without the others
     assert walls(one, ask()) == ["08:00", "09:00", "10:00"]
 
 
