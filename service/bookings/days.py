@@ -31,6 +31,7 @@ __all__ = [
     "joined_days",
     "list_shifts",
     "n_visits",
+    "overlaps",
     "shift_name",
     "with_engagements",
     "write_shift",
@@ -103,16 +104,17 @@ def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[C
     without visits stands only where hours still have it.
     """
     starts = {day.starts_s for day in bases}
-    asked = [day for day in stored if day.starts_s in starts or (n_visits(day) and _overlaps(day, bases))]
+    asked = [day for day in stored if day.starts_s in starts or (n_visits(day) and overlaps(day, bases))]
     asked.sort(key=lambda day: (not n_visits(day), day.starts_s not in starts, day.starts_s))
     found: list[CrewDay] = []
     for day in (*asked, *bases):
-        if not _overlaps(day, found):
+        if not overlaps(day, found):
             found.append(day)
     return sorted(found, key=lambda day: day.starts_s)
 
 
-def _overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
+def overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
+    """Tell whether a day overlaps any of others, or begins when one of them does."""
     return any(
         (day.starts_s < other.ends_s and other.starts_s < day.ends_s) or day.starts_s == other.starts_s
         for other in others

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
 from engine.replanning import kept_part
-from service.bookings.days import base_days, day_of, is_visit, list_shifts
+from service.bookings.days import base_days, day_of, is_visit, list_shifts, n_visits, overlaps
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
 from service.bookings.store import bookings_of_ids
@@ -78,8 +78,9 @@ def shifts_between(
     }
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
-    days = {day.starts_s * _SECOND_US: day for day in base_days(crew, rosters.openings, taken, first_day, n_days)}
-    days |= planned
+    bases = base_days(crew, rosters.openings, taken, first_day, n_days)
+    booked_days = [day for day in planned.values() if n_visits(day)]
+    days = {day.starts_s * _SECOND_US: day for day in bases if not overlaps(day, booked_days)} | planned
     names = {
         one.service_id: ServiceFacts.of_json(one.facts).name for one in list_kept(connection, SERVICES, point.point_id)
     }
