@@ -129,7 +129,7 @@ async def cancel_booking(request: Request, context: Visitors, booking_id: str, b
 
 @router.post(":depart", summary="Set out to a visit", response_model=BookingAnswer, responses=_ACTS)
 async def depart_to_booking(request: Request, context: Crewed, booking_id: str) -> Response:
-    """Say that the crew is on its way, from a day before the window on: it does not change any more by itself."""
+    """Say that the crew is on its way, from two days before the window on: it does not change any more by itself."""
     services, act = services_of(request), Act(Event.DEPART, Party.MERCHANT, context.key_holder.key_id)
 
     def depart(connection: WriteConnection, row: AnyRow) -> AnyRow:

@@ -41,7 +41,7 @@ START_CODE, END_CODE = 1, 2
 """Numbers of the codes by which a customer says that a visit begins, and that it is done."""
 _SECOND_US = 1_000_000
 _OPEN_S = 12 * 3600  # behind its end, before it can be closed without the customer
-_A_DAY_US = 86_400 * _SECOND_US
+_TWO_DAYS_US = 2 * 86_400 * _SECOND_US
 _LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CUSTOMER_ABSENT, State.CREW_ABSENT}
 
 
@@ -170,14 +170,14 @@ def check_code(
 
 def check_departure(connection: WriteConnection, row: AnyRow) -> None:
     """
-    Refuse to set out more than a day before a window begins: from then on the customer cannot move it any more.
+    Refuse to set out more than two days before a window begins: from then on the customer cannot move it any more.
 
     Raises
     ------
     StateConflictError
         If it is too early.
     """
-    earliest_us = row.starts_at - _A_DAY_US
+    earliest_us = row.starts_at - _TWO_DAYS_US
     if connection.now_us < earliest_us:
         text = f"it is too early to set out: at the earliest {from_us(earliest_us).isoformat()}"
         raise StateConflictError(text)

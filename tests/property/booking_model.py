@@ -8,7 +8,7 @@ __all__ = ["EVENTS", "NEXT", "PLANNED", "STATES", "Model", "RefusedError", "Visi
 
 S, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 LASTS, RESERVE, WAIT, FREE, COMPLAIN, WORKS = 2 * HOUR, 30 * MINUTE, 20 * MINUTE, 24 * HOUR, 48 * HOUR, (8, 18)
-SETS_OUT, LEAST = 24 * HOUR, 5 * MINUTE
+SETS_OUT, LEAST = 48 * HOUR, 5 * MINUTE
 PLANNED = ("held", "confirmed", "en_route", "started")
 LOOSE = PLANNED[:3]
 PERCENT = {("confirmed", "cancel"): 30, ("en_route", "cancel"): 50, ("en_route", "customer_absent"): 50}

@@ -99,7 +99,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
     "memory is believed": (planning, "_unplanned", _as_kept),
     "nobody stands in for the ill": (settling, "_hand_on", lambda *_: settling.Settled([], [])),
-    "who makes a visit is not written": (settling, "_write", _forgetful),
+    "who makes a visit is not written": (settling, "rewrite", _forgetful),
 }
 
 

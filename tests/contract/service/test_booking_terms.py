@@ -28,11 +28,11 @@ def test_rescheduling__makes_nothing_free_again_that_was_not_any_more(visits: Vi
     assert visits.done(booking, "cancel", "app", {})["fee_minor"] == 6_000
 
 
-def test_setting_out__is_too_early_more_than_a_day_ahead(visits: Visits) -> None:
+def test_setting_out__is_too_early_more_than_two_days_ahead(visits: Visits) -> None:
     point_id = visits.provider("anna")
-    booking = visits.brought(visits.book(point_id, _later(visits.tomorrow(12), 1)), "confirm")
+    booking = visits.brought(visits.book(point_id, _later(visits.tomorrow(13), 1)), "confirm")
     assert problem(visits.act(booking, "depart", "corner")) == (409, "state-conflict")
-    visits.desk.pass_(86_400)
+    visits.desk.pass_(3_600)
     assert visits.done(booking, "depart", "corner")["state"] == "en_route"
 
 
