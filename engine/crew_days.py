@@ -178,12 +178,15 @@ class CrewDays:
         names = {stop.stop_id for stop in day.stops}
         if len(names) < len(day.stops):
             raise InvalidColumnError(_STOPS, "must have a name each", position=self._first + number)
-        for k, stop in enumerate(nodes):
+        spots: list[Place] = []
+        for stop in nodes:
             _check(self._first + number, stop)
-            arrays.placed[number, k] = stop.place is not None
-            arrays.duration[number, k] = stop.duration_s
-            arrays.earliest[number, k], arrays.latest[number, k] = stop.earliest_s, stop.latest_s
-            self.places[number, k] = stop.place or self.places[number, k - 1]
+            spots.append(stop.place or spots[-1])
+        self.places[number, :n] = spots
+        arrays.placed[number, :n] = [stop.place is not None for stop in nodes]
+        arrays.duration[number, :n] = [stop.duration_s for stop in nodes]
+        arrays.earliest[number, :n] = [stop.earliest_s for stop in nodes]
+        arrays.latest[number, :n] = [stop.latest_s for stop in nodes]
         placed = np.flatnonzero(arrays.placed[number, :n])
         places = self.places[number, placed]
         ways = travel_seconds(self.travel, places[:-1], places[1:], self._at)

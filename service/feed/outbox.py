@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, literal_column, or_, select, update
 
 from service.errors import ServiceError
+from service.store.plain import Plain
 from service.store.tables import changes, marks
 
 if TYPE_CHECKING:
@@ -35,8 +36,36 @@ _NOW_US: dict[bool, ColumnElement[int]] = {
     False: literal_column("CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"),
 }
 """The database's clock, by whether it is PostgreSQL."""
+_TX: Any = bindparam("of_tx")
+_ID: Any = bindparam("of_id")
+_MOST: Any = bindparam("most")
 _COLUMNS = (changes.c.tx, changes.c.id, changes.c.kind, changes.c.subject, changes.c.revision, changes.c.merchant_id)
 _PAGE = 2000
+_BEHIND = or_(changes.c.tx > _TX, and_(changes.c.tx == _TX, changes.c.id > _ID))
+_CHANGES = select(*_COLUMNS, changes.c.at).limit(_MOST)
+_READ = {
+    True: Plain(
+        _CHANGES.where(changes.c.tx >= _TX, _BEHIND, changes.c.tx < _VISIBLE).order_by(changes.c.tx, changes.c.id)
+    ),
+    False: Plain(_CHANGES.where(changes.c.id > _ID).order_by(changes.c.id)),
+}
+"""The next changes, by whether it is PostgreSQL: said at each look of every follower."""
+_OF_MERCHANT = {
+    is_postgres: Plain(read.statement.where(changes.c.merchant_id == bindparam("of_merchant")))
+    for is_postgres, read in _READ.items()
+}
+_LAST = select(changes.c.tx, changes.c.id).limit(1)
+_HEAD = {
+    True: Plain(_LAST.where(changes.c.tx < _VISIBLE).order_by(changes.c.tx.desc(), changes.c.id.desc())),
+    False: Plain(_LAST.order_by(changes.c.id.desc())),
+}
+_OLDEST = {
+    is_postgres: Plain(
+        select(changes.c.at, now_us.label("now")).where(_BEHIND).order_by(changes.c.tx, changes.c.id).limit(1)
+    )
+    for is_postgres, now_us in _NOW_US.items()
+}
+_MARK = Plain(select(marks.c.value).where(marks.c.name == bindparam("of_name")))
 
 
 class BadPositionError(ServiceError):
@@ -99,26 +128,17 @@ def read_changes(
     On PostgreSQL only those of transactions below the oldest that still runs: whatever is to come has a higher
     number than all that are read, so that nothing can appear behind a position.
     """
-    later = or_(changes.c.tx > after.tx, and_(changes.c.tx == after.tx, changes.c.id > after.id))
-    if connection.is_postgres:
-        later = and_(changes.c.tx >= after.tx, later, changes.c.tx < _VISIBLE)
+    its = {"of_id": after.id, "most": limit} | ({"of_tx": after.tx} if connection.is_postgres else {})
+    if merchant_id is None:
+        rows = connection.rows(_READ[connection.is_postgres], its)
     else:
-        later = changes.c.id > after.id
-    query = select(*_COLUMNS, changes.c.at).where(later).limit(limit)
-    if merchant_id is not None:
-        query = query.where(changes.c.merchant_id == merchant_id)
-    query = query.order_by(changes.c.tx, changes.c.id) if connection.is_postgres else query.order_by(changes.c.id)
-    return [Change(Position(row[0], row[1]), *row[2:]) for row in connection.rows(query)]
+        rows = connection.rows(_OF_MERCHANT[connection.is_postgres], its | {"of_merchant": merchant_id})
+    return [Change(Position(row[0], row[1]), *row[2:]) for row in rows]
 
 
 def head(connection: ReadConnection) -> Position:
     """Return the position behind the last change that may be read now."""
-    query = select(changes.c.tx, changes.c.id).limit(1)
-    if connection.is_postgres:
-        query = query.where(changes.c.tx < _VISIBLE).order_by(changes.c.tx.desc(), changes.c.id.desc())
-    else:
-        query = query.order_by(changes.c.id.desc())
-    row = connection.row(query)
+    row = connection.row(_HEAD[connection.is_postgres])
     return kept_from(connection) if row is None else Position(row[0], row[1])
 
 
@@ -128,20 +148,18 @@ def oldest_unread_s(connection: ReadConnection, position: Position) -> float | N
 
     On PostgreSQL there may be some that cannot be read yet, as long as an older transaction runs.
     """
-    later = or_(changes.c.tx > position.tx, and_(changes.c.tx == position.tx, changes.c.id > position.id))
-    now_us = _NOW_US[connection.is_postgres]
-    row = connection.row(select(changes.c.at, now_us).where(later).order_by(changes.c.tx, changes.c.id).limit(1))
+    row = connection.row(_OLDEST[connection.is_postgres], {"of_tx": position.tx, "of_id": position.id})
     return None if row is None else max(0.0, (row[1] - row[0]) / 1e6)
 
 
 def feed_id(connection: ReadConnection) -> str:
     """Return what tells this feed from every other: a restored database has another."""
-    return str(connection.value(select(marks.c.value).where(marks.c.name == "feed_id")))
+    return str(connection.value(_MARK, {"of_name": "feed_id"}))
 
 
 def kept_from(connection: ReadConnection) -> Position:
     """Return the first position from which nothing is missing."""
-    return Position.parse(str(connection.value(select(marks.c.value).where(marks.c.name == "kept_from"))))
+    return Position.parse(str(connection.value(_MARK, {"of_name": "kept_from"})))
 
 
 def prune(connection: WriteConnection, before_us: int, *, limit: int = 10_000) -> int:
