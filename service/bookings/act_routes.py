@@ -15,7 +15,6 @@ from service.bookings.acting import (
     check_departure,
     check_proof,
     check_waited,
-    locked_booking,
 )
 from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
@@ -34,9 +33,8 @@ from service.bookings.schemas import (
     RescheduleBody,
     StartBody,
 )
-from service.bookings.seeing import booking_seen, check_booking_seen, visitor_of
+from service.bookings.seeing import booking_seen, locked_seen, visitor_of
 from service.bookings.settling import begin_visit
-from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import from_us
 from service.errors import NotFeasibleError
@@ -226,8 +224,7 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
 
     def create(connection: WriteConnection) -> Created:
-        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
-        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        row = locked_seen(connection, context, booking_id)
         actor = context.key_holder.key_id
         made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)
         answer = booking_answer(made, services.norms, party=Party.CUSTOMER, payment=None)
@@ -279,8 +276,7 @@ async def _change(request: Request, context: RequestContext, booking_id: str, pa
     services = services_of(request)
 
     def write(connection: WriteConnection) -> AnyRow | ProblemError:
-        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
-        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        row = locked_seen(connection, context, booking_id)
         _check_tag(request, row)
         return change(connection, row)
 

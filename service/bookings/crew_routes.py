@@ -9,15 +9,14 @@ from fastapi import APIRouter, Query, Request
 
 from engine.errors import EngineError
 from service.audit.store import actor_of, record
-from service.bookings.acting import act_on, check_booking_act, locked_booking
+from service.bookings.acting import act_on, check_booking_act
 from service.bookings.finding import windows_near
 from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, UnkeptVisit
-from service.bookings.seeing import DAY_EDGE_US, check_booking_seen
+from service.bookings.seeing import DAY_EDGE_US, locked_seen
 from service.bookings.settling import Settled, settle_overrun
 from service.bookings.sheet import Span, day_sheet
-from service.bookings.store import find_booking
 from service.bookings.views import booking_answer
 from service.clock import to_us
 from service.crews.changing import engage, locked_point, settled
@@ -127,8 +126,7 @@ async def post_overrun(request: Request, context: Crewed, booking_id: str, body:
     act = Act(Event.OVERRUN, Party.MERCHANT, context.key_holder.key_id)
 
     def overrun(connection: WriteConnection) -> Settled:
-        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
-        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        row = locked_seen(connection, context, booking_id)
         check_booking_act(row, act)
         point = find_point(connection, row.point_id)
         if point is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from service.bookings.acting import check_booking_act, locked_booking
+from service.bookings.acting import check_booking_act
 from service.bookings.rules import ENDED, Act, Event, Party, State
-from service.bookings.seeing import check_booking_seen
+from service.bookings.seeing import check_booking_seen, locked_seen
 from service.bookings.store import find_booking
 from service.errors import StateConflictError
 from service.http.problems import ProblemError
@@ -56,8 +56,7 @@ async def pay_online(
     actor = context.key_holder.key_id
 
     def begin(connection: WriteConnection) -> AnyRow | None:
-        check_booking_seen(connection, context, find_booking(connection, booking_id), connection.now_us)
-        row = check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
+        row = locked_seen(connection, context, booking_id)
         check(connection, row)
         check_booking_act(row, Act(Event.CONFIRM, Party.CUSTOMER, actor))
         check_held_in_time(connection, row)

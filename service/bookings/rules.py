@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from service.orders.rules import Party
+from service.orders.rules import Party, share_minor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,7 +163,7 @@ def fee_minor(
     is_free = event is not Event.CUSTOMER_ABSENT and state is State.CONFIRMED
     if key is None or (is_free and free_until_us is not None and now_us <= free_until_us):
         return 0
-    return int(total_minor * round(norm.fee(key) * 10_000)) // 10_000
+    return share_minor(norm, key, total_minor)
 
 
 def next_actions(state: State, party: Party) -> list[str]:

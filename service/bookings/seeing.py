@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.bookings.acting import locked_booking
 from service.bookings.days import find_shift
 from service.bookings.rules import OPEN, Party
 from service.bookings.store import BookingFilter, find_booking
@@ -11,9 +12,9 @@ from service.http.access import app_of, crew_of, not_found, owner_of
 
 if TYPE_CHECKING:
     from service.http.context import RequestContext
-    from service.store.connections import AnyRow, ReadConnection
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["DAY_EDGE_US", "booking_seen", "bookings_seen", "check_booking_seen", "visitor_of"]
+__all__ = ["DAY_EDGE_US", "booking_seen", "bookings_seen", "check_booking_seen", "locked_seen", "visitor_of"]
 
 DAY_EDGE_US = 12 * 3_600_000_000
 """How long before its shift begins, and after it ends, a crew sees it."""
@@ -49,6 +50,12 @@ def check_booking_seen(connection: ReadConnection, context: RequestContext, row:
     if not sees:
         raise not_found()
     return row
+
+
+def locked_seen(connection: WriteConnection, context: RequestContext, booking_id: str) -> AnyRow:
+    """Return a booking that a caller may see, locked; for every other 404, and nothing waits for that."""
+    booking_seen(connection, context, booking_id, connection.now_us)
+    return check_booking_seen(connection, context, locked_booking(connection, booking_id), connection.now_us)
 
 
 def _is_today(connection: ReadConnection, row: AnyRow, now_us: int) -> bool:

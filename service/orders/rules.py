@@ -28,6 +28,7 @@ __all__ = [
     "Transition",
     "fee_minor",
     "next_actions",
+    "share_minor",
 ]
 
 
@@ -154,6 +155,11 @@ def fee_minor(
     key = FEES.get((state, event))
     if key is None or (event is Event.CANCEL and free_until_us is not None and now_us <= free_until_us):
         return 0
+    return share_minor(norm, key, total_minor)
+
+
+def share_minor(norm: OfferNorm, key: str, total_minor: int) -> int:
+    """Return the share of a total that a norm names by a key, in whole minor units, rounded down."""
     return int(total_minor * round(norm.fee(key) * 10_000)) // 10_000
 
 
