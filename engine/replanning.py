@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from engine.crew_days import CrewDay, CrewDays, Stop
 
-__all__ = ["Replan", "kept_part", "replan"]
+__all__ = ["Replan", "kept_part", "replan", "starts_however_late_s"]
 
 _LATEST_S = 366 * 86_400
 """Whoever is later than that never comes: there is no way."""
@@ -77,6 +77,19 @@ def kept_part(table: CrewDays, day: CrewDay, fixed: Collection[str] = ()) -> tup
                 day = _later(day, error.node, error.late_s)
         else:
             return day, late
+
+
+def starts_however_late_s(table: CrewDays, day: CrewDay) -> list[int]:
+    """
+    Return when each stop of a day starts, also where it is too late by that, in seconds since 1970.
+
+    Raises
+    ------
+    UnkeptDayError
+        If there is no way from one stop to the next.
+    """
+    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops])
+    return table.alone(kept).starts_s(0)
 
 
 def _later(day: CrewDay, node: int, late_s: int) -> CrewDay:

@@ -80,13 +80,13 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     crew = None if kept is None else CrewFacts.of_json(kept.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, since_us, crew_id)
     booked = bookings_of_ids(connection, [stop.stop_id for row in rows for stop in day_of(row).stops if is_visit(stop)])
-    homes: dict[int, Home] = {}
+    table, homes = ways(connection, terms, point), dict[int, Home]()
     loose: list[Stop] = []
     for row in rows:
         first = local_day(point.timezone, row.starts_at // _SECOND_US) - _ONE_DAY
         bases = [] if crew is None else base_days(crew, terms.rosters.openings, taken, first, 3)
-        loose += spread(connection, terms, point, row, bases, booked, homes)
-    loose += write_anew(connection, terms, point, rows, homes, booked)
+        loose += spread(table, connection.now_us, row, bases, booked, homes)
+    loose += write_anew(connection, table, point, rows, homes, booked)
     return _hand_on(connection, terms, point, loose, booked, actor)
 
 

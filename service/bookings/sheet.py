@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
-from engine.replanning import kept_part
+from engine.replanning import starts_however_late_s
 from service.bookings.days import base_days, day_of, is_visit, list_shifts, n_visits, overlaps
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
@@ -104,8 +104,7 @@ def _shift(travel: CrewDays, day: CrewDay, booked: dict[str, AnyRow], names: dic
 def _starts(travel: CrewDays, day: CrewDay) -> Sequence[int]:
     """Return when each stop starts; of a day that cannot be kept as it is, as late as it becomes."""
     try:
-        late, _ = kept_part(travel, day, [stop.stop_id for stop in day.stops])
-        return travel.alone(late).starts_s(0)
+        return starts_however_late_s(travel, day)
     except UnkeptDayError:  # there is no way at all
         return [stop.earliest_s for stop in day.stops]
 

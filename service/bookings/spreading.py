@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
-from engine.replanning import kept_part
+from engine.replanning import kept_part, starts_however_late_s
 from service.bookings.days import day_of, drop_shift, is_visit, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
@@ -45,9 +45,8 @@ class Home(NamedTuple):
 
 
 def spread(
-    connection: WriteConnection,
-    terms: BookingTerms,
-    point: AnyRow,
+    table: CrewDays,
+    now_us: int,
     row: AnyRow,
     bases: Sequence[CrewDay],
     booked: dict[str, AnyRow],
@@ -61,14 +60,14 @@ def spread(
     """
     old = day_of(row)
     visits = [stop for stop in old.stops if is_visit(stop)]
-    is_over = row.ends_at <= connection.now_us
+    is_over = row.ends_at <= now_us
     fixed = {stop.stop_id for stop in visits} if is_over else fixed_stops(old, booked)
     of_start = {day.starts_s: day for day in bases}
     same = of_start.get(old.starts_s)
     if same is not None:
         homes.setdefault(old.starts_s, Home(same, [], {}, set()))
     loose: list[Stop] = []
-    for stop, planned_s in zip(old.stops, _starts(connection, terms, point, old), strict=True):
+    for stop, planned_s in zip(old.stops, starts_however_late_s(table, old), strict=True):
         if not is_visit(stop):
             if same is not None and stop in same.stops:  # it is taken when it was
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
@@ -98,7 +97,7 @@ def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int) -> CrewDay |
 
 def write_anew(
     connection: WriteConnection,
-    terms: BookingTerms,
+    table: CrewDays,
     point: AnyRow,
     rows: Sequence[AnyRow],
     homes: dict[int, Home],
@@ -117,7 +116,7 @@ def write_anew(
             continue
         stops.sort(key=lambda stop: home.planned.get(stop.stop_id, stop.earliest_s))
         fixed = fixed_stops(home.day, booked) | home.fixed
-        day, late = kept_part(ways(connection, terms, point), home.day._replace(stops=tuple(stops)), fixed)
+        day, late = kept_part(table, home.day._replace(stops=tuple(stops)), fixed)
         loose += late
         rewrite(connection, point, day, 0 if known is None else known.revision)
         stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
@@ -142,13 +141,6 @@ def rewrite(connection: WriteConnection, point: AnyRow, day: CrewDay, read_revis
     """
     if not write_shift(connection, point.merchant_id, point.point_id, day, read_revision):
         raise StateConflictError("the crew's day was changed at the same time: ask again")
-
-
-def _starts(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> list[int]:
-    """Return when each stop of a day starts, as far as it can be kept."""
-    kept, late = kept_part(ways(connection, terms, point), day, [stop.stop_id for stop in day.stops])
-    del late
-    return CrewDays([kept], terms.rosters.travel(connection, point.point_id)).starts_s(0)
 
 
 def ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> CrewDays:
