@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -37,7 +36,8 @@ def open_orders(path: Path) -> Iterator[OrdersFile]:
     """
     kind = format_of(path, FORMATS)
     with _readable(path):
-        source = path.open("rb")
+        # Arrow reads CSV ahead in threads of its own; one within Python's file as the process ends would abort it.
+        source: Any = pa.OSFile(str(path), "r") if kind == "csv" else path.open("rb")
     with source:
         if kind == "csv":
             yield CsvOrders(path, source)
@@ -63,7 +63,7 @@ class CsvOrders:
     no cell holds a line break. Empty rows count, and are passed over.
     """
 
-    def __init__(self, path: Path, source: BinaryIO) -> None:
+    def __init__(self, path: Path, source: Any) -> None:  # a pa.NativeFile, which Arrow's stubs do not take
         self._path = path
         self._source = source
         self._torn: list[BadRow] = []  # in order of row, not given away yet
@@ -119,13 +119,13 @@ class CsvOrders:
         return given
 
 
-def _csv_names(source: BinaryIO) -> list[str]:
+def _csv_names(source: Any) -> list[str]:
     """Return the header, and go back to the start."""
     parse = pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
     read = pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES)
-    names = pacsv.open_csv(BytesIO(source.read(_CSV_BLOCK_BYTES)), read, parse).schema.names
+    start: Any = pa.BufferReader(source.read(_CSV_BLOCK_BYTES))
     source.seek(0)
-    return names
+    return pacsv.open_csv(start, read, parse).schema.names
 
 
 def _filled(batch: pa.RecordBatch) -> Any:
