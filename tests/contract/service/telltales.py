@@ -9,6 +9,7 @@ __all__ = ["telltales"]
 
 _QUERY = re.compile(rb"[?&](?:lat|lng|offer|at|page_size|cursor|merchant_id|access_token|x)=|\blat=|\blng=")
 _TRACE = re.compile(rb"Traceback \(most recent|\"level\":\"(?:error|critical)\"")
+_INSTANT = re.compile(rb"T\d\d:\d\d:\d\d\.\d+")  # half a minute past one can look like a latitude
 _FOUR = 10_000
 
 
@@ -30,9 +31,10 @@ def telltales(told: bytes, secrets: Iterable[str], degrees: Iterable[float], *, 
     found = [
         f"key {secret[:16]}" for secret in secrets if secret[:-16].encode() in told or secret[-16:].encode() in told
     ]
+    places = _INSTANT.sub(b"", told)
     for value in degrees:
         cut = {f"{int(value * _FOUR) / _FOUR:.4f}", f"{value:.4f}"}
-        found += [f"place {text}" for text in cut if text.encode() in told]
+        found += [f"place {text}" for text in cut if text.encode() in places]
     if is_log:
         found += [f"query {match.group()!r}" for match in _QUERY.finditer(told)]
         found += [f"error {match.group()!r}" for match in _TRACE.finditer(told)]
