@@ -34,7 +34,7 @@ from service.bookings.schemas import (
     StartBody,
 )
 from service.bookings.seeing import booking_seen, locked_seen, visitor_of
-from service.bookings.settling import begin_visit
+from service.bookings.under_way import begin_visit, finish_visit
 from service.bookings.views import booking_answer
 from service.clock import from_us
 from service.errors import NotFeasibleError
@@ -174,7 +174,7 @@ async def finish_booking(request: Request, context: Crewed, booking_id: str, bod
         )
         if wrong is not None:
             return wrong
-        done = act_on(connection, services.bookings, row, act, proof=proof)
+        done = finish_visit(connection, services.bookings, row, act, proof=proof)
         return act_on(connection, services.bookings, done, act._replace(event=Event.PAY)) if done.paid_by else done
 
     return await _change(request, context, booking_id, Party.MERCHANT, finish)

@@ -6,7 +6,6 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from service.bookings.days import day_of, find_shift, write_shift
 from service.bookings.holding import event_of
 from service.bookings.planning import take_visit_out
 from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor
@@ -108,7 +107,6 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
         changes["begun_at"] = now_us
     if act.event is Event.FINISH:
         changes |= {"done_at": now_us, "ended_at": now_us}
-        _shorten(connection, row, now_us)
     if state in ENDED:
         changes |= {"ended_at": row.ended_at or now_us}
     changes |= values
@@ -135,20 +133,6 @@ def _deadline(terms: BookingTerms, row: AnyRow, state: State) -> dict[str, Any]:
         wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
         return {"expires_at": row.ends_at + (wait_s + row.duration_s) * _SECOND_US}
     return {} if state is State.HELD else {"expires_at": None}
-
-
-def _shorten(connection: WriteConnection, row: AnyRow, now_us: int) -> None:
-    """Let a day know that a visit is over, where that was sooner than planned."""
-    found = find_shift(connection, row.point_id, row.crew_id, row.shift_at // _SECOND_US)
-    if found is None or row.begun_at is None:
-        return
-    day = day_of(found)
-    lasted_s = -(-(now_us - row.begun_at) // _SECOND_US)
-    stops = tuple(
-        stop._replace(duration_s=min(stop.duration_s, lasted_s)) if stop.stop_id == row.booking_id else stop
-        for stop in day.stops
-    )
-    write_shift(connection, row.merchant_id, row.point_id, day._replace(stops=stops), found.revision)
 
 
 def check_code(

@@ -15,8 +15,9 @@ from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, UnkeptVisit
 from service.bookings.seeing import DAY_EDGE_US, locked_seen
-from service.bookings.settling import Settled, settle_overrun
+from service.bookings.settling import Settled
 from service.bookings.sheet import Span, day_sheet
+from service.bookings.under_way import overrun_visit
 from service.bookings.views import booking_answer
 from service.clock import to_us
 from service.crews.changing import engage, locked_point, settled
@@ -131,7 +132,7 @@ async def post_overrun(request: Request, context: Crewed, booking_id: str, body:
         point = find_point(connection, row.point_id)
         if point is None:
             raise not_found()
-        found = settle_overrun(connection, services.bookings, point.row, row, body.minutes, act.actor)
+        found = overrun_visit(connection, services.bookings, point.row, row, body.minutes, act.actor)
         act_on(connection, services.bookings, row, act)
         return found
 

@@ -114,11 +114,19 @@ def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[C
 
 
 def overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
-    """Tell whether a day overlaps any of others, or begins when one of them does."""
-    return any(
-        (day.starts_s < other.ends_s and other.starts_s < day.ends_s) or day.starts_s == other.starts_s
-        for other in others
-    )
+    """Tell whether a day overlaps any of others, or begins when one of them does; not where the later one waits for it."""
+    return any(_overlap(*sorted((day, other), key=lambda one: one.starts_s)) for other in others)
+
+
+def _overlap(first: CrewDay, second: CrewDay) -> bool:
+    if first.starts_s == second.starts_s:
+        return True
+    free_s = second.starts_s  # from when on the crew can do anything
+    for stop in second.stops:
+        if is_visit(stop) or stop.earliest_s > free_s:
+            break
+        free_s = max(free_s, stop.earliest_s + stop.duration_s)
+    return second.starts_s < first.ends_s and free_s < min(first.ends_s, second.ends_s)
 
 
 def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
@@ -155,7 +163,8 @@ def has_others(connection: ReadConnection, point_id: str, day: CrewDay) -> bool:
     """Tell whether another shift of the day's crew that overlaps it, by hours as they were, holds a visit."""
     span = (day.starts_s * _SECOND_US, day.ends_s * _SECOND_US)
     rows = list_shifts(connection, point_id, *span, day.crew_id)
-    return any(row.starts_at != span[0] and n_visits(day_of(row)) for row in rows)
+    others = [day_of(row) for row in rows if row.starts_at != span[0]]
+    return overlaps(day, [other for other in others if n_visits(other)])
 
 
 def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:

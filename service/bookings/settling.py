@@ -8,39 +8,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engine.crew_days import CrewDays
-from engine.replanning import kept_part, replan
+from engine.replanning import replan
 from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
 from service.bookings.days import (
     base_days,
     day_of,
-    find_shift,
     is_visit,
     list_shifts,
     n_visits,
 )
 from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party
-from service.bookings.spreading import Home, fixed_stops, rewrite, spread, ways, write_anew
+from service.bookings.spreading import Home, rewrite, spread, ways, write_anew
 from service.bookings.store import bookings_of_ids
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
-from service.errors import StateConflictError
 from service.feed.columns import split_features
-from service.points.store import find_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from engine.crew_days import CrewDay, Stop
+    from engine.crew_days import Stop
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "begin_visit", "resettle_crew", "settle_overrun"]
+__all__ = ["Settled", "hand_on", "resettle_crew"]
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
@@ -63,7 +60,15 @@ class Settled(NamedTuple):
     moved: list[AnyRow]
 
 
-def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
+def resettle_crew(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    point: AnyRow,
+    crew_id: str,
+    actor: str,
+    *,
+    keeps_all: bool = False,
+) -> Settled:
     """
     Bring the days of a crew in line with its hours and engagements as they are now stored.
 
@@ -71,6 +76,8 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     ----------
     point
         The row of its point, whose roster is locked.
+    keeps_all
+        What comes late stays with the crew. Nothing of a shift that is over is given away in any case.
     """
     since_us = connection.now_us - _DAY_US  # of a shift that is over a longer one may be made
     rows = list_shifts(connection, point.point_id, since_us, 2**62, crew_id)
@@ -85,63 +92,13 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     for row in rows:
         first = local_day(point.timezone, row.starts_at // _SECOND_US) - _ONE_DAY
         bases = [] if crew is None else base_days(crew, terms.rosters.openings, taken, first, 3)
-        loose += spread(table, connection.now_us, row, bases, booked, homes)
+        is_kept = keeps_all or row.ends_at <= connection.now_us
+        loose += spread(table, row, bases, booked, homes, keeps_all=is_kept)
     loose += write_anew(connection, table, point, rows, homes, booked)
-    return _hand_on(connection, terms, point, loose, booked, actor)
+    return hand_on(connection, terms, point, loose, booked, actor)
 
 
-def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
-    """
-    Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
-
-    What comes late by that stays with the crew, only later: to hand it on is for those to say who see the crew.
-    """
-    begun = act_on(connection, terms, row, act)
-    point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
-    if point is not None and shift is not None:
-        day = _pinned(connection, day_of(shift), begun, begun.duration_s)
-        after, _ = kept_part(ways(connection, terms, point.row), day, [stop.stop_id for stop in day.stops])
-        rewrite(connection, point.row, after, shift.revision)
-    return begun
-
-
-def _shift_of(connection: WriteConnection, booking: AnyRow) -> AnyRow | None:
-    return find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
-
-
-def _pinned(connection: WriteConnection, day: CrewDay, booking: AnyRow, more_s: int) -> CrewDay:
-    """Return a day with a visit at the time at which it really began, and so many seconds more from now on."""
-    begun_s = booking.begun_at // _SECOND_US
-    lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + more_s
-    pinned = {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s}
-    its = booking.booking_id
-    return day._replace(stops=tuple(one._replace(**pinned) if one.stop_id == its else one for one in day.stops))
-
-
-def settle_overrun(
-    connection: WriteConnection, terms: BookingTerms, point: AnyRow, booking: AnyRow, minutes: int, actor: str
-) -> Settled:
-    """
-    Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then.
-
-    Raises
-    ------
-    StateConflictError
-        If the crew's shift is not known any more.
-    """
-    row = _shift_of(connection, booking)
-    if row is None:
-        raise StateConflictError("the crew's shift was over long ago")
-    day = day_of(row)
-    booked = bookings_of_ids(connection, [stop.stop_id for stop in day.stops if is_visit(stop)])
-    after, loose = kept_part(
-        ways(connection, terms, point), _pinned(connection, day, booking, 60 * minutes), fixed_stops(day, booked)
-    )
-    rewrite(connection, point, after, row.revision)
-    return _hand_on(connection, terms, point, loose, booked, actor)
-
-
-def _hand_on(
+def hand_on(
     connection: WriteConnection,
     terms: BookingTerms,
     point: AnyRow,
@@ -149,6 +106,7 @@ def _hand_on(
     booked: dict[str, AnyRow],
     actor: str,
 ) -> Settled:
+    """Give visits of a crew to others where their windows can still be kept, and let go of the rest."""
     if not loose:
         return Settled([], [])
     first = min(local_day(point.timezone, stop.earliest_s) for stop in loose)

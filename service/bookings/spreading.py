@@ -46,22 +46,21 @@ class Home(NamedTuple):
 
 def spread(
     table: CrewDays,
-    now_us: int,
     row: AnyRow,
     bases: Sequence[CrewDay],
     booked: dict[str, AnyRow],
     homes: dict[int, Home],
+    *,
+    keeps_all: bool,
 ) -> list[Stop]:
     """
     Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
 
-    What is begun or done stays in its shift as that was where there is no other, and nothing of a shift that is over is
-    given away.
+    What is begun or done stays in its shift, as that was where there is no other. Where all is kept nothing is given away.
     """
     old = day_of(row)
     visits = [stop for stop in old.stops if is_visit(stop)]
-    is_over = row.ends_at <= now_us
-    fixed = {stop.stop_id for stop in visits} if is_over else fixed_stops(old, booked)
+    fixed = {stop.stop_id for stop in visits} if keeps_all else fixed_stops(old, booked)
     of_start = {day.starts_s: day for day in bases}
     same = of_start.get(old.starts_s)
     if same is not None:
@@ -72,7 +71,8 @@ def spread(
             if same is not None and stop in same.stops:  # it is taken when it was
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
             continue
-        base = _base_for(bases, stop, planned_s)
+        stays = same is not None and not _is_loose(stop.stop_id, booked)
+        base = same if stays else _base_for(bases, stop, planned_s)
         if base is None and stop.stop_id not in fixed:
             loose.append(stop)
             continue
@@ -150,5 +150,8 @@ def ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> Cre
 
 def fixed_stops(day: CrewDay, booked: dict[str, AnyRow]) -> set[str]:
     """Return the names of stops that are not given away: what is begun or done, and engagements."""
-    names = {stop.stop_id for stop in day.stops}
-    return {name for name in names if name not in booked or booked[name].state not in _LOOSE}
+    return {stop.stop_id for stop in day.stops if not _is_loose(stop.stop_id, booked)}
+
+
+def _is_loose(name: str, booked: dict[str, AnyRow]) -> bool:
+    return name in booked and booked[name].state in _LOOSE

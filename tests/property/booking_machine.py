@@ -118,6 +118,14 @@ class Bookings(RuleBasedStateMachine):
         assert self._held(self._at(now, 0, 11), now) is not None
         assert self._held(self._at(now, 0, 11), now) is None
 
+    def still_at_it(self) -> None:
+        """A visit that is not over on the next day runs over: its crew cannot make what it has promised by then."""
+        self.live(0, 8, _READY)
+        (name,) = self.model.visits
+        self.live(0, 8, ("confirm",))
+        self.live(0, 8, ("confirm", "to it"))
+        self._do(name, "overrun", 0, 8, "shop")
+
     def ill_unawares(self) -> None:
         """All fall ill on days that were free when they were read into memory."""
         asked = {"point": self.point, "service": "clean", "lat": LAT, "lng": LNG}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from service.bookings import acting, planning, rescheduling, rules, settling
+from service.bookings import acting, planning, rescheduling, rules, settling, under_way
 from service.store.leases import Tenure
 from tests.property.booking_machine import CREWS, PATHS, Bookings
 from tests.property.booking_model import EVENTS, NEXT, STATES
@@ -61,8 +61,8 @@ def test_model__knows_the_transitions_that_there_are() -> None:
 
 
 def _walk_every_way(machine: type[Bookings]) -> None:
-    """Let a visit go each way once where another crew can take it over, and once where none can, and two ways more."""
-    for way in (machine.done_sooner, machine.ill_unawares):
+    """Let a visit go each way once where another crew can take it over, and once where none can, and three ways more."""
+    for way in (machine.done_sooner, machine.still_at_it, machine.ill_unawares):
         one = machine()
         one.start()
         way(one)
@@ -94,11 +94,12 @@ def _as_kept(_connection: Any, _rosters: Any, _point: Any, _facts: Any, day: Any
 FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what ends stays in its crew's day": (acting, "take_visit_out", _forgetful),
     "what is moved stays in its old window, too": (rescheduling, "take_visit_out", _forgetful),
-    "what is done sooner takes its whole time": (acting, "_shorten", _forgetful),
+    "what is done sooner takes its whole time": (under_way, "_shorten", _forgetful),
+    "what lasts keeps nobody from the next shift": (under_way, "_hold_back", lambda *_: False),
     "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
     "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
     "memory is believed": (planning, "_unplanned", _as_kept),
-    "nobody stands in for the ill": (settling, "_hand_on", lambda *_: settling.Settled([], [])),
+    "nobody stands in for the ill": (settling, "hand_on", lambda *_: settling.Settled([], [])),
     "who makes a visit is not written": (settling, "rewrite", _forgetful),
 }
 
