@@ -9,16 +9,19 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tests.contract.service.talking import ask
+from tests.cut_wire import CutWire
 from tests.faults.buying import Answer, Caller, at_once
 from tests.faults.test_beside import children
-from tests.serving import Serving
+from tests.serving import Place, Serving
 
-__all__ = ["Sent", "send_and_kill", "settled"]
+__all__ = ["Losing", "Sent", "send_and_kill", "settled"]
 
 N_SENT = 5
 N_GROUPS = 4
@@ -44,6 +47,33 @@ def settled(app: Caller, path: str, sent: Sent) -> Answer:
             return answer
         time.sleep(0.02)
     raise AssertionError("it is never answered")
+
+
+@dataclass
+class Losing:
+    """A service whose wire to PostgreSQL loses the reply of a commit by which something is made at a path, in a table."""
+
+    wire: CutWire
+    place: Place
+    base_url: str
+    app_key: str
+    path: str
+    table: str
+
+    def send_all(self, bodies: Sequence[bytes], name: str, again: str) -> tuple[Counter[int], int]:
+        """Lose the reply of each commit, and send it again; return what was told first, and how many more there are."""
+        first: Counter[int] = Counter()
+        app, n_before, n_lost = Caller(self.base_url, self.app_key), self._n_made(), self.wire.n_lost
+        for number, body in enumerate(bodies):
+            self.wire.lose_commit_of(f"POST {self.path}".encode())
+            first[app.call("POST", self.path, body, f"{name}-{number}").status] += 1
+            assert settled(app, self.path, Sent(f"{again}-{number}", body)).status == 201
+        app.close()
+        assert self.wire.n_lost == n_lost + len(bodies)
+        return first, self._n_made() - n_before
+
+    def _n_made(self) -> int:
+        return int(ask(self.place, f"SELECT count(*) FROM {self.table}")[0][0])  # noqa: S608 - our own word
 
 
 def send_and_kill(serving: Serving, app_key: str, path: str, part: Sequence[Sent], seed: int) -> list[Answer]:

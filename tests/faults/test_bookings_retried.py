@@ -1,25 +1,27 @@
-"""A retry books once: sent five times at once, cut and killed on the way; and a refusal stays one (R6)."""
+"""A retry books once: sent five times at once, cut and killed, its commit's reply lost; a refusal stays one (R6, F8)."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.service.talking import ask
+from tests.cut_wire import wire_to
 from tests.faults.buying import Answer, Caller
-from tests.faults.retrying import Sent, send_and_kill, settled
+from tests.faults.retrying import Losing, Sent, send_and_kill, settled
 from tests.faults.visits import Provider, book, open_provider, starts, unsound_visits, wrong_visits
 from tests.scale import FULL
 from tests.serving import Place, fresh_database, running_service
 
 N_BOOKINGS = 2_000 if FULL else 60
 N_LIVES = 10 if FULL else 1
+N_LOST = 500 if FULL else 20
 N_CREWS = 10
 N_DAYS = 50
 PATH = "/v1/bookings"
@@ -115,3 +117,39 @@ def test_bookings__sent_again_with_another_key_are_made_twice(tmp_path: Path) ->
         assert [settled(app, PATH, Sent(key, body)).status for key in ("once", "once", "twice")] == [201] * 3
         app.close()
     assert ask(place, "SELECT count(*) FROM bookings")[0][0] == 2
+
+
+@pytest.fixture(scope="module")
+def losing(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Losing, Provider]]:
+    database, folder = fresh_database(postgres_url), tmp_path_factory.mktemp("lost")
+    crews = [f"crew-{number}" for number in range(N_CREWS)]
+    with (
+        wire_to(database) as (wire, address),
+        running_service(Place(folder, address)) as serving,
+        open_provider(serving, "lost", crews) as provider,
+    ):
+        yield Losing(wire, Place(folder, database), serving.base_url, provider.app_key, PATH, "bookings"), provider
+
+
+def _bodies(provider: Provider) -> list[bytes]:
+    windows = starts(1, N_DAYS)
+    return [json.dumps(provider.body(windows[number % len(windows)])).encode() for number in range(N_LOST)]
+
+
+def test_bookings__whose_commit_was_not_heard_of_are_made_once_by_a_retry(
+    losing: tuple[Losing, Provider], record_property: Callable[[str, object], None]
+) -> None:
+    lost, provider = losing
+    first, n_made = lost.send_all(_bodies(provider), "once", "once")
+    record_property("lost", str(dict(first)))
+    assert first == {503: N_LOST}
+    assert n_made == N_LOST
+    assert unsound_visits(lost.place) == wrong_visits(lost.place) == []
+
+
+def test_bookings__whose_commit_was_not_heard_of_are_made_twice_without_their_key(
+    losing: tuple[Losing, Provider],
+) -> None:
+    lost, provider = losing
+    _first, n_made = lost.send_all(_bodies(provider), "twice", "other")
+    assert n_made == 2 * N_LOST

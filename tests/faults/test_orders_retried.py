@@ -6,15 +6,14 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.contract.service.talking import ask
-from tests.cut_wire import CutWire, wire_to
+from tests.cut_wire import wire_to
 from tests.faults.buying import Answer, Caller, Market, body_of, open_market, unbalanced, unsound
-from tests.faults.retrying import Sent, send_and_kill, settled
+from tests.faults.retrying import Losing, Sent, send_and_kill, settled
 from tests.scale import FULL
 from tests.serving import Place, fresh_database, running_service
 
@@ -83,7 +82,7 @@ def test_orders__sent_five_times_under_cuts_and_kills_are_made_once(
 
 
 @pytest.fixture(scope="module")
-def lost(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+def losing(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Losing, Market]]:
     database, folder = fresh_database(postgres_url), tmp_path_factory.mktemp("lost")
     with (
         wire_to(database) as (wire, address),
@@ -91,45 +90,26 @@ def lost(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         open_market(serving) as market,
     ):
         market.put_stock("milk", 10 * N_LOST)
-        yield Lost(wire, market, Place(folder, database))
+        place = Place(folder, database)
+        yield Losing(wire, place, serving.base_url, market.app_key, PATH, "orders"), market
 
 
-@dataclass
-class Lost:
-    """A service whose wire to PostgreSQL loses the reply of a commit."""
-
-    wire: CutWire
-    market: Market
-    place: Place
-
-    def order_all(self, name: str, again: str) -> tuple[Counter[int], int]:
-        """Lose the reply of each order's commit, and send it again; return what was told first, and how many there are."""
-        first: Counter[int] = Counter()
-        app, n_before, n_lost = self.market.app(), self.n_orders(), self.wire.n_lost
-        for number in range(N_LOST):
-            body = json.dumps(body_of(self.market.point_id, "milk")).encode()
-            self.wire.lose_commit_of(b"POST /v1/orders")
-            first[app.order(body, f"{name}-{number}").status] += 1
-            assert settled(app, PATH, Sent(f"{again}-{number}", body)).status == 201
-        app.close()
-        assert self.wire.n_lost == n_lost + N_LOST
-        return first, self.n_orders() - n_before
-
-    def n_orders(self) -> int:
-        """Return how many orders there are."""
-        return int(ask(self.place, "SELECT count(*) FROM orders")[0][0])
+def _bodies(market: Market) -> list[bytes]:
+    return [json.dumps(body_of(market.point_id, "milk")).encode() for _ in range(N_LOST)]
 
 
 def test_orders__whose_commit_was_not_heard_of_are_made_once_by_a_retry(
-    lost: Lost, record_property: Callable[[str, object], None]
+    losing: tuple[Losing, Market], record_property: Callable[[str, object], None]
 ) -> None:
-    first, n_made = lost.order_all("once", "once")
+    lost, market = losing
+    first, n_made = lost.send_all(_bodies(market), "once", "once")
     record_property("lost", str(dict(first)))
     assert first == {503: N_LOST}
     assert n_made == N_LOST
     assert unsound(lost.place) == unbalanced(lost.place, {"milk": 10 * N_LOST}) == []
 
 
-def test_orders__whose_commit_was_not_heard_of_are_made_twice_without_their_key(lost: Lost) -> None:
-    _first, n_made = lost.order_all("twice", "other")
+def test_orders__whose_commit_was_not_heard_of_are_made_twice_without_their_key(losing: tuple[Losing, Market]) -> None:
+    lost, market = losing
+    _first, n_made = lost.send_all(_bodies(market), "twice", "other")
     assert n_made == 2 * N_LOST
