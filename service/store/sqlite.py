@@ -1,4 +1,4 @@
-"""SQLite: one file, one writer thread that commits up to 32 writes at once, readers beside it."""
+"""SQLite: one file, one writer at a time that commits up to 32 writes at once, readers beside it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.clock import Clock
 from service.deadlines import Deadline
@@ -27,15 +26,13 @@ from service.store.database import Store
 from service.store.plain import say
 from service.store.sqlite_engines import WAL_BYTES, sqlite_engine
 from service.store.sqlite_errors import OF_ONE_WRITE, PASSING, is_busy, primary_code
+from service.store.sqlite_reading import SqliteReaders
 
 __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _GROUP = 32
-_READERS = 4
-_FOLLOWERS = 4
-_STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
 _EMPTY_EVERY_S = 1.0
 _EMPTY_WAIT_MS, _WAIT_MS = 20, 2_000  # for readers, until the log can be emptied; and for all else
 
@@ -64,9 +61,7 @@ class SqliteStore(Store):
         self._wal = path.with_name(f"{path.name}-wal")
         self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
         self._write_engine = sqlite_engine(path, writes=True)
-        self._read_engine = sqlite_engine(path, writes=False, size=_READERS)
-        self._own_engine = sqlite_engine(path, writes=False, size=_FOLLOWERS)  # of followers, who may read for long
-        self._readers = ThreadPoolExecutor(_READERS, "linli-read")
+        self._readers = SqliteReaders(path)
         self._writing: Connection | None = None
         self._is_log_settled = False
         self._must_empty = self._log_bytes() > 0  # a process that was killed left it there
@@ -74,6 +69,8 @@ class SqliteStore(Store):
         self._broken: str | None = None
         self._closing = threading.Lock()
         self._is_closed = False
+        self._writes = threading.Lock()  # held by whoever writes: the writer thread, or a caller that waits anyway
+        self._is_group_waiting = False  # the writer thread's: callers let it go first
         self._writer = threading.Thread(target=self._write_all, name="linli-write", daemon=True)
         self._writer.start()
 
@@ -88,6 +85,22 @@ class SqliteStore(Store):
                 raise OverloadedError("too many writes are waiting") from None
         return future
 
+    def write_now(self, fn: Callable[[WriteConnection], T], seconds: float = 30.0) -> T:
+        """Write from a command, and wait: in the caller's own thread where no other write waits."""
+        if not self._jobs.empty() or self._is_group_waiting or not self._writes.acquire(blocking=False):
+            return super().write_now(fn, seconds)
+        future: Future[T] = Future()
+        try:
+            with self._closing:
+                self._check_sound()
+            is_log_due = self._write_group([_Job(fn, Deadline.after(seconds), future)])
+        finally:
+            self._writes.release()
+        if is_log_due:  # left to the writer thread: should it fail, this write is acknowledged before
+            with suppress(queue.Full):
+                self._jobs.put_nowait(_Job(lambda _connection: None, Deadline.after(seconds), Future()))
+        return future.result()
+
     def _check_sound(self) -> None:
         if self._broken is not None:
             text_ = f"storage failed ({self._broken}) and takes no writes until linli is started again"
@@ -97,35 +110,11 @@ class SqliteStore(Store):
 
     def submit_read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> Future[T]:
         """Queue a read; it is interrupted at its deadline."""
-        try:
-            return self._readers.submit(self._read, fn, deadline)
-        except RuntimeError as error:
-            raise StorageUnavailableError("the store is closed") from error
+        return self._readers.submit(fn, deadline)
 
-    def _read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> T:
-        if deadline.is_over:
-            raise DeadlineExceededError("the read waited too long")
-        try:
-            with self._read_engine.connect() as connection, connection.begin():
-                raw: Any = connection.connection.dbapi_connection
-                raw.set_progress_handler(lambda: deadline.is_over, _STEPS)
-                try:
-                    return fn(ReadConnection(connection))
-                finally:
-                    raw.set_progress_handler(None, 0)
-        except DBAPIError as error:
-            if deadline.is_over:
-                raise DeadlineExceededError("the read took too long") from error
-            raise StorageUnavailableError(str(error.orig)) from error
-
-    @contextmanager
-    def reading(self) -> Iterator[ReadConnection]:
+    def reading(self) -> AbstractContextManager[ReadConnection]:
         """Give a connection with one consistent view."""
-        try:
-            with self._own_engine.connect() as connection, connection.begin():
-                yield ReadConnection(connection)
-        except (DBAPIError, PoolTimeoutError) as error:
-            raise StorageUnavailableError(str(getattr(error, "orig", error))) from error
+        return self._readers.reading()
 
     def close(self) -> None:
         """End the writer after what is queued, and the readers."""
@@ -135,9 +124,7 @@ class SqliteStore(Store):
             self._is_closed = True
         self._jobs.put(None)
         self._writer.join()
-        self._readers.shutdown(wait=True, cancel_futures=True)
-        self._read_engine.dispose()
-        self._own_engine.dispose()
+        self._readers.close()
         self._write_engine.dispose()
 
     def _write_all(self) -> None:
@@ -145,8 +132,13 @@ class SqliteStore(Store):
         while not is_last:
             group, is_last = self._next_group()
             if group:
-                self._write_group(group)
-        self._let_go()
+                self._is_group_waiting = True
+                with self._writes:
+                    self._is_group_waiting = False
+                    if self._write_group(group):
+                        self._tend_log()
+        with self._writes:
+            self._let_go()
 
     def _let_go(self) -> None:
         if self._writing is not None:
@@ -171,12 +163,11 @@ class SqliteStore(Store):
                 return group, False
         return group, True
 
-    def _write_group(self, group: list[_Job]) -> None:
+    def _write_group(self, group: list[_Job]) -> bool:
+        """Write a group, and tell those who wait; return whether it is time to tend the log."""
         if self._broken is not None:
-            self._fail(
-                group, StorageUnavailableError("storage failed and takes no writes until linli is started again")
-            )
-            return
+            self._fail(group, StorageUnavailableError("storage failed: no writes until linli is started again"))
+            return False
         until = max(job.deadline.at for job in group)
         while True:
             try:
@@ -185,7 +176,7 @@ class SqliteStore(Store):
                 if is_busy(error) and not Deadline(until).is_over:
                     continue
                 self._fail(group, self._judged(error))
-                return
+                return False
             break
         is_long = self._log_bytes() > WAL_BYTES  # asked before anybody goes on, who would keep this thread waiting
         self._must_empty = self._must_empty or any(job.is_erasing for job in group if job.error is None)
@@ -195,10 +186,16 @@ class SqliteStore(Store):
             else:
                 job.future.set_result(job.result)
         self.tell_committed()
-        if self._must_empty and time.monotonic() - self._emptied_at >= _EMPTY_EVERY_S:
+        return is_long or self._is_to_be_emptied()
+
+    def _is_to_be_emptied(self) -> bool:
+        return self._must_empty and time.monotonic() - self._emptied_at >= _EMPTY_EVERY_S
+
+    def _tend_log(self) -> None:
+        if self._is_to_be_emptied():
             self._must_empty = not self._checkpoint(empties=True)
             self._emptied_at = time.monotonic()
-        elif is_long:
+        else:
             self._checkpoint()
 
     def _commit(self, group: list[_Job]) -> None:
@@ -211,7 +208,7 @@ class SqliteStore(Store):
                     self._is_log_settled = True
                 for job in group:
                     self._do(self._writing, job)
-        except Exception:
+        except BaseException:  # a caller's own thread can be interrupted
             self._let_go()
             raise
 
@@ -236,10 +233,9 @@ class SqliteStore(Store):
 
     def _log_bytes(self) -> int:
         """Return the log's size, which is cut to the limit when it is begun anew."""
-        try:
+        with suppress(FileNotFoundError):
             return self._wal.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return 0
 
     def _checkpoint(self, *, empties: bool = False) -> bool:
         """

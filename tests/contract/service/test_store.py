@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,36 @@ def test_write__given_up_by_its_caller_ends_no_other(store: Store) -> None:
     assert store.read_now(lambda c: kept(c, "late")) == set()
 
 
+def test_write__that_its_caller_waits_for_goes_beside_queued_ones(store: Store) -> None:
+    n_each, n_threads = 25, 6
+
+    def write(number: int) -> None:
+        for i in range(n_each):
+            name = f"beside{number}-{i}"
+            if number % 2:
+                assert store.write_now(partial(add, merchant_id=name), LONG_S) == name
+            else:
+                assert store.submit_write(partial(add, merchant_id=name), Deadline.after(LONG_S)).result() == name
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(write, range(n_threads)))
+    names = {f"beside{number}-{i}" for number in range(n_threads) for i in range(n_each)}
+    assert store.read_now(lambda c: kept(c, "beside")) == names
+
+
+def test_write__that_fails_in_its_callers_thread_leaves_nothing(store: Store) -> None:
+    for error in (RuntimeError, KeyboardInterrupt):
+
+        def failing(connection: WriteConnection, error: type[BaseException] = error) -> None:
+            add(connection, "own-bad")
+            raise error
+
+        with pytest.raises(error):
+            store.write_now(failing, LONG_S)
+        assert store.write_now(lambda c: add(c, f"own-{uuid.uuid4().hex}"), LONG_S).startswith("own-")
+    assert "own-bad" not in store.read_now(lambda c: kept(c, "own-"))
+
+
 def test_store__closed_refuses_and_leaves_nobody_waiting(place: Place) -> None:
     store = open_store(load_settings({}, data=place.folder, database=place.database), SystemClock())
     release = threading.Event()
@@ -118,6 +149,8 @@ def test_store__closed_refuses_and_leaves_nobody_waiting(place: Place) -> None:
     assert all(future.done() for future in everything)
     with pytest.raises(StorageUnavailableError, match="closed"):
         store.submit_write(lambda c: add(c, "more"), Deadline.after(1))
+    with pytest.raises(StorageUnavailableError, match="closed"):
+        store.write_now(lambda c: add(c, "more"), 1)
     with pytest.raises(StorageUnavailableError, match="closed"):
         store.submit_read(lambda c: kept(c, "more"), Deadline.after(1))
 
