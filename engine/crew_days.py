@@ -132,7 +132,11 @@ class CrewDays:
 
     def replace(self, number: int, day: CrewDay) -> None:
         """Put another day in the place of one; raises as the class does, and leaves all as it was then."""
-        alone = self.alone(day, number)
+        self.put(number, self.alone(day, number))
+
+    def put(self, number: int, alone: CrewDays) -> None:
+        """Put the day that `alone` returned, of a table with the same travel, in the place of one."""
+        (day,) = alone.days
         n = len(day.stops) + 2
         if n > self.places.shape[1]:
             self._widen(2 * n)

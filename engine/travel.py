@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError
 from engine.kernels.slots import NEVER_S
-from geo.metric import ecef, told_distances_m
+from geo.metric import distances_between_m
 
 if TYPE_CHECKING:
     from engine.norms import OfferNorm
@@ -87,10 +87,7 @@ class GreatCircleTravel:
         at: dt.datetime | None,
     ) -> NDArray[np.float64]:
         """Return float64[m, n] minutes, the same at any time."""
-        a, b = ecef(origins[:, 0], origins[:, 1]), ecef(destinations[:, 0], destinations[:, 1])
-        chord_sq = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
-        told: NDArray[np.float64] = told_distances_m(chord_sq)
-        return told * (self.detour_factor * _MINUTE_S / (1000.0 * self.speed_kmh))
+        return distances_between_m(origins, destinations) * (self.detour_factor * _MINUTE_S / (1000.0 * self.speed_kmh))
 
 
 def norm_travel(norm: OfferNorm) -> GreatCircleTravel:

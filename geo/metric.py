@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from geo.kernels import metric as kernels
 from geo.places import check_latlng
 
-__all__ = ["EARTH_RADIUS_M", "distance_m", "ecef", "told_distances_m"]
+__all__ = ["EARTH_RADIUS_M", "distance_m", "distances_between_m", "ecef", "told_distances_m"]
 
 EARTH_RADIUS_M = kernels.EARTH_RADIUS_M
 
@@ -65,6 +65,33 @@ def distance_m(lat1: ArrayLike, lng1: ArrayLike, lat2: ArrayLike, lng2: ArrayLik
     a, b = (np.ascontiguousarray(part) for part in np.broadcast_arrays(a, b))
     out = np.empty(a.shape[0])
     kernels.distances_m(a, b, out)
+    return out
+
+
+def distances_between_m(origins: NDArray[np.float64], destinations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return the told distance of each of some places to each of others, as `distance_m` tells it.
+
+    Parameters
+    ----------
+    origins, destinations
+        Shapes (m, 2) and (n, 2): lat and lng in degrees, WGS 84.
+
+    Returns
+    -------
+    float64[m, n]
+        Metres.
+
+    Raises
+    ------
+    InvalidLatLngError
+        If a value is not finite or out of range.
+    """
+    a, b = (np.require(part, np.float64, ["C", "W"]) for part in (origins, destinations))
+    out = np.empty((a.shape[0], b.shape[0]))
+    if not kernels.distances_between_m(a, b, out):
+        for part in (a, b):
+            check_latlng(part[:, 0], part[:, 1])
     return out
 
 

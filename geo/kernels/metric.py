@@ -139,6 +139,39 @@ def distances_m(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.
         out[i] = told_distance_m(dx * dx + dy * dy + dz * dz)
 
 
+# Axes: m origins, n destinations.
+@kernel
+def distances_between_m(
+    origins: NDArray[np.float64], destinations: NDArray[np.float64], out: NDArray[np.float64]
+) -> bool:
+    """
+    Write the told distance of each origin to each destination; return whether all places are places.
+
+    Parameters
+    ----------
+    origins, destinations
+        Shapes (m, 2) and (n, 2): lat and lng in degrees, WGS 84.
+    out
+        Shape (m, n), metres; written only where all are places.
+    """
+    m, n = origins.shape[0], destinations.shape[0]
+    lat, lng = np.empty(m + n), np.empty(m + n)
+    lat[:m], lng[:m] = origins[:, 0], origins[:, 1]
+    lat[m:], lng[m:] = destinations[:, 0], destinations[:, 1]
+    for i in range(m + n):
+        if not (abs(lat[i]) <= 90.0 and abs(lng[i]) <= 180.0):  # nor where one is NaN
+            return False
+    at = np.empty((m + n, 3))
+    ecef(lat, lng, at)
+    for i in range(m):
+        for j in range(m, m + n):
+            dx = at[i, 0] - at[j, 0]
+            dy = at[i, 1] - at[j, 1]
+            dz = at[i, 2] - at[j, 2]
+            out[i, j - m] = told_distance_m(dx * dx + dy * dy + dz * dz)
+    return True
+
+
 # Axes: n chords.
 @kernel
 def tell_distances_m(chord_sq: NDArray[np.float64], out: NDArray[np.float64]) -> None:

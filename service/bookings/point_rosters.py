@@ -7,11 +7,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from engine.errors import EngineError
 from service.bookings.days import n_visits
 
 if TYPE_CHECKING:
-    from engine.crew_days import CrewDay
+    from engine.crew_days import CrewDay, CrewDays
     from engine.rosters import Roster, VisitAsk
     from engine.slots import Slot
     from engine.travel import Travel
@@ -115,15 +114,13 @@ class PointRoster:
         name = (crew_id, starts_s)
         return name in self._numbers or name in self._left_out
 
-    def take(self, day: CrewDay, revision: int) -> bool:
-        """Take a shift anew, as it is at a revision; tell whether that could be done."""
+    def take(self, alone: CrewDays, revision: int) -> bool:
+        """Take a shift anew, as it is at a revision and alone in a table; tell whether that could be done."""
+        (day,), table = alone.days, self.roster.table
         number = self._numbers.get((day.crew_id, day.starts_s))
-        if number is None:
+        if number is None or alone.travel != table.travel:
             return False
         with self.lock:
-            try:
-                self.roster.replace(number, day, n_visits(day))
-            except EngineError:
-                return False
+            self.roster.put(number, alone, n_visits(day))
             self.revisions[number] = revision
         return True

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select
 
+from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
@@ -26,7 +27,7 @@ from service.store.tables import offers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.crew_days import CrewDay
+    from engine.crew_days import CrewDay, CrewDays
     from engine.holidays import HolidayFile
     from engine.norms import Norms
     from engine.travel import Travel
@@ -189,15 +190,23 @@ class Rosters:
         for point_id, crew_id, starts_s in parts:
             mine = [(key, one) for key, one in kept[point_id] if one.concerns(crew_id, int(starts_s))]
             row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
-            day = None if row is None else day_of(row)
+            alone = None if row is None else _alone(mine[0][1], day_of(row))
             for key, one in mine:
-                if row is None or day is None or not one.take(day, row.revision):
+                if row is None or alone is None or not one.take(alone, row.revision):
                     with self._lock:
                         self._drop(key)
 
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that nothing is kept beyond a change."""
         return True
+
+
+def _alone(known: PointRoster, day: CrewDay) -> CrewDays | None:
+    """Return a day as a table of its own, made once for all rosters of its point; None where it cannot be kept."""
+    try:
+        return known.roster.table.alone(day)
+    except EngineError:
+        return None
 
 
 def _by_crew(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:

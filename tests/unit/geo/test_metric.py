@@ -8,9 +8,10 @@ import pytest
 
 from geo.errors import InvalidLatLngError
 from geo.kernels import metric as kernels
-from geo.metric import EARTH_RADIUS_M, distance_m, ecef
+from geo.metric import EARTH_RADIUS_M, distance_m, distances_between_m, ecef
 
 GEOD = pyproj.Geod(ellps="WGS84")
+RNG = np.random.default_rng(20151)
 
 
 @pytest.mark.parametrize(("metres", "error_m"), [(10.0, 2e-5), (1_000.0, 2e-5), (10_000.0, 2.5e-5), (50_000.0, 2e-3)])
@@ -50,3 +51,22 @@ def test_distance__names_the_argument_that_is_wrong():
     with pytest.raises(InvalidLatLngError) as caught:
         distance_m([0.0], [0.0], [0.0, 0.0], [0.0, 200.0])
     assert (caught.value.argument, caught.value.position) == ("lng2", 1)
+
+
+def test_distances_between__are_those_of_all_pairs():
+    places = RNG.uniform((-90.0, -180.0), (90.0, 180.0), (30, 2))
+    near = np.clip(places[:20] + RNG.uniform(-1e-3, 1e-3, (20, 2)), (-90.0, -180.0), (90.0, 180.0))
+    for origins, destinations in ((places, near), (places[::2], near), (places[::-1].astype(np.float32), near)):
+        found = distances_between_m(origins, destinations)
+        assert found.shape == (len(origins), len(destinations))
+        for row, (lat, lng) in zip(found, origins.tolist(), strict=True):
+            assert np.array_equal(row, distance_m([lat], [lng], destinations[:, 0], destinations[:, 1]))
+    assert distances_between_m(places, near[:0]).shape == (30, 0)
+
+
+@pytest.mark.parametrize("bad", [(91.0, 0.0), (0.0, -180.5), (np.nan, 0.0), (0.0, np.inf)])
+def test_distances_between__wants_places(bad):
+    good = np.array([[1.0, 2.0]])
+    for places in ((good, np.array([bad])), (np.array([[3.0, 4.0], bad]), good)):
+        with pytest.raises(InvalidLatLngError):
+            distances_between_m(*places)
