@@ -192,6 +192,10 @@ class Roster:
             self._n_jobs = [self._n_jobs[number] for number in kept]
             self.table = CrewDays([days[number] for number in kept], travel)  # no day hangs on another
 
+    def replace(self, number: int, day: CrewDay, n_jobs: int) -> None:
+        """Put another day in the place of one; raises `UnkeptDayError` and leaves all as it was if it cannot be kept."""
+        self.put(number, self.table.alone(day, number), n_jobs)
+
     def put(self, number: int, alone: CrewDays, n_jobs: int) -> None:
         """Put a day, alone in a table with the same travel, in the place of one."""
         self.table.put(number, alone)

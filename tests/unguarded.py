@@ -88,11 +88,9 @@ def _take_out_visits() -> None:
     def lock_roster(connection: WriteConnection, point_id: str) -> bool:
         return connection.value(select(points.c.point_id).where(points.c.point_id == point_id)) is not None
 
-    def write_shift(
-        connection: WriteConnection, merchant_id: str, point_id: str, day: CrewDay, _read_revision: int
-    ) -> bool:
-        now = days.find_shift(connection, point_id, day.crew_id, day.starts_s)
-        return written(connection, merchant_id, point_id, day, 0 if now is None else now.revision)
+    def write_shift(connection: WriteConnection, of: Any, day: CrewDay, _read_revision: int) -> None:
+        now = days.find_shift(connection, of.point_id, day.crew_id, day.starts_s)
+        written(connection, of, day, 0 if now is None else now.revision)
 
     written, patched = days.write_shift, ((days, write_shift), (store, lock_roster))
     for module, function in patched:  # those that take the functions from there are imported later

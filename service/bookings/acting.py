@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.bookings.holding import event_of
 from service.bookings.planning import take_visit_out
-from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor
+from service.bookings.rules import ENDED, TRANSITIONS, Act, Event, State, fee_minor, given_up_us
 from service.bookings.store import add_booking_event, change_booking, find_booking, list_booking_events
 from service.clock import from_us
 from service.crews.store import lock_roster
@@ -128,10 +128,9 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
 
 
 def _deadline(terms: BookingTerms, row: AnyRow, state: State) -> dict[str, Any]:
-    """Return when the state ends by itself: a visit that nobody came to is noticed once it is late beyond doubt."""
+    """Return when the state ends by itself."""
     if state in {State.CONFIRMED, State.UNPLACED, State.EN_ROUTE}:
-        wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
-        return {"expires_at": row.ends_at + (wait_s + row.duration_s) * _SECOND_US}
+        return {"expires_at": given_up_us(terms.orders.norms.by_offer[row.offer], row.ends_at, row.duration_s)}
     return {} if state is State.HELD else {"expires_at": None}
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, select, text, update
 
 from engine.crew_days import CrewDay, Stop
 from engine.crews import crew_days
+from service.errors import StateConflictError
 from service.store.plain import Plain
 from service.store.visit_tables import shifts
 
@@ -172,22 +173,32 @@ def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:
     return f"{point_id} {crew_id} {starts_s}"
 
 
-def write_shift(connection: WriteConnection, merchant_id: str, point_id: str, day: CrewDay, read_revision: int) -> bool:
+def write_shift(connection: WriteConnection, of: AnyRow, day: CrewDay, read_revision: int) -> None:
     """
-    Write a day if it is still of the revision that was read, 0 for one that is not there; tell whether it was.
+    Write a day, which must still be of the revision that was read, 0 for one that is not there.
 
     This write is what makes two bookings of one minute of a crew impossible: each demands the day that it has judged.
+
+    Parameters
+    ----------
+    of
+        The row of the day's point, or of a booking there: whose it is.
+
+    Raises
+    ------
+    StateConflictError
+        If it is of another revision by now.
     """
+    point_id = of.point_id
     values = _its(point_id, day.crew_id, day.starts_s) | {"ends": day.ends_s * _SECOND_US, "told": _text(day)}
     if read_revision:
         n_written = connection.run(_WRITE, values | {"read": read_revision})
     else:
         n_written = connection.run(_ADD, values)
     if n_written != 1:
-        return False
+        raise StateConflictError("the crew's day was changed at the same time: ask again")
     name = shift_name(point_id, day.crew_id, day.starts_s)
-    connection.record_change("shift", name, read_revision + 1, merchant_id)
-    return True
+    connection.record_change("shift", name, read_revision + 1, of.merchant_id)
 
 
 def drop_shift(connection: WriteConnection, row: AnyRow) -> None:

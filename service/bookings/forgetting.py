@@ -56,7 +56,7 @@ def _forget_places(connection: WriteConnection, rosters: Rosters, rows: Sequence
         CrewDays([day], rosters.travel(connection, first.point_id))
     except EngineError:
         day = _with_places(old, dict.fromkeys(centres))
-    write_shift(connection, first.merchant_id, first.point_id, day, found.revision)
+    write_shift(connection, first, day, found.revision)
 
 
 def _with_places(day: CrewDay, places: Mapping[str, Place | None]) -> CrewDay:

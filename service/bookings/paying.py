@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from service.bookings.acting import check_booking_act
@@ -11,14 +10,14 @@ from service.bookings.seeing import check_booking_seen, locked_seen
 from service.bookings.store import find_booking
 from service.errors import StateConflictError
 from service.http.problems import ProblemError
-from service.payments.ports import ProviderUnknownError
-from service.payments.settling import authorised_visit
-from service.payments.store import begin_payment, find_payment, reference_of
+from service.payments.settling import authorise, authorised_visit
+from service.payments.store import begin_payment, find_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.http.context import RequestContext
+    from service.payments.ports import Outcome
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -67,7 +66,12 @@ async def pay_online(
 
     payment = await services.store.write(begin, context.deadline)
     if payment is not None:
-        await _authorise(services, context, payment, means)
+        its, attempt, terms = payment.subject, payment.attempt, services.bookings
+
+        def settle(connection: WriteConnection, outcome: Outcome) -> None:
+            authorised_visit(connection, terms, its, attempt, outcome, actor)
+
+        await authorise(services, payment, means, settle, context.deadline)
 
     def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None]:
         row = check_booking_seen(connection, context, find_booking(connection, booking_id), services.clock.now_us())
@@ -79,17 +83,3 @@ async def pay_online(
     if now is not None and row.state == State.HELD and now.state != "authorising":
         raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
     return row
-
-
-async def _authorise(services: Services, context: RequestContext, payment: AnyRow, means: str) -> None:
-    """Ask the provider; an answer that does not come is waited for by the clock."""
-    provider, reference = services.payments, reference_of(payment)
-    try:
-        outcome = await asyncio.to_thread(provider.authorise, reference, payment.amount_minor, payment.currency, means)
-    except ProviderUnknownError:
-        return
-    terms, actor = services.bookings, context.key_holder.key_id
-    await services.store.write(
-        lambda connection: authorised_visit(connection, terms, payment.subject, payment.attempt, outcome, actor),
-        context.deadline,
-    )

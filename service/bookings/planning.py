@@ -14,7 +14,7 @@ from service.bookings.point_rosters import Nobody
 from service.clock import from_us
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
-from service.errors import NotFeasibleError, StateConflictError
+from service.errors import NotFeasibleError
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
@@ -69,8 +69,7 @@ def place_visit(
     place = (visit.job.lat, visit.job.lng)
     stop = Stop(booking_id, place, visit.job.duration_s, window.starts_s, window.starts_s + window.width_s)
     after = day.with_stop(stop, slot.after)
-    if not write_shift(connection, point.merchant_id, point.point_id, after, revision):
-        raise StateConflictError("the crew's day was changed at the same time: ask again")
+    write_shift(connection, point, after, revision)
     return after
 
 
@@ -138,5 +137,5 @@ def take_visit_out(connection: WriteConnection, booking: AnyRow) -> None:
         return
     before = day_of(row)
     day = before.without_stop(booking.booking_id)
-    if day != before and not write_shift(connection, booking.merchant_id, booking.point_id, day, row.revision):
-        raise StateConflictError("the crew's day was changed at the same time: ask again")
+    if day != before:
+        write_shift(connection, booking, day, row.revision)

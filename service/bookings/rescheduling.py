@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from service.bookings.acting import act_on, check_booking_act
 from service.bookings.holding import event_of, locked_ask, values_of, windowed
 from service.bookings.planning import place_visit, take_visit_out
-from service.bookings.rules import Act, Event, Party, State
+from service.bookings.rules import Act, Event, Party, State, given_up_us
 from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import StateConflictError
@@ -64,8 +64,9 @@ def reschedule(
     asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, row.booking_id, candidate)
-    free_s = asked.norm.cancel_free_s
+    free_s, service = asked.norm.cancel_free_s, asked.service
     starts_us = starts_s * _SECOND_US
+    ends_us = starts_us + window.width_s * _SECOND_US
     return act_on(
         connection,
         terms,
@@ -74,11 +75,11 @@ def reschedule(
         crew_id=day.crew_id,
         shift_at=day.starts_s * _SECOND_US,
         starts_at=starts_us,
-        ends_at=starts_us + window.width_s * _SECOND_US,
-        duration_s=asked.service.duration_s,
-        people=asked.service.people,
-        skills=joined_features(asked.service.skills),
-        expires_at=starts_us + (window.width_s + (asked.norm.wait_s or 0) + asked.service.duration_s) * _SECOND_US,
+        ends_at=ends_us,
+        duration_s=service.duration_s,
+        people=service.people,
+        skills=joined_features(service.skills),
+        expires_at=given_up_us(asked.norm, ends_us, service.duration_s),
         cancel_free_until=_free_until(connection, row, None if free_s is None else starts_us - free_s * _SECOND_US),
     )
 
@@ -130,7 +131,8 @@ def complain(
     booking_id = new_booking_id(connection.now_us)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, booking_id, candidate)
     act_on(connection, terms, row, act)
-    values = values_of(connection, asked, row, window) | {
+    values = values_of(connection, asked, row, window)
+    values |= {
         "booking_id": booking_id,
         "state": State.CONFIRMED,
         "crew_id": day.crew_id,
@@ -139,7 +141,7 @@ def complain(
         "complaint_of": row.booking_id,
         "note": note or None,
         **door._asdict(),
-        "expires_at": (window.starts_s + window.width_s + (asked.norm.wait_s or 0) + row.duration_s) * _SECOND_US,
+        "expires_at": given_up_us(asked.norm, values["ends_at"], asked.service.duration_s),
     }
     made = add_booking(connection, values)
     add_booking_event(connection, made.merchant_id, event_of(made, Event.RETURN, actor))

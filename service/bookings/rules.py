@@ -166,6 +166,11 @@ def fee_minor(
     return share_minor(norm, key, total_minor)
 
 
+def given_up_us(norm: OfferNorm, ends_us: int, duration_s: int) -> int:
+    """Return when a visit that nobody came to is noticed by the clock: it is late beyond doubt, its window long over."""
+    return ends_us + ((norm.wait_s or 0) + duration_s) * 1_000_000
+
+
 def next_actions(state: State, party: Party) -> list[str]:
     """Return what a party can do about a booking next, but for what follows from a change of a crew's day."""
     follows = {Event.MOVE, Event.LOSE}

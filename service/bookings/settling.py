@@ -12,16 +12,10 @@ from engine.replanning import replan
 from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
-from service.bookings.days import (
-    base_days,
-    day_of,
-    is_visit,
-    list_shifts,
-    n_visits,
-)
+from service.bookings.days import base_days, day_of, is_visit, list_shifts, n_visits, write_shift
 from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party
-from service.bookings.spreading import Home, rewrite, spread, ways, write_anew
+from service.bookings.spreading import Home, spread, ways, write_anew
 from service.bookings.store import bookings_of_ids
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
@@ -120,7 +114,7 @@ def hand_on(
         not_before_s=-(-connection.now_us // _SECOND_US),
     )
     for number, day in found.days.items():
-        rewrite(connection, point, day, known.revisions.get(number, 0))
+        write_shift(connection, point, day, known.revisions.get(number, 0))
     moved = []
     for name, number in found.moved.items():
         day = known.roster.table.days[number]

@@ -9,7 +9,6 @@ from engine.replanning import kept_part, starts_however_late_s
 from service.bookings.days import day_of, drop_shift, is_visit, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
-from service.errors import StateConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Home", "fixed_stops", "rewrite", "spread", "ways", "write_anew"]
+__all__ = ["Home", "fixed_stops", "spread", "ways", "write_anew"]
 
 _SECOND_US = 1_000_000
 _LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
@@ -118,7 +117,7 @@ def write_anew(
         fixed = fixed_stops(home.day, booked) | home.fixed
         day, late = kept_part(table, home.day._replace(stops=tuple(stops)), fixed)
         loose += late
-        rewrite(connection, point, day, 0 if known is None else known.revision)
+        write_shift(connection, point, day, 0 if known is None else known.revision)
         stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
         moved = [name for name in stay if booked[name].shift_at != starts_s * _SECOND_US]
         change_shift_of(connection, moved, starts_s * _SECOND_US)
@@ -128,19 +127,6 @@ def write_anew(
 def _is_as_it_was(old: CrewDay, base: CrewDay, stops: Sequence[Stop]) -> bool:
     """Tell whether a day has the ends that it had, and the stops, in whatever order."""
     return old._replace(stops=()) == base._replace(stops=()) and set(old.stops) == set(stops)
-
-
-def rewrite(connection: WriteConnection, point: AnyRow, day: CrewDay, read_revision: int) -> None:
-    """
-    Write a day as `write_shift` does.
-
-    Raises
-    ------
-    StateConflictError
-        If it is not of the revision any more that was read.
-    """
-    if not write_shift(connection, point.merchant_id, point.point_id, day, read_revision):
-        raise StateConflictError("the crew's day was changed at the same time: ask again")
 
 
 def ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> CrewDays:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from engine.replanning import kept_part
 from service.bookings.acting import act_on
-from service.bookings.days import base_days, day_of, find_shift, is_visit
+from service.bookings.days import base_days, day_of, find_shift, is_visit, write_shift
 from service.bookings.planning import local_day
 from service.bookings.settling import Settled, hand_on, resettle_crew
-from service.bookings.spreading import fixed_stops, rewrite, ways
+from service.bookings.spreading import fixed_stops, ways
 from service.bookings.store import bookings_of_ids
 from service.crews.facts import CrewFacts
 from service.crews.store import (
@@ -125,7 +125,7 @@ def _go_on(
         row = booked[name]
         day = _with(day, row, earliest_s=row.starts_at // _SECOND_US, latest_s=row.ends_at // _SECOND_US)
     after, loose = kept_part(ways(connection, terms, point), day._replace(ends_s=ends_s), fixed)
-    rewrite(connection, point, after, shift.revision)
+    write_shift(connection, point, after, shift.revision)
     found = hand_on(connection, terms, point, loose, booked, actor)
     if _hold_back(connection, point, booking, after, _shifts_until(connection, terms, point, after)):
         next_ = resettle_crew(connection, terms, point, day.crew_id, actor, keeps_all=keeps_all)

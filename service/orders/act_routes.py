@@ -21,15 +21,15 @@ from service.orders.seeing import check_seen, find_seen
 from service.orders.store import find_order
 from service.orders.substituting import answer_offer, check_answered, offer_line
 from service.orders.views import order_answer
-from service.payments.ports import Outcome, ProviderUnknownError
-from service.payments.settling import authorised
-from service.payments.store import begin_payment, find_payment, payment_of, reference_of
+from service.payments.settling import authorise, authorised
+from service.payments.store import begin_payment, find_payment, payment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.orders.plans import Known
     from service.orders.store import OrderRecord
+    from service.payments.ports import Outcome
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -203,7 +203,12 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
 
     payment = await services.store.write(begin, context.deadline)
     if payment is not None:
-        await _authorise(services, context, payment, means)
+        its, attempt, actor = payment.subject, payment.attempt, context.key_holder.key_id
+
+        def settle(connection: WriteConnection, outcome: Outcome) -> None:
+            authorised(connection, services.orders, its, attempt, outcome, actor)
+
+        await authorise(services, payment, means, settle, context.deadline)
 
     def read(connection: Any) -> tuple[OrderRecord | None, AnyRow | None]:
         return find_order(connection, order_id), find_payment(connection, order_id)
@@ -215,19 +220,3 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
     if now is not None and order.row.state == State.HELD and now.state != "authorising":
         raise ProblemError("payment-declined", "the payment was declined; the order is still held")
     return answer_with(order, now, Party.CUSTOMER)
-
-
-async def _authorise(services: Services, context: RequestContext, payment: AnyRow, means: str) -> None:
-    """Ask the provider; an answer that does not come is waited for by the clock."""
-    provider, reference = services.payments, reference_of(payment)
-    try:
-        outcome: Outcome = await asyncio.to_thread(
-            provider.authorise, reference, payment.amount_minor, payment.currency, means
-        )
-    except ProviderUnknownError:
-        return
-    actor = context.key_holder.key_id
-    await services.store.write(
-        lambda connection: authorised(connection, services.orders, payment.subject, payment.attempt, outcome, actor),
-        context.deadline,
-    )

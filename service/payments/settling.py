@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -21,19 +22,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.bookings.holding import BookingTerms
+    from service.deadlines import Deadline
     from service.orders.ordering import OrderTerms
     from service.orders.store import OrderRecord
     from service.payments.ports import PaymentProvider
+    from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
     from service.store.database import Store
     from service.store.leases import Lease
 
-__all__ = ["Settler", "authorised", "authorised_visit"]
+__all__ = ["Settler", "authorise", "authorised", "authorised_visit"]
 
 _LOG = logging.getLogger(__name__)
 _WRITE_S = 10.0
 _NOT_PLACED = {"authorising", "declined", "releasing", "released"}
 _FIRST_US, _LONGEST_US = 2_000_000, 3_600_000_000
+
+
+async def authorise(
+    services: Services,
+    payment: AnyRow,
+    means: str,
+    settle: Callable[[WriteConnection, Outcome], object],
+    deadline: Deadline,
+) -> None:
+    """Ask the provider to set an amount aside, and let ``settle`` write what comes of it: an answer that stays away is waited for by the clock."""
+    provider, reference = services.payments, reference_of(payment)
+    try:
+        outcome = await asyncio.to_thread(provider.authorise, reference, payment.amount_minor, payment.currency, means)
+    except ProviderUnknownError:
+        return
+    await services.store.write(lambda connection: settle(connection, outcome), deadline)
 
 
 def authorised(

@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
     "memory is believed": (planning, "_unplanned", _as_kept),
     "nobody stands in for the ill": (settling, "hand_on", lambda *_: settling.Settled([], [])),
-    "who makes a visit is not written": (settling, "rewrite", _forgetful),
+    "who makes a visit is not written": (settling, "write_shift", _forgetful),
 }
 
 

@@ -142,7 +142,8 @@ def test_shift__is_not_begun_where_another_one_of_its_crew_is_known_by_then(visi
     place = (visits.desk.lat, LNG)
     visit = Stop("vis_other", place, 7200, at_s, at_s)
     other = CrewDay("anna", place, place, at_s - 3600, at_s + 9 * 3600, (visit,))  # as another table of holidays has it
-    store.write_now(lambda one: write_shift(one, "corner", point_id, other, 0))
+    of = _asked(visits, point_id).facts
+    store.write_now(lambda one: write_shift(one, of, other, 0))
     with pytest.raises(NotFeasibleError):
         _place(visits, point_id, at_s, "vis_late", terms, is_known=True)
     _place(visits, point_id, at_s + 3 * 3600, "vis_after", terms, is_known=True)
@@ -187,9 +188,10 @@ def test_day_that_was_left_out__comes_back_when_it_can_be_kept_again(visits: Vis
     free = visits.starts(point_id, days=2)
     tomorrow = [at for at in free if _seconds(at) >= eight_s]
     assert tomorrow
-    store.write_now(lambda one: write_shift(one, "corner", point_id, day.with_stop(far, 0), 0))
+    of = _asked(visits, point_id).facts
+    store.write_now(lambda one: write_shift(one, of, day.with_stop(far, 0), 0))
     assert visits.starts(point_id, days=2) == [at for at in free if at not in tomorrow]
-    store.write_now(lambda one: write_shift(one, "corner", point_id, day, 1))
+    store.write_now(lambda one: write_shift(one, of, day, 1))
     assert visits.starts(point_id, days=2) == free
 
 
@@ -206,7 +208,9 @@ def test_witness__is_of_the_day_in_which_the_window_was_found(visits: Visits) ->
     for number in range(5):
         at_s = eight_s + 2 * 3600 * number
         other = other.with_stop(Stop(f"vis_{number}", place, 7200, at_s, at_s), number)
-    assert found.known.take(other, 1)  # as the follower does it, between the question and its answer
+    assert found.known.take(
+        found.known.roster.table.alone(other), 1
+    )  # as the follower does it, between the question and its answer
     assert [told_witness(found, slot) for slot in slots] == before
 
 
