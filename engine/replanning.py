@@ -41,7 +41,9 @@ class Replan(NamedTuple):
     unkept: list[Stop]
 
 
-def kept_part(table: CrewDays, day: CrewDay, fixed: Collection[str] = ()) -> tuple[CrewDay, list[Stop]]:
+def kept_part(
+    table: CrewDays, day: CrewDay, fixed: Collection[str] = (), *, engagements: Collection[str] = ()
+) -> tuple[CrewDay, list[Stop]]:
     """
     Return what a crew can still keep of its day, and the visits that another one has to make.
 
@@ -55,6 +57,8 @@ def kept_part(table: CrewDays, day: CrewDay, fixed: Collection[str] = ()) -> tup
         With what is known by now: a visit that ran over takes longer.
     fixed
         Names of stops that are not given away: what is begun or done, and private engagements.
+    engagements
+        Names of those that end when they end, however late they begin.
 
     Raises
     ------
@@ -74,29 +78,33 @@ def kept_part(table: CrewDays, day: CrewDay, fixed: Collection[str] = ()) -> tup
             elif error.late_s >= _LATEST_S:
                 raise
             else:
-                day = _later(day, error.node, error.late_s)
+                day = _later(day, error.node, error.late_s, engagements)
         else:
             return day, late
 
 
-def starts_however_late_s(table: CrewDays, day: CrewDay) -> list[int]:
+def starts_however_late_s(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> list[int]:
     """
     Return when each stop of a day starts, also where it is too late by that, in seconds since 1970.
+
+    ``engagements`` as of `kept_part`.
 
     Raises
     ------
     UnkeptDayError
         If there is no way from one stop to the next.
     """
-    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops])
+    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements)
     return table.alone(kept).starts_s(0)
 
 
-def _later(day: CrewDay, node: int, late_s: int) -> CrewDay:
+def _later(day: CrewDay, node: int, late_s: int, engagements: Collection[str]) -> CrewDay:
     if node > len(day.stops):
         return day._replace(ends_s=day.ends_s + late_s)
     stop = day.stops[node - 1]
     later = stop._replace(latest_s=stop.latest_s + late_s)
+    if stop.stop_id in engagements:
+        later = later._replace(duration_s=max(0, stop.duration_s - late_s))
     return day._replace(stops=(*day.stops[: node - 1], later, *day.stops[node:]))
 
 

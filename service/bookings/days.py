@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
+    "BUSY",
     "VISIT",
     "base_days",
     "day_of",
     "drop_shift",
+    "engagements_in",
     "find_shift",
     "has_others",
     "is_visit",
@@ -40,6 +42,8 @@ __all__ = [
 
 VISIT = "vis_"
 """How the ids of bookings, and with them the names of visits in a day, begin."""
+BUSY = "busy "
+"""How the names of engagements in a day begin."""
 _SECOND_US = 1_000_000
 _t = shifts.c
 _ITS = (_t.point_id == bindparam("of_point"), _t.crew_id == bindparam("of_crew"), _t.starts_at == bindparam("begun_at"))
@@ -61,6 +65,11 @@ _WRITE = Plain(
 def is_visit(stop: Stop) -> bool:
     """Tell whether a stop is a visit that was booked."""
     return stop.stop_id.startswith(VISIT)
+
+
+def engagements_in(day: CrewDay) -> set[str]:
+    """Return the names of a day's engagements: they end when they end, however late their crew is."""
+    return {stop.stop_id for stop in day.stops if stop.stop_id.startswith(BUSY)}
 
 
 def n_visits(day: CrewDay) -> int:
@@ -88,7 +97,7 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
         end_s = min(day.ends_s, -(-row.ends_at // _SECOND_US))
         if start_s < end_s:
             place = None if row.lat is None else (row.lat, row.lng)
-            stop = Stop(f"busy {row.engagement_id}", place, end_s - start_s, start_s, start_s)
+            stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
             stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
             after = sum(other.earliest_s <= start_s for other in stops)
             day = day._replace(stops=(*stops[:after], stop, *stops[after:]))

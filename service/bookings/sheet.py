@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
 from engine.replanning import starts_however_late_s
-from service.bookings.days import base_days, day_of, is_visit, list_shifts, n_visits, overlaps
+from service.bookings.days import BUSY, base_days, day_of, engagements_in, is_visit, list_shifts, n_visits, overlaps
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
 from service.bookings.store import bookings_of_ids
@@ -104,14 +104,14 @@ def _shift(travel: CrewDays, day: CrewDay, booked: dict[str, AnyRow], names: dic
 def _starts(travel: CrewDays, day: CrewDay) -> Sequence[int]:
     """Return when each stop starts; of a day that cannot be kept as it is, as late as it becomes."""
     try:
-        return starts_however_late_s(travel, day)
+        return starts_however_late_s(travel, day, engagements=engagements_in(day))
     except UnkeptDayError:  # there is no way at all
         return [stop.earliest_s for stop in day.stops]
 
 
 def _stop(stop: Stop, starts_s: int, row: AnyRow | None, names: dict[str, str]) -> StopAnswer:
     kind: Literal["visit", "break", "busy"] = (
-        "visit" if is_visit(stop) else "busy" if stop.stop_id.startswith("busy ") else "break"
+        "visit" if is_visit(stop) else "busy" if stop.stop_id.startswith(BUSY) else "break"
     )
     window = (None, None) if row is None else (from_us(row.starts_at), from_us(row.ends_at))
     return StopAnswer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
 from engine.replanning import kept_part, starts_however_late_s
-from service.bookings.days import day_of, drop_shift, is_visit, write_shift
+from service.bookings.days import day_of, drop_shift, engagements_in, is_visit, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
 
@@ -60,12 +60,13 @@ def spread(
     old = day_of(row)
     visits = [stop for stop in old.stops if is_visit(stop)]
     fixed = {stop.stop_id for stop in visits} if keeps_all else fixed_stops(old, booked)
+    starts_s = starts_however_late_s(table, old, engagements=engagements_in(old))
     of_start = {day.starts_s: day for day in bases}
     same = of_start.get(old.starts_s)
     if same is not None:
         homes.setdefault(old.starts_s, Home(same, [], {}, set()))
     loose: list[Stop] = []
-    for stop, planned_s in zip(old.stops, starts_however_late_s(table, old), strict=True):
+    for stop, planned_s in zip(old.stops, starts_s, strict=True):
         if not is_visit(stop):
             if same is not None and stop in same.stops:  # it is taken when it was
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
@@ -115,7 +116,8 @@ def write_anew(
             continue
         stops.sort(key=lambda stop: home.planned.get(stop.stop_id, stop.earliest_s))
         fixed = fixed_stops(home.day, booked) | home.fixed
-        day, late = kept_part(table, home.day._replace(stops=tuple(stops)), fixed)
+        planned = home.day._replace(stops=tuple(stops))
+        day, late = kept_part(table, planned, fixed, engagements=engagements_in(planned))
         loose += late
         write_shift(connection, point, day, 0 if known is None else known.revision)
         stay = [stop.stop_id for stop in day.stops if is_visit(stop)]

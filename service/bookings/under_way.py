@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.replanning import kept_part
 from service.bookings.acting import act_on
-from service.bookings.days import base_days, day_of, find_shift, is_visit, write_shift
+from service.bookings.days import base_days, day_of, engagements_in, find_shift, is_visit, write_shift
 from service.bookings.planning import local_day
 from service.bookings.settling import Settled, hand_on, resettle_crew
 from service.bookings.spreading import fixed_stops, ways
@@ -124,7 +124,8 @@ def _go_on(
     for name in booked.keys() - fixed:  # what came late by an earlier start is late, too
         row = booked[name]
         day = _with(day, row, earliest_s=row.starts_at // _SECOND_US, latest_s=row.ends_at // _SECOND_US)
-    after, loose = kept_part(ways(connection, terms, point), day._replace(ends_s=ends_s), fixed)
+    table, its = ways(connection, terms, point), engagements_in(day)
+    after, loose = kept_part(table, day._replace(ends_s=ends_s), fixed, engagements=its)
     write_shift(connection, point, after, shift.revision)
     found = hand_on(connection, terms, point, loose, booked, actor)
     if _hold_back(connection, point, booking, after, _shifts_until(connection, terms, point, after)):

@@ -50,6 +50,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *(("confirm", "depart"), ("confirm", "depart", "cancel"), ("confirm", "depart", "ill")),
     *(("confirm", "depart", "to it", 1_300, "customer_absent"), ("confirm", "depart", "to it", "crew_absent")),
     *(("confirm", "depart", "to it", 9_000), _READY, (*_READY, "overrun"), (*_READY, "overrun", "finish")),
+    *((*_READY, "ill"), (*_READY, "ill", "overrun", "finish")),
     *((*_READY, "finish"), (*_READY, "finish", "complain"), (*_READY, "finish", "complain", "complain")),
     *((*_READY, "finish", "pay"), (*_READY, "finish", "pay", "complain"), (*_READY, 600, "finish", "pay", 200_000)),
 )
@@ -147,8 +148,6 @@ class Bookings(RuleBasedStateMachine):
     def falls_ill(self, crew: str, hours: int, ahead: int) -> None:
         now = self._tick()
         low = now + ahead * HOUR_US
-        if self._of(crew, "started"):
-            return
         high = low + hours * HOUR_US
         body = {"starts_at": _told(low), "until": _told(high)}
         answer = self._send("POST", f"/v1/points/{self.point}/crews/{crew}:ill", "shop", body)
@@ -159,7 +158,7 @@ class Bookings(RuleBasedStateMachine):
     @rule(crew=st.sampled_from(CREWS))
     def is_well_again(self, crew: str) -> None:
         self._tick()
-        if self.model.crews[crew] and not self._of(crew, "started"):
+        if self.model.crews[crew]:
             span = self.model.crews[crew].pop()
             busy = f"/v1/points/{self.point}/crews/{crew}/busy/ill-{span[0] // 1_000_000}"
             assert self._send("DELETE", busy, "shop").status_code == 204

@@ -119,6 +119,21 @@ def test_crew_that_is_ill__goes_on_with_what_it_has_begun_and_does_nothing_behin
     _all_can_be_kept(visits, point_id)
 
 
+def test_crew_that_is_ill_during_a_visit__is_well_again_when_it_said_and_no_later(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    one, ten, fifteen = (_told(visits.tomorrow(13)), *_confirmed(visits, point_id, 10, 15))
+    until = visits.tomorrow(13)
+    visits.brought(ten, "depart", "start")
+    visits.desk.pass_(1800)
+    assert _ill(visits, point_id, until) == {"unkept": [], "moved": []}
+    sheet = visits.desk.send("GET", f"{_crew(point_id)}/day", "corner", params={"date": until[:10]}).json()
+    stops = {stop["kind"]: stop for stop in sheet["shifts"][0]["stops"] if stop["booking_id"] != fifteen["booking_id"]}
+    assert stops["busy"]["starts_at"] == stops["visit"]["ends_at"]
+    assert dt.datetime.fromisoformat(stops["busy"]["ends_at"]) == dt.datetime.fromisoformat(until)
+    assert one in visits.starts(point_id)
+    _all_can_be_kept(visits, point_id)
+
+
 def _days_on(at: str, days: int) -> str:
     return (dt.datetime.fromisoformat(at) + dt.timedelta(days)).isoformat()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.errors import UnkeptDayError
-from engine.replanning import kept_part, replan
+from engine.replanning import kept_part, replan, starts_however_late_s
 from engine.travel import GreatCircleTravel
 
 TRAVEL = GreatCircleTravel()
@@ -57,6 +57,15 @@ def test_kept_part__gives_away_what_is_late(
     assert [stop.stop_id for stop in loose] == late
     assert kept.ends_s == int(ends * HOUR_S)
     CrewDays([kept], TRAVEL)
+
+
+@pytest.mark.parametrize(("ends", "left"), [(3.0, 1.5), (2.0, 0.5), (1.5, 0.0), (1.0, 0.0)])
+def test_kept_part__lets_an_engagement_end_when_it_ends(ends: float, left: float) -> None:
+    begun, busy = visit("a", 0, 0, 1.5), Stop("busy", None, int((ends - 0.5) * HOUR_S), HOUR_S // 2, HOUR_S // 2)
+    kept, loose = kept_part(CrewDays([], TRAVEL), day(begun, busy), ["a", "busy"], engagements=["busy"])
+    assert kept == day(begun, Stop("busy", None, int(left * HOUR_S), HOUR_S // 2, HOUR_S * 3 // 2))
+    assert loose == []
+    assert starts_however_late_s(CrewDays([], TRAVEL), day(begun, busy), engagements=["busy"]) == [0, HOUR_S * 3 // 2]
 
 
 def test_replan__inserts_where_windows_can_be_kept_and_tells_of_the_others_in_order() -> None:
