@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUSY",
+    "NOT_BACK",
     "VISIT",
     "base_days",
+    "behind",
     "day_of",
+    "days_beside",
     "drop_shift",
+    "engaged",
     "engagements_in",
     "find_shift",
-    "has_others",
     "is_visit",
     "joined_days",
     "list_shifts",
@@ -44,6 +47,8 @@ VISIT = "vis_"
 """How the ids of bookings, and with them the names of visits in a day, begin."""
 BUSY = "busy "
 """How the names of engagements in a day begin."""
+NOT_BACK = "busy shift before"
+"""What keeps a crew from a shift until it is back from the one before; no engagement has this name."""
 _SECOND_US = 1_000_000
 _t = shifts.c
 _ITS = (_t.point_id == bindparam("of_point"), _t.crew_id == bindparam("of_crew"), _t.starts_at == bindparam("begun_at"))
@@ -98,50 +103,67 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
         if start_s < end_s:
             place = None if row.lat is None else (row.lat, row.lng)
             stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
-            stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
-            after = sum(other.earliest_s <= start_s for other in stops)
-            day = day._replace(stops=(*stops[:after], stop, *stops[after:]))
+            day = engaged(day, stop)
             taken_s = end_s
     return day
+
+
+def behind(day: CrewDay, others: Iterable[CrewDay]) -> CrewDay:
+    """Return a shift in which nothing can be done before its crew is back from others, of which some began before it."""
+    before = (other for other in others if other.starts_s < day.starts_s and n_visits(other))
+    back_s = max((other.ends_s for other in before), default=day.starts_s)
+    lasts_s = min(back_s, day.ends_s) - day.starts_s
+    return engaged(day, Stop(NOT_BACK, None, lasts_s, day.starts_s, day.starts_s)) if lasts_s > 0 else day
+
+
+def engaged(day: CrewDay, stop: Stop) -> CrewDay:
+    """Return a day with an engagement: behind what begins before it, but for a break that it leaves no time for by then."""
+    ends_s = stop.earliest_s + stop.duration_s
+    stops = [other for other in day.stops if not _is_within(other, stop.earliest_s, ends_s)]
+    after = sum(other.earliest_s + (other.duration_s if _is_break(other) else 0) <= stop.earliest_s for other in stops)
+    return day._replace(stops=(*stops[:after], stop, *stops[after:]))
 
 
 def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[CrewDay]:
     """
     Return the days of a crew, of which no two overlap: as they are stored, and as its hours have it for the rest.
 
+    A shift that lasts into the next one, because a visit ran over, keeps the crew from that until it is back.
+
     Hours are read anew where the clock, the country or the holidays of a point become others. A stored day with visits
     stands in the place of all that overlap it; where its crew does not work any more, nothing else is asked of it. One
     without visits stands only where hours still have it.
     """
-    starts = {day.starts_s for day in bases}
-    asked = [day for day in stored if day.starts_s in starts or (n_visits(day) and overlaps(day, bases))]
-    asked.sort(key=lambda day: (not n_visits(day), day.starts_s not in starts, day.starts_s))
+    by_hours = {day.starts_s: day for day in bases}
+    asked = [day for day in stored if day.starts_s in by_hours or (n_visits(day) and overlaps(day, bases))]
+    asked.sort(key=lambda day: (not n_visits(day), day.starts_s not in by_hours, day.starts_s))
+    spans: list[CrewDay] = []  # as hours have them, however long they last
     found: list[CrewDay] = []
-    for day in (*asked, *bases):
-        if not overlaps(day, found):
+    for day in (*asked, *(behind(day, asked) for day in bases)):
+        span = by_hours.get(day.starts_s, day)
+        if not overlaps(span, spans) and not overlaps(day, found):
+            spans.append(span)
             found.append(day)
     return sorted(found, key=lambda day: day.starts_s)
 
 
 def overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
-    """Tell whether a day overlaps any of others, or begins when one of them does; not where the later one waits for it."""
+    """Tell whether a day overlaps any of others, or begins when one does; not where the later one waits for the other."""
     return any(_overlap(*sorted((day, other), key=lambda one: one.starts_s)) for other in others)
 
 
 def _overlap(first: CrewDay, second: CrewDay) -> bool:
-    if first.starts_s == second.starts_s:
-        return True
-    free_s = second.starts_s  # from when on the crew can do anything
-    for stop in second.stops:
-        if is_visit(stop) or stop.earliest_s > free_s:
-            break
-        free_s = max(free_s, stop.earliest_s + stop.duration_s)
-    return second.starts_s < first.ends_s and free_s < min(first.ends_s, second.ends_s)
+    waits_s = sum(stop.duration_s for stop in second.stops if stop.stop_id == NOT_BACK)
+    is_free_s = second.starts_s + waits_s
+    return first.starts_s == second.starts_s or is_free_s < min(first.ends_s, second.ends_s)
 
 
 def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
-    is_break = rest.place is None and rest.earliest_s < rest.latest_s
-    return is_break and rest.earliest_s + rest.duration_s > start_s and rest.latest_s < end_s
+    return _is_break(rest) and rest.earliest_s + rest.duration_s > start_s and rest.latest_s < end_s
+
+
+def _is_break(stop: Stop) -> bool:
+    return stop.place is None and stop.earliest_s < stop.latest_s
 
 
 def day_of(row: AnyRow) -> CrewDay:
@@ -169,12 +191,12 @@ def list_shifts(
     return connection.rows(query.order_by(_t.crew_id, _t.starts_at))
 
 
-def has_others(connection: ReadConnection, point_id: str, day: CrewDay) -> bool:
-    """Tell whether another shift of the day's crew that overlaps it, by hours as they were, holds a visit."""
+def days_beside(connection: ReadConnection, point_id: str, day: CrewDay) -> list[CrewDay]:
+    """Return the other shifts of the day's crew that lie in it, too, as they were or have become, and hold a visit."""
     span = (day.starts_s * _SECOND_US, day.ends_s * _SECOND_US)
     rows = list_shifts(connection, point_id, *span, day.crew_id)
     others = [day_of(row) for row in rows if row.starts_at != span[0]]
-    return overlaps(day, [other for other in others if n_visits(other)])
+    return [other for other in others if n_visits(other)]
 
 
 def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.days import base_days, day_of, find_shift, has_others, n_visits, write_shift
+from service.bookings.days import base_days, behind, day_of, days_beside, find_shift, n_visits, overlaps, write_shift
 from service.bookings.point_rosters import Nobody
 from service.clock import from_us
 from service.crews.facts import CrewFacts
@@ -90,8 +90,11 @@ def _checked(
     now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
     if now is None or facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
         return None
-    if not n_visits(now) and has_others(connection, point.point_id, now):
-        return None
+    if not n_visits(now):
+        others = days_beside(connection, point.point_id, now)
+        now = behind(now, others) if row is None else now
+        if overlaps(now, others):
+            return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
         table = CrewDays([now], candidate.travel)

@@ -22,19 +22,20 @@ from service.crews.store import CREWS, find_kept, list_engagements
 from service.feed.columns import split_features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from engine.crew_days import Stop
+    from engine.crew_days import CrewDay, Stop
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "hand_on", "resettle_crew"]
+__all__ = ["Settled", "bookings_in", "hand_on", "resettle_crew", "shifts_about"]
 
 _SECOND_US = 1_000_000
-_DAY_US = 86_400 * _SECOND_US
+_DAY_S = 86_400
+_DAY_US = _DAY_S * _SECOND_US
 _ONE_DAY = dt.timedelta(1)
 
 
@@ -54,15 +55,7 @@ class Settled(NamedTuple):
     moved: list[AnyRow]
 
 
-def resettle_crew(
-    connection: WriteConnection,
-    terms: BookingTerms,
-    point: AnyRow,
-    crew_id: str,
-    actor: str,
-    *,
-    keeps_all: bool = False,
-) -> Settled:
+def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
     """
     Bring the days of a crew in line with its hours and engagements as they are now stored.
 
@@ -70,26 +63,36 @@ def resettle_crew(
     ----------
     point
         The row of its point, whose roster is locked.
-    keeps_all
-        What comes late stays with the crew. Nothing of a shift that is over is given away in any case.
     """
     since_us = connection.now_us - _DAY_US  # of a shift that is over a longer one may be made
     rows = list_shifts(connection, point.point_id, since_us, 2**62, crew_id)
     if not rows or point.timezone is None:
         return Settled([], [])
-    kept = find_kept(connection, CREWS, point.point_id, crew_id)
-    crew = None if kept is None else CrewFacts.of_json(kept.facts).crew(crew_id, point)
-    taken = list_engagements(connection, point.point_id, since_us, crew_id)
-    booked = bookings_of_ids(connection, [stop.stop_id for row in rows for stop in day_of(row).stops if is_visit(stop)])
+    booked = bookings_in(connection, map(day_of, rows))
     table, homes = ways(connection, terms, point), dict[int, Home]()
     loose: list[Stop] = []
     for row in rows:
-        first = local_day(point.timezone, row.starts_at // _SECOND_US) - _ONE_DAY
-        bases = [] if crew is None else base_days(crew, terms.rosters.openings, taken, first, 3)
-        is_kept = keeps_all or row.ends_at <= connection.now_us
-        loose += spread(table, row, bases, booked, homes, keeps_all=is_kept)
+        bases = shifts_about(connection, terms, point, day_of(row))
+        is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away
+        loose += spread(table, day_of(row), bases, booked, homes, keeps_all=is_over, stays=False)
     loose += write_anew(connection, table, point, rows, homes, booked)
     return hand_on(connection, terms, point, loose, booked, actor)
+
+
+def shifts_about(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> list[CrewDay]:
+    """Return a crew's shifts by its hours, with its engagements: from the day before one begins until that behind its end."""
+    kept = find_kept(connection, CREWS, point.point_id, day.crew_id)
+    if kept is None or point.timezone is None:
+        return []
+    first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
+    crew = CrewFacts.of_json(kept.facts).crew(day.crew_id, point)
+    taken = list_engagements(connection, point.point_id, (day.starts_s - _DAY_S) * _SECOND_US, day.crew_id)
+    return base_days(crew, terms.rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
+
+
+def bookings_in(connection: WriteConnection, days: Iterable[CrewDay]) -> dict[str, AnyRow]:
+    """Return the bookings whose visits stand in some days, by their ids."""
+    return bookings_of_ids(connection, [stop.stop_id for day in days for stop in day.stops if is_visit(stop)])
 
 
 def hand_on(
@@ -101,8 +104,9 @@ def hand_on(
     actor: str,
 ) -> Settled:
     """Give visits of a crew to others where their windows can still be kept, and let go of the rest."""
-    if not loose:
-        return Settled([], [])
+    lost = Act(Event.LOSE, Party.MERCHANT, actor, "no_crew")
+    if not loose or point.timezone is None:  # without a clock nobody works there
+        return Settled([act_on(connection, terms, booked[stop.stop_id], lost) for stop in loose], [])
     first = min(local_day(point.timezone, stop.earliest_s) for stop in loose)
     last = max(local_day(point.timezone, stop.latest_s) for stop in loose)
     known = terms.rosters.made(connection, point, first, (last - first).days + 1)
@@ -121,7 +125,6 @@ def hand_on(
         act = Act(Event.MOVE, Party.MERCHANT, actor)
         place: dict[str, Any] = {"crew_id": day.crew_id, "shift_at": day.starts_s * _SECOND_US}
         moved.append(act_on(connection, terms, booked[name], act, **place))
-    lost = Act(Event.LOSE, Party.MERCHANT, actor, "no_crew")
     unkept = [act_on(connection, terms, booked[stop.stop_id], lost) for stop in found.unkept]
     return Settled(unkept, moved)
 

@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
 from engine.replanning import starts_however_late_s
-from service.bookings.days import BUSY, base_days, day_of, engagements_in, is_visit, list_shifts, n_visits, overlaps
+from service.bookings.days import (
+    BUSY,
+    base_days,
+    behind,
+    day_of,
+    engagements_in,
+    is_visit,
+    list_shifts,
+    n_visits,
+    overlaps,
+)
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
 from service.bookings.store import bookings_of_ids
@@ -71,14 +81,11 @@ def shifts_between(
         raise not_found()
     zone = ZoneInfo(point.timezone)
     low_us, high_us = (to_us(dt.datetime.combine(first_day + days * _ONE_DAY, dt.time(), zone)) for days in (0, n_days))
-    planned = {
-        one.starts_at: day_of(one)
-        for one in list_shifts(connection, point.point_id, low_us, high_us, crew_id)
-        if one.starts_at >= low_us
-    }
+    stored = [day_of(one) for one in list_shifts(connection, point.point_id, low_us, high_us, crew_id)]
+    planned = {day.starts_s * _SECOND_US: day for day in stored if day.starts_s * _SECOND_US >= low_us}
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
-    bases = base_days(crew, rosters.openings, taken, first_day, n_days)
+    bases = [behind(day, stored) for day in base_days(crew, rosters.openings, taken, first_day, n_days)]
     booked_days = [day for day in planned.values() if n_visits(day)]
     days = {day.starts_s * _SECOND_US: day for day in bases if not overlaps(day, booked_days)} | planned
     names = {

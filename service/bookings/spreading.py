@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
 from engine.replanning import kept_part, starts_however_late_s
-from service.bookings.days import day_of, drop_shift, engagements_in, is_visit, write_shift
+from service.bookings.days import NOT_BACK, behind, day_of, drop_shift, engaged, engagements_in, is_visit, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Home", "fixed_stops", "spread", "ways", "write_anew"]
+__all__ = ["Home", "fixed_stops", "promised", "spread", "ways", "write_anew"]
 
 _SECOND_US = 1_000_000
 _LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
@@ -45,34 +45,35 @@ class Home(NamedTuple):
 
 def spread(
     table: CrewDays,
-    row: AnyRow,
+    old: CrewDay,
     bases: Sequence[CrewDay],
     booked: dict[str, AnyRow],
     homes: dict[int, Home],
     *,
     keeps_all: bool,
+    stays: bool,
 ) -> list[Stop]:
     """
     Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
 
-    What is begun or done stays in its shift, as that was where there is no other. Where all is kept nothing is given away.
+    What is begun or done stays in its shift, as that was where there is no other. Where all is kept nothing is given
+    away; where it ``stays``, or the shift is still what follows, each visit stays in its shift, if there is that.
     """
-    old = day_of(row)
     visits = [stop for stop in old.stops if is_visit(stop)]
+    same = next((day for day in bases if day.starts_s == old.starts_s), None)
+    stays = stays or (same is not None and _is_rebuilt(table, _as_then(same, old), old, visits, booked))
     fixed = {stop.stop_id for stop in visits} if keeps_all else fixed_stops(old, booked)
-    starts_s = starts_however_late_s(table, old, engagements=engagements_in(old))
-    of_start = {day.starts_s: day for day in bases}
-    same = of_start.get(old.starts_s)
     if same is not None:
         homes.setdefault(old.starts_s, Home(same, [], {}, set()))
     loose: list[Stop] = []
+    starts_s = starts_however_late_s(table, old, engagements=engagements_in(old))
     for stop, planned_s in zip(old.stops, starts_s, strict=True):
         if not is_visit(stop):
             if same is not None and stop in same.stops:  # it is taken when it was
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
             continue
-        stays = same is not None and not _is_loose(stop.stop_id, booked)
-        base = same if stays else _base_for(bases, stop, planned_s)
+        is_here = same is not None and (stays or not _is_loose(stop.stop_id, booked))
+        base = same if is_here else _base_for(bases, stop, planned_s)
         if base is None and stop.stop_id not in fixed:
             loose.append(stop)
             continue
@@ -82,6 +83,50 @@ def spread(
         its.planned[stop.stop_id] = planned_s
         its.fixed.update(fixed & {stop.stop_id})
     return loose
+
+
+def _as_then(base: CrewDay, old: CrewDay) -> CrewDay:
+    """Return a shift as it is by hours, with what kept its crew from it before."""
+    for stop in old.stops:
+        if stop.stop_id == NOT_BACK:
+            base = engaged(base, stop)
+    return base
+
+
+def _is_rebuilt(
+    table: CrewDays, base: CrewDay, old: CrewDay, visits: Sequence[Stop], booked: dict[str, AnyRow]
+) -> bool:
+    """Tell whether a shift is what follows from its hours and engagements and these visits, however late it has become."""
+    usual = {stop.stop_id: stop for stop in (*base.stops, *visits)}
+    if usual.keys() != {stop.stop_id for stop in old.stops}:
+        return False
+    if old.ends_s != base.ends_s and not any(_is_late(base, stop, booked) for stop in old.stops):
+        return False  # its hours are others
+    day = base._replace(stops=tuple(usual[stop.stop_id] for stop in old.stops))
+    kept, _ = kept_part(table, day, usual.keys(), engagements=engagements_in(day))
+    return kept == old
+
+
+def _is_late(base: CrewDay, stop: Stop, booked: dict[str, AnyRow]) -> bool:
+    """Tell whether a visit comes later than it was promised, or has begun and lasts longer than the shift."""
+    if _is_loose(stop.stop_id, booked):
+        return bool(stop.latest_s > booked[stop.stop_id].ends_at // _SECOND_US)
+    return is_visit(stop) and stop.earliest_s + stop.duration_s > base.ends_s
+
+
+def promised(day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
+    """Return a day with the windows that were promised: what came late once need not any more, and is told where it does."""
+    return day._replace(
+        stops=tuple(
+            stop._replace(
+                earliest_s=booked[stop.stop_id].starts_at // _SECOND_US,
+                latest_s=booked[stop.stop_id].ends_at // _SECOND_US,
+            )
+            if _is_loose(stop.stop_id, booked)
+            else stop
+            for stop in day.stops
+        )
+    )
 
 
 def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int) -> CrewDay | None:
@@ -102,33 +147,42 @@ def write_anew(
     rows: Sequence[AnyRow],
     homes: dict[int, Home],
     booked: dict[str, AnyRow],
+    before: Sequence[CrewDay] = (),
 ) -> list[Stop]:
-    """Write the shifts of a crew anew, in place of those that were; return the visits that it cannot keep."""
-    before = {row.starts_at // _SECOND_US: row for row in rows}
+    """
+    Write the shifts of a crew anew, in place of those that were; return the visits that it cannot keep.
+
+    ``before`` are shifts that began before all of them, and may keep the crew from them.
+    """
+    known = {row.starts_at // _SECOND_US: row for row in rows}
     for row in rows:
         if row.starts_at // _SECOND_US not in homes:
             drop_shift(connection, row)
     loose: list[Stop] = []
-    for starts_s, home in homes.items():
-        known = before.get(starts_s)
-        stops = [*home.day.stops, *home.visits]
-        if known is not None and _is_as_it_was(day_of(known), home.day, stops):
-            continue
-        stops.sort(key=lambda stop: home.planned.get(stop.stop_id, stop.earliest_s))
-        fixed = fixed_stops(home.day, booked) | home.fixed
-        planned = home.day._replace(stops=tuple(stops))
-        day, late = kept_part(table, planned, fixed, engagements=engagements_in(planned))
+    days = list(before)
+    for starts_s, home in sorted(homes.items()):
+        was = known.get(starts_s)
+        day, late = _anew(table, home, behind(home.day, days), booked, None if was is None else day_of(was))
         loose += late
-        write_shift(connection, point, day, 0 if known is None else known.revision)
+        days.append(day)
+        if was is None or day != day_of(was):
+            write_shift(connection, point, day, 0 if was is None else was.revision)
         stay = [stop.stop_id for stop in day.stops if is_visit(stop)]
         moved = [name for name in stay if booked[name].shift_at != starts_s * _SECOND_US]
         change_shift_of(connection, moved, starts_s * _SECOND_US)
     return loose
 
 
-def _is_as_it_was(old: CrewDay, base: CrewDay, stops: Sequence[Stop]) -> bool:
-    """Tell whether a day has the ends that it had, and the stops, in whatever order."""
-    return old._replace(stops=()) == base._replace(stops=()) and set(old.stops) == set(stops)
+def _anew(
+    table: CrewDays, home: Home, base: CrewDay, booked: dict[str, AnyRow], old: CrewDay | None
+) -> tuple[CrewDay, list[Stop]]:
+    """Return a shift with its visits, and those that it has no time for; as it was where nothing is different."""
+    if old is not None and _is_rebuilt(table, base, old, home.visits, booked):
+        return old, []
+    stops = [*base.stops, *home.visits]
+    stops.sort(key=lambda stop: home.planned.get(stop.stop_id, stop.earliest_s))
+    planned = base._replace(stops=tuple(stops))
+    return kept_part(table, planned, fixed_stops(base, booked) | home.fixed, engagements=engagements_in(planned))
 
 
 def ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> CrewDays:

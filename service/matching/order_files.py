@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +35,10 @@ def open_orders(path: Path) -> Iterator[OrdersFile]:
     BadFileError
         If it cannot be read, is of another kind, or lacks a column; also while it is read.
     """
-    kind = format_of(path, FORMATS)
+    kind, name = format_of(path, FORMATS), cast("str", os.fsencode(path))
     with _readable(path):
         # Arrow reads CSV ahead in threads of its own; one within Python's file as the process ends would abort it.
-        source: Any = pa.OSFile(str(path), "r") if kind == "csv" else path.open("rb")
+        source: Any = pa.OSFile(name, "r") if kind == "csv" else path.open("rb")
     with source:
         if kind == "csv":
             yield CsvOrders(path, source)

@@ -54,12 +54,11 @@ class Plain:
 
     def rows(self, driver: sqlite3.Connection, parameters: Mapping[str, Any] | None) -> list[Any]:
         """Return all rows, as SQLAlchemy would."""
-        cursor = self._said(driver, parameters)
-        return [self._made(found) for found in cursor.fetchall()]
+        return [self._made(found) for found in self._all(driver, parameters)]
 
     def row(self, driver: sqlite3.Connection, parameters: Mapping[str, Any] | None) -> Any:
         """Return the first row, None if there is none."""
-        found = self._said(driver, parameters).fetchall()  # all, so that the statement is over
+        found = self._all(driver, parameters)  # so that the statement is over
         return self._made(found[0]) if found else None
 
     def run(self, driver: sqlite3.Connection, parameters: Any) -> int:
@@ -68,6 +67,13 @@ class Plain:
             return self._said(driver, parameters).rowcount
         sql, names, usual = self._compiled
         return say_many(driver, sql, [_values(names, usual, one) for one in parameters])
+
+    def _all(self, driver: sqlite3.Connection, parameters: Mapping[str, Any] | None) -> list[Any]:
+        cursor = self._said(driver, parameters)
+        try:
+            return cursor.fetchall()
+        except sqlite3.Error as error:  # most of a long question is answered only now, or cut off
+            raise _told(self._compiled[0], error) from error
 
     def _said(self, driver: sqlite3.Connection, parameters: Mapping[str, Any] | None) -> sqlite3.Cursor:
         sql, names, usual = self._compiled

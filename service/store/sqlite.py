@@ -87,13 +87,14 @@ class SqliteStore(Store):
 
     def write_now(self, fn: Callable[[WriteConnection], T], seconds: float = 30.0) -> T:
         """Write from a command, and wait: in the caller's own thread where no other write waits."""
+        future: Future[T] = Future()
+        job = _Job(fn, Deadline.after(seconds), future)
         if not self._jobs.empty() or self._is_group_waiting or not self._writes.acquire(blocking=False):
             return super().write_now(fn, seconds)
-        future: Future[T] = Future()
         try:
             with self._closing:
                 self._check_sound()
-            is_log_due = self._write_group([_Job(fn, Deadline.after(seconds), future)])
+            is_log_due = self._write_group([job])
         finally:
             self._writes.release()
         if is_log_due:  # left to the writer thread: should it fail, this write is acknowledged before

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from service.bookings import acting, planning, rescheduling, rules, settling, under_way
+from service.bookings import acting, planning, rescheduling, rules, settling, spreading, under_way
 from service.store.leases import Tenure
 from tests.property.booking_machine import CREWS, PATHS, Bookings
 from tests.property.booking_model import EVENTS, NEXT, STATES
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what ends stays in its crew's day": (acting, "take_visit_out", _forgetful),
     "what is moved stays in its old window, too": (rescheduling, "take_visit_out", _forgetful),
     "what is done sooner takes its whole time": (under_way, "_shorten", _forgetful),
-    "what lasts keeps nobody from the next shift": (under_way, "_hold_back", lambda *_: False),
+    "what lasts keeps nobody from the next shift": (spreading, "behind", lambda day, _others: day),
     "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
     "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
     "memory is believed": (planning, "_unplanned", _as_kept),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import Visits
+from tests.contract.service.visiting import CREW, Visits
 
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "minutes": 60}
 At = Callable[..., str]
@@ -52,9 +52,45 @@ def _can_be_booked(visits: Visits, point: str, at: str) -> bool:
     return is_told
 
 
-def _busy(visits: Visits, point: str) -> list[str]:
-    answer = visits.desk.send("GET", f"/v1/points/{point}/crews/anna/busy", "corner")
-    return [one["engagement_id"] for one in answer.json()["items"]]
+def _sheet(visits: Visits, point: str, at: str) -> list[list[tuple[str, str, str]]]:
+    """Return what the crew does in each shift of a day: the kind of each stop, when it starts and ends, by the clock."""
+    answer = visits.desk.send("GET", f"/v1/points/{point}/crews/anna/day", "corner", params={"date": at[:10]})
+    zone = dt.datetime.fromisoformat(at).tzinfo
+
+    def wall(told: str) -> str:
+        return f"{dt.datetime.fromisoformat(told).astimezone(zone):%H:%M}"
+
+    return [
+        [(stop["kind"], wall(stop["starts_at"]), wall(stop["ends_at"])) for stop in shift["stops"]]
+        for shift in answer.json()["shifts"]
+    ]
+
+
+def _confirmed(visits: Visits, point: str, *starts: str) -> list[dict[str, Any]]:
+    return [visits.brought(visits.book(point, at), "confirm") for at in starts]
+
+
+def _begin(visits: Visits, booking: dict[str, Any], at: str) -> None:
+    """Let a visit begin at a time, however late."""
+    visits.done(booking, "depart", "corner")
+    visits.desk.pass_until(at)
+    visits.done(booking, "start", "corner", {"code": visits.read(booking)["start_code"]})
+
+
+def _finish(visits: Visits, booking: dict[str, Any], at: str) -> None:
+    visits.desk.pass_until(at)
+    proof = {"end_code": visits.read(booking)["end_code"], "written_contract": "A-7"}
+    visits.done(booking, "finish", "corner", {"proof": proof})
+
+
+def _overrun(visits: Visits, booking: dict[str, Any], at: str, minutes: int) -> list[str]:
+    """Let a visit take longer at a time; return those that nobody can make then."""
+    visits.desk.pass_until(at)
+    return [one["booking_id"] for one in visits.done(booking, "overrun", "corner", {"minutes": minutes})["unkept"]]
+
+
+def _put_hours(visits: Visits, point: str, hours: str) -> None:
+    visits.put(f"/v1/points/{point}/crews/anna", {**CREW, "hours": hours}, open_bookings="replan")
 
 
 def test_overrun__into_the_next_shift_hands_on_what_comes_late_there(visits: Visits, point: str, at: At) -> None:
@@ -66,7 +102,7 @@ def test_overrun__into_the_next_shift_hands_on_what_comes_late_there(visits: Vis
     assert told["moved"] == []
     assert visits.read(two)["state"] == "unplaced"
     assert visits.planned(point)["anna"][-1] == four["booking_id"]
-    assert _busy(visits, point) == [f"over-{ten['booking_id']}"]
+    assert _sheet(visits, point, at(13))[1] == [("busy", "13:00", "13:30"), ("visit", "16:00", "17:00")]
 
 
 def test_overrun__into_the_next_shift_is_over_once_the_visit_is(visits: Visits, point: str, at: At) -> None:
@@ -81,7 +117,7 @@ def test_overrun__into_the_next_shift_is_over_once_the_visit_is(visits: Visits, 
     visits.desk.pass_until(at(12, 20))
     visits.done(ten, "finish", "corner", {"proof": {"end_code": ten["end_code"], "written_contract": "A-7"}})
     assert _can_be_booked(visits, point, at(13))
-    assert _busy(visits, point) == []
+    assert [stop for shift in _sheet(visits, point, at(13)) for stop in shift if stop[0] == "busy"] == []
 
 
 def test_visit__that_begins_late_keeps_its_crew_from_the_next_shift_and_hands_nobody_on(
@@ -115,3 +151,101 @@ def test_overrun__says_who_is_late_by_a_late_start(visits: Visits, point: str, a
     assert visits.read(eleven)["state"] == "confirmed"
     told = visits.done(ten, "overrun", "corner", {"minutes": 50})
     assert [late["booking_id"] for late in told["unkept"]] == [eleven["booking_id"]]
+
+
+def test_visit_that_is_late_by_another__stays_in_its_shift_and_frees_the_next_one_when_it_is_over(
+    visits: Visits, point: str, at: At
+) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    (eight,) = _confirmed(visits, point, at(8))
+    visits.service(point, **EXACT | {"minutes": 90, "step_minutes": 30})
+    ten, afternoon = _confirmed(visits, point, at(10, 30), at(14))
+    _begin(visits, eight, at(10))
+    _put_hours(visits, point, "Mo-Su 08:00-12:00,13:00-18:30")  # what has nothing to do with it
+    assert _sheet(visits, point, at(8))[0] == [("visit", "10:00", "12:00"), ("visit", "12:00", "13:30")]
+    _finish(visits, eight, at(11, 59))
+    _begin(visits, ten, at(12))
+    assert _overrun(visits, ten, at(12, 30), 60) == []
+    assert visits.read(afternoon)["state"] == "confirmed"
+    visits.service(point, **EXACT | {"step_minutes": 30})
+    assert not _can_be_booked(visits, point, at(13))
+    _finish(visits, ten, at(12, 50))
+    assert _can_be_booked(visits, point, at(13))
+
+
+def test_overrun__gives_a_visit_to_its_own_crews_next_shift_where_its_window_reaches_there(
+    visits: Visits, point: str, at: At
+) -> None:
+    visits.service(point, **EXACT | {"window_minutes": 240})
+    (eight,) = _confirmed(visits, point, at(8))
+    (eleven,) = _confirmed(visits, point, at(11))
+    _begin(visits, eight, at(8))
+    visits.desk.pass_until(at(11))
+    told = visits.done(eight, "overrun", "corner", {"minutes": 150})
+    assert [one["booking_id"] for one in told["moved"]] == [eleven["booking_id"]]
+    assert _sheet(visits, point, at(8))[1] == [("busy", "13:00", "13:30"), ("visit", "13:30", "14:30")]
+
+
+@pytest.mark.parametrize("hours", ["08:00-12:00,12:30-18:00", "07:00-12:00,13:30-18:00", "08:00-18:00"])
+def test_hours_that_change_while_a_visit_runs_over__keep_its_crew_as_long_and_no_longer(
+    visits: Visits, point: str, at: At, hours: str
+) -> None:
+    (four,) = _confirmed(visits, point, at(16))
+    ten = _begun(visits, point, at(10))
+    assert _overrun(visits, ten, at(11, 50), 100) == []
+    _put_hours(visits, point, f"Mo-Su {hours}")
+    assert not _can_be_booked(visits, point, at(13))
+    assert _can_be_booked(visits, point, at(14))
+    _finish(visits, ten, at(13, 30))
+    for hour, is_free in ((14, True), (15, True), (16, False), (17, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    assert visits.read(four)["state"] == "confirmed"
+
+
+def test_break_that_can_wait__is_taken_behind_a_visit_that_ran_over(visits: Visits, at: At) -> None:
+    rest = {"earliest": "12:30", "latest": "14:30", "minutes": 30}
+    point = visits.provider("anna", service=EXACT | {"minutes": 30}, crew=SPLIT | {"breaks": [rest]})
+    ten = _begun(visits, point, at(10))
+    _overrun(visits, ten, at(11, 50), 100)
+    for hour, is_free in ((13, False), (14, True), (15, True), (17, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    (four,) = _confirmed(visits, point, at(16))
+    assert [stop[0] for stop in _sheet(visits, point, at(13))[1]] == ["busy", "break", "visit"]
+    _finish(visits, ten, at(12))
+    assert _can_be_booked(visits, point, at(13))
+    assert visits.read(four)["state"] == "confirmed"
+
+
+def test_overrun__says_who_is_late_in_the_next_shift_by_a_late_start(visits: Visits, point: str, at: At) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    (thirteen,) = _confirmed(visits, point, at(13))
+    (ten,) = _confirmed(visits, point, at(10))
+    _begin(visits, ten, at(11, 30))
+    assert visits.read(thirteen)["state"] == "confirmed"
+    assert _overrun(visits, ten, at(11, 40), 105) == [thirteen["booking_id"]]
+
+
+def test_visit_that_ends_sooner__lets_the_next_one_begin_when_it_was_promised(
+    visits: Visits, point: str, at: At
+) -> None:
+    visits.service(point, **EXACT | {"step_minutes": 30})
+    (ten,) = _confirmed(visits, point, at(10))
+    (eleven,) = _confirmed(visits, point, at(11))
+    _begin(visits, ten, at(10, 40))
+    _finish(visits, ten, at(10, 45))
+    assert visits.read(eleven)["state"] == "confirmed"
+    assert _sheet(visits, point, at(8))[0][1] == ("visit", "11:00", "12:00")
+    assert not _can_be_booked(visits, point, at(11))
+
+
+def test_point_without_a_clock__lets_what_has_begun_go_on(visits: Visits, point: str, at: At) -> None:
+    ten = _begun(visits, point, at(10))
+    found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
+    body = {name: found.json()[name] for name in ("kind", "name")} | {"lat": 0.0, "lng": -160.0}
+    body["offers"] = [{"offer": "retail/pickup", "area": {"radius_m": 100}}]
+    answer = visits.desk.send(
+        "PUT", f"/v1/points/{point}", "corner", json=body, headers={"If-Match": found.headers["ETag"]}
+    )
+    assert (answer.status_code, answer.json()["timezone"]) == (200, None)
+    assert _overrun(visits, ten, at(10, 30), 60) == []
+    _finish(visits, ten, at(10, 40))
