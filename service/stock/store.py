@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Text, bindparam, case, column, func, select, update, values
+from sqlalchemy import JSON, BigInteger, Text, bindparam, case, cast, func, select, update
 
 from service.stock.counting import count_on
 from service.stock.rules import SECOND_US, Shelf, StockFacts
 from service.store.order_tables import stock
+from service.store.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +53,17 @@ _UNITS = (  # as `units_of` and `good_until_us` have them; of a million points, 
 )
 _WHOLE = select(*_UNITS).where(_ALIVE).order_by(stock.c.point_id, stock.c.sku)
 _OF_SOME = _WHOLE.where(stock.c.point_id.in_(bindparam("ids", expanding=True)))
+
+
+def _newer(pairs: Any) -> Plain:
+    """Return what asks for the entries that have changed since, given a function of a JSON object of revisions by point."""
+    seen = pairs.table_valued("key", "value", name="seen")
+    is_newer = (stock.c.point_id == seen.c.key) & (stock.c.revision > cast(seen.c.value, BigInteger))
+    return Plain(select(*_UNITS).join_from(seen, stock, is_newer).order_by(stock.c.point_id, stock.c.sku))
+
+
+_NEWER_SQLITE = _newer(func.json_each(bindparam("known", type_=Text)))
+_NEWER_POSTGRES = _newer(func.json_each_text(cast(bindparam("known", type_=Text), JSON)))
 
 
 def find_entry(connection: ReadConnection, point_id: str, sku: str) -> AnyRow | None:
@@ -157,7 +170,5 @@ def stock_changes(connection: ReadConnection, known: Mapping[str, int]) -> Seque
     """
     if not known:
         return []
-    given = values(column("point_id", Text), column("revision", BigInteger), name="known").data(sorted(known.items()))
-    seen = given.cte("seen")
-    is_newer = (stock.c.point_id == seen.c.point_id) & (stock.c.revision > seen.c.revision)
-    return connection.rows(select(*_UNITS).join_from(seen, stock, is_newer).order_by(stock.c.point_id, stock.c.sku))
+    newer = _NEWER_POSTGRES if connection.is_postgres else _NEWER_SQLITE
+    return connection.rows(newer, {"known": json.dumps(known)})
