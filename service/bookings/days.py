@@ -30,7 +30,6 @@ __all__ = [
     "day_of",
     "days_beside",
     "drop_shift",
-    "engaged",
     "engagements_in",
     "find_shift",
     "is_visit",
@@ -39,6 +38,7 @@ __all__ = [
     "n_visits",
     "overlaps",
     "shift_name",
+    "waiting",
     "with_engagements",
     "write_shift",
 ]
@@ -103,25 +103,39 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
         if start_s < end_s:
             place = None if row.lat is None else (row.lat, row.lng)
             stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
-            day = engaged(day, stop)
+            stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
+            after = sum(_begins_by(other, start_s) for other in stops)
+            day = day._replace(stops=(*stops[:after], stop, *stops[after:]))
             taken_s = end_s
     return day
+
+
+def _begins_by(stop: Stop, at_s: int) -> bool:
+    """Tell whether a stop comes before an engagement that begins at an instant: a break only if it can be over by then."""
+    return stop.earliest_s + (stop.duration_s if _is_break(stop) else 0) <= at_s
 
 
 def behind(day: CrewDay, others: Iterable[CrewDay]) -> CrewDay:
     """Return a shift in which nothing can be done before its crew is back from others, of which some began before it."""
     before = (other for other in others if other.starts_s < day.starts_s and n_visits(other))
-    back_s = max((other.ends_s for other in before), default=day.starts_s)
-    lasts_s = min(back_s, day.ends_s) - day.starts_s
-    return engaged(day, Stop(NOT_BACK, None, lasts_s, day.starts_s, day.starts_s)) if lasts_s > 0 else day
+    return waiting(day, max((other.ends_s for other in before), default=day.starts_s))
 
 
-def engaged(day: CrewDay, stop: Stop) -> CrewDay:
-    """Return a day with an engagement: behind what begins before it, but for a break that it leaves no time for by then."""
-    ends_s = stop.earliest_s + stop.duration_s
-    stops = [other for other in day.stops if not _is_within(other, stop.earliest_s, ends_s)]
-    after = sum(other.earliest_s + (other.duration_s if _is_break(other) else 0) <= stop.earliest_s for other in stops)
-    return day._replace(stops=(*stops[:after], stop, *stops[after:]))
+def waiting(day: CrewDay, back_s: int) -> CrewDay:
+    """Return a shift in which nothing can be done before an instant; what engages its crew then does so behind it."""
+    back_s = min(back_s, day.ends_s)
+    if back_s <= day.starts_s:
+        return day
+    left = [_behind(stop, back_s) for stop in day.stops if not _is_within(stop, day.starts_s, back_s)]
+    stops = [stop for stop in left if stop.duration_s > 0 or not stop.stop_id.startswith(BUSY)]
+    return day._replace(stops=(Stop(NOT_BACK, None, back_s - day.starts_s, day.starts_s, day.starts_s), *stops))
+
+
+def _behind(stop: Stop, back_s: int) -> Stop:
+    if stop.earliest_s >= back_s or not stop.stop_id.startswith(BUSY):
+        return stop
+    left_s = max(0, stop.earliest_s + stop.duration_s - back_s)
+    return stop._replace(duration_s=left_s, earliest_s=back_s, latest_s=back_s)
 
 
 def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[CrewDay]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
 from engine.replanning import kept_part, starts_however_late_s
-from service.bookings.days import NOT_BACK, behind, day_of, drop_shift, engaged, engagements_in, is_visit, write_shift
+from service.bookings.days import NOT_BACK, behind, day_of, drop_shift, engagements_in, is_visit, waiting, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
 
@@ -87,10 +87,9 @@ def spread(
 
 def _as_then(base: CrewDay, old: CrewDay) -> CrewDay:
     """Return a shift as it is by hours, with what kept its crew from it before."""
-    for stop in old.stops:
-        if stop.stop_id == NOT_BACK:
-            base = engaged(base, stop)
-    return base
+    return waiting(
+        base, max((stop.earliest_s + stop.duration_s for stop in old.stops if stop.stop_id == NOT_BACK), default=0)
+    )
 
 
 def _is_rebuilt(

@@ -249,3 +249,21 @@ def test_point_without_a_clock__lets_what_has_begun_go_on(visits: Visits, point:
     assert (answer.status_code, answer.json()["timezone"]) == (200, None)
     assert _overrun(visits, ten, at(10, 30), 60) == []
     _finish(visits, ten, at(10, 40))
+
+
+def test_engagement_at_the_beginning_of_a_shift__goes_on_behind_a_visit_that_lasts_into_it(
+    visits: Visits, point: str, at: At
+) -> None:
+    busy = {"starts_at": at(13), "ends_at": at(14)}
+    visits.put(f"/v1/points/{point}/crews/anna/busy/dentist", busy)
+    ten = _begun(visits, point, at(10))
+    _overrun(visits, ten, at(11, 50), 100)
+    for hour, is_free in ((13, False), (14, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    (four,) = _confirmed(visits, point, at(16))
+    assert _sheet(visits, point, at(13))[1][:2] == [("busy", "13:00", "13:30"), ("busy", "13:30", "14:00")]
+    _overrun(visits, ten, at(11, 55), 125 + 30)
+    assert _sheet(visits, point, at(13))[1][0] == ("busy", "13:00", "14:30")
+    _finish(visits, ten, at(12))
+    assert _sheet(visits, point, at(13))[1] == [("busy", "13:00", "14:00"), ("visit", "16:00", "17:00")]
+    assert visits.read(four)["state"] == "confirmed"
