@@ -101,7 +101,7 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
     now_us = connection.now_us
     changes: dict[str, Any] = {"state": state, **_deadline(terms, row, state)}
     if state in _LEAVES_DAY:
-        take_visit_out(connection, row)
+        take_visit_out(connection, terms.rosters, row)
         changes |= {"crew_id": None, "shift_at": None}
     if act.event is Event.START:
         changes["begun_at"] = now_us

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from service.audit.store import actor_of, record
 from service.bookings.calendar_text import CrewCalendar, calendar_text
 from service.bookings.calendars import calendar_of, delete_calendar, find_calendar, new_calendar
-from service.bookings.planning import local_day
+from service.bookings.days import local_day
 from service.bookings.schemas import CalendarAnswer
 from service.bookings.seeing import DAY_EDGE_US
 from service.bookings.sheet import shifts_between

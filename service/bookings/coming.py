@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from service.bookings.asking import asked_of, judged_at
-from service.bookings.planning import local_day
+from service.bookings.days import local_day
 from service.clock import to_us
 from service.errors import NotFeasibleError
 from service.http.problems import ProblemError

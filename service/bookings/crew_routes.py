@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from engine.errors import EngineError
 from service.audit.store import actor_of, record
 from service.bookings.acting import act_on, check_booking_act
+from service.bookings.days import local_day
 from service.bookings.finding import windows_near
-from service.bookings.planning import local_day
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, UnkeptVisit
 from service.bookings.seeing import DAY_EDGE_US, locked_seen

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, delete, select, text, update
 
 from engine.crew_days import CrewDay, Stop
 from engine.crews import crew_days
+from service.clock import from_us
 from service.errors import StateConflictError
 from service.store.plain import Plain
 from service.store.visit_tables import shifts
@@ -35,6 +38,7 @@ __all__ = [
     "is_visit",
     "joined_days",
     "list_shifts",
+    "local_day",
     "n_visits",
     "overlaps",
     "shift_name",
@@ -153,7 +157,8 @@ def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[C
     asked.sort(key=lambda day: (not n_visits(day), day.starts_s not in by_hours, day.starts_s))
     spans: list[CrewDay] = []  # as hours have them, however long they last
     found: list[CrewDay] = []
-    for day in (*asked, *(behind(day, asked) for day in bases)):
+    told = {day.starts_s for day in stored if n_visits(day)}  # nothing stands in for them
+    for day in (*asked, *(behind(day, asked) for day in bases if day.starts_s not in told)):
         span = by_hours.get(day.starts_s, day)
         if not overlaps(span, spans) and not overlaps(day, found):
             spans.append(span)
@@ -178,6 +183,11 @@ def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
 
 def _is_break(stop: Stop) -> bool:
     return stop.place is None and stop.earliest_s < stop.latest_s
+
+
+def local_day(timezone: str, at_s: int) -> dt.date:
+    """Return the day of an instant by a clock on the wall."""
+    return from_us(at_s * _SECOND_US).astimezone(ZoneInfo(timezone)).date()
 
 
 def day_of(row: AnyRow) -> CrewDay:

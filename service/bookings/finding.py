@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.slots import witness
 from service.bookings.asking import asked_of, judged_at
-from service.bookings.planning import local_day
+from service.bookings.days import local_day
 from service.bookings.point_rosters import Nobody
 from service.clock import from_us
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.days import base_days, behind, day_of, days_beside, find_shift, n_visits, overlaps, write_shift
+from service.bookings.days import (
+    base_days,
+    behind,
+    day_of,
+    days_beside,
+    find_shift,
+    local_day,
+    n_visits,
+    overlaps,
+    write_shift,
+)
+from service.bookings.lasting import carry_on, lasts_longer
 from service.bookings.point_rosters import Nobody
-from service.clock import from_us
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
 from service.errors import NotFeasibleError
+from service.points.store import find_point
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Window", "local_day", "place_visit", "take_visit_out"]
+__all__ = ["Window", "place_visit", "take_visit_out"]
 
 _SECOND_US = 1_000_000
 
@@ -126,19 +135,22 @@ def _searched(
     return found.slot, found.day, found.revision
 
 
-def local_day(timezone: str, at_s: int) -> dt.date:
-    """Return the day of an instant by a clock on the wall."""
-    return from_us(at_s * _SECOND_US).astimezone(ZoneInfo(timezone)).date()
+def take_visit_out(connection: WriteConnection, rosters: Rosters, booking: AnyRow) -> None:
+    """
+    Take a booking's visit out of its crew's day; the point's roster is locked.
 
-
-def take_visit_out(connection: WriteConnection, booking: AnyRow) -> None:
-    """Take a booking's visit out of its crew's day; the point's roster is locked."""
+    Where the shift lasts longer than its hours have it because of its visits, it may be shorter then.
+    """
     if booking.crew_id is None:
         return
     row = find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
     if row is None:
         return
-    before = day_of(row)
+    before, point = day_of(row), find_point(connection, booking.point_id)
     day = before.without_stop(booking.booking_id)
-    if day != before:
+    if day == before:
+        return
+    if point is not None and lasts_longer(connection, rosters, point.row, before):
+        carry_on(connection, rosters, point.row, row, day, keeps_all=True)
+    else:
         write_shift(connection, booking, day, row.revision)

@@ -60,7 +60,7 @@ def reschedule(
     check_booking_act(row, act)
     if row.state == State.CONFIRMED and row.starts_at == starts_s * _SECOND_US:  # it came a second time
         return row
-    take_visit_out(connection, row)
+    take_visit_out(connection, terms.rosters, row)
     asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, row.booking_id, candidate)

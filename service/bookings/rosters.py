@@ -150,9 +150,10 @@ class Rosters:
         days: list[CrewDay] = []
         read: dict[tuple[str, int], int] = {}
         for crew in crews:
-            bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first, n_days + 2)
+            # a day more before: what began then is known as a shift, however long it lasts
+            bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first - _ONE_DAY, n_days + 3)
             stored = {day_of(row): row.revision for row in planned.get(crew.crew_id, ())}
-            days += joined_days(bases, stored)
+            days += [day for day in joined_days(bases, stored) if day.ends_s * _SECOND_US > low_us]
             read |= {(day.crew_id, day.starts_s): revision for day, revision in stored.items()}
         travel = self.travel(connection, point.point_id)
         roster = Roster(crews, days, travel, self.openings, n_jobs=[n_visits(day) for day in days])

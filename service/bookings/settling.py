@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,31 +11,26 @@ from engine.replanning import replan
 from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
-from service.bookings.days import base_days, day_of, is_visit, list_shifts, n_visits, write_shift
-from service.bookings.planning import local_day
+from service.bookings.days import day_of, list_shifts, local_day, n_visits, write_shift
+from service.bookings.lasting import bookings_in, shifts_about
 from service.bookings.rules import Act, Event, Party
-from service.bookings.spreading import Home, spread, ways, write_anew
-from service.bookings.store import bookings_of_ids
-from service.crews.facts import CrewFacts
-from service.crews.store import CREWS, find_kept, list_engagements
+from service.bookings.spreading import Home, as_promised, spread, ways, write_anew
 from service.feed.columns import split_features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from engine.crew_days import CrewDay, Stop
+    from engine.crew_days import Stop
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "bookings_in", "hand_on", "resettle_crew", "shifts_about"]
+__all__ = ["Settled", "hand_on", "resettle_crew"]
 
 _SECOND_US = 1_000_000
-_DAY_S = 86_400
-_DAY_US = _DAY_S * _SECOND_US
-_ONE_DAY = dt.timedelta(1)
+_DAY_US = 86_400 * _SECOND_US
 
 
 class Settled(NamedTuple):
@@ -69,30 +63,14 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     if not rows or point.timezone is None:
         return Settled([], [])
     booked = bookings_in(connection, map(day_of, rows))
-    table, homes = ways(connection, terms, point), dict[int, Home]()
+    table, homes = ways(connection, terms.rosters, point), dict[int, Home]()
     loose: list[Stop] = []
     for row in rows:
-        bases = shifts_about(connection, terms, point, day_of(row))
+        bases = shifts_about(connection, terms.rosters, point, day_of(row))
         is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away
         loose += spread(table, day_of(row), bases, booked, homes, keeps_all=is_over, stays=False)
     loose += write_anew(connection, table, point, rows, homes, booked)
     return hand_on(connection, terms, point, loose, booked, actor)
-
-
-def shifts_about(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> list[CrewDay]:
-    """Return a crew's shifts by its hours, with its engagements: from the day before one begins until that behind its end."""
-    kept = find_kept(connection, CREWS, point.point_id, day.crew_id)
-    if kept is None or point.timezone is None:
-        return []
-    first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
-    crew = CrewFacts.of_json(kept.facts).crew(day.crew_id, point)
-    taken = list_engagements(connection, point.point_id, (day.starts_s - _DAY_S) * _SECOND_US, day.crew_id)
-    return base_days(crew, terms.rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
-
-
-def bookings_in(connection: WriteConnection, days: Iterable[CrewDay]) -> dict[str, AnyRow]:
-    """Return the bookings whose visits stand in some days, by their ids."""
-    return bookings_of_ids(connection, [stop.stop_id for day in days for stop in day.stops if is_visit(stop)])
 
 
 def hand_on(
@@ -107,6 +85,7 @@ def hand_on(
     lost = Act(Event.LOSE, Party.MERCHANT, actor, "no_crew")
     if not loose or point.timezone is None:  # without a clock nobody works there
         return Settled([act_on(connection, terms, booked[stop.stop_id], lost) for stop in loose], [])
+    loose = [as_promised(stop, booked) for stop in loose]
     first = min(local_day(point.timezone, stop.earliest_s) for stop in loose)
     last = max(local_day(point.timezone, stop.latest_s) for stop in loose)
     known = terms.rosters.made(connection, point, first, (last - first).days + 1)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request
 
 from service.bookings.asking import asked_of
+from service.bookings.days import local_day
 from service.bookings.finding import find_windows, told_witness
-from service.bookings.planning import local_day
 from service.bookings.refusing import visit_refusal
 from service.bookings.schemas import SlotAnswerItem, SlotDay, SlotsAnswer
 from service.clock import from_us

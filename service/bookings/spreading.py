@@ -11,13 +11,13 @@ from service.bookings.rules import State
 from service.bookings.store import change_shift_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from engine.crew_days import Stop
-    from service.bookings.holding import BookingTerms
+    from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Home", "fixed_stops", "promised", "spread", "ways", "write_anew"]
+__all__ = ["Home", "as_promised", "fixed_stops", "present", "promised", "spread", "ways", "write_anew"]
 
 _SECOND_US = 1_000_000
 _LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
@@ -60,7 +60,8 @@ def spread(
     away; where it ``stays``, or the shift is still what follows, each visit stays in its shift, if there is that.
     """
     visits = [stop for stop in old.stops if is_visit(stop)]
-    same = next((day for day in bases if day.starts_s == old.starts_s), None)
+    its = old._replace(stops=tuple(stop for stop in old.stops if not is_visit(stop) and stop.stop_id != NOT_BACK))
+    same = next((day for day in bases if day.starts_s == old.starts_s), its if stays else None)
     stays = stays or (same is not None and _is_rebuilt(table, _as_then(same, old), old, visits, booked))
     fixed = {stop.stop_id for stop in visits} if keeps_all else fixed_stops(old, booked)
     if same is not None:
@@ -73,15 +74,15 @@ def spread(
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
             continue
         is_here = same is not None and (stays or not _is_loose(stop.stop_id, booked))
-        base = same if is_here else _base_for(bases, stop, planned_s)
+        base = same if is_here else _base_for(bases, stop, planned_s, has_begun=not _is_loose(stop.stop_id, booked))
         if base is None and stop.stop_id not in fixed:
             loose.append(stop)
             continue
         home = base or same or old._replace(stops=())
-        its = homes.setdefault(home.starts_s, Home(home, [], {}, set()))
-        its.visits.append(stop)
-        its.planned[stop.stop_id] = planned_s
-        its.fixed.update(fixed & {stop.stop_id})
+        there = homes.setdefault(home.starts_s, Home(home, [], {}, set()))
+        there.visits.append(stop)
+        there.planned[stop.stop_id] = planned_s
+        there.fixed.update(fixed & {stop.stop_id})
     return loose
 
 
@@ -115,21 +116,31 @@ def _is_late(base: CrewDay, stop: Stop, booked: dict[str, AnyRow]) -> bool:
 
 def promised(day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
     """Return a day with the windows that were promised: what came late once need not any more, and is told where it does."""
-    return day._replace(
-        stops=tuple(
-            stop._replace(
-                earliest_s=booked[stop.stop_id].starts_at // _SECOND_US,
-                latest_s=booked[stop.stop_id].ends_at // _SECOND_US,
-            )
-            if _is_loose(stop.stop_id, booked)
-            else stop
-            for stop in day.stops
-        )
-    )
+    return day._replace(stops=tuple(as_promised(stop, booked) for stop in day.stops))
 
 
-def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int) -> CrewDay | None:
-    """Return the shift in which most of a visit lies when it is planned, or could lie in its window."""
+def present(day: CrewDay, visits: Iterable[Stop], booked: dict[str, AnyRow]) -> CrewDay:
+    """Return a shift in which a crew is taken to be back once it has begun one of its visits."""
+    begun = [stop.earliest_s for stop in visits if is_visit(stop) and not _is_loose(stop.stop_id, booked)]
+    most_s = max(0, min(begun, default=day.ends_s) - day.starts_s)
+    stops = [
+        stop._replace(duration_s=min(stop.duration_s, most_s)) if stop.stop_id == NOT_BACK else stop
+        for stop in day.stops
+    ]
+    return day._replace(stops=tuple(stop for stop in stops if stop.stop_id != NOT_BACK or stop.duration_s))
+
+
+def as_promised(stop: Stop, booked: dict[str, AnyRow]) -> Stop:
+    """Return a visit that is still to come in the window that was promised, anything else as it is."""
+    if not _is_loose(stop.stop_id, booked):
+        return stop
+    row = booked[stop.stop_id]
+    return stop._replace(earliest_s=row.starts_at // _SECOND_US, latest_s=row.ends_at // _SECOND_US)
+
+
+def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int, *, has_begun: bool) -> CrewDay | None:
+    """Return the shift in which most of a visit lies when it is planned, or could lie in its window: not behind its start."""
+    bases = [day for day in bases if day.starts_s <= planned_s or not has_begun]
     spans = ((planned_s, planned_s + stop.duration_s), (stop.earliest_s, stop.latest_s + stop.duration_s))
     for starts_s, ends_s in spans:
         shared = [(min(day.ends_s, ends_s) - max(day.starts_s, starts_s), -day.starts_s, day) for day in bases]
@@ -161,7 +172,8 @@ def write_anew(
     days = list(before)
     for starts_s, home in sorted(homes.items()):
         was = known.get(starts_s)
-        day, late = _anew(table, home, behind(home.day, days), booked, None if was is None else day_of(was))
+        base = present(behind(home.day, days), home.visits, booked)
+        day, late = _anew(table, home, base, booked, None if was is None else day_of(was))
         loose += late
         days.append(day)
         if was is None or day != day_of(was):
@@ -184,9 +196,9 @@ def _anew(
     return kept_part(table, planned, fixed_stops(base, booked) | home.fixed, engagements=engagements_in(planned))
 
 
-def ways(connection: WriteConnection, terms: BookingTerms, point: AnyRow) -> CrewDays:
+def ways(connection: WriteConnection, rosters: Rosters, point: AnyRow) -> CrewDays:
     """Return what knows how long the ways of a point's crews take, without any days."""
-    return CrewDays([], terms.rosters.travel(connection, point.point_id))
+    return CrewDays([], rosters.travel(connection, point.point_id))
 
 
 def fixed_stops(day: CrewDay, booked: dict[str, AnyRow]) -> set[str]:

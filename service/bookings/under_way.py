@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.replanning import kept_part
 from service.bookings.acting import act_on
-from service.bookings.days import day_of, engagements_in, find_shift, list_shifts, write_shift
-from service.bookings.settling import Settled, bookings_in, hand_on, shifts_about
-from service.bookings.spreading import Home, fixed_stops, promised, spread, ways, write_anew
-from service.crews.store import count_roster
+from service.bookings.days import day_of, find_shift
+from service.bookings.lasting import carry_on
+from service.bookings.settling import Settled, hand_on
 from service.errors import StateConflictError
 from service.points.store import find_point
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from engine.crew_days import CrewDay, CrewDays
+    from engine.crew_days import CrewDay
     from service.bookings.holding import BookingTerms
     from service.bookings.rules import Act
     from service.store.connections import AnyRow, WriteConnection
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["begin_visit", "finish_visit", "overrun_visit"]
 
 _SECOND_US = 1_000_000
-_DAY_S = 86_400
 
 
 def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
@@ -37,7 +34,7 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     point, shift = find_point(connection, row.point_id), _shift_of(connection, begun)
     if point is not None and shift is not None:
         day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
-        _go_on(connection, terms, point.row, shift, day, act.actor, keeps_all=True)
+        carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return begun
 
 
@@ -46,18 +43,16 @@ def finish_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
     done = act_on(connection, terms, row, act, **values)
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
     if point is not None and shift is not None and row.begun_at is not None:
-        _shorten(connection, terms, point.row, shift, done, act.actor)
+        _shorten(connection, terms, point.row, shift, done)
     return done
 
 
-def _shorten(
-    connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, done: AnyRow, actor: str
-) -> None:
+def _shorten(connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, done: AnyRow) -> None:
     day = day_of(shift)
     lasted_s = -(-(connection.now_us - done.begun_at) // _SECOND_US)
     planned_s = next((stop.duration_s for stop in day.stops if stop.stop_id == done.booking_id), 0)
     day = _with(day, done, duration_s=min(lasted_s, planned_s))
-    _go_on(connection, terms, point, shift, day, actor, keeps_all=True)
+    carry_on(connection, terms.rosters, point, shift, day, keeps_all=True)
 
 
 def overrun_visit(
@@ -75,7 +70,8 @@ def overrun_visit(
     if shift is None:
         raise StateConflictError("the crew's shift was over long ago")
     day = _with(day_of(shift), booking, **_from_its_start(connection, booking, 60 * minutes))
-    return _go_on(connection, terms, point, shift, day, actor, keeps_all=False)
+    loose, booked = carry_on(connection, terms.rosters, point, shift, day, keeps_all=False)
+    return hand_on(connection, terms, point, loose, booked, actor)
 
 
 def _shift_of(connection: WriteConnection, booking: AnyRow) -> AnyRow | None:
@@ -92,43 +88,3 @@ def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -
     begun_s = booking.begun_at // _SECOND_US
     lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + more_s
     return {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s}
-
-
-def _go_on(
-    connection: WriteConnection,
-    terms: BookingTerms,
-    point: AnyRow,
-    shift: AnyRow,
-    day: CrewDay,
-    actor: str,
-    *,
-    keeps_all: bool,
-) -> Settled:
-    """Write a shift with a visit under way, and those that it keeps its crew from; hand on what comes late, or keep all."""
-    booked, table = bookings_in(connection, [day]), ways(connection, terms, point)
-    lasts = day._replace(ends_s=max(day.ends_s, _planned_end_s(table, day)))
-    bases = shifts_about(connection, terms, point, lasts)
-    ends_s = next((base.ends_s for base in bases if base.starts_s == day.starts_s), day.ends_s)
-    fixed = {stop.stop_id for stop in day.stops} if keeps_all else fixed_stops(day, booked)
-    planned = promised(day, booked)._replace(ends_s=ends_s)
-    after, loose = kept_part(table, planned, fixed, engagements=engagements_in(day))
-    write_shift(connection, point, after, shift.revision)
-    later = [base for base in bases if day.starts_s < base.starts_s < max(day.ends_s, after.ends_s)]
-    if later:  # that it keeps its crew from them, or no more, is no change of these shifts alone
-        count_roster(connection, point.merchant_id, point.point_id)
-        until_us = (later[-1].ends_s + _DAY_S) * _SECOND_US
-        rows = list_shifts(connection, point.point_id, shift.starts_at, until_us, day.crew_id)
-        rows = [row for row in rows if row.starts_at > shift.starts_at]
-        booked |= bookings_in(connection, map(day_of, rows))
-        homes: dict[int, Home] = {}
-        for row in rows:
-            its, theirs = promised(day_of(row), booked), shifts_about(connection, terms, point, day_of(row))
-            loose += spread(table, its, theirs, booked, homes, keeps_all=keeps_all, stays=True)
-        loose += write_anew(connection, table, point, rows, homes, booked, [after])
-    return hand_on(connection, terms, point, loose, booked, actor)
-
-
-def _planned_end_s(table: CrewDays, day: CrewDay) -> int:
-    """Return when a crew is back at the latest if it keeps all of a day, however late."""
-    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements_in(day))
-    return kept.ends_s

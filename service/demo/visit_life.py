@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from service.bookings.acting import END_CODE, START_CODE, act_on, check_code, check_proof, locked_booking
 from service.bookings.asking import asked_of
+from service.bookings.days import local_day
 from service.bookings.finding import find_windows
 from service.bookings.holding import BookingTerms, VisitWish, hold_visit
-from service.bookings.planning import local_day
 from service.bookings.rosters import Rosters
 from service.bookings.rules import Act, Event, Party
 from service.bookings.sheet import shifts_between

@@ -267,3 +267,109 @@ def test_engagement_at_the_beginning_of_a_shift__goes_on_behind_a_visit_that_las
     _finish(visits, ten, at(12))
     assert _sheet(visits, point, at(13))[1] == [("busy", "13:00", "14:00"), ("visit", "16:00", "17:00")]
     assert visits.read(four)["state"] == "confirmed"
+
+
+def _stands(visits: Visits, point: str) -> list[str]:
+    """Return the names of all visits that stand in the shifts of a point."""
+    return sorted(name for names in visits.planned(point).values() for name in names if name.startswith("vis_"))
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_two_visits_under_way_in_two_shifts__keep_their_crew_from_the_third_as_long_as_the_longer(
+    visits: Visits, at: At, is_late: bool
+) -> None:
+    crew = {"hours": "Mo-Su 08:00-10:00,10:05-12:00,13:00-18:00"}
+    point = visits.provider("anna", service=EXACT | {"step_minutes": 5}, crew=crew)
+    eight, ten, four = _confirmed(visits, point, at(8), at(10, 5), at(16))
+    _begin(visits, eight, at(9, 10) if is_late else at(8))
+    _begin(visits, ten, at(10, 6))
+    _overrun(visits, eight, at(11), 180)
+    _overrun(visits, ten, at(11, 10), 130)
+    assert _sheet(visits, point, at(8))[2] == [("busy", "13:00", "14:00"), ("visit", "16:00", "17:00")]
+    for hour, is_free in ((13, False), (14, True), (16, False), (17, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    assert _stands(visits, point) == sorted(one["booking_id"] for one in (eight, ten, four))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Bangkok", "Asia/Tokyo", "Europe/Berlin"])
+def test_visit_under_way__leaves_tomorrow_as_it_was_where_the_clock_has_become_another(
+    visits: Visits, zone: str, at: At
+) -> None:
+    point = visits.provider("anna", service=EXACT, crew={"hours": "Mo-Su 06:00-20:00"})
+    ten, two, next_eight, next_nine = _confirmed(visits, point, at(10), at(14), at(32), at(33))
+    found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
+    body = {name: found.json()[name] for name in ("kind", "name", "lat", "lng", "country")} | {"timezone": zone}
+    body["offers"] = [{"offer": "housekeeping/onsite", "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}]
+    head = {"If-Match": found.headers["ETag"]}
+    assert visits.desk.send("PUT", f"/v1/points/{point}", "corner", json=body, headers=head).is_success
+    _begin(visits, ten, at(10))
+    assert _overrun(visits, ten, at(10, 30), 60) == []
+    stops = [stop for day in (at(9), at(33)) for shift in _sheet(visits, point, day) for stop in shift]
+    assert {("visit", "08:00", "09:00"), ("visit", "09:00", "10:00")} <= set(stops)
+    assert _overrun(visits, ten, at(11), 181) == [two["booking_id"]]
+    for one in (next_eight, next_nine):
+        assert visits.read(one)["state"] == "confirmed"
+
+
+def test_overrun__into_a_shift_that_hours_have_no_more_is_told_there_too(visits: Visits, point: str, at: At) -> None:
+    ten, one = _confirmed(visits, point, at(10), at(13))
+    _begin(visits, ten, at(10))
+    found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
+    body = {name: found.json()[name] for name in ("kind", "name", "lat", "lng", "country")}
+    body |= {"timezone": "Europe/Berlin"}
+    body["offers"] = [{"offer": "housekeeping/onsite", "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}]
+    head = {"If-Match": found.headers["ETag"]}
+    assert visits.desk.send("PUT", f"/v1/points/{point}", "corner", json=body, headers=head).is_success
+    assert _overrun(visits, ten, at(11, 50), 100) == [one["booking_id"]]
+
+
+def test_illness__hands_a_late_visit_on_in_its_promised_window_alone(visits: Visits, point: str, at: At) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    (eight,) = _confirmed(visits, point, at(8))
+    visits.service(point, **EXACT | {"minutes": 90, "step_minutes": 30})
+    (ten,) = _confirmed(visits, point, at(10, 30))
+    visits.crew(point, "ben", hours="Mo-Su 11:30-18:00")
+    _begin(visits, eight, at(10))
+    answer = visits.desk.send("POST", f"/v1/points/{point}/crews/anna:ill", "corner", json={"until": at(20)})
+    assert [late["booking_id"] for late in answer.json()["unkept"]] == [ten["booking_id"]]
+    assert visits.read(ten)["state"] == "unplaced"
+
+
+def test_hours_that_begin_after_a_visit_did__leave_it_in_its_shift(visits: Visits, point: str, at: At) -> None:
+    (four,) = _confirmed(visits, point, at(16))
+    ten = _begun(visits, point, at(10))
+    _overrun(visits, ten, at(11, 50), 100)
+    _put_hours(visits, point, "Mo-Su 13:00-18:00")
+    assert visits.read(four)["state"] == "confirmed"
+    for hour, is_free in ((13, False), (14, True), (15, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    _finish(visits, ten, at(12, 20))
+    assert _can_be_booked(visits, point, at(13))
+
+
+def test_overrun__of_a_long_night_leaves_the_next_one_its_hours_after_midnight(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=EXACT, crew={"hours": "Mo-Su 06:00-02:00"})
+    one = _begun(visits, point, at(25))
+    _overrun(visits, one, at(25, 30), 300)
+    for hour, is_free in ((30, False), (31, True), (48, True), (49, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+
+
+@pytest.mark.parametrize("way", ["cancel", "reschedule"])
+def test_late_visit_that_is_taken_out__lets_its_shift_end_when_it_would(
+    visits: Visits, point: str, at: At, way: str
+) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    (eight,) = _confirmed(visits, point, at(8))
+    visits.service(point, **EXACT | {"minutes": 90, "step_minutes": 30})
+    (ten,) = _confirmed(visits, point, at(10, 30))
+    visits.service(point, **EXACT | {"step_minutes": 30})
+    (four,) = _confirmed(visits, point, at(16))
+    _begin(visits, eight, at(10))
+    _finish(visits, eight, at(11, 59))
+    assert not _can_be_booked(visits, point, at(13))
+    visits.done(ten, way, "app", {"starts_at": at(40)} if way == "reschedule" else {})
+    assert not _can_be_booked(visits, point, at(12))  # the crew rests
+    assert _can_be_booked(visits, point, at(13))
+    assert _sheet(visits, point, at(13))[1] == [("visit", "16:00", "17:00")]
+    assert visits.read(four)["state"] == "confirmed"

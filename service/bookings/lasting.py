@@ -1,0 +1,98 @@
+"""Shifts that last as long as their visits do, and keep their crew from the next ones for that long."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from engine.replanning import kept_part
+from service.bookings.days import base_days, day_of, engagements_in, is_visit, list_shifts, local_day, write_shift
+from service.bookings.spreading import Home, fixed_stops, present, promised, spread, ways, write_anew
+from service.bookings.store import bookings_of_ids
+from service.crews.facts import CrewFacts
+from service.crews.store import CREWS, count_roster, find_kept, list_engagements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.crew_days import CrewDay, CrewDays, Stop
+    from service.bookings.rosters import Rosters
+    from service.store.connections import AnyRow, WriteConnection
+
+__all__ = ["bookings_in", "carry_on", "lasts_longer", "shifts_about"]
+
+_SECOND_US = 1_000_000
+_DAY_S = 86_400
+_ONE_DAY = dt.timedelta(1)
+
+
+def carry_on(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, shift: AnyRow, day: CrewDay, *, keeps_all: bool
+) -> tuple[list[Stop], dict[str, AnyRow]]:
+    """
+    Write a shift as it has become, and those that it keeps its crew from, or did.
+
+    Parameters
+    ----------
+    point
+        The row of its point, whose roster is locked.
+    shift
+        Its row as it was read.
+    keeps_all
+        What comes late stays with the crew, only later.
+
+    Returns
+    -------
+    tuple
+        The visits that the crew cannot make any more, and the bookings by id of all that were looked at.
+    """
+    booked, table = bookings_in(connection, [day]), ways(connection, rosters, point)
+    day = present(day, day.stops, booked)
+    bases = shifts_about(connection, rosters, point, day._replace(ends_s=max(day.ends_s, _end_s(table, day))))
+    usual_s = day.starts_s if keeps_all else day.ends_s  # where it is no shift any more: no longer than it must
+    ends_s = next((base.ends_s for base in bases if base.starts_s == day.starts_s), usual_s)
+    fixed = {stop.stop_id for stop in day.stops} if keeps_all else fixed_stops(day, booked)
+    planned = promised(day, booked)._replace(ends_s=ends_s)
+    after, loose = kept_part(table, planned, fixed, engagements=engagements_in(day))
+    write_shift(connection, point, after, shift.revision)
+    until_s = max(day.ends_s, after.ends_s)
+    rows = list_shifts(connection, point.point_id, shift.starts_at, (until_s + _DAY_S) * _SECOND_US, day.crew_id)
+    later = [row for row in rows if row.starts_at > shift.starts_at]
+    starts = [base.starts_s for base in bases] + [row.starts_at // _SECOND_US for row in later]
+    if any(day.starts_s < at_s < until_s for at_s in starts):
+        count_roster(connection, point.merchant_id, point.point_id)  # more is different than this shift
+        before = [day_of(row) for row in rows if row.starts_at < shift.starts_at]
+        booked |= bookings_in(connection, map(day_of, later))
+        homes: dict[int, Home] = {}
+        for row in later:
+            its, theirs = promised(day_of(row), booked), shifts_about(connection, rosters, point, day_of(row))
+            loose += spread(table, its, theirs, booked, homes, keeps_all=keeps_all, stays=True)
+        loose += write_anew(connection, table, point, later, homes, booked, [*before, after])
+    return loose, booked
+
+
+def lasts_longer(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> bool:
+    """Tell whether a shift lasts as long as it does because of what it holds: its crew is back when it ends, not before."""
+    return _end_s(ways(connection, rosters, point), day._replace(ends_s=day.starts_s)) >= day.ends_s
+
+
+def _end_s(table: CrewDays, day: CrewDay) -> int:
+    """Return when a shift ends if all of it is kept, however late."""
+    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements_in(day))
+    return kept.ends_s
+
+
+def shifts_about(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> list[CrewDay]:
+    """Return a crew's shifts by its hours, with its engagements: from the day before one begins until that behind its end."""
+    kept = find_kept(connection, CREWS, point.point_id, day.crew_id)
+    if kept is None or point.timezone is None:
+        return []
+    first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
+    crew = CrewFacts.of_json(kept.facts).crew(day.crew_id, point)
+    taken = list_engagements(connection, point.point_id, (day.starts_s - _DAY_S) * _SECOND_US, day.crew_id)
+    return base_days(crew, rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
+
+
+def bookings_in(connection: WriteConnection, days: Iterable[CrewDay]) -> dict[str, AnyRow]:
+    """Return the bookings whose visits stand in some days, by their ids."""
+    return bookings_of_ids(connection, [stop.stop_id for day in days for stop in day.stops if is_visit(stop)])
