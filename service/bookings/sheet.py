@@ -12,13 +12,11 @@ from engine.replanning import starts_however_late_s
 from service.bookings.days import (
     BUSY,
     base_days,
-    behind,
     day_of,
     engagements_in,
     is_visit,
+    joined_days,
     list_shifts,
-    n_visits,
-    overlaps,
 )
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
@@ -85,9 +83,9 @@ def shifts_between(
     planned = {day.starts_s * _SECOND_US: day for day in stored if day.starts_s * _SECOND_US >= low_us}
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
-    bases = [behind(day, stored) for day in base_days(crew, rosters.openings, taken, first_day, n_days)]
-    booked_days = [day for day in planned.values() if n_visits(day)]
-    days = {day.starts_s * _SECOND_US: day for day in bases if not overlaps(day, booked_days)} | planned
+    bases = base_days(crew, rosters.openings, taken, first_day - _ONE_DAY, n_days + 1)
+    joined = {day.starts_s * _SECOND_US: day for day in joined_days(bases, stored)}
+    days = {at: day for at, day in joined.items() if at >= low_us} | planned
     names = {
         one.service_id: ServiceFacts.of_json(one.facts).name for one in list_kept(connection, SERVICES, point.point_id)
     }
