@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.bookings.acting import END_CODE, START_CODE, act_on, check_code, check_proof, locked_booking
 from service.bookings.asking import asked_of
@@ -14,6 +14,7 @@ from service.bookings.holding import BookingTerms, VisitWish, hold_visit
 from service.bookings.rosters import Rosters
 from service.bookings.rules import Act, Event, Party
 from service.bookings.sheet import shifts_between
+from service.bookings.under_way import begin_visit, finish_visit
 from service.clock import from_us, to_us
 from service.crews.changing import locked_point, put_crew, put_service, settled
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -191,11 +192,14 @@ class _Life:
         )
 
     def _act(self, what: Act, code: int | None = None, **values: str) -> None:
+        under_way: dict[Event, Any] = {Event.START: begin_visit, Event.FINISH: finish_visit}
+        does = under_way.get(what.event, act_on)
+
         def write(connection: WriteConnection) -> AnyRow | ProblemError:
             row = locked_booking(connection, self.row.booking_id)
             assert row is not None  # noqa: S101 - it is this demonstration's own
             wrong = None if code is None else check_code(connection, self.terms, row, code, self.code(code))
-            return wrong or act_on(connection, self.terms, row, what, **values)
+            return wrong or does(connection, self.terms, row, what, **values)
 
         self._write(what.event, write)
 
