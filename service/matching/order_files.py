@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -52,7 +54,7 @@ def open_orders(path: Path) -> Iterator[OrdersFile]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise BadFileError(path, None, f"cannot be read: {error}") from error
 
 
@@ -121,12 +123,23 @@ class CsvOrders:
 
 
 def _csv_names(source: Any) -> list[str]:
-    """Return the header, and go back to the start."""
-    parse = pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
-    read = pacsv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES)
-    start: Any = pa.BufferReader(source.read(_CSV_BLOCK_BYTES))
+    """
+    Return the header, and go back to the start.
+
+    Not by Arrow: a reader of it that is given up would still hold Python's handler of torn rows in a thread of Arrow's as
+    the process ends, which that aborts.
+    """
+    start = TextIOWrapper(BytesIO(source.read(_CSV_BLOCK_BYTES)), "utf-8-sig", errors="surrogateescape", newline="")
     source.seek(0)
-    return pacsv.open_csv(start, read, parse).schema.names
+    try:
+        names = next((row for row in csv.reader(start) if row), None)
+    except csv.Error as error:
+        raise pa.ArrowInvalid(str(error)) from error
+    if names is None:
+        raise pa.ArrowInvalid("Empty CSV file")
+    for name in names:
+        name.encode()  # raises where it is no UTF-8
+    return names
 
 
 def _filled(batch: pa.RecordBatch) -> Any:
