@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from engine.crew_days import CrewDay, CrewDays, Stop
 
-__all__ = ["Replan", "kept_part", "replan", "starts_however_late_s"]
+__all__ = ["Replan", "however_late", "kept_part", "replan", "starts_however_late_s"]
 
 _LATEST_S = 366 * 86_400
 """Whoever is later than that never comes: there is no way."""
@@ -83,19 +83,19 @@ def kept_part(
             return day, late
 
 
+def however_late(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> CrewDay:
+    """Return a day of which all is kept, however late; arguments and errors as of `kept_part`."""
+    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements)
+    return kept
+
+
 def starts_however_late_s(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> list[int]:
     """
     Return when each stop of a day starts, also where it is too late by that, in seconds since 1970.
 
-    ``engagements`` as of `kept_part`.
-
-    Raises
-    ------
-    UnkeptDayError
-        If there is no way from one stop to the next.
+    Arguments and errors as of `kept_part`.
     """
-    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements)
-    return table.alone(kept).starts_s(0)
+    return table.alone(however_late(table, day, engagements=engagements)).starts_s(0)
 
 
 def _later(day: CrewDay, node: int, late_s: int, engagements: Collection[str]) -> CrewDay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from engine.replanning import kept_part
+from engine.replanning import however_late, kept_part
 from service.bookings.days import base_days, day_of, engagements_in, is_visit, list_shifts, local_day, write_shift
 from service.bookings.spreading import Home, fixed_stops, present, promised, spread, ways, write_anew
 from service.bookings.store import bookings_of_ids
@@ -13,13 +13,13 @@ from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, count_roster, find_kept, list_engagements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from engine.crew_days import CrewDay, CrewDays, Stop
+    from engine.crew_days import CrewDay, Stop
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["bookings_in", "carry_on", "lasts_longer", "shifts_about"]
+__all__ = ["bookings_in", "carry_on", "lasts_longer", "shifts_by_hours"]
 
 _SECOND_US = 1_000_000
 _DAY_S = 86_400
@@ -48,7 +48,9 @@ def carry_on(
     """
     booked, table = bookings_in(connection, [day]), ways(connection, rosters, point)
     day = present(day, day.stops, booked)
-    bases = shifts_about(connection, rosters, point, day._replace(ends_s=max(day.ends_s, _end_s(table, day))))
+    by_hours = shifts_by_hours(connection, rosters, point, day.crew_id, day.starts_s)
+    latest = however_late(table, day, engagements=engagements_in(day))
+    bases = by_hours(day._replace(ends_s=max(day.ends_s, latest.ends_s)))
     usual_s = day.starts_s if keeps_all else day.ends_s  # where it is no shift any more: no longer than it must
     ends_s = next((base.ends_s for base in bases if base.starts_s == day.starts_s), usual_s)
     fixed = {stop.stop_id for stop in day.stops} if keeps_all else fixed_stops(day, booked)
@@ -65,32 +67,40 @@ def carry_on(
         booked |= bookings_in(connection, map(day_of, later))
         homes: dict[int, Home] = {}
         for row in later:
-            its, theirs = promised(day_of(row), booked), shifts_about(connection, rosters, point, day_of(row))
-            loose += spread(table, its, theirs, booked, homes, keeps_all=keeps_all, stays=True)
+            its = promised(day_of(row), booked)
+            loose += spread(table, its, by_hours(its), booked, homes, keeps_all=keeps_all, stays=True)
         loose += write_anew(connection, table, point, later, homes, booked, [*before, after])
     return loose, booked
 
 
 def lasts_longer(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> bool:
     """Tell whether a shift lasts as long as it does because of what it holds: its crew is back when it ends, not before."""
-    return _end_s(ways(connection, rosters, point), day._replace(ends_s=day.starts_s)) >= day.ends_s
+    shortest = day._replace(ends_s=day.starts_s)
+    return (
+        however_late(ways(connection, rosters, point), shortest, engagements=engagements_in(day)).ends_s >= day.ends_s
+    )
 
 
-def _end_s(table: CrewDays, day: CrewDay) -> int:
-    """Return when a shift ends if all of it is kept, however late."""
-    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements_in(day))
-    return kept.ends_s
+def shifts_by_hours(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, crew_id: str, first_s: int
+) -> Callable[[CrewDay], list[CrewDay]]:
+    """
+    Return what tells a crew's shifts by its hours, with its engagements, given a shift of its as it was.
 
-
-def shifts_about(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> list[CrewDay]:
-    """Return a crew's shifts by its hours, with its engagements: from the day before one begins until that behind its end."""
-    kept = find_kept(connection, CREWS, point.point_id, day.crew_id)
+    It tells those from the day before that one begins until that behind its end; none where nobody works any more. What
+    it is told of begins at ``first_s`` at the earliest.
+    """
+    kept = find_kept(connection, CREWS, point.point_id, crew_id)
     if kept is None or point.timezone is None:
-        return []
-    first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
-    crew = CrewFacts.of_json(kept.facts).crew(day.crew_id, point)
-    taken = list_engagements(connection, point.point_id, (day.starts_s - _DAY_S) * _SECOND_US, day.crew_id)
-    return base_days(crew, rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
+        return lambda _day: []
+    crew = CrewFacts.of_json(kept.facts).crew(crew_id, point)
+    taken = list_engagements(connection, point.point_id, (first_s - _DAY_S) * _SECOND_US, crew_id)
+
+    def about(day: CrewDay) -> list[CrewDay]:
+        first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
+        return base_days(crew, rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
+
+    return about
 
 
 def bookings_in(connection: WriteConnection, days: Iterable[CrewDay]) -> dict[str, AnyRow]:

@@ -146,10 +146,11 @@ def take_visit_out(connection: WriteConnection, rosters: Rosters, booking: AnyRo
     row = find_shift(connection, booking.point_id, booking.crew_id, booking.shift_at // _SECOND_US)
     if row is None:
         return
-    before, point = day_of(row), find_point(connection, booking.point_id)
+    before = day_of(row)
     day = before.without_stop(booking.booking_id)
     if day == before:
         return
+    point = find_point(connection, booking.point_id)
     if point is not None and lasts_longer(connection, rosters, point.row, before):
         carry_on(connection, rosters, point.row, row, day, keeps_all=True)
     else:

@@ -12,7 +12,7 @@ from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
 from service.bookings.days import day_of, list_shifts, local_day, n_visits, write_shift
-from service.bookings.lasting import bookings_in, shifts_about
+from service.bookings.lasting import bookings_in, shifts_by_hours
 from service.bookings.rules import Act, Event, Party
 from service.bookings.spreading import Home, as_promised, spread, ways, write_anew
 from service.feed.columns import split_features
@@ -64,11 +64,12 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
         return Settled([], [])
     booked = bookings_in(connection, map(day_of, rows))
     table, homes = ways(connection, terms.rosters, point), dict[int, Home]()
+    by_hours = shifts_by_hours(connection, terms.rosters, point, crew_id, rows[0].starts_at // _SECOND_US)
     loose: list[Stop] = []
     for row in rows:
-        bases = shifts_about(connection, terms.rosters, point, day_of(row))
         is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away
-        loose += spread(table, day_of(row), bases, booked, homes, keeps_all=is_over, stays=False)
+        day = day_of(row)
+        loose += spread(table, day, by_hours(day), booked, homes, keeps_all=is_over, stays=False)
     loose += write_anew(connection, table, point, rows, homes, booked)
     return hand_on(connection, terms, point, loose, booked, actor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
-from engine.replanning import kept_part, starts_however_late_s
+from engine.replanning import however_late, kept_part, starts_however_late_s
 from service.bookings.days import NOT_BACK, behind, day_of, drop_shift, engagements_in, is_visit, waiting, write_shift
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
@@ -103,8 +103,7 @@ def _is_rebuilt(
     if old.ends_s != base.ends_s and not any(_is_late(base, stop, booked) for stop in old.stops):
         return False  # its hours are others
     day = base._replace(stops=tuple(usual[stop.stop_id] for stop in old.stops))
-    kept, _ = kept_part(table, day, usual.keys(), engagements=engagements_in(day))
-    return kept == old
+    return however_late(table, day, engagements=engagements_in(day)) == old
 
 
 def _is_late(base: CrewDay, stop: Stop, booked: dict[str, AnyRow]) -> bool:
