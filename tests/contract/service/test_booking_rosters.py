@@ -38,17 +38,6 @@ def visits(desk: Desk) -> Visits:
     return Visits(desk)
 
 
-def _change_point(visits: Visits, point_id: str, **changes: str) -> None:
-    """Replace a point by what it is, but for these facts."""
-    path = f"/v1/points/{point_id}"
-    found = visits.desk.send("GET", path, "corner")
-    names = ("kind", "name", "lat", "lng", "timezone", "country")
-    offer = {"offer": "housekeeping/onsite", "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}
-    body = {name: found.json()[name] for name in names} | {"offers": [offer]} | changes
-    answer = visits.desk.send("PUT", path, "corner", json=body, headers={"If-Match": found.headers["ETag"]})
-    assert answer.is_success, answer.text
-
-
 def _days(visits: Visits, point_id: str) -> list[CrewDay]:
     query = select(shifts).where(shifts.c.point_id == point_id).order_by(shifts.c.crew_id, shifts.c.starts_at)
     return [day_of(row) for row in visits.desk.rows(query)]
@@ -110,7 +99,7 @@ def test_visits__stand_where_the_time_zone_of_their_point_becomes_another(
     emptied = visits.book(point_id, (dt.datetime.fromisoformat(visits.tomorrow(10)) + dt.timedelta(1)).isoformat())
     visits.done(emptied, "cancel", "app", {})
     stale = _memory(visits, point_id, dt.datetime.fromisoformat(visits.tomorrow(10)).date())
-    _change_point(visits, point_id, timezone=zone)
+    visits.change_point(point_id, timezone=zone)
     if memory == "fresh":
         visits.desk.registry.follow()
     assert problem(visits.ask(visits.body(point_id, ten["starts_at"]))) == (409, "sold-out")

@@ -297,11 +297,7 @@ def test_visit_under_way__leaves_tomorrow_as_it_was_where_the_clock_has_become_a
 ) -> None:
     point = visits.provider("anna", service=EXACT, crew={"hours": "Mo-Su 06:00-20:00"})
     ten, two, next_eight, next_nine = _confirmed(visits, point, at(10), at(14), at(32), at(33))
-    found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
-    body = {name: found.json()[name] for name in ("kind", "name", "lat", "lng", "country")} | {"timezone": zone}
-    body["offers"] = [{"offer": "housekeeping/onsite", "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}]
-    head = {"If-Match": found.headers["ETag"]}
-    assert visits.desk.send("PUT", f"/v1/points/{point}", "corner", json=body, headers=head).is_success
+    visits.change_point(point, timezone=zone)
     _begin(visits, ten, at(10))
     assert _overrun(visits, ten, at(10, 30), 60) == []
     stops = [stop for day in (at(9), at(33)) for shift in _sheet(visits, point, day) for stop in shift]
@@ -314,12 +310,7 @@ def test_visit_under_way__leaves_tomorrow_as_it_was_where_the_clock_has_become_a
 def test_overrun__into_a_shift_that_hours_have_no_more_is_told_there_too(visits: Visits, point: str, at: At) -> None:
     ten, one = _confirmed(visits, point, at(10), at(13))
     _begin(visits, ten, at(10))
-    found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
-    body = {name: found.json()[name] for name in ("kind", "name", "lat", "lng", "country")}
-    body |= {"timezone": "Europe/Berlin"}
-    body["offers"] = [{"offer": "housekeeping/onsite", "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}]
-    head = {"If-Match": found.headers["ETag"]}
-    assert visits.desk.send("PUT", f"/v1/points/{point}", "corner", json=body, headers=head).is_success
+    visits.change_point(point, timezone="Europe/Berlin")
     assert _overrun(visits, ten, at(11, 50), 100) == [one["booking_id"]]
 
 
