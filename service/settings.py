@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _PREFIX = "LINLI_"
-_OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
+_OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_TEST_ONCE", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 

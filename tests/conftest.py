@@ -10,10 +10,10 @@ import pytest
 import redis
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.scale import FULL, scaled
+from tests.scale import FULL, ONCE, scaled
 from tests.servers import running_postgres, running_valkey
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.once", "tests.skips"]
 
 DERANDOMIZED = os.environ.get("CI") == "true" and not FULL
 
@@ -42,7 +42,10 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say how much of each count this run takes, and with which seed."""
     seed = config.getoption("hypothesis_seed")
     drawn = "derandomized" if seed is None else f"again with --hypothesis-seed={seed}"
-    return f"linli: {'whole counts' if FULL else 'a tenth of each count'}, Hypothesis {drawn}"
+    counts = (
+        "whole counts" if FULL else "a thirtieth of each count, each test once" if ONCE else "a tenth of each count"
+    )
+    return f"linli: {counts}, Hypothesis {drawn}"
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ LINLI = (sys.executable, "-c", "from service.cli import main; main()")
 ADDRESS = re.compile(r"linli serves on (http://\S+),")
 FIRST_KEY = re.compile(r"linli_admin_[0-9A-Za-z]{33}")
 READY_S = 60.0
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # shared: each client would read all authorities for itself
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Serving:
         """Return a client with a key, the admin's without; an empty one sends none. The caller closes it."""
         key = self.admin_key if key is None else key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.base_url, headers=headers, timeout=30, trust_env=False, **more)
+        return httpx.Client(
+            base_url=self.base_url, headers=headers, timeout=30, trust_env=False, verify=_NO_TLS, **more
+        )
 
     def stop(self, seconds: float = 15.0) -> int:
         """Stop it in good order (SIGTERM); return its exit code."""
@@ -168,7 +172,10 @@ def _wait_until_ready(serving: Serving, told: Path) -> None:
             serving.base_url = found[1]
             serving.admin_key = serving.admin_key or (first_key[0] if first_key else "")
             try:
-                if httpx.get(f"{serving.base_url}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK:
+                if (
+                    httpx.get(f"{serving.base_url}/readyz", timeout=5, trust_env=False, verify=_NO_TLS).status_code
+                    == httpx.codes.OK
+                ):
                     return
             except httpx.TransportError:
                 pass

@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
-# All tests in four lanes. The unit tests of geo and engine, interpreted and with their coverage, need no kernels and pass
-# while these are compiled; `UNIT=tests/unit/geo/test_metric.py make test` interprets those alone. Then three lanes at once,
-# since most of them wait: for one core, for servers to start, for faults to pass. The first is all but what drives whole
-# processes (contract, faults), with a few faults that the last has no time for.
-# In CI the faults come last and alone: what is slow there must not be taken for what is broken.
+# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `postgres` and
+# `service` drive whole processes, `long` are those that draw their cases and those in a browser, `short` all the rest.
+#
+# With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
+# not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
+# no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
+# the faults; in CI these come last and alone: what is slow there must not be taken for what is broken.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
 failed=0
+beside=()
+logs=()
+trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
+
+start() { # a lane of this name, which is said when all are done
+    "$1" >"build/tests-$1.log" 2>&1 &
+    beside+=("$!")
+    logs+=("build/tests-$1.log")
+}
 
 interpreted() {
     # shellcheck disable=SC2086 # one word a path
@@ -15,22 +26,27 @@ interpreted() {
         .venv/bin/coverage report
 }
 
-lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "tests/$1" --ignore-glob='tests/faults/test_m*'; }
+lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
+service() { lane service tests/contract/service -k "not postgres"; }
+postgres() { lane postgres tests/contract/service -k postgres; }
+long() { lane long tests/property tests/browser $(is_once || echo tests/faults/test_m*); } # for these the next has no time
+faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
+short() {
+    lane short --ignore=tests/contract/service --ignore=tests/property --ignore=tests/browser --ignore=tests/faults \
+        $(! is_once || echo --ignore=tests/contract/test_benchmarks.py)
+}
 
-interpreted >build/tests-interpreted.log 2>&1 &
-beside=("$!")
-trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
-.venv/bin/python -m service.kernels || { kill "${beside[@]}"; exit 1; }
-lanes=(contract faults)
-[ "${CI:-}" != true ] || lanes=(contract)
-for name in "${lanes[@]}"; do
-    lane "$name" >"build/tests-$name.log" 2>&1 &
-    beside+=("$!")
-done
+is_once() { [ "${LINLI_TEST_ONCE:-}" = 1 ]; }
+is_ci() { [ "${CI:-}" = true ]; }
 
-.venv/bin/pytest --ignore=tests/contract --ignore-glob='tests/faults/test_[!m]*' || failed=1
-
+is_once || start interpreted
+.venv/bin/python -m service.kernels || { kill "${beside[@]}" 2>/dev/null; exit 1; }
+start service
+start postgres
+start long
+is_once || is_ci || start faults
+short || failed=1
 for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
-for name in interpreted "${lanes[@]}"; do cat "build/tests-$name.log"; done
-if [ "${CI:-}" = true ]; then lane faults || failed=1; fi
+cat "${logs[@]}"
+if is_ci && ! is_once; then faults || failed=1; fi
 exit "$failed"

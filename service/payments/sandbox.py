@@ -37,10 +37,11 @@ class SandboxProvider:
     Parameters
     ----------
     path
-        The file.
+        The file; its folder is made where there is none.
     """
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
 
     @contextlib.contextmanager

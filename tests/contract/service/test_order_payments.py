@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,3 +247,10 @@ def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(
     assert desk.read(order)["state"] == "expired"
     assert _settled(desk, order) == ("released", 0)
     assert desk.stock(shop, "milk") == (50, 0)
+
+
+def test_books__are_kept_where_there_was_no_folder(tmp_path: Path) -> None:
+    """Over PostgreSQL nothing else makes the data folder before the first snapshot."""
+    provider = SandboxProvider(tmp_path / "new" / "data" / "books.db")
+    assert provider.authorise("ord_1", 500, "CNY", "ok") is Outcome.AUTHORISED
+    assert provider.taken() == {"ord_1": (500, 0)}
