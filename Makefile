@@ -38,10 +38,10 @@ kernels: $(STAMP)
 	@$(PY) -m service.kernels
 
 test: export LINLI_TEST_ONCE := 1
-test: $(STAMP) system ## Each test but those of faults, on one database where it could run on two: 12 minutes at most
+test: $(STAMP) ## Each test but those of faults, on one database where it could run on two: 12 minutes at most
 	@tools/tests.sh
 
-test-all: $(STAMP) system ## All tests on both databases, with faults, and interpreted with their coverage: what .ci/run runs
+test-all: $(STAMP) ## All tests on both databases, with faults, and interpreted with their coverage: what .ci/run runs
 	@tools/tests.sh
 
 test-full: export LINLI_TEST_FULL := 1

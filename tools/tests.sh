@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `postgres` and
-# `service` drive whole processes, `long` are those that draw their cases and those in a browser, `short` all the rest.
+# `service` drive whole processes, `long` are those that draw their cases, those in a browser and what no database is asked for,
+# `short` all the rest.
 #
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
@@ -27,9 +28,12 @@ interpreted() {
 }
 
 lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
-service() { lane service tests/contract/service -k "not postgres"; }
-postgres() { lane postgres tests/contract/service -k postgres; }
-long() { lane long tests/property tests/browser $(is_once || echo tests/faults/test_m*); } # for these the next has no time
+no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
+service() { lane service tests/contract/service -k "not postgres" "${no_database[@]/#/--ignore=}"; }
+postgres() { lane postgres tests/contract/service -k postgres "${no_database[@]/#/--ignore=}"; }
+long() { # the faults for which the next has no time among them
+    lane long tests/property tests/browser "${no_database[@]}" $(is_once || echo tests/faults/test_m*)
+}
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
 short() {
     lane short --ignore=tests/contract/service --ignore=tests/property --ignore=tests/browser --ignore=tests/faults \
@@ -39,8 +43,11 @@ short() {
 is_once() { [ "${LINLI_TEST_ONCE:-}" = 1 ]; }
 is_ci() { [ "${CI:-}" = true ]; }
 
+tools/system.sh &
+system=$!
 is_once || start interpreted
 .venv/bin/python -m service.kernels || { kill "${beside[@]}" 2>/dev/null; exit 1; }
+wait "$system" || exit 1
 start service
 start postgres
 start long

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from engine.errors import EngineError
 from service.audit.store import actor_of, record
 from service.bookings.acting import act_on, check_booking_act
 from service.bookings.days import local_day
-from service.bookings.finding import windows_near
 from service.bookings.rules import Act, Event, Party
-from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer, UnkeptVisit
+from service.bookings.schemas import DayAnswer, OverrunBody, SettledAnswer
 from service.bookings.seeing import DAY_EDGE_US, locked_seen
 from service.bookings.settling import Settled
 from service.bookings.sheet import Span, day_sheet
+from service.bookings.telling import told
 from service.bookings.under_way import overrun_visit
-from service.bookings.views import booking_answer
 from service.clock import to_us
 from service.crews.changing import engage, locked_point, settled
 from service.crews.schemas import IllBody
 from service.crews.store import CREWS, find_kept
-from service.errors import DeadlineExceededError, ServiceError
 from service.http.access import AdminOrMerchant, Crewed, crew_of, not_found
-from service.http.context import RequestContext, services_of
+from service.http.context import services_of
 from service.http.problems import invalid
 from service.http.query_text import day_of
 from service.http.routing import StrictRoute, problems
@@ -33,17 +29,13 @@ from service.points.routes import own_merchant
 from service.points.store import find_point
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from service.services import Services
-    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+    from service.store.connections import ReadConnection, WriteConnection
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["bookings"], route_class=StrictRoute)
 
 _BODY = ("invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large")
-_MOST_WITH_WINDOWS, _LEAST_S = 10, 1.0
 _LONGEST_US = 366 * 86_400_000_000
 _EVER = Span(0, 2**62)
 
@@ -113,7 +105,7 @@ async def post_ill(
         record(connection, actor_of(context), "crew.ill", point_id, merchant_id, crew_id=crew_id)
         return settled(connection, services.bookings, point, crew_id, actor, "replan")
 
-    return await _told(services, context, await services.store.write(ill, context.deadline))
+    return await told(services, context, await services.store.write(ill, context.deadline))
 
 
 @router.post(
@@ -136,39 +128,4 @@ async def post_overrun(request: Request, context: Crewed, booking_id: str, body:
         act_on(connection, services.bookings, row, act)
         return found
 
-    return await _told(services, context, await services.store.write(overrun, context.deadline))
-
-
-async def _told(services: Services, context: RequestContext, found: Settled) -> SettledAnswer:
-    """Return what became of visits, to a merchant with other windows for the first of those that nobody can make."""
-    now_us, own = services.clock.now_us(), crew_of(context)
-
-    def look(connection: ReadConnection) -> list[list[dict[str, Any]]]:
-        known: list[list[dict[str, Any]]] = []
-        for row in found.unkept[:_MOST_WITH_WINDOWS]:
-            if context.deadline.left_s() < _LEAST_S:  # what has happened is told, with windows or without
-                break
-            known.append(_others(connection, services, row, now_us))
-        return known
-
-    others: list[list[dict[str, Any]]] = []
-    if found.unkept and own is None:
-        with contextlib.suppress(DeadlineExceededError):
-            others = await services.store.read(look, context.deadline)
-    others += [[]] * (len(found.unkept) - len(others))
-    norms = services.norms
-    seen_as = Party.MERCHANT if own is None else Party.CUSTOMER  # a crew does not learn who comes in its place
-    unkept = [
-        UnkeptVisit(**booking_answer(row, norms, party=seen_as, payment=None).model_dump(), slots=slots)
-        for row, slots in zip(found.unkept, others, strict=True)
-    ]
-    moved = [booking_answer(row, norms, party=seen_as, payment=None) for row in found.moved]
-    return SettledAnswer(unkept=unkept, moved=moved)
-
-
-def _others(connection: ReadConnection, services: Services, row: AnyRow, now_us: int) -> list[dict[str, Any]]:
-    wanted = (row.point_id, row.service_id, row.lat, row.lng)
-    try:
-        return windows_near(connection, services.bookings, wanted, row.starts_at // 1_000_000, now_us, is_fresh=True)
-    except (ServiceError, EngineError):  # it is offered no more
-        return []
+    return await told(services, context, await services.store.write(overrun, context.deadline))

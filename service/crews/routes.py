@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
 from service.audit.store import actor_of, record
+from service.bookings.schemas import SettledAnswer
+from service.bookings.telling import told
 from service.clock import to_us
 from service.crews.changing import SecondVisitWord, engage, locked_point, put_crew, remove_crew, settled
 from service.crews.rules import crew_facts, place_of
-from service.crews.schemas import CrewAnswer, CrewBody, CrewsAnswer, EngagementAnswer, EngagementBody, EngagementsAnswer
+from service.crews.schemas import (
+    CrewAnswer,
+    CrewBody,
+    CrewsAnswer,
+    EngagementAnswer,
+    EngagementBody,
+    EngagementsAnswer,
+    PutCrewAnswer,
+    PutEngagementAnswer,
+)
 from service.crews.store import CREWS, delete_engagement, find_kept, list_engagements, list_kept
 from service.crews.views import crew_answer, engagement_answer
 from service.http.access import AdminOrMerchant, not_found
@@ -25,6 +36,9 @@ from service.points.routes import own_merchant
 from service.points.store import find_point
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from service.bookings.settling import Settled
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["check_id", "router"]
@@ -42,9 +56,9 @@ _YEAR_US = 366 * 86_400_000_000
 @router.put(
     "/{crew_id}",
     summary="Make a crew, or replace it",
-    response_model=CrewAnswer,
+    response_model=PutCrewAnswer,
     responses={
-        201: {"model": CrewAnswer},
+        201: {"model": PutCrewAnswer},
         **problems(*_BODIES, *_SHAPES, "not-found", "state-conflict", "precondition-failed"),
     },
 )
@@ -60,25 +74,27 @@ async def put_one_crew(
     Say who works at a point, when, and what they can do; what was said before is replaced.
 
     What it has promised is looked at anew: visits that it could not make any more are named, and with a second word
-    others make them where they can.
+    others make them where they can; who cannot be kept is told first, with other windows.
     """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
     check_id(crew_id, "crew_id")
     facts = await asyncio.to_thread(crew_facts, body)
 
-    def put(connection: WriteConnection) -> tuple[AnyRow | None, bool]:
+    def put(connection: WriteConnection) -> tuple[AnyRow | None, bool, Settled]:
         point = locked_point(connection, merchant_id, point_id)
         before = find_kept(connection, CREWS, point_id, crew_id)
         check_if_given(request, None if before is None else etag(before.revision))
-        put_crew(connection, services.bookings, point, crew_id, facts, context.key_holder.key_id, open_bookings)
+        found = put_crew(connection, services.bookings, point, crew_id, facts, context.key_holder.key_id, open_bookings)
         action = "crew.create" if before is None else "crew.replace"
         record(connection, actor_of(context), action, point_id, merchant_id, crew_id=crew_id)
-        return find_kept(connection, CREWS, point_id, crew_id), before is None
+        return find_kept(connection, CREWS, point_id, crew_id), before is None, found
 
-    row, is_new = await services.store.write(put, context.deadline)
+    row, is_new, found = await services.store.write(put, context.deadline)
     stored = _found(row)
-    body_text = crew_answer(stored).model_dump_json()
-    return Response(body_text, 201 if is_new else 200, {"ETag": etag(stored.revision)}, "application/json")
+    answer = PutCrewAnswer(**_both(crew_answer(stored), await told(services, context, found)))
+    return Response(
+        answer.model_dump_json(), 201 if is_new else 200, {"ETag": etag(stored.revision)}, "application/json"
+    )
 
 
 @router.get("/{crew_id}", summary="Read a crew", responses=problems("not-found"))
@@ -120,7 +136,10 @@ async def get_crews(
     "/{crew_id}",
     status_code=204,
     summary="Delete a crew",
-    responses=problems("not-found", "state-conflict", "precondition-failed", "precondition-required"),
+    responses={
+        200: {"model": SettledAnswer, "description": "What became of its promised visits, where there were any."},
+        **problems("not-found", "state-conflict", "precondition-failed", "precondition-required"),
+    },
 )
 async def delete_one_crew(
     request: Request,
@@ -132,23 +151,27 @@ async def delete_one_crew(
     """Delete a crew; `If-Match` holds the ETag that was read. What it has promised is settled as when it is replaced."""
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
-    def remove(connection: WriteConnection) -> None:
+    def remove(connection: WriteConnection) -> Settled:
         point = locked_point(connection, merchant_id, point_id)
         row = _found(find_kept(connection, CREWS, point_id, crew_id))
         check_match(request, etag(row.revision))
-        remove_crew(connection, services.bookings, point, row, context.key_holder.key_id, open_bookings)
+        found = remove_crew(connection, services.bookings, point, row, context.key_holder.key_id, open_bookings)
         record(connection, actor_of(context), "crew.delete", point_id, merchant_id, crew_id=crew_id)
+        return found
 
-    await services.store.write(remove, context.deadline)
-    return Response(status_code=204)
+    found = await services.store.write(remove, context.deadline)
+    if not any(found):
+        return Response(status_code=204)
+    answer = await told(services, context, found)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.put(
     "/{crew_id}/busy/{engagement_id}",
     summary="Say when a crew is taken",
-    response_model=EngagementAnswer,
+    response_model=PutEngagementAnswer,
     responses={
-        201: {"model": EngagementAnswer},
+        201: {"model": PutEngagementAnswer},
         **problems(*_BODIES, "coordinate-out-of-range", "not-found", "state-conflict"),
     },
 )
@@ -173,22 +196,23 @@ async def put_one_engagement(
     if place is not None:
         values |= {"lat": place[0], "lng": place[1]}
 
-    def put(connection: WriteConnection) -> bool:
+    def put(connection: WriteConnection) -> tuple[bool, Settled]:
         point = locked_point(connection, merchant_id, point_id)
         _found(find_kept(connection, CREWS, point_id, crew_id))
         is_new = engage(connection, values)
-        settled(connection, services.bookings, point, crew_id, context.key_holder.key_id, open_bookings)
+        found = settled(connection, services.bookings, point, crew_id, context.key_holder.key_id, open_bookings)
         record(connection, actor_of(context), "crew.busy", point_id, merchant_id, crew_id=crew_id)
-        return is_new
+        return is_new, found
 
-    is_new = await services.store.write(put, context.deadline)
-    told = EngagementAnswer(
+    is_new, found = await services.store.write(put, context.deadline)
+    engagement = EngagementAnswer(
         engagement_id=engagement_id,
         starts_at=body.starts_at,
         ends_at=body.ends_at,
         place=None if place is None else {"lat": place[0], "lng": place[1]},
     )
-    return Response(told.model_dump_json(), 201 if is_new else 200, media_type="application/json")
+    answer = PutEngagementAnswer(**_both(engagement, await told(services, context, found)))
+    return Response(answer.model_dump_json(), 201 if is_new else 200, media_type="application/json")
 
 
 @router.get("/{crew_id}/busy", summary="List when a crew is taken", responses=problems("not-found"))
@@ -232,6 +256,10 @@ def check_id(name: str, where: str) -> None:
     """Refuse a name in a path that its owner could not choose so."""
     if ID.fullmatch(name) is None:
         raise invalid(where, f"must be 2 to 40 small letters, digits and -, got {name!r:.60}")
+
+
+def _both(one: BaseModel, other: BaseModel) -> dict[str, Any]:
+    return one.model_dump() | other.model_dump()
 
 
 def _found(row: AnyRow | None) -> AnyRow:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from service.bookings.schemas import SettledAnswer
 from service.features import FEATURE
 from service.http.fields import Answer, Body, DatumName, Id, Instant, Line
 from service.http.json_bodies import check_text
@@ -27,6 +28,8 @@ __all__ = [
     "EngagementBody",
     "EngagementsAnswer",
     "IllBody",
+    "PutCrewAnswer",
+    "PutEngagementAnswer",
     "ServiceAnswer",
     "ServiceBody",
     "ServicesAnswer",
@@ -169,6 +172,10 @@ class CrewAnswer(Answer):
     revision: int
 
 
+class PutCrewAnswer(CrewAnswer, SettledAnswer):
+    """A crew as it was made or replaced, and what became of what it had promised."""
+
+
 class CrewsAnswer(Answer):
     """A page of crews."""
 
@@ -211,6 +218,10 @@ class EngagementAnswer(Answer):
     starts_at: dt.datetime
     ends_at: dt.datetime
     place: dict[str, float] | None
+
+
+class PutEngagementAnswer(EngagementAnswer, SettledAnswer):
+    """When a crew is taken, and what became of what it had promised."""
 
 
 class EngagementsAnswer(Answer):

@@ -190,7 +190,14 @@ def test_change_of_a_crew__that_leaves_visits_behind_is_refused_without_a_second
     assert sorted(refused.json()["bookings"]) == sorted(_ids(gone))
     assert refused.json()["n_bookings"] == len(gone)
     assert now() == before
-    assert _change(visits, point_id, how, open_bookings="replan").is_success
+    told = _change(visits, point_id, how, open_bookings="replan")
+    assert told.is_success
+    (unkept,) = told.json()["unkept"]
+    assert (unkept["booking_id"], unkept["state"]) == (one["booking_id"], "unplaced")
+    starts = {dt.datetime.fromisoformat(slot["starts_at"]) for slot in unkept["slots"]}
+    assert starts
+    assert starts <= {dt.datetime.fromisoformat(at) for at in visits.starts(point_id)}
+    assert sorted(_ids(told.json()["moved"])) == sorted(_ids([booking for booking in gone if booking is not one]))
     assert [visits.read(booking, "corner")["crew_id"] for booking in kept] == ["anna"] * len(kept)
     assert [(visits.read(one)["state"], visits.read(one, "corner")["crew_id"])] == [("unplaced", None)]
     for booking in (booking for booking in gone if booking is not one):
@@ -204,7 +211,11 @@ def test_change_of_a_crew__that_concerns_no_promised_visit_needs_no_second_word(
     (booking,) = _confirmed(visits, point_id, 9)
     if how == "deleted":
         visits.done(booking, "cancel", "app", {})
-    assert _change(visits, point_id, how).is_success
+    told = _change(visits, point_id, how)
+    if how == "deleted":
+        assert (told.status_code, told.content) == (204, b"")
+    else:
+        assert (told.json()["unkept"], told.json()["moved"]) == ([], [])
     assert visits.read(booking)["state"] == ("cancelled" if how == "deleted" else "confirmed")
     _all_can_be_kept(visits, point_id)
 
@@ -217,7 +228,8 @@ def test_crew_that_is_deleted__leaves_what_it_has_begun_or_done_and_nothing_else
     refused = _change(visits, point_id, "deleted")
     assert refused.status_code == 409, refused.text
     assert (problem(refused), refused.json()["bookings"]) == ((409, "state-conflict"), _ids([later]))
-    assert _change(visits, point_id, "deleted", open_bookings="replan").status_code == 204
+    told = _change(visits, point_id, "deleted", open_bookings="replan")
+    assert (told.status_code, _ids(told.json()["moved"]), told.json()["unkept"]) == (200, _ids([later]), [])
     assert visits.read(later, "corner")["crew_id"] == "bert"
     if until == "start":
         visits.brought(begun, "finish")

@@ -73,7 +73,7 @@ SHOWN_ELSEWHERE = {
     **{f"POST /v1/orders/{{order_id}}:{event}": {409} for event in ACTS},  # it is too late for that
     "POST /v1/points/{point_id}:collect": {409},
     "PUT /v1/points/{point_id}/crews/{crew_id}": {201, 409},  # likewise; visits that it could not make any more
-    "DELETE /v1/points/{point_id}/crews/{crew_id}": {409},
+    "DELETE /v1/points/{point_id}/crews/{crew_id}": {200, 409},  # of one that had promised something; likewise
     "PUT /v1/points/{point_id}/crews/{crew_id}/busy/{engagement_id}": {201, 409},
     "POST /v1/points/{point_id}/crews/{crew_id}:ill": {409},  # it has too many engagements
     "PUT /v1/points/{point_id}/services/{service_id}": {201, 409},  # likewise; the point has too many
