@@ -13,7 +13,8 @@ mkdir -p build
 failed=0
 beside=()
 logs=()
-trap 'kill "${beside[@]}" 2>/dev/null; exit 130' INT TERM
+give_up() { kill "${beside[@]}" 2>/dev/null; exit "$1"; }
+trap 'give_up 130' INT TERM
 
 start() { # a lane of this name, which is said when all are done
     "$1" >"build/tests-$1.log" 2>&1 &
@@ -31,13 +32,13 @@ lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
 no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
 service() { lane service tests/contract/service -k "not postgres" "${no_database[@]/#/--ignore=}"; }
 postgres() { lane postgres tests/contract/service -k postgres "${no_database[@]/#/--ignore=}"; }
-long() { # the faults for which the next has no time among them
-    lane long tests/property tests/browser "${no_database[@]}" $(is_once || echo tests/faults/test_m*)
-}
+long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
-short() {
-    lane short --ignore=tests/contract/service --ignore=tests/property --ignore=tests/browser --ignore=tests/faults \
-        $(! is_once || echo --ignore=tests/contract/test_benchmarks.py)
+short() { # the faults among them for which the lane above has no time
+    local apart
+    if is_once; then apart=(tests/faults tests/contract/test_benchmarks.py); else apart=(tests/faults/test_[!m]*); fi
+    apart+=(tests/contract/service tests/property tests/browser)
+    lane short "${apart[@]/#/--ignore=}"
 }
 
 is_once() { [ "${LINLI_TEST_ONCE:-}" = 1 ]; }
@@ -46,8 +47,8 @@ is_ci() { [ "${CI:-}" = true ]; }
 tools/system.sh &
 system=$!
 is_once || start interpreted
-.venv/bin/python -m service.kernels || { kill "${beside[@]}" 2>/dev/null; exit 1; }
-wait "$system" || exit 1
+.venv/bin/python -m service.kernels || give_up 1
+wait "$system" || give_up 1
 start service
 start postgres
 start long
