@@ -38,14 +38,14 @@ kernels: $(STAMP)
 	@$(PY) -m service.kernels
 
 test: export LINLI_TEST_ONCE := 1
-test: $(STAMP) ## Each test but those of faults, on one database where it could run on two: 12 minutes at most
+test: $(STAMP) ## Each test but faults and benchmarks, on one database where it could run on two: 12 minutes
 	@tools/tests.sh
 
 test-all: $(STAMP) ## All tests on both databases, with faults, and interpreted with their coverage: what .ci/run runs
 	@tools/tests.sh
 
 test-full: export LINLI_TEST_FULL := 1
-test-full: test-all ## The same with every count whole (the others run a tenth)
+test-full: test-all ## The same with every count whole (`make test-all` runs a tenth)
 
 bench: $(STAMP) kernels ## Run one benchmark: make bench NAME=nearest [ARGS="--rows 1000000"]
 	$(PY) -m benchmarks $(or $(NAME),--help) $(ARGS)

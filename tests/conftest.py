@@ -42,9 +42,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say how much of each count this run takes, and with which seed."""
     seed = config.getoption("hypothesis_seed")
     drawn = "derandomized" if seed is None else f"again with --hypothesis-seed={seed}"
-    counts = (
-        "whole counts" if FULL else "a thirtieth of each count, each test once" if ONCE else "a tenth of each count"
-    )
+    counts = "whole counts" if FULL else "a tenth of each count"
+    if ONCE:
+        counts = "each test once, a thirtieth of each count"
     return f"linli: {counts}, Hypothesis {drawn}"
 
 

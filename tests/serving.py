@@ -172,11 +172,9 @@ def _wait_until_ready(serving: Serving, told: Path) -> None:
             serving.base_url = found[1]
             serving.admin_key = serving.admin_key or (first_key[0] if first_key else "")
             try:
-                if (
-                    httpx.get(f"{serving.base_url}/readyz", timeout=5, trust_env=False, verify=_NO_TLS).status_code
-                    == httpx.codes.OK
-                ):
-                    return
+                with serving.client("") as client:
+                    if client.get("/readyz", timeout=5).status_code == httpx.codes.OK:
+                        return
             except httpx.TransportError:
                 pass
         time.sleep(0.02)

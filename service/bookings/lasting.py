@@ -75,10 +75,8 @@ def carry_on(
 
 def lasts_longer(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> bool:
     """Tell whether a shift lasts as long as it does because of what it holds: its crew is back when it ends, not before."""
-    shortest = day._replace(ends_s=day.starts_s)
-    return (
-        however_late(ways(connection, rosters, point), shortest, engagements=engagements_in(day)).ends_s >= day.ends_s
-    )
+    table, shortest = ways(connection, rosters, point), day._replace(ends_s=day.starts_s)
+    return however_late(table, shortest, engagements=engagements_in(day)).ends_s >= day.ends_s
 
 
 def shifts_by_hours(

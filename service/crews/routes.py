@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,7 +17,6 @@ from service.crews.schemas import (
     CrewAnswer,
     CrewBody,
     CrewsAnswer,
-    EngagementAnswer,
     EngagementBody,
     EngagementsAnswer,
     PutCrewAnswer,
@@ -36,8 +35,6 @@ from service.points.routes import own_merchant
 from service.points.store import find_point
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from service.bookings.settling import Settled
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -91,10 +88,9 @@ async def put_one_crew(
 
     row, is_new, found = await services.store.write(put, context.deadline)
     stored = _found(row)
-    answer = PutCrewAnswer(**_both(crew_answer(stored), await told(services, context, found)))
-    return Response(
-        answer.model_dump_json(), 201 if is_new else 200, {"ETag": etag(stored.revision)}, "application/json"
-    )
+    visits = await told(services, context, found)
+    body_text = PutCrewAnswer(**crew_answer(stored).model_dump(), **visits.model_dump()).model_dump_json()
+    return Response(body_text, 201 if is_new else 200, {"ETag": etag(stored.revision)}, "application/json")
 
 
 @router.get("/{crew_id}", summary="Read a crew", responses=problems("not-found"))
@@ -205,13 +201,14 @@ async def put_one_engagement(
         return is_new, found
 
     is_new, found = await services.store.write(put, context.deadline)
-    engagement = EngagementAnswer(
+    visits = await told(services, context, found)
+    answer = PutEngagementAnswer(
         engagement_id=engagement_id,
         starts_at=body.starts_at,
         ends_at=body.ends_at,
         place=None if place is None else {"lat": place[0], "lng": place[1]},
+        **visits.model_dump(),
     )
-    answer = PutEngagementAnswer(**_both(engagement, await told(services, context, found)))
     return Response(answer.model_dump_json(), 201 if is_new else 200, media_type="application/json")
 
 
@@ -256,10 +253,6 @@ def check_id(name: str, where: str) -> None:
     """Refuse a name in a path that its owner could not choose so."""
     if ID.fullmatch(name) is None:
         raise invalid(where, f"must be 2 to 40 small letters, digits and -, got {name!r:.60}")
-
-
-def _both(one: BaseModel, other: BaseModel) -> dict[str, Any]:
-    return one.model_dump() | other.model_dump()
 
 
 def _found(row: AnyRow | None) -> AnyRow:

@@ -37,15 +37,15 @@ class SandboxProvider:
     Parameters
     ----------
     path
-        The file; its folder is made where there is none.
+        The file; its folder is made where there is none, once something is paid.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
 
     @contextlib.contextmanager
     def _books(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(self._path, timeout=5.0, isolation_level=None)) as books:
             books.execute(_TABLE)
             books.execute("BEGIN IMMEDIATE")

@@ -252,5 +252,6 @@ def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(
 def test_books__are_kept_where_there_was_no_folder(tmp_path: Path) -> None:
     """Over PostgreSQL nothing else makes the data folder before the first snapshot."""
     provider = SandboxProvider(tmp_path / "new" / "data" / "books.db")
+    assert not (tmp_path / "new").exists(), "who pays nothing may start where no folder can be made"
     assert provider.authorise("ord_1", 500, "CNY", "ok") is Outcome.AUTHORISED
     assert provider.taken() == {"ord_1": (500, 0)}
