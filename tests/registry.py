@@ -158,7 +158,7 @@ def told(asked: dict[str, Any]) -> dict[str, str]:
 def opened(folder: Path, at: dt.datetime = NOW, database: str | None = None) -> Iterator[Registry]:
     """Open a registry of its own, with the keys admin and app; over SQLite unless a database is named."""
     clock = SettableClock(at)
-    settings = load_settings({}, data=folder, database=database, poll_s=30.0, inflight=10_000)
+    settings = load_settings({}, data=folder, database=database, poll_s=30.0, inflight=10_000, deadline_s=60.0)
     with open_services(settings, clock) as services, asyncio.Runner() as runner:
         transport = httpx.ASGITransport(app=create_app(services), raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://linli")

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `postgres` and
-# `service` drive whole processes, `long` are those that draw their cases, those in a browser and what no database is asked for,
+# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `service` and
+# `postgres` drive whole processes, `long` are those that draw their cases, those in a browser and what no database is asked for,
 # `short` all the rest.
 #
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults; in CI these come last and alone: what is slow there must not be taken for what is broken.
+# the faults. What is slow must not be taken for what is broken: fewer lanes are at once then, and in CI the faults come alone.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -16,8 +16,8 @@ logs=()
 give_up() { kill "${beside[@]}" 2>/dev/null; exit "$1"; }
 trap 'give_up 130' INT TERM
 
-start() { # a lane of this name, which is said when all are done
-    "$1" >"build/tests-$1.log" 2>&1 &
+start() { # a lane, with what else it takes; it is said when all are done
+    "$@" >"build/tests-$1.log" 2>&1 &
     beside+=("$!")
     logs+=("build/tests-$1.log")
 }
@@ -30,8 +30,8 @@ interpreted() {
 
 lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
 no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
-service() { lane service tests/contract/service -k "not postgres" "${no_database[@]/#/--ignore=}"; }
-postgres() { lane postgres tests/contract/service -k postgres "${no_database[@]/#/--ignore=}"; }
+service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" "$@"; }
+postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
 long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
 short() { # the faults among them for which the lane above has no time
@@ -49,11 +49,17 @@ system=$!
 is_once || start interpreted
 .venv/bin/python -m service.kernels || give_up 1
 wait "$system" || give_up 1
-start service
-start postgres
-start long
-is_once || is_ci || start faults
-short || failed=1
+if is_once; then
+    start service -k "not postgres"
+    start postgres
+    start long
+    short || failed=1
+else
+    start service
+    is_ci || start faults
+    short || failed=1
+    long || failed=1
+fi
 for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
 cat "${logs[@]}"
 if is_ci && ! is_once; then faults || failed=1; fi
