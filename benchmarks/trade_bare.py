@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from service.clock import to_us
 from service.feed.outbox import head, read_changes
-from service.store import connections, plain
 from service.store.connections import ReadConnection, WriteConnection
+from service.store.drivers import driver_of
 from service.store.schema import engine_of
+from service.store.tables import METADATA
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Table
 
     from benchmarks.trade import Trade
+    from service.store.drivers import Driver
 
 __all__ = ["Statement", "dumped", "read_at", "record", "said_postgres", "said_sqlite"]
 
@@ -42,8 +44,10 @@ def record(trade: Trade, url: str, n: int, now: dt.datetime) -> list[list[Statem
         for number in range(n):
             found = desk.find(read, number)
             with recorded(engine) as said, engine.connect() as connection, connection.begin():
-                desk.make(WriteConnection(connection, now_us=to_us(now)), found)
-            transactions += said
+                writing = WriteConnection(connection, now_us=to_us(now), driver=_Noting(driver_of(connection), said))
+                desk.make(writing, found)
+                writing.settle()
+            transactions.append(said)
             changes = read(partial(read_changes, after=position)) if desk.handlers else []
             for handler in desk.handlers if changes else ():
                 read(partial(handler.follow, changes=changes))
@@ -54,38 +58,44 @@ def record(trade: Trade, url: str, n: int, now: dt.datetime) -> list[list[Statem
 
 
 @contextmanager
-def recorded(engine: Engine) -> Iterator[list[list[Statement]]]:
-    """Give a list that takes every statement of an engine, one list a transaction, with its parameters."""
-    transactions: list[list[Statement]] = []
+def recorded(engine: Engine) -> Iterator[list[Statement]]:
+    """Give a list that takes every statement that an engine says, with its parameters."""
+    said: list[Statement] = []
 
-    def begun(_connection: Any) -> None:
-        transactions.append([])
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if not statement.startswith("BEGIN"):
+            said.append((statement, parameters, many))
 
-    def said(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        if not statement.startswith(("SAVEPOINT", "RELEASE", "BEGIN", "ROLLBACK")):
-            transactions[-1].append((statement, parameters, many))
-
-    def plainly(driver: Any, sql: str, values: Any) -> Any:
-        transactions[-1].append((sql, list(values), False))
-        return say(driver, sql, values)
-
-    def plainly_many(driver: Any, sql: str, values: Any) -> Any:
-        transactions[-1].append((sql, [list(one) for one in values], True))
-        return say_many(driver, sql, values)
-
-    event.listen(engine, "begin", begun, insert=True)
-    event.listen(engine, "before_cursor_execute", said)
-    kept = [(module, name) for module in (plain, connections) for name in ("say", "say_many") if name in vars(module)]
-    say, say_many = plain.say, plain.say_many
-    for module, name in kept:
-        vars(module)[name] = plainly if name == "say" else plainly_many
+    event.listen(engine, "before_cursor_execute", note)
     try:
-        yield transactions
+        yield said
     finally:
-        event.remove(engine, "begin", begun)
-        event.remove(engine, "before_cursor_execute", said)
-        for module, name in kept:
-            vars(module)[name] = say if name == "say" else say_many
+        event.remove(engine, "before_cursor_execute", note)
+
+
+class _Noting:
+    """Says what a driver says, and notes it in the order in which it arrives."""
+
+    def __init__(self, driver: Driver, said: list[Statement]) -> None:
+        self._driver, self._said = driver, said
+        self.dialect, self.mark = driver.dialect, driver.mark
+        self.settle, self.forget = driver.settle, driver.forget
+
+    def say(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Note and say a statement."""
+        self._said.append((sql, list(values), False))
+        return self._driver.say(sql, values)
+
+    def say_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Note and say a statement for each of many."""
+        self._said.append((sql, [list(row) for row in rows], True))
+        return self._driver.say_many(sql, rows)
+
+    def later(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Note a statement for each of some, and say it at some time."""
+        one, *others = rows
+        self._said.append((sql, [list(row) for row in rows], True) if others else (sql, list(one), False))
+        self._driver.later(sql, rows)
 
 
 def said_sqlite(path: Path, transactions: Sequence[Sequence[Statement]], group: int) -> float:
@@ -121,17 +131,21 @@ def _say(connection: Any, transactions: Sequence[Sequence[Statement]]) -> None:
 
 
 def dumped(url: str, tables: Sequence[str]) -> dict[str, list[Any]]:
-    """Return all rows of some tables."""
+    """Return all rows of some tables, but for the numbers of transactions, which PostgreSQL gives anew."""
     engine = engine_of(url)
     try:
         with engine.connect() as connection:
             found = {
-                table: sorted(map(repr, connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()))  # noqa: S608
-                for table in tables
+                name: sorted(map(repr, connection.execute(select(*_compared(METADATA.tables[name]))).fetchall()))
+                for name in tables
             }
     finally:
         engine.dispose()
     return found
+
+
+def _compared(table: Table) -> list[Any]:
+    return [column for column in table.columns if (table.name, column.name) != ("changes", "tx")]
 
 
 def read_at(url: str, fn: Callable[[ReadConnection], Any]) -> Any:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -21,6 +21,7 @@ from service.deadlines import Deadline
 from service.errors import DeadlineExceededError, OverloadedError, StorageUnavailableError
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
+from service.store.drivers import PostgresDriver
 
 __all__ = ["PostgresStore", "postgres_engine"]
 
@@ -37,12 +38,12 @@ _LINK: Any = {  # a server that is gone without a word is noticed within ten sec
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_BEGIN = text(  # a process that is stopped within a transaction keeps its locks no longer than it had time
-    "SELECT set_config('statement_timeout', :ms, true), set_config('lock_timeout', :ms, true),"
-    " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),"
-    " set_config('idle_in_transaction_session_timeout', :ms, true)"
+_BEGIN = (  # a process that is stopped within a transaction keeps its locks no longer than it had time
+    "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
+    " set_config('idle_in_transaction_session_timeout', %s, true),"
+    " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
 )
-_TIMEOUT = text("SELECT set_config('statement_timeout', :ms, true)")
+_TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and the server asks for another try
 _TOO_SLOW = {"57014", "55P03"}  # statement cancelled, lock not to be had
 _CONSTRAINT_CLASS = "23"
@@ -114,46 +115,59 @@ class PostgresStore(Store):
                 if _state(error) in _TOO_SLOW or deadline.left_s() <= 0.0:
                     raise DeadlineExceededError("storage did not answer in time") from error
                 # A connection that was dead before it was used, or a try that the server took back: nothing was done.
-                stale = error.connection_invalidated and not progress.begun and not self._watch.is_closed
+                stale = progress.is_cut and not progress.begun and not self._watch.is_closed
                 if stale or (_state(error) in _AGAIN and not progress.committing):
                     continue
                 raise StorageUnavailableError(str(error.orig)) from error
             return result
 
     def _write(self, fn: Callable[[WriteConnection], T], deadline: Deadline, progress: _Progress) -> T:
-        with self._engine.connect() as connection, self._watch.over(connection, deadline):
-            transaction = connection.begin()
-            try:
-                begun = connection.execute(_BEGIN, {"ms": _ms(deadline)}).one()
-                progress.begun = True
-                result = fn(WriteConnection(connection, now_us=self._clock.now_us(begun[2])))
-                progress.committing = True
-                transaction.commit()
-            except BaseException:
-                with suppress(DBAPIError):
-                    transaction.rollback()
-                raise
+        with self._transaction(self._engine, deadline, progress) as (connection, transaction):
+            *_, server_us = PostgresDriver(connection).begin(_BEGIN, [_ms(deadline)] * 3)
+            progress.begun = True
+            writing = WriteConnection(connection, now_us=self._clock.now_us(server_us))
+            result = fn(writing)
+            writing.settle()
+            progress.committing = True
+            transaction.commit()
         self.tell_committed()
         return result
 
     def _read(self, fn: Callable[[ReadConnection], T], deadline: Deadline, progress: _Progress) -> T:
-        with self._reading.connect() as connection, self._watch.over(connection, deadline), connection.begin():
-            connection.execute(_TIMEOUT, {"ms": _ms(deadline)})
+        with self._transaction(self._reading, deadline, progress) as (connection, transaction):
+            PostgresDriver(connection).begin(_TIMEOUT, [_ms(deadline)])
             progress.begun = True
-            return fn(ReadConnection(connection))
+            result = fn(ReadConnection(connection))
+            transaction.commit()
+        return result
 
     @contextmanager
     def reading(self) -> Iterator[ReadConnection]:
         """Give a connection with one consistent view."""
         try:
-            with (
-                self._own_reading.connect() as connection,
-                self._watch.over(connection, Deadline.after(_FOLLOW_S)),
-                connection.begin(),
+            with self._transaction(self._own_reading, Deadline.after(_FOLLOW_S), _Progress()) as (
+                connection,
+                transaction,
             ):
                 yield ReadConnection(connection)
+                transaction.commit()
         except (DBAPIError, PoolTimeoutError) as error:
             raise StorageUnavailableError(str(getattr(error, "orig", error))) from error
+
+    @contextmanager
+    def _transaction(
+        self, engine: Engine, deadline: Deadline, progress: _Progress
+    ) -> Iterator[tuple[Connection, RootTransaction]]:
+        """Give a connection with a transaction, which is taken back after an error; note whether it was cut."""
+        with engine.connect() as connection, self._watch.over(connection, deadline):
+            transaction = connection.begin()
+            try:
+                yield connection, transaction
+            except BaseException:
+                with suppress(DBAPIError):
+                    transaction.rollback()
+                progress.is_cut = connection.invalidated
+                raise
 
     def close(self) -> None:
         """Let running work end, but not wait for a server that does not answer; then close the connections."""
@@ -169,6 +183,7 @@ class _Progress:
 
     begun = False
     committing = False
+    is_cut = False
 
 
 def _ms(deadline: Deadline) -> str:

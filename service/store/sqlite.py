@@ -23,7 +23,7 @@ from service.errors import DeadlineExceededError, OverloadedError, StorageUnavai
 from service.files import sync
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
-from service.store.plain import say
+from service.store.drivers import driver_of
 from service.store.sqlite_engines import WAL_BYTES, sqlite_engine
 from service.store.sqlite_errors import OF_ONE_WRITE, PASSING, is_busy, primary_code
 from service.store.sqlite_reading import SqliteReaders
@@ -219,8 +219,8 @@ class SqliteStore(Store):
             job.error = DeadlineExceededError("the write waited too long")
             return
         # The driver's own words: SQLAlchemy's nested transactions cost many times as much.
-        driver: Any = connection.connection.dbapi_connection
-        say(driver, "SAVEPOINT job")
+        driver = driver_of(connection)
+        driver.say("SAVEPOINT job")
         try:
             writing = WriteConnection(connection, now_us=self._clock.now_us())
             job.result = job.fn(writing)
@@ -229,8 +229,8 @@ class SqliteStore(Store):
             if isinstance(error, DBAPIError) and primary_code(error) not in OF_ONE_WRITE:
                 raise  # of the file, not of this write: the group goes down together
             job.error = error
-            say(driver, "ROLLBACK TO job")
-        say(driver, "RELEASE job")
+            driver.say("ROLLBACK TO job")
+        driver.say("RELEASE job")
 
     def _log_bytes(self) -> int:
         """Return the log's size, which is cut to the limit when it is begun anew."""
