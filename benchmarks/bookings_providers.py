@@ -20,7 +20,7 @@ from engine import load_norms
 from engine.travel import norm_travel
 from service.bookings.asking import asked_of
 from service.bookings.days import day_of, is_visit
-from service.bookings.finding import candidate_for
+from service.bookings.finding import candidate_for, known_candidate
 from service.bookings.holding import BookingTerms, VisitWish, hold_visit
 from service.bookings.rosters import Rosters
 from service.bookings.rules import Party
@@ -88,9 +88,13 @@ class _Bell:
         """Return what a customer wants, and where memory would put it."""
         wish = _wish(number)
         now_us = int(dt.datetime.now(dt.UTC).timestamp() * _SECOND_US)
+        wanted = (wish.point_id, wish.service_id, wish.lat, wish.lng)
+        known = known_candidate(self._terms, wanted, wish.starts_s, now_us)
+        if known is not None:
+            return _Found(wish, known)
 
         def look(connection: ReadConnection) -> Candidate | None:
-            asked = asked_of(connection, self._terms.orders, wish.point_id, wish.service_id, wish.lat, wish.lng)
+            asked = asked_of(connection, self._terms.orders, *wanted)
             return candidate_for(connection, self._terms, asked, wish.starts_s, now_us)
 
         return _Found(wish, read(look))

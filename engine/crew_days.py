@@ -162,13 +162,19 @@ class CrewDays:
         n = int(self.arrays.n_nodes[number])
         return [int(start) for start in self.arrays.first[number, 1 : n - 1]]
 
-    def ways_s(self, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return int64[D, M] seconds from each node to a place, and back; `NEVER_S` where there is no way."""
-        there = np.array([place])
-        all_places = self.places.reshape(-1, 2)
-        shape = self.places.shape[:2]
-        to = travel_seconds(self.travel, all_places, there, self._at).reshape(shape)
-        back = travel_seconds(self.travel, there, all_places, self._at).reshape(shape)
+    def ways_s(self, place: Place, of: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """
+        Return int64[D, M] seconds from each node to a place, and back; `NEVER_S` where there is no way.
+
+        ``of`` says of which days they are wanted: those of others are `NEVER_S`.
+        """
+        there, shape = np.array([place]), self.places.shape[:2]
+        which = slice(None) if of is None else np.flatnonzero(of)
+        places = self.places[which]
+        nodes = places.reshape(-1, 2)
+        to, back = np.full(shape, NEVER_S), np.full(shape, NEVER_S)
+        to[which] = travel_seconds(self.travel, nodes, there, self._at).reshape(places.shape[:2])
+        back[which] = travel_seconds(self.travel, there, nodes, self._at).reshape(places.shape[:2])
         return to, back
 
     def _write(self, number: int, day: CrewDay) -> None:

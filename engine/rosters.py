@@ -249,7 +249,12 @@ class Roster:
 
     def slot(self, ask: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Slot | None:
         """Return the insertion that costs least in one window, whatever the rules say; None where nobody can come."""
-        free = self.can_come(ask)
+        begin_s, end_s = self.table.arrays.earliest[:, 0], self.table.arrays.latest[:, 0]
+        free = (begin_s <= starts_s + width_s) & (starts_s <= end_s)
+        for number in np.flatnonzero(free).tolist():
+            crew = self._crews[self.table.days[number].crew_id]
+            can = crew.can_do(ask.skills, ask.people) and crew.works_at((ask.job.lat, ask.job.lng))
+            free[number] = can and self._has_room(number)
         found = find_slots(self.table, ask.job, [starts_s], width_s, is_asked=free, not_before_s=now_s)
         return found[0] if found else None
 

@@ -100,7 +100,7 @@ def find_slots(
     if asked.shape != (len(days.days),):
         raise InvalidQueryError("is_asked", f"must have {len(days.days)} elements, got {asked.shape}", value=None)
     out = np.empty((starts.size, 4), np.int64)
-    to_job, from_job = days.ways_s((job.lat, job.lng))
+    to_job, from_job = days.ways_s((job.lat, job.lng), asked)
     kernels.find_windows(days.arrays, asked, to_job, from_job, job.duration_s, not_before_s, starts, width_s, out)
     found = np.flatnonzero(out[:, 0] < NEVER_S)
     return [

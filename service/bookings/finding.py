@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.bookings.point_rosters import Candidate, PointRoster
     from service.store.connections import ReadConnection
 
-__all__ = ["FoundSlots", "candidate_for", "find_windows", "told_witness", "windows_near"]
+__all__ = ["FoundSlots", "candidate_for", "find_windows", "known_candidate", "told_witness", "windows_near"]
 
 _SECOND_US = 1_000_000
 _ONE_DAY = dt.timedelta(1)
@@ -98,14 +98,33 @@ def candidate_for(
     became free a moment ago; whoever makes the booking need not look for one again.
     """
     day = local_day(asked.rules.timezone, starts_s)
-    known = terms.rosters.known(asked.facts.point_id, day) or terms.rosters.roster(
+    known = terms.rosters.known(asked.facts.point_id, starts_s) or terms.rosters.roster(
         connection, asked.facts, day, 1, asked.begun_at
     )
+    known.asked[asked.service_id] = (asked.visit, asked.rules.width_s)
     window = (asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
     spot = known.candidate(*window)
     if spot is None and is_new:
         return terms.rosters.made(connection, asked.facts, day, 1).candidate(*window) or Nobody()
     return spot
+
+
+def known_candidate(
+    terms: BookingTerms, wanted: tuple[str, str, float, float], starts_s: int, now_us: int
+) -> Candidate | None:
+    """
+    Return what `candidate_for` does from memory alone, without waiting for anybody; None where that is not enough.
+
+    ``wanted`` as `asked_of` has it. The service may be another by now: the booking's transaction judges it anew.
+    """
+    point_id, service_id, lat, lng = wanted
+    known = terms.rosters.known(point_id, starts_s)
+    asked = None if known is None else known.asked.get(service_id)
+    if known is None or asked is None:
+        return None
+    visit, width_s = asked
+    job = visit.job._replace(lat=lat, lng=lng)
+    return known.candidate(visit._replace(job=job), starts_s, width_s, -(-now_us // _SECOND_US), waits=False)
 
 
 def windows_near(

@@ -71,7 +71,7 @@ def place_visit(
     """
     if isinstance(candidate, Nobody):
         raise NotFeasibleError("no_crew")
-    found = _checked(connection, rosters, point, visit, candidate)
+    found = _checked(connection, rosters, point, visit, window, candidate)
     if found is None:
         found = _searched(connection, rosters, point, visit, window)
     slot, day, revision = found
@@ -83,21 +83,23 @@ def place_visit(
 
 
 def _checked(
-    connection: WriteConnection, rosters: Rosters, point: AnyRow, visit: VisitAsk, candidate: Spot | None
+    connection: WriteConnection,
+    rosters: Rosters,
+    point: AnyRow,
+    visit: VisitAsk,
+    window: Window,
+    candidate: Spot | None,
 ) -> tuple[Slot, CrewDay, int] | None:
     """Return a candidate whose visit can be kept in the day as the store has it now, in time linear in its stops."""
-    if candidate is None or candidate.point_revision != point.point_revision:
+    facts = None if candidate is None else _able(connection, point, visit, window, candidate)
+    if candidate is None or facts is None:
         return None
     slot, day = candidate.slot, candidate.day
-    crew = find_kept(connection, CREWS, point.point_id, day.crew_id)
-    if crew is None or crew.revision != candidate.crew_revision:
-        return None
     row = find_shift(connection, point.point_id, day.crew_id, day.starts_s)
     if row is None and candidate.revision:
         return None
-    facts = CrewFacts.of_json(crew.facts)
     now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
-    if now is None or facts.is_paused or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
+    if now is None or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
         return None
     if not n_visits(now):
         others = days_beside(connection, point.point_id, now)
@@ -112,6 +114,20 @@ def _checked(
     if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:
         return None
     return slot, now, 0 if row is None else row.revision
+
+
+def _able(
+    connection: WriteConnection, point: AnyRow, visit: VisitAsk, window: Window, candidate: Spot
+) -> CrewFacts | None:
+    """Return the crew of a candidate if that is of the window and the point as they are now, and the crew may do it."""
+    span = (candidate.slot.starts_s, candidate.slot.ends_s)
+    if candidate.point_revision != point.point_revision or span != (window.starts_s, window.starts_s + window.width_s):
+        return None
+    crew = find_kept(connection, CREWS, point.point_id, candidate.day.crew_id)
+    if crew is None or crew.revision != candidate.crew_revision:
+        return None
+    facts = CrewFacts.of_json(crew.facts)
+    return facts if facts.can_do(visit.skills, visit.people) and not facts.is_paused else None
 
 
 def _unplanned(

@@ -74,6 +74,8 @@ class PointRoster:
         behind, are among its days, too: a window may reach over midnight.
     revisions
         Of the shifts in which something was planned, by the number of their day.
+    asked
+        What was asked last of each service, and how many seconds wide its windows were, by its id.
     """
 
     point: Any
@@ -82,6 +84,7 @@ class PointRoster:
     crews: dict[str, KeptCrew]
     roster: Roster
     revisions: dict[int, int]
+    asked: dict[str, tuple[VisitAsk, int]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -98,14 +101,18 @@ class PointRoster:
         """Tell whether a local day can be asked for."""
         return 0 <= (day - self.first_day).days < self.n_days
 
-    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int) -> Spot | None:
-        """Return where a visit would cost least in a window."""
-        with self.lock:
+    def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int, *, waits: bool = True) -> Spot | None:
+        """Return where a visit would cost least in a window; None, too, where others ask and the caller does not wait."""
+        if not self.lock.acquire(blocking=waits):
+            return None
+        try:
             slot = self.roster.slot(visit, starts_s, width_s, now_s)
             if slot is None:
                 return None
             day = self.roster.table.days[slot.day]
             revision = self.revisions.get(slot.day, 0)
+        finally:
+            self.lock.release()
         crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
         return Spot(slot, day, revision, crew_revision, self.point.point_revision, travel)
 

@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
-from service.bookings.days import base_days, day_of, find_shift, joined_days, list_shifts, n_visits
+from service.bookings.days import base_days, day_of, find_shift, joined_days, list_shifts, local_day, n_visits
 from service.bookings.point_rosters import KeptCrew, PointRoster
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -86,11 +86,11 @@ class Rosters:
         """Return the names of the services of an offer that can be booked at a point."""
         return self._services.get((point_id, offer), ())
 
-    def known(self, point_id: str, day: dt.date) -> PointRoster | None:
-        """Return what is kept of a point that covers a local day."""
+    def known(self, point_id: str, at_s: int) -> PointRoster | None:
+        """Return what is kept of a point that covers the local day of an instant."""
         with self._lock:
             for key, one in self._of_point.get(point_id, {}).items():
-                if one.covers(day):
+                if one.covers(local_day(one.point.timezone, at_s)):
                     self._kept.move_to_end(key)
                     return one
         return None

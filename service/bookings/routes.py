@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from engine.errors import EngineError
 from service.bookings.asking import asked_of
-from service.bookings.finding import candidate_for, windows_near
+from service.bookings.finding import candidate_for, known_candidate, windows_near
 from service.bookings.holding import VisitWish, hold_visit
 from service.bookings.refusing import visit_refusal
 from service.bookings.rules import Party, State
@@ -157,6 +157,9 @@ async def find_candidate(
 ) -> Candidate | None:
     """Return where a visit would stand, as `candidate_for` does; None where that cannot be said, for whatever reason."""
     now_us = services.clock.now_us()
+    known = known_candidate(services.bookings, wanted, starts_s, now_us)
+    if known is not None:
+        return known
 
     def look(connection: ReadConnection) -> Candidate | None:
         try:

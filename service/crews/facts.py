@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from engine.norms import OfferNorm
 
 __all__ = ["CrewFacts", "ServiceFacts"]
+
+_MOST_READ = 1 << 12  # that are not read anew from the same text
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,17 @@ class CrewFacts:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
+    @functools.lru_cache(maxsize=_MOST_READ)
     def of_json(cls, text: str) -> CrewFacts:
         """Return what `as_json` wrote."""
         told = json.loads(text)
         pairs = {name: told[name] and tuple(told[name]) for name in ("start", "end")}
         breaks = tuple(tuple(rest) for rest in told["breaks"])
         return cls(**told | pairs | {"skills": tuple(told["skills"]), "breaks": breaks})
+
+    def can_do(self, skills: frozenset[str], people: int) -> bool:
+        """Tell whether it has these skills, and is as many."""
+        return skills.issubset(self.skills) and people <= self.people
 
     def crew(self, crew_id: str, point: Any) -> Crew:
         """Return the engine's crew; ``point`` is the row of its point, which has a time zone."""
@@ -113,6 +121,7 @@ class ServiceFacts:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
+    @functools.lru_cache(maxsize=_MOST_READ)
     def of_json(cls, text: str) -> ServiceFacts:
         """Return what `as_json` wrote."""
         told = json.loads(text)

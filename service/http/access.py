@@ -39,7 +39,7 @@ class Allowed:
 
     scopes: tuple[str, ...]
 
-    def __call__(self, request: Request, _described: Annotated[Any, Depends(_SCHEME)]) -> RequestContext:
+    async def __call__(self, request: Request, _described: Annotated[Any, Depends(_SCHEME)]) -> RequestContext:
         """Return the context of a request that may pass."""
         context = context_of(request)
         if context.key_holder.scope not in self.scopes:

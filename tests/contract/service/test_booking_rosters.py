@@ -16,7 +16,7 @@ from engine.crew_days import CrewDay, Stop
 from engine.norms import load_norms
 from service.bookings.asking import Asked, asked_of
 from service.bookings.days import day_of, is_visit, write_shift
-from service.bookings.finding import candidate_for, find_windows, told_witness
+from service.bookings.finding import candidate_for, find_windows, known_candidate, told_witness
 from service.bookings.holding import BookingTerms
 from service.bookings.planning import Window, place_visit
 from service.bookings.point_rosters import Nobody, PointRoster, Spot
@@ -80,7 +80,7 @@ def _memory(visits: Visits, point_id: str, day: dt.date) -> BookingTerms:
     services = visits.desk.registry.services
     rosters, asked = Rosters(load_norms()), _asked(visits, point_id)
     services.store.read_now(lambda one: rosters.roster(one, asked.facts, day, 3, time.monotonic()))
-    assert rosters.known(point_id, day) is not None
+    assert rosters.known(point_id, _seconds(visits.tomorrow(10))) is not None
     return services.bookings._replace(rosters=rosters)
 
 
@@ -249,3 +249,44 @@ def test_window_that_became_free_a_moment_ago__is_found_where_memory_does_not_kn
         store.write_now(lambda one: place(one, booking_id="vis_new", candidate=Nobody()))
     store.write_now(lambda one: place(one, booking_id="vis_new", candidate=spot))
     assert visits.planned(point_id) == {"anna": ["vis_new"]}
+
+
+def _remembered(visits: Visits, point_id: str, starts_at: str) -> CrewDay:
+    """Return the day in which memory, which knows a visit of before, would put another one."""
+    visits.book(point_id, visits.starts(point_id)[0])
+    visits.desk.registry.follow()
+    wanted, services = (point_id, "clean", visits.desk.lat, LNG), visits.desk.registry.services
+    found = known_candidate(services.bookings, wanted, _seconds(starts_at), visits.desk.now_us)
+    assert isinstance(found, Spot)
+    return found.day
+
+
+def test_service_that_needs_more_since_a_moment_ago__is_given_to_who_can_do_it(visits: Visits) -> None:
+    point_id, two = visits.provider("anna", service=EXACT), visits.tomorrow(14)
+    away = {"lat": visits.desk.lat + 0.01, "lng": LNG}
+    visits.crew(point_id, "berta", skills=["cleaning", "windows"], start=away)
+    assert _remembered(visits, point_id, two).crew_id == "anna"
+    visits.service(point_id, **EXACT, skills=["windows"])
+    booking = visits.book(point_id, two)
+    assert visits.planned(point_id)["berta"] == [booking["booking_id"]]
+
+
+def test_service_whose_windows_are_narrower_since_a_moment_ago__is_promised_for_such_a_one(visits: Visits) -> None:
+    point_id, half_past = visits.provider("anna", service={**EXACT, "window_minutes": 60}), visits.tomorrow(15, 30)
+    visits.book(point_id, visits.tomorrow(14))  # two hours of work
+    assert _remembered(visits, point_id, half_past).crew_id == "anna"  # at four
+    visits.service(point_id, **EXACT)
+    assert problem(visits.ask(visits.body(point_id, half_past))) == (409, "sold-out")
+    visits.book(point_id, visits.tomorrow(16))
+
+
+def test_memory_that_another_asks__is_not_waited_for(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    visits.book(point_id, visits.starts(point_id)[0])
+    services, at_s = visits.desk.registry.services, _seconds(visits.tomorrow(14))
+    look = partial(known_candidate, services.bookings, (point_id, "clean", visits.desk.lat, LNG), at_s)
+    known = services.bookings.rosters.known(point_id, at_s)
+    assert known is not None
+    with known.lock:
+        assert look(visits.desk.now_us) is None
+    assert isinstance(look(visits.desk.now_us), Spot)
