@@ -89,10 +89,13 @@ class Rosters:
     def known(self, point_id: str, at_s: int) -> PointRoster | None:
         """Return what is kept of a point that covers the local day of an instant."""
         with self._lock:
-            for key, one in self._of_point.get(point_id, {}).items():
-                if one.covers(local_day(one.point.timezone, at_s)):
-                    self._kept.move_to_end(key)
-                    return one
+            kept = self._of_point.get(point_id)
+            if kept is not None:
+                day = local_day(next(iter(kept.values())).point.timezone, at_s)
+                for key, one in kept.items():
+                    if one.covers(day):
+                        self._kept.move_to_end(key)
+                        return one
         return None
 
     def roster(
