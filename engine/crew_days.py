@@ -150,6 +150,15 @@ class CrewDays:
         """Return a table of one day; raises as the class does, of the day of a number."""
         return CrewDays([day], self.travel, at=self._at, first_number=number)
 
+    def only(self, number: int) -> CrewDays:
+        """Return a table of one of the days, as it is now: what `alone` makes of it, without its ways told anew."""
+        n = int(self.arrays.n_nodes[number])
+        table = copy.copy(self)
+        parts: Any = (array[number : number + 1, :n].copy() for array in self.arrays[1:])
+        table.days, table.places = [self.days[number]], self.places[number : number + 1, :n].copy()
+        table.arrays = DayArrays(self.arrays.n_nodes[number : number + 1].copy(), *parts)
+        return table
+
     def copy(self) -> CrewDays:
         """Return a table that can be changed apart from this one."""
         table = copy.copy(self)

@@ -108,10 +108,10 @@ def _checked(
             return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
-        table = CrewDays([now], candidate.travel)
+        table = candidate.table if now == day else CrewDays([now], candidate.table.travel)
     except EngineError:
         return None
-    if check_slots(table, visit.job, [slot._replace(day=0)], not_before_s=now_s)[0] is None:
+    if check_slots(table, visit.job, [slot], not_before_s=now_s)[0] is None:
         return None
     return slot, now, 0 if row is None else row.revision
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from engine.crew_days import CrewDay, CrewDays
     from engine.rosters import Roster, VisitAsk
     from engine.slots import Slot
-    from engine.travel import Travel
     from service.crews.facts import CrewFacts
 
 __all__ = ["Candidate", "KeptCrew", "Nobody", "PointRoster", "Spot"]
@@ -38,22 +37,26 @@ class Spot(NamedTuple):
 
     Attributes
     ----------
-    day
-        Without it.
+    slot
+        In a table of that day alone.
+    table
+        The day without it, and how long its ways take.
     revision
         Of the shift, 0 where nothing was planned in it.
     crew_revision, point_revision
         Of what else the day follows from.
-    travel
-        How long its ways take, while the point is of that revision.
     """
 
     slot: Slot
-    day: CrewDay
+    table: CrewDays
     revision: int
     crew_revision: int
     point_revision: int
-    travel: Travel
+
+    @property
+    def day(self) -> CrewDay:
+        """The day without it."""
+        return self.table.days[0]
 
 
 Candidate: TypeAlias = Spot | Nobody
@@ -109,12 +112,11 @@ class PointRoster:
             slot = self.roster.slot(visit, starts_s, width_s, now_s)
             if slot is None:
                 return None
-            day = self.roster.table.days[slot.day]
-            revision = self.revisions.get(slot.day, 0)
+            table, revision = self.roster.table.only(slot.day), self.revisions.get(slot.day, 0)
         finally:
             self.lock.release()
-        crew_revision, travel = self.crews[day.crew_id].revision, self.roster.table.travel
-        return Spot(slot, day, revision, crew_revision, self.point.point_revision, travel)
+        crew_revision = self.crews[table.days[0].crew_id].revision
+        return Spot(slot._replace(day=0), table, revision, crew_revision, self.point.point_revision)
 
     def concerns(self, crew_id: str, starts_s: int) -> bool:
         """Tell whether a shift is among the days, or was left out because it could not be kept."""

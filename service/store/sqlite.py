@@ -59,7 +59,8 @@ class SqliteStore(Store):
         super().__init__()
         self._clock = clock
         self._wal = path.with_name(f"{path.name}-wal")
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._most_waiting = waiting
         self._write_engine = sqlite_engine(path, writes=True)
         self._readers = SqliteReaders(path)
         self._writing: Connection | None = None
@@ -79,10 +80,9 @@ class SqliteStore(Store):
         future: Future[T] = Future()
         with self._closing:  # a job queued behind the writer's end would wait for ever
             self._check_sound()
-            try:
-                self._jobs.put_nowait(_Job(fn, deadline, future))
-            except queue.Full:
-                raise OverloadedError("too many writes are waiting") from None
+            if self._jobs.qsize() >= self._most_waiting:
+                raise OverloadedError("too many writes are waiting")
+            self._jobs.put(_Job(fn, deadline, future))
         return future
 
     def write_now(self, fn: Callable[[WriteConnection], T], seconds: float = 30.0) -> T:
@@ -98,8 +98,7 @@ class SqliteStore(Store):
         finally:
             self._writes.release()
         if is_log_due:  # left to the writer thread: should it fail, this write is acknowledged before
-            with suppress(queue.Full):
-                self._jobs.put_nowait(_Job(lambda _connection: None, Deadline.after(seconds), Future()))
+            self._jobs.put(_Job(lambda _connection: None, Deadline.after(seconds), Future()))
         return future.result()
 
     def _check_sound(self) -> None:

@@ -15,7 +15,7 @@ from engine.errors import InvalidQueryError, InvalidTimezoneError, UnkeptDayErro
 from engine.norms import load_norms
 from engine.openings import OpeningTimes
 from engine.rosters import BookingRules, Roster, VisitAsk
-from engine.slots import Job, witness
+from engine.slots import Job, find_slots, witness
 from engine.travel import GreatCircleTravel, norm_travel
 
 ZONE = "Europe/Berlin"
@@ -120,6 +120,20 @@ def test_slots__are_ranked_by_what_they_cost_then_by_time() -> None:
         (slot.detour_s, slot.starts_s) for slot in slots
     )
     assert slots[0].detour_s == 0  # the crew is next door
+
+
+@pytest.mark.parametrize("asked", [ask(), ask(n=2), ask(n=3), ask(FAR), ask(skills=frozenset({"x"})), ask(hours=2)])
+@pytest.mark.parametrize("width_s", [0, 3600, 7 * 3600])
+def test_slot__is_what_is_found_where_every_crew_that_can_come_is_asked(asked: VisitAsk, width_s: int) -> None:
+    hours = ("Mo-Fr 08:00-12:00", "Mo-Fr 11:00-15:00", "Mo-Su 22:00-03:00", "Sa 06:00-20:00")
+    one = roster(*(crew(name, its, max_jobs=1) for name, its in zip("abcd", hours, strict=True)), n_days=2)
+    there, first_s = Stop("visit", NEAR, 600, *(one.table.days[1].starts_s + 3600,) * 2), one.table.days[0].starts_s
+    one.replace(1, one.table.days[1].with_stop(there, 0), 1)
+    starts = range(first_s - 8 * 3600, first_s + 48 * 3600, 1800)
+    can_come, now_s = one.can_come(asked), first_s - 3600
+    for starts_s in starts:
+        every = find_slots(one.table, asked.job, [starts_s], width_s, is_asked=can_come, not_before_s=now_s)
+        assert one.slot(asked, starts_s, width_s, now_s) == next(iter(every), None)
 
 
 def test_replace__of_a_day_that_cannot_be_kept_leaves_all_as_it_was() -> None:

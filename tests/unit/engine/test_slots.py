@@ -175,10 +175,29 @@ def test_replace__gives_what_a_new_table_has(travel: TableTravel, drawn: list[Cr
     fresh = CrewDays(days, travel)
     assert table.days == days
     assert table.arrays.n_nodes.tolist() == fresh.arrays.n_nodes.tolist()
-    for mine, its in zip(table.arrays[1:], fresh.arrays[1:], strict=True):
-        for number, day in enumerate(days):
-            n = len(day.stops) + 2
+    for number, day in enumerate(days):
+        n, only, alone = len(day.stops) + 2, table.only(number), table.alone(day)
+        for mine, its in zip(table.arrays[1:], fresh.arrays[1:], strict=True):
             assert mine[number, :n].tolist() == its[number, :n].tolist()
+        assert (only.days, only.places.tolist()) == (alone.days, alone.places.tolist())
+        assert [part.tolist() for part in only.arrays] == [part.tolist() for part in alone.arrays]
+
+
+@given(TABLES, st.lists(st.tuples(crew_days(), st.booleans()), max_size=4), PLACES, seconds(0, 5), seconds(0, 4))
+def test_find_slots__of_some_days_finds_what_it_finds_where_there_are_no_others(
+    travel: TableTravel,
+    drawn: list[tuple[CrewDay, bool]],
+    place: tuple[float, float],
+    duration_s: int,
+    width_s: int,
+) -> None:
+    kept = [one for one in drawn if kept_day(travel, one[0])]
+    job, windows = Job(*place, duration_s), range(0, LAST * MINUTE_S, 5 * MINUTE_S)
+    is_asked = np.array([is_asked for _, is_asked in kept], np.bool_)
+    found = find_slots(CrewDays([day for day, _ in kept], travel), job, windows, width_s, is_asked=is_asked)
+    some = CrewDays([day for day, is_asked in kept if is_asked], travel)
+    numbers = np.flatnonzero(is_asked).tolist()
+    assert found == [slot._replace(day=numbers[slot.day]) for slot in find_slots(some, job, windows, width_s)]
 
 
 def test_two_jobs_40_minutes_apart__are_never_offered_in_a_gap_of_30() -> None:
