@@ -47,7 +47,8 @@ def kept_part(
     """
     Return what a crew can still keep of its day, and the visits that another one has to make.
 
-    A break that is late is taken late, and a crew that is late comes home late, where no visit can be given away.
+    Of the visits before what is late, and of that itself, the last one is given away without which the day is less late;
+    where there is none, as where a visit that is begun lasts too long, what is late comes late: a break, the way home.
 
     Parameters
     ----------
@@ -70,17 +71,31 @@ def kept_part(
         try:
             table.alone(day)
         except UnkeptDayError as error:
-            until = day.stops[: error.node]
-            ours = [stop for stop in until if stop.place is not None and stop.stop_id not in fixed]
-            if ours:
-                late.append(ours[-1])
-                day = day.without_stop(ours[-1].stop_id)
+            ours = (
+                stop for stop in day.stops[: error.node][::-1] if stop.place is not None and stop.stop_id not in fixed
+            )
+            helpful = next((stop for stop in ours if _helps(table, day, stop, error)), None)
+            if helpful is not None:
+                late.append(helpful)
+                day = day.without_stop(helpful.stop_id)
             elif error.late_s >= _LATEST_S:
                 raise
             else:
                 day = _later(day, error.node, error.late_s, engagements)
         else:
             return day, late
+
+
+def _helps(table: CrewDays, day: CrewDay, stop: Stop, error: UnkeptDayError) -> bool:
+    """Tell whether a day that cannot be kept is late further behind, or less, without a stop."""
+    without = day.without_stop(stop.stop_id)
+    try:
+        table.alone(without)
+    except UnkeptDayError as other:
+        was_before = stop in day.stops[: other.node]  # each node behind it has another number then
+        node = other.node + was_before
+        return (node, -other.late_s) > (error.node, -error.late_s)
+    return True
 
 
 def however_late(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> CrewDay:

@@ -43,6 +43,11 @@ CASES: tuple[
     (day(visit("a", 0, 0, 4), rest(2, 3), visit("b", 4, 6)), ["a"], ["a", "rest", "b"], [], 10),
     # home would be reached too late: the last visit goes
     (day(visit("a", 0, 0, 4), visit("b", 4, 9), ends=4.5), ["a"], ["a"], ["b"], 4.5),
+    # what is begun has made the one behind it late, which is not given away: those before it stay, who change nothing
+    (day(visit("a", 0, 1), visit("b", 3, 3, 3), visit("c", 4, 5)), ["b", "c"], ["a", "b", "c"], [], 10),
+    (day(visit("a", 0, 1), visit("b", 2, 2, 9)), ["b"], ["a", "b"], [], 11),
+    # the last of several that would help goes, and no more than one
+    (day(visit("a", 0, 4, 1), visit("b", 1, 4, 1), visit("c", 0, 4, 4), ends=5), ["c"], ["a", "c"], ["b"], 5),
     # nothing can go: the crew comes home late
     (day(visit("a", 0, 0, 4), ends=3), ["a"], ["a"], [], 4),
 )
