@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.crew_days import CrewDay, CrewDays
 from engine.replanning import however_late, kept_part, starts_however_late_s
-from service.bookings.days import NOT_BACK, behind, day_of, drop_shift, engagements_in, is_visit, waiting, write_shift
+from service.bookings.days import (
+    BUSY,
+    NOT_BACK,
+    behind,
+    day_of,
+    drop_shift,
+    engagements_in,
+    is_visit,
+    waiting,
+    write_shift,
+)
 from service.bookings.rules import State
 from service.bookings.store import change_shift_of
 
@@ -189,9 +199,16 @@ def _anew(
     """Return a shift with its visits, and those that it has no time for; as it was where nothing is different."""
     if old is not None and _is_rebuilt(table, base, old, home.visits, booked):
         return old, []
-    stops = [*base.stops, *home.visits]
-    stops.sort(key=lambda stop: home.planned.get(stop.stop_id, stop.earliest_s))
-    planned = base._replace(stops=tuple(stops))
+    begun_s = [stop.earliest_s for stop in home.visits if not _is_loose(stop.stop_id, booked)]
+
+    def place(stop: Stop) -> tuple[int, bool]:
+        """Return when a stop is planned; an engagement over visits that have begun goes on behind the last of them."""
+        at_s = home.planned.get(stop.stop_id, stop.earliest_s)
+        is_busy = stop.stop_id.startswith(BUSY) and stop.stop_id != NOT_BACK
+        within_s = [other for other in begun_s if is_busy and at_s < other < at_s + stop.duration_s]
+        return max(within_s, default=at_s), bool(within_s)
+
+    planned = base._replace(stops=tuple(sorted([*base.stops, *home.visits], key=place)))
     return kept_part(table, planned, fixed_stops(base, booked) | home.fixed, engagements=engagements_in(planned))
 
 

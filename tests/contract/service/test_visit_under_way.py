@@ -364,3 +364,17 @@ def test_late_visit_that_is_taken_out__lets_its_shift_end_when_it_would(
     assert _can_be_booked(visits, point, at(13))
     assert _sheet(visits, point, at(13))[1] == [("visit", "16:00", "17:00")]
     assert visits.read(four)["state"] == "confirmed"
+
+
+@pytest.mark.parametrize("begins", [(9, 30), (8, 0), (10, 30)])
+def test_engagement_over_a_visit_that_has_begun__does_not_push_it(
+    visits: Visits, point: str, at: At, begins: tuple[int, int]
+) -> None:
+    ten, _ = _confirmed(visits, point, at(10), at(13, 30))
+    _begin(visits, ten, at(10))
+    busy = {"starts_at": at(*begins), "ends_at": at(11, 30)}
+    visits.put(f"/v1/points/{point}/crews/anna/busy/errand", busy, open_bookings="replan")
+    assert _sheet(visits, point, at(10)) == [
+        [("visit", "10:00", "11:00"), ("busy", "11:00", "11:30")],
+        [("visit", "13:30", "14:30")],
+    ]
