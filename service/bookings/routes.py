@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -157,9 +158,10 @@ async def find_candidate(
 ) -> Candidate | None:
     """Return where a visit would stand, as `candidate_for` does; None where that cannot be said, for whatever reason."""
     now_us = services.clock.now_us()
-    known = known_candidate(services.bookings, wanted, starts_s, now_us)
-    if known is not None:
-        return known
+    with suppress(EngineError):
+        known = known_candidate(services.bookings, wanted, starts_s, now_us)
+        if known is not None:
+            return known
 
     def look(connection: ReadConnection) -> Candidate | None:
         try:
