@@ -75,7 +75,7 @@ class Coming:
             ahead = (day - local_day(rules.timezone, now_us // _SECOND_US)).days
             if ahead >= rules.most_days or not rules.holds(starts_s, rosters.openings):
                 continue
-            known = rosters.known(point_id, starts_s) or rosters.roster(connection, asked.facts, day, 1, asked.begun_at)
+            known = rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
             if known.candidate(asked.visit, starts_s, rules.width_s, -(-now_us // _SECOND_US)) is not None:
                 return True
         return False

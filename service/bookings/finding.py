@@ -97,14 +97,12 @@ def candidate_for(
     For one that ``is_new``, which takes the place of no other, the store is asked then, which may know of a crew that
     became free a moment ago; whoever makes the booking need not look for one again.
     """
-    day = local_day(asked.rules.timezone, starts_s)
-    known = terms.rosters.known(asked.facts.point_id, starts_s) or terms.rosters.roster(
-        connection, asked.facts, day, 1, asked.begun_at
-    )
+    known = terms.rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
     known.asked[asked.service_id] = (asked.visit, asked.rules.width_s)
     window = (asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
     spot = known.candidate(*window)
     if spot is None and is_new:
+        day = local_day(asked.rules.timezone, starts_s)
         return terms.rosters.made(connection, asked.facts, day, 1).candidate(*window) or Nobody()
     return spot
 

@@ -119,15 +119,19 @@ def _checked(
 def _able(
     connection: WriteConnection, point: AnyRow, visit: VisitAsk, window: Window, candidate: Spot
 ) -> CrewFacts | None:
-    """Return the crew of a candidate if that is of the window and the point as they are now, and the crew may do it."""
-    span = (candidate.slot.starts_s, candidate.slot.ends_s)
-    if candidate.point_revision != point.point_revision or span != (window.starts_s, window.starts_s + window.width_s):
+    """Return the crew of a candidate if that is of what is asked and of the point and the crew as they are now."""
+    asked = (visit, window.starts_s, window.starts_s + window.width_s)
+    if candidate.point_revision != point.point_revision or asked != (
+        candidate.visit,
+        candidate.slot.starts_s,
+        candidate.slot.ends_s,
+    ):
         return None
     crew = find_kept(connection, CREWS, point.point_id, candidate.day.crew_id)
     if crew is None or crew.revision != candidate.crew_revision:
         return None
     facts = CrewFacts.of_json(crew.facts)
-    return facts if facts.can_do(visit.skills, visit.people) and not facts.is_paused else None
+    return None if facts.is_paused else facts
 
 
 def _unplanned(

@@ -45,6 +45,8 @@ class Spot(NamedTuple):
         Of the shift, 0 where nothing was planned in it.
     crew_revision, point_revision
         Of what else the day follows from.
+    visit
+        What was asked: for another one another crew may be needed.
     """
 
     slot: Slot
@@ -52,6 +54,7 @@ class Spot(NamedTuple):
     revision: int
     crew_revision: int
     point_revision: int
+    visit: VisitAsk
 
     @property
     def day(self) -> CrewDay:
@@ -116,7 +119,7 @@ class PointRoster:
         finally:
             self.lock.release()
         crew_revision = self.crews[table.days[0].crew_id].revision
-        return Spot(slot._replace(day=0), table, revision, crew_revision, self.point.point_revision)
+        return Spot(slot._replace(day=0), table, revision, crew_revision, self.point.point_revision, visit)
 
     def concerns(self, crew_id: str, starts_s: int) -> bool:
         """Tell whether a shift is among the days, or was left out because it could not be kept."""

@@ -98,6 +98,11 @@ class Rosters:
                         return one
         return None
 
+    def roster_at(self, connection: ReadConnection, point: Any, at_s: int, begun_at: float) -> PointRoster:
+        """Return what `known` does, or what `roster` does for the local day of an instant."""
+        kept = self.known(point.point_id, at_s)
+        return kept or self.roster(connection, point, local_day(point.timezone, at_s), 1, begun_at)
+
     def roster(
         self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int, begun_at: float
     ) -> PointRoster:

@@ -61,10 +61,6 @@ class CrewFacts:
         breaks = tuple(tuple(rest) for rest in told["breaks"])
         return cls(**told | pairs | {"skills": tuple(told["skills"]), "breaks": breaks})
 
-    def can_do(self, skills: frozenset[str], people: int) -> bool:
-        """Tell whether it has these skills, and is as many."""
-        return skills.issubset(self.skills) and people <= self.people
-
     def crew(self, crew_id: str, point: Any) -> Crew:
         """Return the engine's crew; ``point`` is the row of its point, which has a time zone."""
         start = self.start or (point.lat, point.lng)
