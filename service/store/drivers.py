@@ -8,6 +8,7 @@ To PostgreSQL the way there and back takes longer than both: what has no answer 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -24,6 +25,7 @@ __all__ = ["Driver", "PostgresDriver", "SqliteDriver", "driver_of"]
 _SQLITE: Dialect = registry.load("sqlite")(paramstyle="qmark")
 _POSTGRES: Dialect = registry.load("postgresql.psycopg")(paramstyle="format")
 _MOST_WAITING = 100
+_BOUNDS_TRANSACTIONS = 170_000  # the version of PostgreSQL since which there is transaction_timeout
 
 
 class Driver(Protocol):
@@ -106,7 +108,17 @@ class SqliteDriver:
 
 
 class PostgresDriver:
-    """Says what waits together with what is asked next, on one way there and back: they arrive in their order."""
+    """
+    Says what waits together with what is asked next, on one way there and back: they arrive in their order.
+
+    A server that was told half of that has no idle transaction, which it would end after a time: where it cannot bound
+    the whole of one, each is said by itself, or a process that is stopped meanwhile would keep its locks for ever.
+
+    Attributes
+    ----------
+    bounds_transactions
+        Whether the server knows ``transaction_timeout``.
+    """
 
     dialect = _POSTGRES
     mark = "%s"
@@ -115,6 +127,7 @@ class PostgresDriver:
         raw: Any = connection.connection.dbapi_connection
         self._connection: psycopg.Connection[Any] = raw
         self._waiting: list[tuple[str, Sequence[Any]]] = []
+        self.bounds_transactions = self._connection.info.server_version >= _BOUNDS_TRANSACTIONS
 
     def begin(self, sql: str, values: Sequence[Any]) -> Any:
         """Begin a transaction together with its first statement, and return the first row of that."""
@@ -128,11 +141,9 @@ class PostgresDriver:
     def say(self, sql: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
         """Say a statement, and return the cursor."""
         waiting, self._waiting = self._waiting, []
-        execute = self._connection.execute
+        execute, is_together = self._connection.execute, waiting and self.bounds_transactions
         try:
-            if not waiting:
-                return execute(sql, values)
-            with self._connection.pipeline():
+            with self._connection.pipeline() if is_together else nullcontext():
                 for each in waiting:
                     execute(*each)
                 cursor = execute(sql, values)

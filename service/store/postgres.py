@@ -40,9 +40,11 @@ _LINK: Any = {  # a server that is gone without a word is noticed within ten sec
 }
 _BEGIN = (  # a process that is stopped within a transaction keeps its locks no longer than it had time
     "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
-    " set_config('idle_in_transaction_session_timeout', %s, true),"
+    " set_config('idle_in_transaction_session_timeout', %s, true), {}"
     " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
 )
+_WHOLE = "set_config('transaction_timeout', %s, true),"
+_WHOLE_MORE_MS = 200  # the others are to come first: they end less
 _TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and the server asks for another try
 _TOO_SLOW = {"57014", "55P03"}  # statement cancelled, lock not to be had
@@ -123,9 +125,11 @@ class PostgresStore(Store):
 
     def _write(self, fn: Callable[[WriteConnection], T], deadline: Deadline, progress: _Progress) -> T:
         with self._transaction(self._engine, deadline, progress) as (connection, transaction):
-            *_, server_us = PostgresDriver(connection).begin(_BEGIN, [_ms(deadline)] * 3)
+            driver, ms = PostgresDriver(connection), _ms(deadline)
+            whole = [str(int(ms) + _WHOLE_MORE_MS)] if driver.bounds_transactions else []
+            *_, server_us = driver.begin(_BEGIN.format(_WHOLE if whole else ""), [ms] * 3 + whole)
             progress.begun = True
-            writing = WriteConnection(connection, now_us=self._clock.now_us(server_us))
+            writing = WriteConnection(connection, now_us=self._clock.now_us(server_us), driver=driver)
             result = fn(writing)
             writing.settle()
             progress.committing = True

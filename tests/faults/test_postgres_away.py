@@ -21,6 +21,7 @@ from service.deadlines import Deadline
 from service.errors import DeadlineExceededError, ServiceError, StorageUnavailableError
 from service.feed.followers import Follower
 from service.feed.index import LiveIndex
+from service.store import postgres
 from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.tables import merchants
@@ -191,6 +192,26 @@ def test_locked__a_write_waits_no_longer_than_its_deadline_and_others_go_on(
     assert waited(lambda deadline: store.write(lambda c: write(c, "w-other"), deadline))[1] is None
     release.set()
     holding.result(10)
+
+
+def test_stopped_halfway__a_writer_keeps_its_locks_no_longer_than_it_had_time(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has said a part of what goes together, and not yet that this is all, so that its transaction is not idle."""
+    url = fresh_database(server.url)
+    monkeypatch.setattr(postgres, "_shut", lambda _raw: None)  # who is stopped does not watch, either
+    with opened(url) as store, psycopg.connect(url, autocommit=True) as other:
+        other.execute("SET lock_timeout = '15s'")
+
+        def stop(connection: WriteConnection) -> None:
+            raw: psycopg.Connection[Any] = connection._driver._connection  # type: ignore[attr-defined]
+            with raw.pipeline():
+                raw.execute("SELECT pg_advisory_xact_lock(7)")
+                assert other.execute("SELECT pg_try_advisory_lock(7)").fetchone() == (False,)
+                other.execute("SELECT pg_advisory_lock(7)")
+
+        with pytest.raises(psycopg.OperationalError, match="closed the connection"):
+            store.write_now(stop, DEADLINE_S)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, bindparam, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from service.store import drivers
 from service.store.connections import WriteConnection
 from service.store.plain import Plain
 from service.store.schema import engine_of, migrate
@@ -35,9 +36,13 @@ def database(place: Place) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def connection(database: Engine) -> Iterator[WriteConnection]:
-    """Give a connection in a transaction that is taken back."""
+@pytest.fixture(params=["together", "apart"])
+def connection(
+    database: Engine, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WriteConnection]:
+    """Give a connection in a transaction that is taken back; to a server as it is, and to one that is told each by itself."""
+    if request.param == "apart":
+        monkeypatch.setattr(drivers, "_BOUNDS_TRANSACTIONS", 1 << 31)
     with database.connect() as raw:
         transaction = raw.begin()
         made = WriteConnection(raw, now_us=NOW)
