@@ -1,7 +1,8 @@
 """
 Servers and commands that start at once: a process that has loaded all of linli forks one for each that a test wants.
 
-``python -m tests.nursery`` reads a JSON object a line (``argv``, ``environment``, ``out``, ``errors``, ``status``) and prints the number of the new process; how it ended stands in the file ``status``. To load linli and its
+``python -m tests.nursery`` reads a JSON object a line (``module``, ``argv``, ``environment``, ``out``, ``errors``, ``status``)
+and prints the number of the new process, which runs ``main`` of the module; how it ended stands in the file ``status``. To load linli and its
 kernels takes three seconds of a processor, what differs between two servers a tenth of that. Tests of the start itself
 start linli as users do.
 """
@@ -9,7 +10,9 @@ start linli as users do.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
+import importlib
 import json
 import os
 import signal
@@ -53,8 +56,9 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has, and that is about to be told
+            if self.poll() is None:
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it (SIGKILL)."""
@@ -81,14 +85,16 @@ class Nursery:
             self._process.wait()
         self._folder.cleanup()
 
-    def fork(self, argv: list[str], environment: dict[str, str], out: Path, errors: Path) -> Forked:
-        """Start ``linli`` with arguments, in the root of the tree, with files that take what it prints."""
+    def fork(
+        self, argv: list[str], environment: dict[str, str], out: Path, errors: Path, module: str = "service.cli"
+    ) -> Forked:
+        """Start ``linli``, or another module, in the root of the tree, with files that take what it prints."""
         out.write_bytes(b"")
         errors.write_bytes(b"")
         with self._lock:
             self._n += 1
             status = Path(self._folder.name) / str(self._n)
-            asked = {"argv": argv, "environment": environment, "status": str(status)}
+            asked = {"module": module, "argv": argv, "environment": environment, "status": str(status)}
             asked |= {"out": str(out), "errors": str(errors)}
             into, told = self._process.stdin, self._process.stdout
             assert into is not None
@@ -154,10 +160,9 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if os.fork() == 0:
-            _become(json.loads(line))
-            from service.cli import main as serve
-
-            serve()
+            asked = json.loads(line)
+            _become(asked)
+            importlib.import_module(asked["module"]).main()
             return
 
 

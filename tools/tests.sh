@@ -6,7 +6,8 @@
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults. What is slow must not be taken for what is broken: fewer lanes are at once then, and in CI the faults come alone.
+# the faults: two of these with whole counts, which mostly wait. What is slow must not be taken for what is broken: fewer lanes
+# are at once then, and in CI the faults come alone.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -34,6 +35,8 @@ service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" 
 postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
 long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
+early() { lane early tests/faults/test_[a-ln-o]*.py; }
+late() { lane late tests/faults/test_[p-z]*.py; }
 short() { # the faults among them for which the lane above has no time
     local apart
     if is_once; then apart=(tests/faults tests/contract/test_benchmarks.py); else apart=(tests/faults/test_[!m]*); fi
@@ -42,6 +45,7 @@ short() { # the faults among them for which the lane above has no time
 }
 
 is_once() { [ "${LINLI_TEST_ONCE:-}" = 1 ]; }
+is_full() { [ "${LINLI_TEST_FULL:-}" = 1 ]; }
 is_ci() { [ "${CI:-}" = true ]; }
 
 tools/system.sh &
@@ -56,11 +60,16 @@ if is_once; then
     short || failed=1
 else
     start service
-    is_ci || start faults
+    if is_full; then
+        start early
+        start late
+    elif ! is_ci; then
+        start faults
+    fi
     short || failed=1
     long || failed=1
 fi
 for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
 cat "${logs[@]}"
-if is_ci && ! is_once; then faults || failed=1; fi
+if is_ci && ! is_once && ! is_full; then faults || failed=1; fi
 exit "$failed"

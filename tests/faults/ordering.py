@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -30,6 +31,7 @@ from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.tables import marks, offers, points
 from tests.faults.killing import Say, run_killed
+from tests.faults.writing import opened
 from tests.feed_store import put_merchant
 
 __all__ = ["MERCHANT", "OFFER", "POINT", "enter_shop", "happen", "order", "order_once", "terms_of", "wish"]
@@ -113,8 +115,9 @@ def happen(connection: WriteConnection, terms: OrderTerms, order_id: str, event:
     return act(connection, terms, found, Act(event, party.get(event, Party.MERCHANT), "k"))
 
 
-def _script(store: Store, fault: str) -> Callable[[Say], None]:
+def _script(folder: Path, fault: str) -> Callable[[Say], None]:
     """Make the orders: one is held, the next placed at once, the third cancelled again, the fourth collected."""
+    store = opened(str(folder))
     terms = terms_of(store)
 
     def run(say: Say) -> None:
@@ -132,5 +135,11 @@ def _script(store: Store, fault: str) -> Callable[[Say], None]:
     return run
 
 
+def _warm_up(folder: Path, _fault: str) -> Callable[[Say], None]:
+    with opened(str(folder)) as store:
+        order(store, terms_of(store), wish("milk"))
+    return lambda _say: None
+
+
 if __name__ == "__main__":
-    run_killed(sys.argv[1], lambda store: order(store, terms_of(store), wish("milk")), _script)
+    run_killed(sys.argv[1], _script, _warm_up)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import random
+import secrets
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,19 +13,14 @@ import pytest
 
 from service.store.schema import engine_of, migrate, migrate_to, newest_revision, schema_told
 from service.store.sqlite_engines import integrity
-from tests.faults.strace import run_with_fault
-from tests.faults.test_store_kills import RNG, SEED
+from tests.faults.commands import DATA
+from tests.faults.killing import running_killer
 from tests.faults.writing import fill, filled_with
 from tests.scale import FULL
-from tests.serving import linli
+from tests.serving import Place, linli
 
-KILLED = "pwrite64,fdatasync,fsync:signal=SIGKILL:when="
-
-
-def _steps(full: int = 1) -> tuple[int, int]:
-    """Return at which call to begin, and how many to go on by: by ``full`` where all is done."""
-    step = full if FULL else 24
-    return int(RNG.integers(1, step + 1)), step
+STEP, N_KILLED = (1, 50) if FULL else (24, 2)
+SEED = secrets.randbelow(2**32)
 
 
 def tables(file: Path) -> set[str]:
@@ -34,50 +31,56 @@ def tables(file: Path) -> set[str]:
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def test_migration__killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> None:
-    call, step = _steps()
+def _see_killed(start: Path, folder: Path, words: str, look: Callable[[Path], object]) -> set[object]:
+    """Return what is seen in the folder of data when a command is killed there."""
     seen = set()
-    while True:
-        folder = tmp_path / f"at{call}"
-        run = run_with_fault(
-            ["tests.faults.commands", "migrate", f"--data={folder}"], f"{KILLED}{call}", tmp_path / "log"
-        )
-        found = tables(folder / "linli.db")
-        assert found == set() or {"merchants", "import_errors", "marks", "alembic_version"} <= found, f"seed {SEED}"
-        seen.add(bool(found))
-        url = f"sqlite:///{folder / 'linli.db'}"
-        migrate(url)
-        assert schema_told(url) == f"schema {newest_revision()}"
-        assert integrity(folder / "linli.db") == "ok"
-        if run.returncode == 0:
-            break
-        call += step
-    assert seen == {False, True}
-    assert call > 2
+
+    def wrong_after(place: Place, _told: list[str]) -> list[str]:
+        data = place.folder / DATA
+        seen.add(look(data))
+        return [] if integrity(data / "linli.db") == "ok" else ["not whole"]
+
+    with running_killer("tests.faults.commands", start, folder, wrong_after) as killer:
+        assert killer.see_all_kept(STEP, N_KILLED, random.Random(SEED), words) > 2  # noqa: S311
+    return seen
+
+
+def _see_migrated(start: Path, folder: Path) -> None:
+    """Fail where a migration that is killed leaves anything but what was there or what is to be, or cannot be done again."""
+    before = tables(start / DATA / "linli.db")
+    (folder / "whole").mkdir()
+    _migrate(folder / "whole")
+    after = tables(folder / "whole" / "linli.db")
+
+    def look(data: Path) -> bool:
+        data.mkdir(exist_ok=True)
+        found = tables(data / "linli.db")
+        assert found in (before, after), f"seed {SEED}"
+        told = _migrate(data)
+        assert (found == after) == (told == newest_revision()), f"seed {SEED}"
+        return found == after
+
+    assert _see_killed(start, folder, "migrate,--data=DATA", look) == {False, True}
+
+
+def _migrate(data: Path) -> str | None:
+    """Migrate; return the revision that it had."""
+    url = f"sqlite:///{data / 'linli.db'}"
+    before = migrate(url)
+    assert schema_told(url) == f"schema {newest_revision()}"
+    return before
+
+
+def test_migration__killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> None:
+    (tmp_path / "start").mkdir()
+    _see_migrated(tmp_path / "start", tmp_path)
 
 
 def test_migration__of_an_earlier_schema_killed_at_every_write_is_whole_or_absent(tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    old.mkdir()
+    old = tmp_path / "start" / DATA
+    old.mkdir(parents=True)
     _opened_at(old / "linli.db", "0001")
-    call, step = _steps()
-    seen = set()
-    while True:
-        folder = tmp_path / f"at{call}"
-        shutil.copytree(old, folder)
-        run = run_with_fault(
-            ["tests.faults.commands", "migrate", f"--data={folder}"], f"{KILLED}{call}", tmp_path / "log"
-        )
-        found, url = tables(folder / "linli.db"), f"sqlite:///{folder / 'linli.db'}"
-        assert ("webhooks" in found) == ("stock" in found) == ("order_lines" in found), f"seed {SEED}"
-        seen.add("stock" in found)
-        migrate(url)
-        assert schema_told(url) == f"schema {newest_revision()}"
-        assert integrity(folder / "linli.db") == "ok"
-        if run.returncode == 0:
-            break
-        call += step
-    assert seen == {False, True}
+    _see_migrated(tmp_path / "start", tmp_path)
 
 
 def _opened_at(file: Path, revision: str) -> None:
@@ -92,23 +95,13 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Give a backup, and a folder with other facts."""
     folder = tmp_path_factory.mktemp("backup")
     for name in ("new", "old"):
-        fill(str(folder / name), name)
-    assert linli("backup", str(folder / "b.zip"), f"--data={folder / 'new'}").returncode == 0
+        fill(str(folder / name / DATA), name)
+    assert linli("backup", str(folder / "b.zip"), f"--data={folder / 'new' / DATA}").returncode == 0
     return folder / "b.zip", folder / "old"
 
 
 def test_restore__killed_at_every_write_is_whole_or_absent(backup: tuple[Path, Path], tmp_path: Path) -> None:
     file, old = backup
-    call, step = _steps(full=8)  # most of its calls write rows
-    seen = set()
-    while True:
-        folder = tmp_path / f"at{call}"
-        shutil.copytree(old, folder)
-        command = ["tests.faults.commands", "restore", str(file), f"--data={folder}", "--force"]
-        run = run_with_fault(command, f"{KILLED}{call}", tmp_path / "log")
-        assert integrity(folder / "linli.db") == "ok"
-        seen.add(filled_with(str(folder), f"seed {SEED}"))
-        if run.returncode == 0:
-            break
-        call += step
+    words = f"restore,{file},--data=DATA,--force"
+    seen = _see_killed(old, tmp_path, words, lambda data: filled_with(str(data), f"seed {SEED}"))
     assert seen == {"old", "new"}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from service.store.schema import migrate, newest_revision, schema_told
-from tests.faults.strace import run_with_fault
-from tests.faults.test_store_kills import RNG, SEED
+from tests.faults.killing import Killer, running_killer
 from tests.faults.writing import fill, filled_with
 from tests.scale import FULL
 from tests.serving import fresh_database, linli
 
-KILLED = "sendto:signal=SIGKILL:when="
 STEP = 3 if FULL else 60
+SEED = secrets.randbelow(2**32)
+DRAWN = random.Random(SEED)  # noqa: S311
 
 
 def _tables(url: str) -> set[str]:
@@ -28,22 +31,39 @@ def _url(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
-def test_migration__killed_at_every_word_is_whole_or_absent(postgres_url: str, tmp_path: Path) -> None:
-    call, seen = int(RNG.integers(1, min(STEP, 12) + 1)), set()
-    while True:
-        url = fresh_database(postgres_url)
-        command = ["tests.faults.commands", "migrate", f"--database={_url(url)}"]
-        run = run_with_fault(command, f"{KILLED}{call}", tmp_path / "log")
+@pytest.fixture
+def killer(tmp_path: Path) -> Iterator[Killer]:
+    (tmp_path / "start").mkdir()
+    with running_killer(
+        "tests.faults.commands", tmp_path / "start", tmp_path, lambda _place, _told: [], "sendto"
+    ) as running:
+        yield running
+
+
+def _see_killed(killer: Killer, new: Callable[[], str], words: str, look: Callable[[str], object]) -> set[object]:
+    """Return what is seen in a new database when a command is killed there."""
+    call, seen, is_done = DRAWN.randint(1, min(STEP, 12)), set(), False
+    while not is_done:
+        url = new()
+        is_done, _wrong = killer.killed_at(call, words.format(_url(url)))
+        seen.add(look(url))
+        call += STEP
+    assert call > 2 * STEP
+    return seen
+
+
+def test_migration__killed_at_every_word_is_whole_or_absent(postgres_url: str, killer: Killer) -> None:
+    def look(url: str) -> bool:
         found = _tables(url)
         assert found == set() or {"merchants", "import_errors", "marks", "alembic_version"} <= found, f"seed {SEED}"
-        seen.add(bool(found))
         migrate(_url(url))
         assert schema_told(_url(url)) == f"schema {newest_revision()}"
-        if run.returncode == 0:
-            break
-        call += STEP
-    assert seen == {False, True}
-    assert call > STEP
+        return bool(found)
+
+    def new() -> str:
+        return fresh_database(postgres_url)
+
+    assert _see_killed(killer, new, "migrate,--database={}", look) == {False, True}
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +75,11 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "b.zip"
 
 
-def test_restore__killed_at_every_word_is_whole_or_absent(backup: Path, postgres_url: str, tmp_path: Path) -> None:
-    call, seen = int(RNG.integers(1, min(STEP, 12) + 1)), set()
-    while True:
+def test_restore__killed_at_every_word_is_whole_or_absent(backup: Path, postgres_url: str, killer: Killer) -> None:
+    def new() -> str:
         url = fresh_database(postgres_url)
         fill(_url(url), "old")
-        command = ["tests.faults.commands", "restore", str(backup), f"--database={_url(url)}", "--force"]
-        run = run_with_fault(command, f"{KILLED}{call}", tmp_path / "log")
-        seen.add(filled_with(_url(url), f"seed {SEED}"))
-        if run.returncode == 0:
-            break
-        call += STEP
-    assert seen == {"old", "new"}
-    assert call > STEP
+        return url
+
+    words = f"restore,{backup},--database={{}},--force"
+    assert _see_killed(killer, new, words, lambda url: filled_with(_url(url), f"seed {SEED}")) == {"old", "new"}

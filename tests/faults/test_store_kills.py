@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import random
 import secrets
-import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.store.sqlite_engines import integrity
-from tests.faults.strace import run_with_fault
+from tests.faults.killing import Killer, running_killer
 from tests.faults.writing import facts, opened
+from tests.nursery import nursery
 from tests.scale import FULL, scaled
-from tests.serving import ROOT, fresh_database
+from tests.serving import Place, fresh_database
 
 MODULE = "tests.faults.writing"
-N_WRITES = 50 if FULL else 20
+N_WRITES = 50
+STEP, N_KILLED = (1, 50) if FULL else (10, 5)  # of the script
 SEED = secrets.randbelow(2**32)
 RNG = np.random.default_rng(SEED)
-KILLED = "write,pwrite64,fdatasync,fsync:signal=SIGKILL:when="
+DRAWN = random.Random(SEED)  # noqa: S311
 
 
 def lost(place: str, told: str) -> list[str]:
@@ -46,31 +48,26 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _killed_at(empty: Path, folder: Path, call: int, *options: str) -> tuple[int, list[str]]:
-    shutil.copytree(empty, folder)
-    run = run_with_fault([MODULE, str(folder), f"--n={N_WRITES}", *options], f"{KILLED}{call}", folder.parent / "log")
-    wrong = lost(str(folder), run.stdout)
-    assert integrity(folder / "linli.db") == "ok"
-    shutil.rmtree(folder)
-    return run.returncode, wrong
+@pytest.fixture
+def killer(empty: Path, tmp_path: Path) -> Iterator[Killer]:
+    def wrong_after(place: Place, told: list[str]) -> list[str]:
+        wrong = lost(str(place.folder), "\n".join(told))
+        return wrong if integrity(place.folder / "linli.db") == "ok" else [*wrong, "not whole"]
+
+    with running_killer(MODULE, empty, tmp_path, wrong_after, "--killed", f"--n={N_WRITES}") as running:
+        yield running
 
 
-def test_sqlite__killed_at_every_write_keeps_all_that_was_acknowledged(empty: Path, tmp_path: Path) -> None:
-    step = 1 if FULL else 10
-    call, n_killed = (1 if FULL else int(RNG.integers(1, 10))), 0
-    while True:
-        code, wrong = _killed_at(empty, tmp_path / "store", call)
-        assert wrong == [], f"killed at call {call}, seed {SEED}"
-        if code == 0:
-            break
-        call, n_killed = call + step, n_killed + 1
-    assert call > 2 * N_WRITES  # each write is at least one to the log and one sync
-    assert n_killed >= 2 * N_WRITES // step - 1
+def test_sqlite__killed_at_every_write_keeps_all_that_was_acknowledged(killer: Killer) -> None:
+    n_calls = killer.see_all_kept(STEP, N_KILLED, DRAWN)
+    assert n_calls > 2 * N_WRITES  # each write is at least one to the log and one sync
 
 
-def test_checker__catches_a_store_that_acknowledges_too_early(empty: Path, tmp_path: Path) -> None:
-    found = [_killed_at(empty, tmp_path / "store", call, "--fault=tells-first")[1] for call in (8, 9, 10)]
+def test_checker__catches_a_store_that_acknowledges_too_early(killer: Killer) -> None:
+    found = [killer.killed_at(call, "tells-first")[1] for call in (8, 9, 10)]
     assert any(wrong and wrong[0].startswith("lost") for wrong in found)
+    stopped = [wrong for _call, wrong in killer.stopped_at_each(STEP, "tells-first")]
+    assert any(wrong and wrong[0].startswith("lost") for wrong in stopped)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
@@ -82,8 +79,7 @@ def test_store__killed_under_many_writers_keeps_all_that_was_acknowledged(
     told = ""
     for round_ in range(scaled(50)):
         options = [place, "--n=100000", f"--run={round_}", f"--threads={RNG.choice((8, 32))}"]
-        with (tmp_path / "told").open("w") as out:
-            running = subprocess.Popen([sys.executable, "-m", MODULE, *options], cwd=ROOT, stdout=out)
+        running = nursery().fork(options, dict(os.environ), tmp_path / "told", Path(os.devnull), MODULE)
         until = time.monotonic() + 30
         while (tmp_path / "told").stat().st_size < 7 and time.monotonic() < until:
             time.sleep(0.005)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import secrets
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -28,10 +28,11 @@ from service.webhooks.worker import PLACES
 from tests.contract.service.hooked import data_of
 from tests.faults.webhook_sender import MARK_FIRST
 from tests.feed_store import opened_store
+from tests.nursery import Forked, nursery
 from tests.order_rows import put_event, put_shop
 from tests.receivers import Receiver, receiver
 from tests.scale import scaled
-from tests.serving import ROOT, Place, fresh_database
+from tests.serving import Place, fresh_database
 
 N_KILLS = scaled(50)  # on each database
 N_DEATHS = scaled(50)  # between sending and marking, and never at another moment
@@ -83,7 +84,7 @@ class Senders:
     def __init__(self, place: Place, *how: str, dies_at: Callable[[], int] = lambda: sys.maxsize) -> None:
         self._place, self._how, self.dies_at = place, how, dies_at
         self._ended = threading.Event()
-        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._running: dict[int, Forked] = {}
         self._keepers = [threading.Thread(target=self._keep, args=(number,)) for number in range(N_SENDERS)]
         self.n_deaths = 0
 
@@ -108,12 +109,12 @@ class Senders:
     def _keep(self, number: int) -> None:
         while not self._ended.is_set():
             words = [str(self._place.folder), self._place.database or "-", str(self.dies_at()), *self._how]
-            command = [sys.executable, "-m", "tests.faults.webhook_sender", *words]
-            with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as one:
-                self._running[number] = one
-                while one.poll() is None:
-                    if self._ended.wait(0.02):
-                        one.kill()
+            nowhere = Path(os.devnull)
+            one = nursery().fork(words, dict(os.environ), nowhere, nowhere, "tests.faults.webhook_sender")
+            self._running[number] = one
+            while one.poll() is None:
+                if self._ended.wait(0.02):
+                    one.kill()
             assert one.returncode == -signal.SIGKILL
             self.n_deaths += not self._ended.is_set()
 

@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
@@ -37,6 +38,7 @@ from service.store.tables import offers, points
 from tests.faults.killing import Say, run_killed
 from tests.faults.ordering import terms_of
 from tests.faults.visits import LAT, LNG, OFFER, ZONE, starts
+from tests.faults.writing import opened
 from tests.feed_store import put_merchant
 
 if TYPE_CHECKING:
@@ -142,7 +144,11 @@ def _found(connection: ReadConnection, terms: BookingTerms, wanted: VisitWish) -
     return candidate_for(connection, terms, asked, wanted.starts_s, to_us(dt.datetime.now(dt.UTC)))
 
 
-def _script(store: Store, fault: str) -> Callable[[Say], None]:
+def _script(folder: Path, fault: str) -> Callable[[Say], None]:
+    return _script_of(opened(str(folder)), fault)
+
+
+def _script_of(store: Store, fault: str) -> Callable[[Say], None]:
     """
     Book two days, and let a crew fall ill for the first of them after every twelfth visit, until not all can be kept.
 
@@ -184,9 +190,11 @@ def _script(store: Store, fault: str) -> Callable[[Say], None]:
     return run
 
 
-def _warm_up(store: Store) -> None:
-    _script(store, "none")(lambda _text: None)
+def _warm_up(folder: Path, fault: str) -> Callable[[Say], None]:
+    with opened(str(folder)) as store:
+        _script_of(store, fault)(lambda _text: None)
+    return lambda _say: None
 
 
 if __name__ == "__main__":
-    run_killed(sys.argv[1], _warm_up, _script)
+    run_killed(sys.argv[1], _script, _warm_up)

@@ -69,23 +69,22 @@ def _mark_first() -> None:
     Sender.send = marked  # type: ignore[method-assign]
 
 
-def main(folder: Path, database: str | None, dies_at: int, *, marks_first: bool) -> None:
-    """Send until death."""
+def main() -> None:
+    """Send until death, as the command line says."""
+    folder, database, dies_at, *how = sys.argv[1:]
+    marks_first = MARK_FIRST in how
     if marks_first:
         _mark_first()
-    with open_store(load_settings({}, data=folder, database=database), SystemClock()) as store:
+    with open_store(
+        load_settings({}, data=Path(folder), database=None if database == "-" else database), SystemClock()
+    ) as store:
         rules = UrlRules(networks_of("127.0.0.0/8"))
         kind = Hasty if marks_first else Mortal
         worker = kind(store, SystemClock(), rules, lambda _outcome: None, lease_s=LEASE_S)
-        worker.dies_at = dies_at
+        worker.dies_at = int(dies_at)
         worker.start()
         signal.pause()
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]),
-        None if sys.argv[2] == "-" else sys.argv[2],
-        int(sys.argv[3]),
-        marks_first=MARK_FIRST in sys.argv[4:],
-    )
+    main()

@@ -2,7 +2,8 @@
 A process that writes merchants through the store and says line by line what was acknowledged.
 
 ``python -m tests.faults.writing PLACE --n 20``: ``ok NAME`` once a write is acknowledged, ``no NAME WHY`` if it is not.
-Without HTTP and without the compiler: it is there to be killed, and to have its disk fail.
+Without HTTP and without the compiler: it is there to be killed, and to have its disk fail. With ``--killed`` it is a script
+as `tests.faults.killing` has it, PLACE its first folder.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.opening import open_store
 from service.store.tables import audit, changes, merchants
+from tests.faults.killing import Say, run_killed
 
 __all__ = ["PREFIX", "facts", "fill", "filled_with", "opened", "write", "write_all"]
 
@@ -83,21 +86,22 @@ def _say(text: str) -> None:
 
 
 class _Writer:
-    def __init__(self, store: Store, options: argparse.Namespace) -> None:
+    def __init__(self, store: Store, options: argparse.Namespace, say: Say = _say) -> None:
         self.store = store
         self.options = options
+        self.say = say
 
     def run(self, thread: int) -> None:
         for i in range(self.options.n):
             name = f"{PREFIX}{self.options.run}-{thread}-{i}"
             if self.options.fault == "tells-first":  # planted: it acknowledges what is not yet stored
-                _say(f"ok {name}")
+                self.say(f"ok {name}")
             try:
                 self._write(name)
             except ServiceError as error:
-                _say(f"no {name} {type(error).__name__}")
+                self.say(f"no {name} {type(error).__name__}")
             else:
-                _say(f"ok {name}")
+                self.say(f"ok {name}")
 
     def _write(self, name: str) -> None:
         try:
@@ -117,7 +121,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=int, default=1)
     parser.add_argument("--fault", choices=["none", "tells-first", "retries"], default="none")
+    parser.add_argument("--killed", action="store_true")
     options = parser.parse_args()
+    if options.killed:
+        run_killed(options.place, partial(_script, options), _warm_up)
+        return
     store = opened(options.place)
     writer = _Writer(store, options)
     _say("ready")
@@ -129,6 +137,16 @@ def main() -> None:
     n = store.read_now(lambda connection: connection.value(select(func.count()).select_from(merchants)))
     _say(f"read {n}")
     os._exit(0)  # the end of the process is not what is tried
+
+
+def _script(options: argparse.Namespace, folder: Path, fault: str) -> Callable[[Say], None]:
+    store, asked = opened(str(folder)), argparse.Namespace(**vars(options) | {"fault": fault})
+    return lambda say: _Writer(store, asked, say).run(0)
+
+
+def _warm_up(folder: Path, _fault: str) -> Callable[[Say], None]:
+    fill(str(folder), "old")
+    return lambda _say: None
 
 
 if __name__ == "__main__":
