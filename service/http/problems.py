@@ -71,6 +71,7 @@ _TYPES = (
     ("coordinate-out-of-range", 422, "A latitude or longitude lies outside the earth."),
     ("text-invalid", 422, "A text holds characters that no name or note needs."),
     ("code-wrong", 422, "No order that waits here has this code."),
+    ("code-used", 409, "The order with this code was handed over a moment ago."),
     ("cursor-invalid", 422, "The cursor is not one that this list gave."),
     ("h3-invalid", 422, "It is not an H3 cell in its one form."),
     ("h3-resolution", 422, "The H3 cell has another resolution than is asked for."),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlalchemy import bindparam, select
+
 from service.errors import StateConflictError
 from service.http.problems import ProblemError, Trouble
 from service.orders.acting import Act, act, locked_order
-from service.orders.codes import code_digest, digest_of
+from service.orders.codes import code_digest, code_of, digest_of
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.store import find_order, order_of_code, tries_at, wrong_try
+from service.store.order_tables import orders
+from service.store.plain import Plain
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -23,6 +27,15 @@ WRONG_CODES = 5
 """Wrong codes that a point may enter within the window; then none is taken."""
 WINDOW_US = 900_000_000
 """How long wrong codes are counted."""
+_JUST_US = 60_000_000
+"""A code that comes again so soon was scanned twice: it is no guess."""
+_JUST_COLLECTED = Plain(
+    select(orders.c.order_id, orders.c.code_number).where(
+        orders.c.point_id == bindparam("of_point"),
+        orders.c.ended_at >= bindparam("since"),
+        orders.c.state == State.COLLECTED,
+    )
+)
 
 
 class Shown(NamedTuple):
@@ -45,7 +58,7 @@ class Shown(NamedTuple):
 
 def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor: str) -> OrderRecord | ProblemError:
     """
-    Hand an order over; a wrong code is returned, not raised, so that the try is counted.
+    Hand an order over; a wrong code is returned, not raised, so that the try is counted; one that was just used is none.
 
     Raises
     ------
@@ -61,6 +74,8 @@ def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor:
     order = _order_of(connection, terms, shown)
     if order is None:
         _check_open(connection, shown)
+        if _is_just_used(connection, terms, shown):
+            return ProblemError("code-used", "the order with this code was handed over a moment ago")
         wrong_try(connection, shown.point_id, wrong, since_us)
         text = "no order that waits here has this code"
         return ProblemError("code-wrong", text, (Trouble("/code", text),))
@@ -76,6 +91,12 @@ def _check_open(connection: WriteConnection, shown: Shown) -> None:
     if known is not None and known.row.state in ENDED:
         told = f"the order is {known.row.state}: it cannot be collected any more"
         raise StateConflictError(told)
+
+
+def _is_just_used(connection: WriteConnection, terms: OrderTerms, shown: Shown) -> bool:
+    values = {"of_point": shown.point_id, "since": connection.now_us - _JUST_US}
+    used = [code_of(terms.secret, *row) for row in connection.rows(_JUST_COLLECTED, values)]
+    return sum(hmac.compare_digest(code, shown.code) for code in used) > 0  # all are compared: the time tells nothing
 
 
 def _order_of(connection: WriteConnection, terms: OrderTerms, shown: Shown) -> OrderRecord | None:

@@ -28,7 +28,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["orders"], route_class=StrictRoute)
 
 _COLLECTS = problems(
-    "not-found", "state-conflict", "code-wrong", "invalid-json", "text-invalid", "unsupported-media-type",
+    "not-found", "state-conflict", "code-wrong", "code-used", "invalid-json", "text-invalid", "unsupported-media-type",
     "payload-too-large",
 )  # fmt: skip
 

@@ -160,6 +160,20 @@ def test_counter__takes_scanned_codes_wherever_the_focus_is(signed_in: Desk, cou
     assert [counter.read(order)["state"] for order in (first, second, third)] == ["collected"] * 3
 
 
+def test_counter__goes_on_showing_what_was_handed_over_when_its_code_is_scanned_twice(
+    signed_in: Desk, counter: Counter
+) -> None:
+    first, second = (_ready(counter, signed_in.point) for _ in range(2))
+    with signed_in.page.expect_response(lambda answer: answer.status == 409):
+        signed_in.scan(first["code"])
+        signed_in.scan(first["code"])
+    expect(signed_in.result).to_contain_text("To pay here")
+    signed_in.scan(second["code"])
+    expect(signed_in.orders("ready")).to_have_count(0)
+    signed_in.scan(first["code"])
+    expect(signed_in.result).to_contain_text("Handed over already")
+
+
 def test_counter__asks_nothing_about_what_is_no_code(signed_in: Desk) -> None:
     asked: list[str] = []
     signed_in.page.on("request", lambda request: asked.append(request.url))

@@ -15,6 +15,7 @@ let timer = 0;
 let isAsking = false;
 let known = null;
 let entering = Promise.resolve();
+let shownCode = ""; // of the order that is shown as handed over
 
 for (const told of document.querySelectorAll("[data-word]")) told.textContent = word(told.dataset.word);
 document.documentElement.lang = LANGUAGE;
@@ -29,6 +30,7 @@ function tell(text) {
 function showResult(kind, title, ...rest) {
   const mark = element("span", "mark", { good: "✓", bad: "✕", warn: "!" }[kind]);
   mark.setAttribute("aria-hidden", "true");
+  shownCode = "";
   at("result").className = kind;
   at("result").replaceChildren(element("p", "title", mark, title), ...rest);
   at("result").scrollIntoView({ block: "nearest" }); // a phone's keyboard may lie over it
@@ -195,17 +197,20 @@ function tick() {
   showResult("good", word("goOn"), element("p", "", word("goOnNote")));
 }
 
-function showHandedOver(order) {
+function showHandedOver(order, code) {
   const [words, sum] = dueOf(order);
   const due = element("p", "due", element("span", "", words), element("b", "", sum));
   showResult("good", word("handedOver"), element("p", "", nameOf(order)), linesOf(order), due);
+  shownCode = code;
 }
 
-function showRefused(trouble) {
+function showRefused(trouble, code) {
   if (trouble.status === 401) signOut(word("keyUnknown"));
   else if (trouble.status === 429) startWait(trouble.afterS);
   else if (trouble.slug === "code-wrong") showResult("bad", word("wrong"), element("p", "", word("wrongNote")));
-  else if (trouble.slug === "state-conflict") showResult("warn", word("early"), element("p", "", word("earlyNote")));
+  else if (trouble.slug === "code-used") {
+    if (code !== shownCode) showResult("warn", word("used"), element("p", "", word("usedNote"))); // else scanned twice
+  } else if (trouble.slug === "state-conflict") showResult("warn", word("early"), element("p", "", word("earlyNote")));
   else if (trouble.status === 0 || trouble.status >= 500) {
     showResult("warn", word("unsure"), element("p", "", advice(trouble)), element("p", "", word("unsureNote")));
   } else showResult("bad", word("wrong"), element("p", "", advice(trouble)));
@@ -221,9 +226,9 @@ async function enter(text, collector) {
   const of = point;
   try {
     const order = await collect(of, code, collector);
-    if (of === point) showHandedOver(order);
+    if (of === point) showHandedOver(order, code);
   } catch (trouble) {
-    if (of === point) showRefused(trouble);
+    if (of === point) showRefused(trouble, code);
   }
   if (key) refresh();
 }

@@ -137,10 +137,25 @@ def test_code__is_used_once_at_its_own_point(desk: Desk) -> None:
     assert problem(_collect(desk, shop, code, "rival")) == (404, "not-found")
     assert problem(_collect(desk, "corner:nowhere", code)) == (404, "not-found")
     assert _collect(desk, shop, code, "station").json()["state"] == "collected"
-    assert problem(_collect(desk, shop, code)) == (422, "code-wrong")
+    assert problem(_collect(desk, shop, code)) == (409, "code-used")
     assert problem(desk.act(order, "collect", "corner", {"code": code})) == (409, "state-conflict")
     assert problem(desk.act(order, "cancel", "app")) == (409, "state-conflict")
     assert desk.stock(shop, "milk") == (4, 0)
+
+
+def test_code__that_is_scanned_twice_is_no_wrong_try(desk: Desk) -> None:
+    shop, other = desk.shop(stock={"milk": 5}), desk.shop(stock={"milk": 5})
+    _, code = _ready(desk, shop)
+    waiting, its_code = _ready(desk, shop)
+    assert _collect(desk, shop, code).status_code == 200
+    again = [_collect(desk, shop, code) for _ in range(WRONG_CODES + 1)]
+    assert {problem(answer) for answer in again} == {(409, "code-used")}
+    assert problem(_collect(desk, other, code)) == (422, "code-wrong")  # elsewhere it is a guess
+    assert problem(_collect(desk, shop, _wrong(code, its_code))) == (422, "code-wrong")
+    desk.registry.clock.at += dt.timedelta(seconds=61)
+    later = [_collect(desk, shop, code) for _ in range(WRONG_CODES)]
+    assert [problem(answer)[1] for answer in later] == ["code-wrong"] * (WRONG_CODES - 1) + ["rate-limited"]
+    assert desk.read(waiting)["state"] == "ready"
 
 
 def test_code__of_another_order_opens_none_that_is_named(desk: Desk) -> None:
