@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import re
 import sqlite3
@@ -27,6 +26,7 @@ from geo import area_to_geojson
 from service.audit.store import COMMAND
 from service.clock import SystemClock
 from service.deadlines import Deadline
+from service.garbage import settle_garbage
 from service.imports.points import PointImport
 from service.imports.streaming import import_stream
 from service.keys.store import create_key
@@ -69,8 +69,7 @@ def bulk_rows(n_points: int, *, repeats: int = 3, seed: int = 1) -> tuple[int, i
     tuple
         How many stores were compared with the bare loop's, how many of them differed, and the rows.
     """
-    gc.collect()
-    gc.freeze()  # as the server does; the bare loop has it, too
+    settle_garbage()  # as the server does; the bare loop has it, too
     round_lines = point_lines(n_points, drawn=False, seed=seed)
     drawn_lines = point_lines(n_points // _SHARE_DRAWN, drawn=True, seed=seed)
     cases: tuple[tuple[str, list[bytes], Pace, float | None], ...] = (

@@ -8,7 +8,6 @@ finds the first row at once, so that everything but the search is done; ``linli`
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
@@ -19,6 +18,7 @@ import uvicorn
 
 import engine
 from engine.answers import Found
+from service.garbage import settle_garbage
 from service.http.app import create_app
 from service.http.gate import Gate
 from service.http.protocol import WireLimits, limited_protocol
@@ -58,8 +58,7 @@ def main(variant: str, folder: str, n_bytes: int, cores: str) -> None:
         if variant == "unsearched":
             kept = Found([0], [1.0], services.index.view.engine.facts)
             services.index.view.engine.found = lambda *_, **__: kept  # type: ignore[method-assign]
-        gc.collect()
-        gc.freeze()  # as `service.server.serve` does
+        settle_garbage()
         serve_on(app, listener, limited_protocol(WireLimits()))
 
 

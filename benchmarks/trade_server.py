@@ -8,7 +8,6 @@ holds it, ``skipped`` what else is left out of it, apart by commas.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import importlib
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import engine
 from benchmarks.http_server import serve_on
+from service.garbage import settle_garbage
 from service.http.app import create_app
 from service.http.idempotency import idempotency_key
 from service.http.protocol import WireLimits, limited_protocol
@@ -49,8 +49,7 @@ def main(variant: str, words: Mapping[str, str]) -> None:
         engine.warm_up()
         services.index.view.engine.prepare()
         app = create_app(services)
-        gc.collect()
-        gc.freeze()  # as `service.server.serve` does
+        settle_garbage()
         serve_on(app, listener, limited_protocol(WireLimits()))
 
 

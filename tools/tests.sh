@@ -6,7 +6,7 @@
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults: two of these with whole counts, which mostly wait. What is slow must not be taken for what is broken: fewer lanes
+# the faults: three of these with whole counts, which wait more. What is slow must not be taken for what is broken: fewer lanes
 # are at once then, and in CI the faults come alone.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -35,7 +35,8 @@ service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" 
 postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
 long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
-early() { lane early tests/faults/test_[a-ln-o]*.py; }
+early() { lane early tests/faults/test_[a-ln]*.py; }
+orders() { lane orders tests/faults/test_o*.py; }
 late() { lane late tests/faults/test_[p-z]*.py; }
 short() { # the faults among them for which the lane above has no time
     local apart
@@ -62,6 +63,7 @@ else
     start service
     if is_full; then
         start early
+        start orders
         start late
     elif ! is_ci; then
         start faults

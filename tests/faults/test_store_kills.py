@@ -66,7 +66,7 @@ def test_sqlite__killed_at_every_write_keeps_all_that_was_acknowledged(killer: K
 def test_checker__catches_a_store_that_acknowledges_too_early(killer: Killer) -> None:
     found = [killer.killed_at(call, "tells-first")[1] for call in (8, 9, 10)]
     assert any(wrong and wrong[0].startswith("lost") for wrong in found)
-    stopped = [wrong for _call, wrong in killer.stopped_at_each(STEP, "tells-first")]
+    stopped = [wrong for _call, wrong in killer.stopped_at_each(10, "tells-first")]
     assert any(wrong and wrong[0].startswith("lost") for wrong in stopped)
 
 
