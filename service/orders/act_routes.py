@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
+from service.errors import NotFeasibleError
 from service.http.access import Counter, Ordering
 from service.http.context import RequestContext, services_of
 from service.http.problems import ProblemError
@@ -15,6 +16,7 @@ from service.http.routing import StrictRoute, problems
 from service.orders.acting import Act, act, check_act, check_in_time, locked_order
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
+from service.orders.proposing import unfit
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
 from service.orders.seeing import check_seen, find_seen
@@ -108,16 +110,19 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     "/{order_id}:offer",
     summary="Offer something else in the place of a line",
     response_model=OrderAnswer,
-    responses=problems("not-found", "state-conflict", "precondition-failed", "not-feasible", *_BODY),
+    responses=problems("not-found", "state-conflict", "precondition-failed", "sold-out", *_BODY),
 )
 async def offer_in_order(request: Request, context: Counter, order_id: str, body: OfferedBody) -> Response:
     """Offer another SKU where the point has not got one; it is held until the customer answers, or his time is over."""
     services, actor = services_of(request), context.key_holder.key_id
 
     def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
-        return offer_line(
-            connection, services.orders, order, actor, line=body.line, sku=body.sku, quantity=body.quantity
-        )
+        try:
+            return offer_line(
+                connection, services.orders, order, actor, line=body.line, sku=body.sku, quantity=body.quantity
+            )
+        except NotFeasibleError as error:
+            raise unfit(error) from error
 
     return await _change(request, context, order_id, Party.MERCHANT, change)
 

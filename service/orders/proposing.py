@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.orders.ordering import Wish
     from service.services import Services
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "unfit"]
 
 _SOLD_OUT = {"full", "out_of_stock"}
 _TOLD = {
@@ -35,13 +35,16 @@ def refusal(services: Services, wish: Wish, error: Exception) -> ProblemError:
         if problem is None:
             raise error
         return problem
+    return unfit(error, next=_next(services, wish))
+
+
+def unfit(error: NotFeasibleError, **more: Any) -> ProblemError:
+    """Return the answer to what a point cannot serve: why, and of what it has not enough."""
     slug = "sold-out" if error.reason in _SOLD_OUT else "not-feasible"
     told = _TOLD.get(error.reason, f"the point is {error.reason} then")
-    more: dict[str, Any] = {"reason": error.reason, "next": _next(services, wish)}
     if error.sku is not None:
-        told = f"{told}: {error.sku}"
-        more["sku"] = error.sku
-    return ProblemError(slug, told, more=more)
+        told, more = f"{told}: {error.sku}", more | {"sku": error.sku}
+    return ProblemError(slug, told, more={"reason": error.reason, **more})
 
 
 def _next(services: Services, wish: Wish) -> dict[str, Any] | None:

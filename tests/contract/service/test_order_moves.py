@@ -86,7 +86,7 @@ def test_substitute__that_is_not_answered_in_time_is_declined_by_the_clock(
         ({"sku": "milk"}, "state-conflict"),  # the same
         ({"sku": "caviar"}, "state-conflict"),
         ({"line": 9}, "state-conflict"),
-        ({"sku": "rusk", "quantity": 4}, "not-feasible"),  # there is not enough of it
+        ({"sku": "rusk", "quantity": 4}, "sold-out"),
     ],
 )
 def test_substitute__must_be_there_and_must_not_cost_more(
