@@ -88,7 +88,7 @@ class Receiver:
 
     def drip(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer a letter every tenth of a second."""
-        for letter in b"HTTP/1.1 200 OK\r\n" * 1000:
+        for letter in b"HTTP/1.1 200 OK\r\nx-more: " + b"y" * 10_000:
             if self.ended.wait(0.1):
                 return
             handler.wfile.write(bytes([letter]))

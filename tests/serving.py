@@ -24,7 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.nursery import Forked, nursery
 from tests.servers import short_folder
 
-__all__ = ["LINLI", "ROOT", "Place", "Serving", "fresh_database", "linli", "running_service"]
+__all__ = ["LINLI", "ROOT", "Place", "Serving", "environment_of", "fresh_database", "linli", "running_service"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LINLI = (sys.executable, "-c", "from service.cli import main; main()")
@@ -140,7 +140,7 @@ def running_service(
             place = Place(place) if isinstance(place, Path) else Place(folder / "data", place)
         log, told = stderr or folder / "log", folder / "told"
         defaults = {"key_rate": 1_000_000, "ip_rate": 1_000_000, "announce_s": 0, "webhook_allow": "127.0.0.0/8"}
-        environment = _environment({**defaults, **settings})
+        environment = environment_of(**{**defaults, **settings})
         command = ["serve", "--port=0", *place.flags, *flags]
         if program is None:
             process: subprocess.Popen[bytes] | Forked = nursery().fork(command, environment, told, log)
@@ -158,7 +158,8 @@ def running_service(
             serving.stop()
 
 
-def _environment(settings: dict[str, object]) -> dict[str, str]:
+def environment_of(**settings: object) -> dict[str, str]:
+    """Return this process's environment with these settings of linli and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
     return kept | {f"LINLI_{name.upper()}": str(value) for name, value in settings.items()}
 
@@ -184,7 +185,7 @@ def _wait_until_ready(serving: Serving, told: Path) -> None:
 
 def linli(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a command of linli to its end, whatever its exit code."""
-    return nursery().run([*arguments], _environment(settings))
+    return nursery().run([*arguments], environment_of(**settings))
 
 
 def fresh_database(server_url: str, *, like: str | None = None) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.serving import ROOT, Place
+from tests.serving import ROOT, Place, environment_of
 
 __all__ = ["FILE_CALLS", "Killer", "Say", "acked_in", "run_killed", "running_killer"]
 
@@ -129,7 +129,9 @@ def running_killer(
     """Give one who kills the script of a module, which is loaded once."""
     shutil.copytree(start, folder / "warm")
     command = [sys.executable, "-m", module, str(folder / "warm"), *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment_of(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         yield Killer(start, folder, server, wrong_after)
         assert server.stdin is not None
         server.stdin.close()

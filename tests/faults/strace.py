@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.serving import ROOT
+from tests.serving import ROOT, environment_of
 
 __all__ = ["run_with_fault"]
 
@@ -20,14 +19,12 @@ def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.Compl
     ones marked ``(INJECTED)``.
     """
     calls = f"write,pwrite64,fdatasync,fsync,{fault.partition(':')[0]}"
-    quick = [] if "signal=" in fault else ["--seccomp-bpf"]  # with it, no signal is sent
     shown = ["-qq", "-y", "-s", "80", "-o", str(log)]
-    command = ["strace", "-f", *quick, *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LINLI_")}
+    command = ["strace", "-f", "--seccomp-bpf", *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
     return subprocess.run(
         [*command, sys.executable, "-m", *module],
         cwd=ROOT,
-        env=environment,
+        env=environment_of(),
         capture_output=True,
         text=True,
         timeout=120,
