@@ -32,13 +32,12 @@ def _script(folder: Path, words: str) -> Callable[[Say], None]:
     return run
 
 
-def _warm_up(folder: Path, _words: str) -> Callable[[Say], None]:
+def _warm_up(folder: Path) -> None:
     """Do each command once."""
     file = folder / "b.zip"
     with contextlib.redirect_stdout(sys.stderr):  # what they print is no answer
         for words in ("migrate,--data=DATA", f"backup,{file},--data=DATA", f"restore,{file},--data=DATA,--force"):
             _script(folder / "first", words)(lambda _text: None)
-    return lambda _text: None
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,6 +106,13 @@ class Killer:
             assert self.killed_at(killed, words)[1] == [], f"killed at call {killed}"
         return call
 
+    def see_lost(self, calls: Sequence[int], step: int) -> None:
+        """Fail unless a script that acknowledges too early is seen to lose something, killed as well as stopped."""
+        killed = [self.killed_at(call, "tells-first")[1] for call in calls]
+        assert any(wrong and wrong[0].startswith("lost") for wrong in killed), killed
+        stopped = [wrong for _call, wrong in self.stopped_at_each(step, "tells-first")]
+        assert any(wrong and wrong[0].startswith("lost") for wrong in stopped)
+
     def _answer(self, line: str) -> str:
         into, out = self._server.stdin, self._server.stdout
         assert into is not None
@@ -147,7 +154,7 @@ def acked_in(told: list[str]) -> dict[str, int]:
     return acked
 
 
-def run_killed(warm: str, script: Script, warm_up: Script, calls: str = FILE_CALLS) -> None:
+def run_killed(warm: str, script: Script, warm_up: Callable[[Path], None], calls: str = FILE_CALLS) -> None:
     """
     Run a script killed for each line that is read.
 
@@ -160,7 +167,7 @@ def run_killed(warm: str, script: Script, warm_up: Script, calls: str = FILE_CAL
     calls
         At which it is.
     """
-    warm_up(Path(warm), "none")(lambda _text: None)
+    warm_up(Path(warm))
     for line in sys.stdin:
         folder, call, words = line.split()
         child = _begun(script, Path(folder), words)

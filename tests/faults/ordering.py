@@ -135,10 +135,9 @@ def _script(folder: Path, fault: str) -> Callable[[Say], None]:
     return run
 
 
-def _warm_up(folder: Path, _fault: str) -> Callable[[Say], None]:
+def _warm_up(folder: Path) -> None:
     with opened(str(folder)) as store:
         order(store, terms_of(store), wish("milk"))
-    return lambda _say: None
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from service.store.sqlite_engines import integrity
 from tests.faults.test_store_kills import RNG, SEED
 from tests.faults.writing import opened
 from tests.scale import scaled
-from tests.serving import LINLI, ROOT, Place, Serving, fresh_database, running_service
+from tests.serving import LINLI, ROOT, Place, Serving, environment_of, fresh_database, running_service
 
 STOP_S = 10.0
 ANNOUNCE_S = 2.0  # a poller among eight clients on a busy machine sees it within that
@@ -172,7 +172,12 @@ def test_stop__during_the_start_ends_it_and_the_next_start_works(kind: tuple[Pla
     for _ in range(scaled(30)):
         command = [*LINLI, "serve", "--port=0", *place.flags, *flags]
         starting = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment_of(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         time.sleep(RNG.uniform(0.0, 3.0))
         starting.send_signal(signal.SIGTERM)

@@ -32,7 +32,7 @@ from tests.nursery import Forked, nursery
 from tests.order_rows import put_event, put_shop
 from tests.receivers import Receiver, receiver
 from tests.scale import scaled
-from tests.serving import Place, fresh_database
+from tests.serving import Place, environment_of, fresh_database
 
 N_KILLS = scaled(50)  # on each database
 N_DEATHS = scaled(50)  # between sending and marking, and never at another moment
@@ -110,7 +110,7 @@ class Senders:
         while not self._ended.is_set():
             words = [str(self._place.folder), self._place.database or "-", str(self.dies_at()), *self._how]
             nowhere = Path(os.devnull)
-            one = nursery().fork(words, dict(os.environ), nowhere, nowhere, "tests.faults.webhook_sender")
+            one = nursery().fork(words, environment_of(), nowhere, nowhere, "tests.faults.webhook_sender")
             self._running[number] = one
             while one.poll() is None:
                 if self._ended.wait(0.02):

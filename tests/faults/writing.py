@@ -144,9 +144,8 @@ def _script(options: argparse.Namespace, folder: Path, fault: str) -> Callable[[
     return lambda say: _Writer(store, asked, say).run(0)
 
 
-def _warm_up(folder: Path, _fault: str) -> Callable[[Say], None]:
+def _warm_up(folder: Path) -> None:
     fill(str(folder), "old")
-    return lambda _say: None
 
 
 if __name__ == "__main__":
