@@ -27,9 +27,11 @@ from tests.order_rows import put_event, put_shop
 if TYPE_CHECKING:
     from service.store.connections import AnyRow
 
-__all__ = ["SOON", "Hooked", "data_of", "hooked"]
+__all__ = ["PATIENT_S", "SOON", "Hooked", "data_of", "hooked"]
 
 SOON = Retries((0.05, 0.1), spread=0.0)
+PATIENT_S = 60.0
+"""Of a try that is not to end by its time, however slow the machine is: longer than anything here waits for."""
 _number = itertools.count()
 
 
@@ -68,9 +70,9 @@ class Hooked:
     def working(
         self, allow: str = "127.0.0.0/8", resolver: Resolver | None = None, **more: Any
     ) -> Iterator[WebhookWorker]:
-        """Give a worker at work."""
+        """Give a worker at work; a try may take `PATIENT_S` where nothing else is said."""
         rules = UrlRules(networks_of(allow), resolver)
-        given = {"retries": SOON, "seconds": 1.0, "lease_s": 2.0, **more}
+        given = {"retries": SOON, "seconds": PATIENT_S, "lease_s": 2.0, **more}
         worker = WebhookWorker(self.store, SystemClock(), rules, self._count, **given)
         worker.start()
         try:

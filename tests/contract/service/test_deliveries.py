@@ -24,15 +24,13 @@ from service.webhooks.deliveries import forget_deliveries
 from service.webhooks.rules import DISABLED_GONE, Retries
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
 from service.webhooks.urls import UrlRules
-from tests.contract.service.hooked import Hooked, data_of, hooked
+from tests.contract.service.hooked import PATIENT_S, Hooked, data_of, hooked
 from tests.feed_store import opened_store, put_point
 from tests.receivers import CERTIFICATES, canary, receiver, redirect
 from tests.serving import Place
 from tests.unit.service.webhooks.verifying import is_ours
 
 DAY_US = 86_400_000_000
-LONG_S = 60.0
-"""A try may take so long where none is to end: longer than anything here waits for."""
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +227,7 @@ def test_bad_receiver__is_told_of_and_holds_up_no_other(shop: Hooked, kind: str)
         if kind == "closed":
             bad.answer = lambda handler: setattr(handler, "close_connection", True)
         hook, well = shop.hook(bad.url), shop.hook(good.url)
-        with shop.working(seconds=LONG_S if kind in ENDLESS else 0.6):
+        with shop.working():
             for number in range(5):
                 shop.happen(str(number), "placed")
                 good.wait(number + 1)
@@ -237,7 +235,7 @@ def test_bad_receiver__is_told_of_and_holds_up_no_other(shop: Hooked, kind: str)
             if kind in ENDLESS:  # others came while its first try was still on its way
                 assert shop.outcomes["failed"] == 0
             shop.wait_for(well.webhook_id, *["delivered"] * 5)
-        with shop.working(seconds=0.6):
+        with shop.working(seconds=0.6 if kind in ENDLESS else PATIENT_S):
             assert shop.wait_for_told(hook.webhook_id) == ANSWERS[kind]
         assert inside.n_connections == 0
 
@@ -254,7 +252,7 @@ def test_gigabyte__is_not_taken(shop: Hooked) -> None:
 
 
 def test_many_dead_receivers__hold_up_no_other(shop: Hooked) -> None:
-    with receiver() as dead, receiver() as good, shop.working(seconds=LONG_S):
+    with receiver() as dead, receiver() as good, shop.working():
         dead.answer = dead.hang
         for _ in range(9):
             shop.hook(dead.url)
@@ -351,7 +349,7 @@ def test_close__lets_end_what_is_being_sent_and_keeps_what_hangs(shop: Hooked) -
     with receiver(slow) as one, receiver() as dead:
         dead.answer = dead.hang
         hook, hanging = shop.hook(one.url), shop.hook(dead.url)
-        with shop.working(seconds=60.0):
+        with shop.working():
             shop.happen("1", "placed")
             one.wait(1)
             dead.wait(1)
