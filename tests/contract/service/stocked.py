@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ __all__ = ["Counter", "open_counter"]
 
 LAT, LNG = 31.2304, 121.4737
 PICKUP = "retail/pickup"
+WAIT_S = 20.0
 
 
 @dataclass
@@ -89,6 +91,24 @@ class Counter:
         answer = self.shops.own.post(f"/v1/points/{point_id}:collect", json={"code": code, **more})
         assert answer.status_code == httpx.codes.OK, answer.text
         return answer.json()
+
+    def match(self, **query: Any) -> dict[str, Any]:
+        """Ask for the nearest points of the merchant that offer pickup."""
+        asked: dict[str, Any] = {"lat": LAT, "lng": LNG, "offer": PICKUP}
+        asked["features"] = f"merchant:{self.shops.merchant_id}"
+        answer = self.shops.app.get("/v1/match", params=asked | query)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+
+    def wait_for_match(self, *point_ids: str, **query: Any) -> None:
+        """Wait until a match finds these points and no others: the index follows the store a moment later."""
+        until = time.monotonic() + WAIT_S
+        while True:
+            found = [one["point_id"] for one in self.match(**query)["matches"]]
+            if found == list(point_ids) or time.monotonic() > until:
+                assert found == list(point_ids)
+                return
+            time.sleep(0.02)
 
     def stock(self, point_id: str, sku: str) -> tuple[int, int]:
         """Return what is counted and what is held of an SKU."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,24 +21,8 @@ def counter(service: Serving) -> Iterator[Counter]:
         found = open_counter(shops, service)
         found.shop("near", stock={"milk": 3, "bread": None})
         found.shop("far", stock={"milk": 9, "tea": 4}, lat=LAT + 0.002)
-        _wait(found, {"items": "tea"}, "far")
+        found.wait_for_match("baskets:far", items="tea")
         yield found
-
-
-def _match(counter: Counter, **more: Any) -> dict[str, Any]:
-    answer = counter.shops.app.get("/v1/match", params=QUERY | more)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def _wait(counter: Counter, more: dict[str, Any], local: str | None) -> None:
-    expected, until = [] if local is None else [f"baskets:{local}"], time.monotonic() + 5
-    while True:
-        found = [one["point_id"] for one in _match(counter, **more)["matches"]]
-        if found == expected or time.monotonic() > until:
-            assert found == expected
-            return
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +30,18 @@ def _wait(counter: Counter, more: dict[str, Any], local: str | None) -> None:
     [("milk*3", "near"), ("milk*4", "far"), ("bread*900,milk*3", "near"), ("milk*4,tea", "far"), ("milk*10", None)],
 )
 def test_match__finds_the_nearest_that_has_the_whole_basket(counter: Counter, items: str, local: str | None) -> None:
-    found = [one["point_id"] for one in _match(counter, items=items)["matches"]]
+    found = [one["point_id"] for one in counter.match(items=items)["matches"]]
     assert found == ([] if local is None else [f"baskets:{local}"])
 
 
 def test_match__names_the_line_that_is_out_of_stock_and_divides_the_basket_if_it_may(counter: Counter) -> None:
-    nobody = _match(counter, items="bread,milk*4,tea*2")
+    nobody = counter.match(items="bread,milk*4,tea*2")
     assert (nobody["reason"], nobody["refused"][0]["sku"], "split" in nobody) == ("out_of_stock", "milk", False)
-    split = _match(counter, items="bread,milk*4,tea*2", split=2)["split"]
+    split = counter.match(items="bread,milk*4,tea*2", split=2)["split"]
     parts = {part["point_id"]: {item["sku"]: item["quantity"] for item in part["items"]} for part in split["parts"]}
     assert parts == {"baskets:near": {"bread": 1}, "baskets:far": {"milk": 4, "tea": 2}}
     assert split["distance_m"] == sum(part["distance_m"] for part in split["parts"])
-    assert _match(counter, items="milk*10", split=3)["split"] is None
+    assert counter.match(items="milk*10", split=3)["split"] is None
     asks = {"asks": [{"lat": LAT, "lng": LNG, "offer": PICKUP, "items": [{"sku": "milk", "quantity": 4}]}]}
     batch = counter.shops.app.post("/v1/match:batch", json=asks).json()["answers"][0]
     assert batch["matches"][0]["point_id"] == "baskets:far"
@@ -68,26 +51,26 @@ def test_match__names_the_line_that_is_out_of_stock_and_divides_the_basket_if_it
 
 def test_match__follows_what_orders_hold_and_give_back(counter: Counter) -> None:
     shop = counter.shop("moving", stock={"salt": 2}, lat=LAT + 0.004)
-    _wait(counter, {"items": "salt*2"}, "moving")
+    counter.wait_for_match("baskets:moving", items="salt*2")
     order = counter.order(shop, {"salt": 1})
-    _wait(counter, {"items": "salt*2"}, None)
+    counter.wait_for_match(items="salt*2")
     refused = counter.send(counter.body(shop, {"salt": 2}))
     assert problem(refused) == (409, "sold-out")
     assert (refused.json()["reason"], refused.json()["sku"]) == ("out_of_stock", "salt")
     counter.act(order, "cancel")
-    _wait(counter, {"items": "salt*2"}, "moving")
+    counter.wait_for_match("baskets:moving", items="salt*2")
 
 
 def test_match__knows_what_is_kept_back_and_how_old_a_count_may_be(counter: Counter) -> None:
     shop = counter.shop("aged", stock={"eggs": 6}, lat=LAT + 0.006)
-    _wait(counter, {"items": "eggs*6"}, "aged")
+    counter.wait_for_match("baskets:aged", items="eggs*6")
     entry = {"name": "Eggs", "price_minor": 1000, "currency": "CNY", "counted": 6, "safety": 2, "good_for_s": 1}
     path = f"/v1/points/{shop}/stock/eggs"
     assert counter.shops.own.put(path, json=entry | {"good_for_s": None}).is_success
-    _wait(counter, {"items": "eggs*5"}, None)
-    _wait(counter, {"items": "eggs*4"}, "aged")
+    counter.wait_for_match(items="eggs*5")
+    counter.wait_for_match("baskets:aged", items="eggs*4")
     assert counter.shops.own.put(path, json=entry).is_success
-    _wait(counter, {"items": "eggs*4"}, None)  # a second later
+    counter.wait_for_match(items="eggs*4")  # a second later
     assert problem(counter.send(counter.body(shop, {"eggs": 4}))) == (409, "sold-out")
 
 

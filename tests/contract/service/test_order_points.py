@@ -97,6 +97,7 @@ def test_change__hands_its_orders_on_where_another_point_can_take_them(counter: 
     near = {"features": ["district:old-town"]}
     shop, other = (counter.shop(local, stock={"milk": 5}, **near) for local in ("left", "right"))
     counter.shop("empty", stock={"milk": 0}, **near)
+    counter.wait_for_match(shop, other, items="milk*2", features="merchant:changed,district:old-town", k=2)
     order = counter.order(shop, {"milk": 2}, payment="counter")
     code = counter.read(order)["code"]
     assert counter.shops.own.post(f"/v1/points/{shop}:pause?open_orders=reject").is_success
