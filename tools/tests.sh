@@ -6,8 +6,8 @@
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults: three of these with whole counts, which wait more. What is slow must not be taken for what is broken: fewer lanes
-# are at once then, and in CI the faults come alone.
+# the faults: three of these with whole counts, which wait more. What is slow must not be taken for what is broken: in CI the
+# faults come alone, and with whole counts those at the end that say themselves how long they may take.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -35,9 +35,10 @@ service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" 
 postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
 long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
+timed=(tests/faults/test_{orders_linear,rates_served}.py)
 early() { lane early tests/faults/test_[a-ln]*.py; }
-orders() { lane orders tests/faults/test_o*.py; }
-late() { lane late tests/faults/test_[p-z]*.py; }
+orders() { lane orders tests/faults/test_o*.py "${timed[@]/#/--deselect=}"; }
+late() { lane late tests/faults/test_[p-z]*.py "${timed[@]/#/--deselect=}"; }
 short() { # the faults among them for which the lane above has no time
     local apart
     if is_once; then apart=(tests/faults tests/contract/test_benchmarks.py); else apart=(tests/faults/test_[!m]*); fi
@@ -74,5 +75,9 @@ else
 fi
 for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
 cat "${logs[@]}"
-if is_ci && ! is_once && ! is_full; then faults || failed=1; fi
+if is_full; then
+    lane timed "${timed[@]}" || failed=1
+elif is_ci && ! is_once; then
+    faults || failed=1
+fi
 exit "$failed"
