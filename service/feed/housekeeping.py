@@ -13,7 +13,7 @@ from service.bookings.store import forget_bookings, forget_shifts
 from service.crews.forgetting import forget_engagements
 from service.errors import ServiceError
 from service.feed.outbox import prune
-from service.orders.store import forget_buyers, forget_slots
+from service.orders.forgetting import forget_buyers, forget_slots
 from service.store.tables import idempotency, marks
 from service.webhooks.deliveries import forget_deliveries
 

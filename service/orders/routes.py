@@ -17,6 +17,7 @@ from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_offer, features_of, place_in_wgs84
 from service.orders.codes import digest_of
+from service.orders.forgetting import forget_buyer
 from service.orders.ordering import Wish, hold, judged, priced
 from service.orders.proposing import refusal
 from service.orders.rules import Party
@@ -30,7 +31,7 @@ from service.orders.schemas import (
     QuoteAnswer,
 )
 from service.orders.seeing import find_seen, party_of, seen_by
-from service.orders.store import OrderFilter, forget_buyer, list_events, list_orders
+from service.orders.store import OrderFilter, list_events, list_orders
 from service.orders.taking import stock_rows
 from service.orders.views import event_answer, order_answer
 from service.payments.store import payment_of

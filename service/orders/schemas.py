@@ -159,8 +159,8 @@ class OrderAnswer(Answer):
     """
     An order; `code` is told to the app alone, `next` what the caller can do.
 
-    One that was divided has lines that are `parted`: each stands in another order, whose `split_of` names this one. They
-    are collected each with its own code, and paid together when the last of them has ended.
+    One that was divided has lines that are `parted`: each stands in one of the orders that `parts` names, whose `split_of`
+    names this one. They are collected each with its own code, and paid together when the last of them has ended.
     """
 
     order_id: str
@@ -171,6 +171,7 @@ class OrderAnswer(Answer):
     offer: str
     max_points: int
     split_of: str | None
+    parts: list[str]
     lines: list[LineAnswer]
     currency: str | None
     total_minor: int

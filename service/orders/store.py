@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from service.feed.columns import COLUMNS
 from service.ids import new_id
 from service.orders.rules import OPEN
-from service.store.order_tables import code_tries, order_events, order_lines, orders, slots
+from service.store.order_tables import code_tries, order_events, order_lines, orders
 from service.store.plain import Plain
 from service.store.tables import merchants, offers, points
 
@@ -31,9 +31,6 @@ __all__ = [
     "due_orders",
     "find_facts",
     "find_order",
-    "forget_buyer",
-    "forget_buyers",
-    "forget_slots",
     "held_by",
     "list_events",
     "list_orders",
@@ -67,11 +64,15 @@ _FACTS = Plain(
 )
 _ORDER = Plain(select(orders).where(orders.c.order_id == bindparam("of_order")))
 _LINES = Plain(select(order_lines).where(order_lines.c.order_id == bindparam("of_order")).order_by(order_lines.c.line))
+_PARTS = (
+    select(orders.c.split_of, orders.c.order_id)
+    .where(orders.c.split_of.in_(bindparam("ids", expanding=True)))
+    .order_by(orders.c.order_id)
+)
 _EVENTS = select(order_events).where(order_events.c.order_id == bindparam("of_order")).order_by(order_events.c.revision)
 _IS_OPEN = orders.c.state.in_(
     [state.value for state in sorted(OPEN)]
 )  # by the states: the index of a point's orders has them
-_FORGOTTEN = {"buyer": None, "device": None, "collector": None, "cell": None}
 _CODE = Plain(
     select(orders.c.order_id).where(
         orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
@@ -86,10 +87,11 @@ _RECENT = Plain(
 
 
 class OrderRecord(NamedTuple):
-    """An order: its row, and its lines in order."""
+    """An order: its row, its lines in order, and the ids of the orders in which those stand that are parted from it."""
 
     row: AnyRow
     lines: Sequence[AnyRow]
+    parts: Sequence[str] = ()
 
     @property
     def held(self) -> dict[str, int]:
@@ -133,7 +135,10 @@ def find_facts(connection: ReadConnection, point_id: str, offer: str) -> AnyRow 
 def find_order(connection: ReadConnection, order_id: str) -> OrderRecord | None:
     """Return an order."""
     row = connection.row(_ORDER, {"of_order": order_id})
-    return None if row is None else OrderRecord(row, connection.rows(_LINES, {"of_order": order_id}))
+    if row is None:
+        return None
+    lines = connection.rows(_LINES, {"of_order": order_id})
+    return OrderRecord(row, lines, _parts(connection, lines).get(order_id, ()))
 
 
 def list_orders(
@@ -163,7 +168,16 @@ def _with_lines(connection: ReadConnection, rows: Sequence[AnyRow]) -> list[Orde
         query = select(order_lines).where(order_lines.c.order_id.in_(list(lines)))
         for line in connection.rows(query.order_by(order_lines.c.order_id, order_lines.c.line)):
             lines[line.order_id].append(line)
-    return [OrderRecord(row, lines[row.order_id]) for row in rows]
+    parts = _parts(connection, [line for its in lines.values() for line in its])
+    return [OrderRecord(row, lines[row.order_id], parts.get(row.order_id, ())) for row in rows]
+
+
+def _parts(connection: ReadConnection, lines: Iterable[AnyRow]) -> dict[str, list[str]]:
+    """Return the ids of the orders in which parted lines stand, by the order that they are parted from."""
+    parts: dict[str, list[str]] = {line.order_id: [] for line in lines if line.state == "parted"}
+    for row in connection.rows(_PARTS, {"ids": list(parts)}) if parts else ():
+        parts[row.split_of].append(row.order_id)
+    return parts
 
 
 def list_events(connection: ReadConnection, order_id: str) -> Sequence[AnyRow]:
@@ -222,36 +236,6 @@ def due_orders(connection: WriteConnection, limit: int) -> list[str]:
 def postpone(connection: WriteConnection, order_id: str, due_us: int) -> None:
     """Let an order be looked at later."""
     connection.run(update(orders).where(orders.c.order_id == order_id).values(due_at=due_us))
-
-
-def forget_buyer(connection: WriteConnection, owner: str, buyer: str) -> int:
-    """Forget whose orders of an app they were; return how many."""
-    its = (orders.c.owner == owner, orders.c.buyer == buyer)
-    return connection.run(update(orders).where(*its).values(_FORGOTTEN))
-
-
-def forget_buyers(connection: WriteConnection, before_us: int, limit: int) -> int:
-    """Forget whose the orders were that ended before an instant; return how many."""
-    old = (
-        select(orders.c.order_id)
-        .where(orders.c.ended_at < before_us, orders.c.buyer.is_not(None))
-        .order_by(orders.c.ended_at)
-        .limit(limit)
-    )
-    ids = [row[0] for row in connection.rows(old)]
-    return connection.run(update(orders).where(orders.c.order_id.in_(ids)).values(_FORGOTTEN)) if ids else 0
-
-
-def forget_slots(connection: WriteConnection, before_us: int, limit: int) -> int:
-    """Delete slots that began before an instant; return how many."""
-    old = select(slots.c.point_id, slots.c.offer, slots.c.starts_at).where(slots.c.starts_at < before_us).limit(limit)
-    rows = [row._asdict() for row in connection.rows(old)]
-    if rows:
-        its = (slots.c[name] == bindparam(f"of_{name}") for name in rows[0])
-        connection.run(
-            delete(slots).where(*its), [{f"of_{name}": value for name, value in row.items()} for row in rows]
-        )
-    return len(rows)
 
 
 def add_order(connection: WriteConnection, values: Mapping[str, Any]) -> AnyRow:

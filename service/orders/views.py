@@ -40,6 +40,7 @@ def order_answer(
         offer=row.offer,
         max_points=row.max_points,
         split_of=row.split_of,
+        parts=list(order.parts),
         lines=[_line(line) for line in order.lines],
         currency=row.currency,
         total_minor=row.total_minor,

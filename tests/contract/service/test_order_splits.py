@@ -51,12 +51,14 @@ def _lines(order: Mapping[str, Any]) -> dict[str, str]:
 def test_order__is_divided_between_two_and_each_part_is_collected_by_itself(desk: Desk, at: str) -> None:
     first, second, third = _shops(desk, {"milk": 5, "bread": 5}, {"bread": 5}, {"milk": 5})
     order = _order(desk, first, at)
-    assert (order["max_points"], order["split_of"]) == (2, None)
+    assert (order["max_points"], order["split_of"], order["parts"]) == (2, None, [])
     moved = _rejected(desk, order)
     assert (moved["point_id"], moved["state"], moved["total_minor"]) == (second, "placed", 500)
     assert _lines(moved) == {"milk": "parted", "bread": "wanted"}
     (part,) = _parts(desk, order)
-    assert (part["point_id"], part["state"], part["total_minor"]) == (third, "placed", 2000)
+    listed = {one["order_id"]: one["parts"] for one in desk.send("GET", f"/v1/orders?point={second}").json()["items"]}
+    assert moved["parts"] == desk.read(order)["parts"] == listed[order["order_id"]] == [part["order_id"]]
+    assert (part["point_id"], part["state"], part["total_minor"], part["parts"]) == (third, "placed", 2000, [])
     assert (part["split_of"], part["max_points"], part["order_at"]) == (order["order_id"], 1, order["order_at"])
     assert [(line["line"], line["sku"], line["quantity"]) for line in part["lines"]] == [(1, "milk", 2)]
     assert desk.events(part) == [("split", "placed")]
@@ -79,6 +81,7 @@ def test_order__is_divided_between_three_where_that_is_the_fewest(desk: Desk, at
     moved = _rejected(desk, order)
     assert moved["point_id"] == others[0]
     assert {part["point_id"] for part in _parts(desk, order)} == set(others[1:])
+    assert moved["parts"] == sorted(part["order_id"] for part in _parts(desk, order))
 
 
 @pytest.mark.parametrize("max_points", [1, 2])
