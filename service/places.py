@@ -11,7 +11,7 @@ from geo.datums import convert_datum
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["centre_of", "coarse_cell", "told_place"]
+__all__ = ["centre_of", "coarse_cell", "places_in", "told_place"]
 
 _COARSE = 8
 
@@ -34,3 +34,8 @@ def centre_of(cell: str) -> tuple[float, float]:
     """Return the centre of a cell, which stands for all places in it."""
     lat, lng = h3.cell_to_latlng(cell)
     return lat, lng
+
+
+def places_in(cell: str) -> list[tuple[float, float]]:
+    """Return places that stand for all in a cell, where an area may reach into a part of it: its centre, its corners."""
+    return [centre_of(cell), *((lat, lng) for lat, lng in h3.cell_to_boundary(cell))]

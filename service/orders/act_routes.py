@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.errors import NotFeasibleError
+from service.errors import NotFeasibleError, StateConflictError
 from service.http.access import Counter, Ordering
 from service.http.context import RequestContext, services_of
 from service.http.problems import ProblemError
@@ -101,6 +101,8 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
 
     def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
+        if order.row.revision != found.row.revision:  # else a word sent twice would be taken for the next point's, too
+            raise StateConflictError("the order was changed at the same time: read it again")
         return reject(connection, services.orders, order, what, plans)
 
     return await _change(request, context, order_id, Party.MERCHANT, change)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.clock import from_us, to_us
 from service.errors import StateConflictError
-from service.orders.ordering import answer_by_us, free_code
+from service.orders.ordering import AT_LEAST_S, answer_by_us, free_code
 from service.orders.owing import owed_together
 from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
@@ -175,8 +175,9 @@ def _deadlines(
             until_us = answer_by_us(terms, facts, norm, now_us, row.handover_at)
         return {"expires_at": until_us, "due_at": until_us}
     if event is Event.ACCEPT:
-        until_us = _held_until_us(connection, terms, order, row.handover_at)
         waiting = [line.answer_by for line in order.lines if line.state == "offered"]
+        moments = [at_us + AT_LEAST_S * _SECOND_US for at_us in waiting]
+        until_us = max([_held_until_us(connection, terms, order, row.handover_at), *moments])
         return {"expires_at": until_us, "due_at": min([until_us, *waiting])}
     if event is Event.READY:
         until_us = _held_until_us(connection, terms, order, max(row.handover_at, now_us))

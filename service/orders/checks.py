@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import Engine, promise
 from engine.errors import EngineError
@@ -22,6 +23,28 @@ if TYPE_CHECKING:
 __all__ = ["Checker", "Judged", "Wanted"]
 
 _MOST_KEPT = 4_096
+_JUDGED = attrgetter(
+    "point_id",
+    "offer",
+    "merchant_id",
+    "lat",
+    "lng",
+    "timezone",
+    "country",
+    "features",
+    "special_days",
+    "is_paused",
+    "is_offer_paused",
+    "status",
+    "radius_m",
+    "area",
+    "hours",
+    "lead_s",
+)
+"""
+All of a row that an index of it alone is made of. Its revision would not do: one that is taken back, as where a change is
+refused, is given again to another change.
+"""
 _SECOND_US = 1_000_000
 
 
@@ -64,13 +87,13 @@ class Checker:
     Notes
     -----
     Each row gets an index of its own, so that an order is judged by the very code that made the match. One takes
-    some milliseconds to build and is kept for as long as the row's revision stands; asked, it answers in 10 µs.
+    some milliseconds to build and is kept for rows that say the same; asked, it answers in 10 µs.
     Capacity and stock are not judged here: orders move them.
     """
 
     def __init__(self, extra_days: HolidayFile | None) -> None:
         self._extra_days = extra_days
-        self._kept: OrderedDict[tuple[str, str, int], Engine | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], Engine | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def judge(self, row: AnyRow, wanted: Wanted, norm: OfferNorm) -> Judged:
@@ -112,7 +135,7 @@ class Checker:
         return promise(norm, row.lead_s, at, None, schedule, facts.openings).hold_until
 
     def _alone(self, row: AnyRow) -> Engine | None:
-        key = (row.point_id, row.offer, row.revision)
+        key = _JUDGED(row)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -76,7 +76,7 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, plans: Sequence[Pl
     if not plans or len(been) >= routing.most_moves:
         return []
     ids = sorted({share.point_id for plan in plans for share in plan})
-    out = {*been, *cooling(connection, ids, routing.cool_since_us(connection.now_us))}
+    out = {order.row.point_id, *been, *cooling(connection, ids, routing.cool_since_us(connection.now_us))}
     near = districts(connection, [order.row.point_id, *ids])
     own = near[order.row.point_id]
 

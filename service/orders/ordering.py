@@ -35,12 +35,26 @@ if TYPE_CHECKING:
     from engine.promises import Promise
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["OrderTerms", "Quote", "Wish", "answer_by_us", "free_code", "hold", "judged", "priced"]
+__all__ = [
+    "AT_LEAST_S",
+    "MOST_MINOR",
+    "OrderTerms",
+    "Quote",
+    "Wish",
+    "answer_by_us",
+    "free_code",
+    "hold",
+    "judged",
+    "priced",
+]
 
+MOST_MINOR = 2**53 - 1
+"""More than any sum is: what every reader of JSON can hold."""
 _SECOND_US = 1_000_000
 _MOST_READS = 20
 _MOST_CODES = 1_000
-_AT_LEAST_S = 300  # to place, to answer, however soon it is to be collected
+AT_LEAST_S = 300
+"""To place, to answer, however soon it is to be collected."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +197,14 @@ def _held(
 
 
 def priced(units: Mapping[str, int], entries: Mapping[str, AnyRow]) -> list[dict[str, Any]]:
-    """Return the lines of an order with the prices that hold now; raises `NotFeasibleError` for an unknown SKU."""
+    """
+    Return the lines of an order with the prices that hold now.
+
+    Raises
+    ------
+    NotFeasibleError, ProblemError
+        For an unknown SKU; validation for more than any sum can be.
+    """
     lines = []
     for number, (sku, quantity) in enumerate(units.items(), 1):
         if sku not in entries:
@@ -200,6 +221,8 @@ def priced(units: Mapping[str, int], entries: Mapping[str, AnyRow]) -> list[dict
                 "state": "wanted",
             }
         )
+    if sum(line["price_minor"] * line["quantity"] for line in lines) > MOST_MINOR:
+        raise invalid("/items", f"must cost at most {MOST_MINOR} in the currency's smallest unit together")
     return lines
 
 
@@ -257,7 +280,7 @@ def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int,
 
 def _until_us(now_us: int, at_us: int, since_us: int, within_s: int) -> int:
     """Return when a time to decide is over: with the order's own, but never before there was any."""
-    at_least_us = now_us + min(within_s, _AT_LEAST_S) * _SECOND_US
+    at_least_us = now_us + min(within_s, AT_LEAST_S) * _SECOND_US
     return max(at_least_us, min(at_us, since_us + within_s * _SECOND_US))
 
 

@@ -20,7 +20,7 @@ from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.rules import OPEN, Event, Party
 from service.orders.store import find_facts, open_orders
-from service.places import centre_of
+from service.places import places_in
 from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ class OpenOrders:
         if not self._orders:
             return
         after = self._facts()
-        left = [
-            order
-            for order in self._orders
-            if self._serves(self._before[order.row.offer], order) and not self._serves(after[order.row.offer], order)
-        ]
+        left = [order for order in self._orders if self._leaves(after[order.row.offer], order)]
         if left and word is None:
             named = [order.row.order_id for order in left[:_MOST_NAMED]]
             text = (
@@ -91,15 +87,22 @@ class OpenOrders:
         for order in left:
             self._reject(order, actor)
 
-    def _serves(self, facts: AnyRow | None, order: OrderRecord) -> bool:
-        """Tell whether the point serves an order; its place is known as a cell alone, whose centre stands for it."""
-        if facts is None or facts.offer is None:
-            return False
+    def _leaves(self, after: AnyRow | None, order: OrderRecord) -> bool:
+        """Tell whether the point, as it is now, leaves an order behind."""
+        before = self._before[order.row.offer]
+        if after is None or after.offer is None or before is None or before.offer is None:
+            return after is None or after.offer is None
+        own = (before.lat, before.lng)
+        places = [own] if order.row.cell is None else [*places_in(order.row.cell), own]
+        place = next((place for place in places if self._serves(before, order, place)), None)
+        return place is not None and not self._serves(after, order, place)
+
+    def _serves(self, facts: AnyRow, order: OrderRecord, place: tuple[float, float]) -> bool:
+        """Tell whether the point would serve an order from a place; its merchant's being suspended is not the point's change."""
         row = order.row
-        lat, lng = (facts.lat, facts.lng) if row.cell is None else centre_of(row.cell)
-        wanted = Wanted(lat, lng, from_us(row.handover_at), None, tuple(split_features(row.features)), "allow")
-        checker, norms = self._services.orders.checker, self._services.orders.norms
-        return checker.judge(facts, wanted, norms.by_offer[row.offer]).promise is not None
+        wanted = Wanted(*place, from_us(row.handover_at), None, tuple(split_features(row.features)), "allow")
+        checker, norm = self._services.orders.checker, self._services.orders.norms.by_offer[row.offer]
+        return checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None
 
     def _reject(self, order: OrderRecord, actor: str) -> None:
         connection, services = self._connection, self._services

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import StateConflictError
 from service.orders.acting import Act, act, check_act
+from service.orders.ordering import AT_LEAST_S
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord, add_lines, change_line, total_minor
 from service.orders.taking import give_stock, stock_rows, take_stock
@@ -68,7 +69,10 @@ def offer_line(
         "answer_by": answer_by,
     }
     add_lines(connection, [new])
-    return act(connection, terms, order, what, due_at=min(answer_by, row.due_at or answer_by))
+    # Until the customer has answered, and the point has had a moment to go on, the order must not end by itself.
+    expires_at = max(row.expires_at or 0, answer_by + AT_LEAST_S * _SECOND_US)
+    waiting = [one.answer_by for one in order.lines if one.state == "offered"]
+    return act(connection, terms, order, what, expires_at=expires_at, due_at=min([answer_by, expires_at, *waiting]))
 
 
 def answer_offer(

@@ -152,7 +152,8 @@ class Model:
         if event in ("place", "move"):
             order.expires = max(now + AT_LEAST * S, min(order.at, now + ANSWER * S))
         if event == "accept":
-            order.expires = order.at + HOLD * S
+            moments = [line.answer_by + AT_LEAST * S for line in order.lines if line.state == "offered"]
+            order.expires = max([order.at + HOLD * S, *moments])
         if event == "ready":
             order.expires = max(order.at, now) + HOLD * S
         if event in ("ready", "move", "remind"):
@@ -169,6 +170,7 @@ class Model:
         if new.price > line.price * line.quantity or left < 1:
             raise RefusedError
         order.lines.append(new)
+        order.expires = max(order.expires, new.answer_by + AT_LEAST * S)
 
     def _answer(self, order: Order, number: int, takes: bool, now: int, *, by_clock: bool = False) -> None:
         line = order.lines[number - 1] if 0 < number <= len(order.lines) else None

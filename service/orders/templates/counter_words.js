@@ -148,10 +148,18 @@ function word(name, values = {}) {
   return text.replace(/\{(\w+)\}/g, (all, key) => String(values[key] ?? ""));
 }
 
+// How many digits the smallest unit is, by ISO 4217: a browser shows fewer where coins have gone out of use.
+const DIGITS = new Map([
+  ...["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"].map((one) => [one, 0]),
+  ...["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"].map((one) => [one, 3]),
+]);
+
 function money(minor, currency) {
   if (!currency) return String(minor);
-  const format = new Intl.NumberFormat(LOCALE, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+  const digits = DIGITS.get(currency) ?? 2;
+  const shown = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const format = new Intl.NumberFormat(LOCALE, { style: "currency", currency, currencyDisplay: "narrowSymbol", ...shown });
+  return format.format(minor / 10 ** digits);
 }
 
 function clock(text) {

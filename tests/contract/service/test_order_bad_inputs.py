@@ -138,6 +138,17 @@ def test_order_without_one_good_idempotency_key__is_refused(desk: Desk, shop: st
     assert desk.stock(shop, "milk") == (5, 0)
 
 
+def test_order_that_costs_more_than_any_sum__is_refused(desk: Desk) -> None:
+    shop = desk.shop()
+    for sku in ("gold", "platinum"):
+        desk.count(shop, sku, None, price_minor=2**53 - 1)
+    dear, dearer = desk.body(shop, {"gold": 2}), desk.body(shop, {"gold": 999, "platinum": 999})
+    for body in (dear, dearer):
+        assert problem(desk.ask(body)) == (422, "validation")
+        assert problem(desk.send("POST", "/v1/orders:quote", json=body)) == (422, "validation")
+    assert desk.order(shop, {"gold": 1})["total_minor"] == 2**53 - 1
+
+
 def test_more_than_there_is__is_sold_out_and_nothing_is_taken(desk: Desk, shop: str) -> None:
     """Row 49."""
     told = desk.refused(desk.ask(desk.body(shop, {"milk": 6})))

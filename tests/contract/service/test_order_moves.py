@@ -9,6 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from service.clock import to_us
+from service.orders import act_routes
+from service.orders.acting import Act, locked_order
+from service.orders.moving import reject
+from service.orders.plans import plans_for
+from service.orders.rules import Event, Party
 from service.store.connections import WriteConnection
 from service.store.order_tables import orders
 from service.store.tables import merchants
@@ -51,6 +56,25 @@ def test_substitute__is_held_beside_the_line_until_it_is_taken(desk: Desk, shop:
     desk.brought(order, "ready", "collect")
     assert [desk.stock(shop, sku)[0] for sku in ("milk", "bread", "oatmilk")] == [5, 4, 4]
     assert _held(desk, shop) == {"milk": 0, "bread": 0, "oatmilk": 0}
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_substitute__that_is_offered_late_can_be_answered_for_as_long_as_was_said(
+    desk: Desk, shop: str, accepts: bool
+) -> None:
+    order = desk.order(shop, {"milk": 2, "bread": 1}, at=(desk.now + dt.timedelta(hours=9)).isoformat(), **COUNTER)
+    desk.pass_until(order["expires_at"], -60)  # the point has a minute left
+    order = desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk"})
+    answer_by = order["lines"][2]["answer_by"]
+    assert dt.datetime.fromisoformat(answer_by) == desk.now + dt.timedelta(minutes=15)
+    desk.pass_until(answer_by, -1)
+    assert desk.read(order)["state"] == "placed"
+    desk.done(order, "answer", "app", TAKES)
+    if accepts:
+        assert desk.done(order, "accept", "corner")["state"] == "accepted"
+    else:
+        desk.pass_until(answer_by, 301)
+        assert desk.read(order)["state"] == "rejected"
 
 
 def test_substitute__that_is_declined_leaves_the_line_out(desk: Desk, shop: str) -> None:
@@ -221,6 +245,30 @@ def test_order_that_is_handed_on__is_to_be_collected_later_where_the_next_point_
     told = [dt.datetime.fromisoformat(moved[name]) for name in ("ready_at", "handover_at", "cancel_free_until")]
     assert told == [tomorrow] * 3
     assert dt.datetime.fromisoformat(moved["order_at"]) == desk.now
+
+
+def test_word_of_one_point__is_not_taken_for_the_next_ones(
+    desk: Desk, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = (desk.shop(stock={"milk": 5}, lng=LNG + 0.001 * number) for number in range(3))
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    services = desk.registry.services
+
+    def planned(*given: Any) -> Any:
+        plans = plans_for(*given)
+
+        def sent_before(connection: WriteConnection) -> None:
+            found = locked_order(connection, order["order_id"])
+            assert found is not None
+            reject(connection, services.orders, found, Act(Event.REJECT, Party.MERCHANT, "corner"), plans)
+
+        services.store.write_now(sent_before)
+        return plans
+
+    monkeypatch.setattr(act_routes, "plans_for", planned)
+    assert problem(desk.act(order, "reject", "corner", REJECTED)) == (409, "state-conflict")
+    assert desk.read(order)["point_id"] == second
+    assert [event for event, _ in desk.events(order)] == ["hold", "place", "move"]
 
 
 def test_held_order__is_not_handed_on(desk: Desk, at: str) -> None:

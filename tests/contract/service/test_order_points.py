@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import h3
 import httpx
 import pytest
 
+from service.places import centre_of, coarse_cell
 from tests.contract.service.shops import NDJSON, open_shops, point, square
-from tests.contract.service.stocked import PICKUP, Counter, open_counter
+from tests.contract.service.stocked import LAT, LNG, PICKUP, Counter, open_counter
 from tests.contract.service.talking import problem
 from tests.serving import Serving
 
 FAR = square(lng=10.0, lat=10.0)
+RADIUS_M = 3000.0
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,53 @@ def test_change__that_leaves_no_order_behind_wants_no_second_word(counter: Count
     assert (named.status_code, wider.status_code) == (200, 200)
     assert counter.shops.own.get(path).json()["offers"][0]["in_work"] == 1
     assert counter.read(order)["state"] == "placed"
+
+
+def test_change__that_was_refused_is_forgotten(counter: Counter) -> None:
+    shop = counter.shop("refused", stock={"milk": 5})
+    path = f"/v1/points/{shop}"
+    order = counter.order(shop, {"milk": 1})
+    assert problem(counter.shops.own.post(f"{path}:pause")) == (409, "state-conflict")
+    counter.act(order, "cancel")
+    assert counter.shops.own.patch(path, json={"name": "New"}, headers={"If-Match": "*"}).is_success
+    counter.order(shop, {"milk": 1})
+    assert problem(CHANGES["hours"](counter, path, "")) == (409, "state-conflict")
+    assert counter.shops.own.patch(path, json={"name": "Newer"}, headers={"If-Match": "*"}).is_success
+
+
+@pytest.mark.parametrize("name", ["pause", "delete", "hours", "area", "offer"])
+def test_change__names_an_order_from_the_edge_of_the_area(counter: Counter, name: str) -> None:
+    """What is known of the customer's place is a cell, whose centre may lie outside."""
+    shop = counter.shop(f"edge-{name}", stock={"milk": 5}, offer={"area": {"radius_m": RADIUS_M}})
+    lat, lng = _edge()
+    order = counter.order(shop, {"milk": 1}, lat=lat, lng=lng)
+    refused = CHANGES[name](counter, f"/v1/points/{shop}", "")
+    assert problem(refused) == (409, "state-conflict")
+    assert refused.json()["orders"] == [order["order_id"]]
+
+
+def _edge() -> tuple[float, float]:
+    """Return a place within the radius of a shop whose cell has its centre outside."""
+    for degrees in range(360):
+        north, east = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        place = LAT + 0.0255 * north, LNG + 0.0255 * east / math.cos(math.radians(LAT))
+        centre = centre_of(coarse_cell(*place))
+        if _metres(place) < RADIUS_M - 50 < RADIUS_M + 50 < _metres(centre):
+            return place
+    raise AssertionError
+
+
+def _metres(place: tuple[float, float]) -> float:
+    return float(h3.great_circle_distance((LAT, LNG), place, unit="m"))
+
+
+def test_change__of_a_suspended_merchant_names_what_it_leaves_behind(counter: Counter) -> None:
+    shops, shop = counter.shops, counter.shop("suspended", stock={"milk": 5})
+    order = counter.order(shop, {"milk": 1})
+    for verb in ("suspend", "reinstate"):
+        assert shops.admin.post(f"/v1/merchants/changed:{verb}", headers={"If-Match": "*"}).is_success
+        refused = CHANGES["delete"](counter, f"/v1/points/{shop}", "")
+        assert (problem(refused)[0], refused.json()["orders"]) == (409, [order["order_id"]])
 
 
 def test_import__leaves_out_the_line_that_would_leave_orders_behind(counter: Counter) -> None:
