@@ -128,7 +128,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         full_slots = FullSlots()
         norms = load_norms()
         rosters = Rosters(norms, index.extra_days)
-        follower = _follower(settings, stack, store, index, (ring, full_slots, rosters, index, hub))
+        follower = _follower(settings, stack, store, index, (ring, full_slots, rosters), hub)
         rates = _rates(settings)
         secret = store.read_now(_secret)
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
@@ -176,20 +176,25 @@ def _follower(
     stack: contextlib.ExitStack,
     store: Store,
     index: LiveIndex,
-    handlers: tuple[KeyRing, FullSlots, Rosters, LiveIndex, EventHub],
+    kept_nowhere: tuple[KeyRing, FullSlots, Rosters],
+    hub: EventHub,
 ) -> Follower:
-    """Return the follower, from the newest snapshot if it will do; the last snapshot is written when it has ended."""
+    """
+    Return the follower, from the newest snapshot if it will do; the last snapshot is written when it has ended.
+
+    What no snapshot keeps is read from the store first.
+    """
     folder = settings.store.data / "index"
     with store.reading() as connection:
         start = restored(index, folder, connection)
-        for kept_nowhere in handlers[:2]:
-            kept_nowhere.reload(connection, START)
+        for handler in kept_nowhere:
+            handler.reload(connection, START)
     snapshots = Snapshots(index, folder, every_s=settings.store.snapshot_s, written=start)
     stack.callback(snapshots.close)
     position, of_feed = (None, None) if start is None else start
     follower = Follower(
         store,
-        handlers,
+        (*kept_nowhere, index, hub),
         poll_s=settings.store.poll_s,
         verify_s=settings.store.verify_s,
         position=position,

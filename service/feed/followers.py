@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from service.errors import ServiceError
-from service.feed.outbox import START, Position, feed_id, head, kept_from, oldest_unread_s, read_changes
+from service.feed.outbox import PAGE, START, Position, feed_id, head, kept_from, oldest_unread_s, read_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class Handler(Protocol):
         ...
 
     def verify(self, connection: ReadConnection) -> bool:
-        """Tell whether what is known equals the store; asked when there was nothing to follow."""
+        """Tell whether what is known equals the store; asked when nothing was left to follow of what the connection sees."""
         ...
 
 
@@ -58,7 +58,7 @@ class Follower:
     position, of_feed
         Where to go on, as of a snapshot, which is compared at once; without, everything is reloaded first.
     rested
-        Called with position and feed at the end of each look, when everything up to there was followed.
+        Called with position and feed when everything up to there was followed.
     """
 
     def __init__(
@@ -169,13 +169,16 @@ class Follower:
                         handler.follow(connection, found)
                     self._position = found[-1].position
                     self._n_followed += len(found)
+                if len(found) == PAGE:  # there may be more of what this connection sees
                     continue
                 unread_s = oldest_unread_s(connection, self.position)
                 if unread_s is None:
                     self._verify(connection)
             if not self._has_gap:
+                # Not only once nothing is found: where others write all the time, something always is.
                 self._confirm(begun_at - (unread_s or 0.0))
-                return
+                if not found:
+                    return
 
     def _confirm(self, at: float) -> None:
         self._confirmed_at = at if self._confirmed_at is None else max(self._confirmed_at, at)

@@ -40,7 +40,8 @@ _TX: Any = bindparam("of_tx")
 _ID: Any = bindparam("of_id")
 _MOST: Any = bindparam("most")
 _COLUMNS = (changes.c.tx, changes.c.id, changes.c.kind, changes.c.subject, changes.c.revision, changes.c.merchant_id)
-_PAGE = 2000
+PAGE = 2000
+"""Changes that are read at once."""
 _BEHIND = or_(changes.c.tx > _TX, and_(changes.c.tx == _TX, changes.c.id > _ID))
 _CHANGES = select(*_COLUMNS, changes.c.at).limit(_MOST)
 _READ = {
@@ -118,7 +119,7 @@ class Change(NamedTuple):
 
 
 def read_changes(
-    connection: ReadConnection, after: Position, *, limit: int = _PAGE, merchant_id: str | None = None
+    connection: ReadConnection, after: Position, *, limit: int = PAGE, merchant_id: str | None = None
 ) -> list[Change]:
     """
     Return the next changes in order.

@@ -17,7 +17,7 @@ REFUSALS = {
     for status in (400, 408, 414, 431)
 }
 _UPGRADE = frozenset({b"connection", b"http2-settings", b"upgrade"})
-_ONCE = frozenset({b"content-length", b"host", b"transfer-encoding"})
+_ONCE = frozenset({b"content-length", b"content-type", b"host", b"transfer-encoding"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,7 +131,7 @@ def is_clean(column: pa.DictionaryArray[Any, Any]) -> bool:
 def coded(text: pa.Array[Any]) -> tuple[NDArray[np.int32], list[str]]:
     """Return the number of each row's text, -1 where it is null, and the distinct texts."""
     encoded = text.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     return codes, [str(value) for value in encoded.dictionary.to_pylist()]
 
 

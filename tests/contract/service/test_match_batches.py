@@ -126,11 +126,22 @@ def _other_forms(asks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         "large": plain | {"offer": plain["offer"].cast(pa.large_string())},
         "text": plain | {"at": pa.array(at_text), "features": pa.array(features)},
         "codes": plain | {"features": pa.array(features).dictionary_encode()},
+        "unsigned": plain | {"offer": _unsigned(plain["offer"]), "features": _unsigned(pa.array(features))},
+        "large lists": plain | {"features": plain["features"].cast(pa.list_(pa.large_string()))},
+        "largest lists": plain | {"features": plain["features"].cast(pa.large_list(pa.large_string()))},
         "nanoseconds": plain | {"at": plain["at"].cast(pa.timestamp("ns", tz="Asia/Shanghai"))},
     }
 
 
-@pytest.mark.parametrize("form", ["dictionary", "large", "text", "codes", "nanoseconds"])
+def _unsigned(column: Any) -> Any:
+    coded = column.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.uint16()), coded.dictionary)
+
+
+FORMS = ["dictionary", "large", "text", "codes", "unsigned", "large lists", "largest lists", "nanoseconds"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_arrow__answers_alike_in_every_form_and_any_number_of_batches(registry: Registry, form: str) -> None:
     rng = dice(8)
     asks = [question(rng) for _ in range(60)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.matching.asks import Ask
-from tests.contract.service.desk import LNG, Desk
+from tests.contract.service.desk import LNG, Desk, open_desk
 from tests.contract.service.visiting import OFFER, Visits
+from tests.registry import opened
 
 NOBODY_YET = {"hours": "Mo-Su 08:00-18:00; 2026 Nov 01-30 off"}
 
@@ -36,6 +38,19 @@ def test_match__passes_over_a_provider_without_a_crew_that_can_come(visits: Visi
     assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [far]
     visits.crew(near, "carl")
     assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [near, far]
+
+
+def test_match__knows_after_a_restart_that_nobody_can_come(tmp_path: Path) -> None:
+    """Crews and services stand in no snapshot of the index."""
+    with open_desk(tmp_path) as desk:
+        visits = Visits(desk)
+        visits.provider("anna", crew=NOBODY_YET)
+        at, asked = visits.tomorrow(10), {"lat": str(desk.lat), "lng": str(LNG), "offer": OFFER}
+        assert (_match(visits, at)["matches"], _match(visits, at)["reason"]) == ([], "full")
+    with opened(tmp_path) as registry:
+        assert registry.services.follower.n_reloads == 0
+        again = registry.send("GET", "/v1/match", params=asked | {"at": at}).json()
+        assert (again["matches"], again["reason"]) == ([], "full")
 
 
 def test_match__asks_no_provider_twice(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:

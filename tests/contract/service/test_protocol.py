@@ -56,6 +56,11 @@ BAD = (
     Case("other-coding", [POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"], [400]),
     Case("coding-twice", [CHUNKED[:-2] + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"], [400]),
     Case("coding-in-1.0", [b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"], [400]),
+    Case(
+        "two-types",
+        [POST + b"Content-Type: application/json\r\nContent-Type: text/csv\r\nContent-Length: 0\r\n\r\n"],
+        [400],
+    ),
     Case("two-hosts", [GET + HOST + b"\r\n"], [400]),
     Case("no-host", [b"GET / HTTP/1.1\r\n\r\n"], [400]),
     # Row 18: too much before there is a request.
