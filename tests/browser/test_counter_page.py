@@ -149,6 +149,27 @@ def test_counter__takes_a_typed_code_and_tells_what_is_to_pay(signed_in: Desk, c
     assert counter.read(order)["state"] == "collected"
 
 
+@pytest.mark.parametrize(
+    ("currency", "shown"), [("HUF", "1,500.00"), ("KRW", "150,000"), ("IQD", "150.000"), ("EUR", "€1,500.00")]
+)
+def test_counter__tells_money_by_the_smallest_unit_of_its_currency(
+    browser: Browser, service: Serving, counter: Counter, station_key: str, currency: str, shown: str
+) -> None:
+    """Browsers show no fillér and no fils, since nobody has such coins; prices count them all the same."""
+    point = counter.shop(next(NAMES))
+    entry = {"name": "Goods", "price_minor": 150_000, "currency": currency, "counted": 9}
+    assert counter.shops.own.put(f"/v1/points/{point}/stock/x", json=entry).is_success
+    order = _order(counter, point, {"x": 1})
+    counter.merchant_act(order, "accept")
+    counter.merchant_act(order, "ready")
+    for desk in _opened(browser, service, point, DESK):
+        desk.sign_in(station_key)
+        desk.choose()
+        desk.scan(counter.read(order)["code"])
+        expect(desk.result).to_contain_text("To pay here")
+        assert re.search(rf"(?<![\d,.]){re.escape(shown)}(?![\d,.])", desk.result.inner_text())
+
+
 def test_counter__takes_scanned_codes_wherever_the_focus_is(signed_in: Desk, counter: Counter) -> None:
     first, second, third = (_ready(counter, signed_in.point) for _ in range(3))
     signed_in.scan(first["code"])
