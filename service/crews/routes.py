@@ -36,6 +36,8 @@ from service.points.store import find_point
 
 if TYPE_CHECKING:
     from service.bookings.settling import Settled
+    from service.http.context import RequestContext
+    from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["check_id", "router"]
@@ -155,11 +157,7 @@ async def delete_one_crew(
         record(connection, actor_of(context), "crew.delete", point_id, merchant_id, crew_id=crew_id)
         return found
 
-    found = await services.store.write(remove, context.deadline)
-    if not any(found):
-        return Response(status_code=204)
-    answer = await told(services, context, found)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return await _removed(services, context, await services.store.write(remove, context.deadline))
 
 
 @router.put(
@@ -230,23 +228,43 @@ async def get_engagements(request: Request, context: AdminOrMerchant, point_id: 
     "/{crew_id}/busy/{engagement_id}",
     status_code=204,
     summary="Let a crew be free again",
-    responses=problems("not-found"),
+    responses={
+        200: {"model": SettledAnswer, "description": "What became of its promised visits, where any were concerned."},
+        **problems("not-found", "state-conflict"),
+    },
 )
 async def delete_one_engagement(
-    request: Request, context: AdminOrMerchant, point_id: str, crew_id: str, engagement_id: str
+    request: Request,
+    context: AdminOrMerchant,
+    point_id: str,
+    crew_id: str,
+    engagement_id: str,
+    open_bookings: SecondVisitWord = None,
 ) -> Response:
-    """Delete an engagement; visits that others make by now stay theirs."""
+    """
+    Delete an engagement; visits that others make by now stay theirs.
+
+    A break that it stood in for is due again: what the crew has promised is settled as when it is replaced.
+    """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
-    def remove(connection: WriteConnection) -> None:
+    def remove(connection: WriteConnection) -> Settled:
         point = locked_point(connection, merchant_id, point_id)
         if not delete_engagement(connection, point_id, crew_id, engagement_id):
             raise not_found()
-        settled(connection, services.bookings, point, crew_id, context.key_holder.key_id, "replan")
+        found = settled(connection, services.bookings, point, crew_id, context.key_holder.key_id, open_bookings)
         record(connection, actor_of(context), "crew.free", point_id, merchant_id, crew_id=crew_id)
+        return found
 
-    await services.store.write(remove, context.deadline)
-    return Response(status_code=204)
+    return await _removed(services, context, await services.store.write(remove, context.deadline))
+
+
+async def _removed(services: Services, context: RequestContext, found: Settled) -> Response:
+    """Answer what became of promised visits, without a body where none were concerned."""
+    if not any(found):
+        return Response(status_code=204)
+    answer = await told(services, context, found)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def check_id(name: str, where: str) -> None:

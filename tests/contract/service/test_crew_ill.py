@@ -157,6 +157,25 @@ def test_engagement_that_is_deleted__frees_the_crew_and_what_others_make_stays_t
     _all_can_be_kept(visits, point_id)
 
 
+def test_engagement_that_is_deleted__does_not_bring_a_break_back_over_a_promised_visit_without_a_second_word(
+    visits: Visits,
+) -> None:
+    noon = {"breaks": [{"earliest": "12:00", "latest": "12:30", "minutes": 60}]}
+    point_id = visits.provider("anna", service={**EXACT, "minutes": 60}, crew=noon)
+    path = f"{_crew(point_id)}/busy/call"
+    visits.put(path, {"starts_at": visits.tomorrow(12, 30), "ends_at": visits.tomorrow(13)})
+    half_past_eleven = visits.brought(visits.book(point_id, visits.tomorrow(11, 30)), "confirm")
+    (one,) = _confirmed(visits, point_id, 13)
+    refused = visits.desk.send("DELETE", path, "corner")
+    assert problem(refused) == (409, "state-conflict")
+    assert (refused.json()["bookings"], visits.read(one)["state"]) == (_ids([one]), "confirmed")
+    assert len(visits.desk.send("GET", f"{_crew(point_id)}/busy", "corner").json()["items"]) == 1
+    told = visits.desk.send("DELETE", path, "corner", params={"open_bookings": "replan"})
+    assert (told.status_code, _ids(told.json()["unkept"]), told.json()["moved"]) == (200, _ids([one]), [])
+    assert (visits.read(one)["state"], visits.read(half_past_eleven)["state"]) == ("unplaced", "confirmed")
+    _all_can_be_kept(visits, point_id)
+
+
 def _told(at: str) -> str:
     return dt.datetime.fromisoformat(at).astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 

@@ -75,6 +75,7 @@ SHOWN_ELSEWHERE = {
     "PUT /v1/points/{point_id}/crews/{crew_id}": {201, 409},  # likewise; visits that it could not make any more
     "DELETE /v1/points/{point_id}/crews/{crew_id}": {200, 409},  # of one that had promised something; likewise
     "PUT /v1/points/{point_id}/crews/{crew_id}/busy/{engagement_id}": {201, 409},
+    "DELETE /v1/points/{point_id}/crews/{crew_id}/busy/{engagement_id}": {200, 409},  # its break is due again
     "POST /v1/points/{point_id}/crews/{crew_id}:ill": {409},  # it has too many engagements
     "PUT /v1/points/{point_id}/services/{service_id}": {201, 409},  # likewise; the point has too many
     "GET /v1/slots": {404, 409},  # no such point or service; nothing of it can be booked now
