@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from engine.rosters import VisitAsk
 from engine.slots import Job
+from service.bookings.days import local_day
 from service.clock import from_us
 from service.crews.facts import ServiceFacts
 from service.crews.store import SERVICES, find_kept
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, ReadConnection
 
-__all__ = ["Asked", "asked_of", "check_window", "judged_at"]
+__all__ = ["Asked", "asked_of", "check_window", "is_too_far", "judged_at"]
 
 _SECOND_US = 1_000_000
 
@@ -92,6 +93,11 @@ def judged_at(checker: Checker, asked: Asked, starts_s: int) -> str:
     return checker.judge(asked.facts, wanted, asked.norm).reason
 
 
+def is_too_far(asked: Asked, day: dt.date, now_us: int) -> bool:
+    """Tell whether a local day lies farther ahead than anything of a service can be booked."""
+    return (day - local_day(asked.rules.timezone, now_us // _SECOND_US)).days >= asked.rules.most_days
+
+
 def check_window(asked: Asked, openings: OpeningTimes, starts_s: int, now_us: int) -> None:
     """
     Refuse what is no window of a service, or too soon, or too far ahead.
@@ -108,8 +114,7 @@ def check_window(asked: Asked, openings: OpeningTimes, starts_s: int, now_us: in
     day = start.astimezone(zone).date()
     if start < now:
         raise invalid("/starts_at", f"must not lie in the past, got {start.isoformat()}; it is {now.isoformat()}")
-    ahead = (day - now.astimezone(zone).date()).days
-    if ahead >= rules.most_days:
+    if is_too_far(asked, day, now_us):
         raise invalid("/starts_at", f"must lie within {rules.most_days} days, today among them")
     if not rules.begins(starts_s, openings):
         text = f"must be when a window of the service begins, as GET /v1/slots tells them, got {start.isoformat()}"

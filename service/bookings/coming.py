@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
-from service.bookings.asking import asked_of, judged_at
+from service.bookings.asking import asked_of, is_too_far, judged_at
 from service.bookings.days import local_day
 from service.clock import to_us
 from service.errors import NotFeasibleError
@@ -72,8 +72,7 @@ class Coming:
             if starts_s * _SECOND_US < now_us + rules.lead_s * _SECOND_US:
                 continue
             day = local_day(rules.timezone, starts_s)
-            ahead = (day - local_day(rules.timezone, now_us // _SECOND_US)).days
-            if ahead >= rules.most_days or not rules.holds(starts_s, rosters.openings):
+            if is_too_far(asked, day, now_us) or not rules.holds(starts_s, rosters.openings):
                 continue
             known = rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
             if known.candidate(asked.visit, starts_s, rules.width_s, -(-now_us // _SECOND_US)) is not None:
@@ -85,6 +84,8 @@ class Coming:
         after_s = to_us(ask.at) // _SECOND_US
         for asked in self._asked(connection, point_id, names, ask):
             first = local_day(asked.rules.timezone, after_s)
+            if is_too_far(asked, first, to_us(ask.asked_at)):
+                continue
             known = self._terms.rosters.roster(connection, asked.facts, first, _DAYS_LOOKED_AT, asked.begun_at)
             with known.lock:
                 answer = known.roster.slots(asked.visit, asked.rules, ask.asked_at, first, _DAYS_LOOKED_AT)

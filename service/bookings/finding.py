@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.slots import witness
-from service.bookings.asking import asked_of, judged_at
+from service.bookings.asking import asked_of, is_too_far, judged_at
 from service.bookings.days import local_day
 from service.bookings.point_rosters import Nobody
 from service.clock import from_us
@@ -63,7 +63,9 @@ def find_windows(
     ``is_fresh`` asks the store rather than memory, which learns of a change a moment later.
     """
     rosters = terms.rosters
-    if is_fresh:
+    if is_too_far(asked, first_day, now_us):
+        known = rosters.without_days(connection, asked.facts, first_day)
+    elif is_fresh:
         known = rosters.made(connection, asked.facts, first_day, n_days)
     else:
         known = rosters.roster(connection, asked.facts, first_day, n_days, asked.begun_at)
@@ -95,14 +97,17 @@ def candidate_for(
     Return where a visit would stand that begins in a window, as memory has it, None where that knows nobody.
 
     For one that ``is_new``, which takes the place of no other, the store is asked then, which may know of a crew that
-    became free a moment ago; whoever makes the booking need not look for one again.
+    became free a moment ago; whoever makes the booking need not look for one again. What lies too far ahead is nothing
+    that memory is asked.
     """
+    day = local_day(asked.rules.timezone, starts_s)
+    if is_too_far(asked, day, now_us):
+        return None
     known = terms.rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
     known.asked[asked.service_id] = (asked.visit, asked.rules.width_s)
     window = (asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
     spot = known.candidate(*window)
     if spot is None and is_new:
-        day = local_day(asked.rules.timezone, starts_s)
         return terms.rosters.made(connection, asked.facts, day, 1).candidate(*window) or Nobody()
     return spot
 
@@ -138,7 +143,7 @@ def windows_near(
     asked = asked_of(connection, terms.orders, *wanted)
     today = local_day(asked.rules.timezone, now_us // _SECOND_US)
     first = max(today, local_day(asked.rules.timezone, starts_s))
-    if (first - today).days >= asked.rules.most_days:
+    if is_too_far(asked, first, now_us):
         return []
     found = find_windows(connection, terms, asked, first, _OTHER_DAYS, now_us, is_fresh=is_fresh)
     slots = [slot for day in found.answer.slots.values() for slot in day]

@@ -100,8 +100,8 @@ class PointRoster:
 
     @property
     def n_crew_days(self) -> int:
-        """How many days of crews it holds."""
-        return len(self.roster.table.days)
+        """How many days of crews it counts for: a crew counts for one at least, and so does a roster without any."""
+        return max(len(self.roster.table.days), len(self.crews), 1)
 
     def covers(self, day: dt.date) -> bool:
         """Tell whether a local day can be asked for."""

@@ -142,6 +142,11 @@ class Rosters:
             if not mine:
                 del self._of_point[key[0]]
 
+    def without_days(self, connection: ReadConnection, point: Any, first_day: dt.date) -> PointRoster:
+        """Return what stands for the roster of a point where nothing can be booked: it has no crews, and is not kept."""
+        roster = Roster([], [], self.travel(connection, point.point_id), self.openings)
+        return PointRoster(point, first_day, 0, {}, roster, {})
+
     def made(self, connection: ReadConnection, point: Any, first_day: dt.date, n_days: int) -> PointRoster:
         """Return the roster of a point as this connection reads it."""
         rows = list_kept(connection, CREWS, point.point_id)

@@ -290,3 +290,32 @@ def test_memory_that_another_asks__is_not_waited_for(visits: Visits) -> None:
     with known.lock:
         assert look(visits.desk.now_us) is None
     assert isinstance(look(visits.desk.now_us), Spot)
+
+
+def test_rosters_without_crews__are_let_go_of_like_any_other(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.bookings.rosters._MOST_DAYS", 3)
+    point_id, ten_s = visits.provider(service=EXACT), _seconds(visits.tomorrow(10))
+    rosters, asked = Rosters(load_norms()), _asked(visits, point_id)
+    tomorrow = dt.datetime.fromisoformat(visits.tomorrow(10)).date()
+    for number in range(5):
+        ask = partial(rosters.roster, point=asked.facts, first_day=tomorrow + dt.timedelta(number), n_days=1)
+        visits.desk.registry.services.store.read_now(partial(ask, begun_at=time.monotonic()))
+    kept = [rosters.known(point_id, ten_s + number * 86_400) is not None for number in range(5)]
+    assert kept == [False, False, True, True, True]
+
+
+def test_days_farther_ahead_than_anything_can_be_booked__are_not_read_and_not_kept(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_id = visits.provider("anna", service={**EXACT, "most_days": 3})
+    rosters = visits.desk.registry.services.bookings.rosters
+    far = (dt.datetime.fromisoformat(visits.tomorrow(10)) + dt.timedelta(2)).isoformat()
+    visits.desk.registry.follow()
+    seen = _spied(monkeypatch, rosters)
+    told = visits.slots(point_id, from_day=far[:10])
+    assert ({day["why_not"] for day in told["days"]}, told["first_day"]) == ({"not_bookable"}, None)
+    assert visits.slots(point_id, from_day="2099-12-31")["travel"] == told["travel"] != ""
+    assert problem(visits.ask(visits.body(point_id, far))) == (422, "validation")
+    assert (seen, rosters.known(point_id, _seconds(far))) == ([], None)
+    assert visits.slots(point_id, from_day=visits.tomorrow(10)[:10], days=2)["days"][1]["slots"]
+    assert seen == [False]
