@@ -15,14 +15,17 @@ from service.bookings.days import day_of, list_shifts, local_day, n_visits, writ
 from service.bookings.lasting import bookings_in, shifts_by_hours
 from service.bookings.rules import Act, Event, Party
 from service.bookings.spreading import Home, as_promised, spread, ways, write_anew
+from service.crews.facts import CrewFacts
+from service.crews.store import CREWS, find_kept
 from service.feed.columns import split_features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from engine.crew_days import Stop
+    from engine.crews import Crew
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
@@ -51,7 +54,10 @@ class Settled(NamedTuple):
 
 def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
     """
-    Bring the days of a crew in line with its hours and engagements as they are now stored.
+    Bring the days of a crew in line with what it is and its engagements, as they are now stored.
+
+    What it has not begun goes to others where it lacks the skills or the people by now, does not work there any more, or
+    has more in a shift than it may: those that are planned last. That it is paused is no reason.
 
     Parameters
     ----------
@@ -70,8 +76,32 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
         is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away
         day = day_of(row)
         loose += spread(table, day, by_hours(day), booked, homes, keeps_all=is_over, stays=False)
+    kept = find_kept(connection, CREWS, point.point_id, crew_id)
+    if kept is not None:
+        loose += _let_go(homes.values(), booked, CrewFacts.of_json(kept.facts).crew(crew_id, point))
     loose += write_anew(connection, table, point, rows, homes, booked)
     return hand_on(connection, terms, point, loose, booked, actor)
+
+
+def _let_go(homes: Iterable[Home], booked: dict[str, AnyRow], crew: Crew) -> list[Stop]:
+    """Take out of shifts what their crew may not do as it is now, and return it; what is not given away stays."""
+    loose: list[Stop] = []
+    for home in homes:
+        ours = [stop for stop in home.visits if stop.stop_id not in home.fixed]
+        able = [stop for stop in ours if _can_do(crew, booked[stop.stop_id])]
+        if crew.max_jobs is not None:
+            able.sort(key=lambda stop: home.planned[stop.stop_id])
+            del able[max(0, crew.max_jobs - (len(home.visits) - len(ours))) :]
+        gone = [stop for stop in ours if stop not in able]
+        for stop in gone:
+            home.visits.remove(stop)
+        loose += gone
+    return loose
+
+
+def _can_do(crew: Crew, booking: AnyRow) -> bool:
+    able = crew.can_do(frozenset(split_features(booking.skills)), booking.people)
+    return able and crew.works_at((booking.lat, booking.lng))
 
 
 def hand_on(

@@ -239,6 +239,54 @@ def test_change_of_a_crew__that_concerns_no_promised_visit_needs_no_second_word(
     _all_can_be_kept(visits, point_id)
 
 
+def _become(visits: Visits, point_id: str, less: dict[str, Any], **query: str) -> httpx.Response:
+    return visits.desk.send("PUT", _crew(point_id), "corner", json={**CREW, **less}, params=query)
+
+
+@pytest.mark.parametrize("less", ["skills", "people", "area", "max_jobs"])
+@pytest.mark.parametrize("is_free", [True, False])
+def test_crew_that_can_do_less__keeps_only_what_it_can_still_do_and_needs_a_second_word(
+    visits: Visits, less: str, *, is_free: bool
+) -> None:
+    point_id = visits.provider("anna", "bert", service={**EXACT, "people": 2}, crew={"people": 2})
+    ten, one = _confirmed(visits, point_id, 10, 13)
+    other = None if is_free else _confirmed(visits, point_id, 13)[0]
+    changes: dict[str, dict[str, Any]] = {
+        "skills": {"skills": ["windows"], "people": 2},
+        "people": {"people": 1},
+        "area": {"people": 2, "start": {"lat": visits.desk.lat + 0.01, "lng": LNG}, "area": {"radius_m": 500}},
+        "max_jobs": {"people": 2, "max_jobs": 1},
+    }
+    changed = changes[less]
+    gone = [one] if less == "max_jobs" else [ten, one]
+    refused = _become(visits, point_id, changed)
+    assert problem(refused) == (409, "state-conflict")
+    assert sorted(refused.json()["bookings"]) == sorted(_ids(gone))
+    assert visits.desk.send("GET", _crew(point_id), "corner").json()["skills"] == ["cleaning"]
+    told = _become(visits, point_id, changed, open_bookings="replan")
+    assert (told.status_code, _ids(told.json()["unkept"])) == (200, [] if is_free else _ids([one]))
+    assert sorted(_ids(told.json()["moved"])) == sorted(_ids(gone if is_free else gone[:-1]))
+    assert visits.read(ten, "corner")["crew_id"] == ("anna" if less == "max_jobs" else "bert")
+    assert visits.read(one, "corner")["crew_id"] == ("bert" if is_free else None)
+    assert other is None or visits.read(other, "corner")["crew_id"] == "bert"
+    _all_can_be_kept(visits, point_id)
+
+
+def test_crew_that_can_do_less__goes_on_with_what_it_has_begun_and_keeps_all_where_it_is_only_paused(
+    visits: Visits,
+) -> None:
+    point_id = visits.provider("anna", "bert", service=EXACT)
+    begun, later = _confirmed(visits, point_id, 10, 14)
+    paused = _become(visits, point_id, {"paused": True})
+    assert (paused.status_code, paused.json()["moved"], paused.json()["unkept"]) == (200, [], [])
+    visits.brought(begun, "depart", "start")
+    told = _become(visits, point_id, {"skills": []}, open_bookings="replan")
+    assert (told.status_code, _ids(told.json()["moved"]), told.json()["unkept"]) == (200, _ids([later]), [])
+    assert visits.read(begun, "corner")["crew_id"] == "anna"
+    assert visits.brought(begun, "finish")["state"] == "finished"
+    _all_can_be_kept(visits, point_id)
+
+
 @pytest.mark.parametrize("until", ["start", "finish"])
 def test_crew_that_is_deleted__leaves_what_it_has_begun_or_done_and_nothing_else(visits: Visits, until: str) -> None:
     point_id = visits.provider("anna", "bert", service=EXACT)
