@@ -19,7 +19,7 @@ from service.bookings.acting import (
 from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
-from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
+from service.bookings.routes import BOOKS, answer_booking, buyer_digest, find_candidate, find_others, seconds_of
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import (
     AbsentBody,
@@ -226,7 +226,8 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     def create(connection: WriteConnection) -> Created:
         row = locked_seen(connection, context, booking_id)
         actor = context.key_holder.key_id
-        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door)
+        buyer = None if body.place is None else buyer_digest(services, row.owner, body.place.buyer)
+        made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door, buyer)
         answer = booking_answer(made, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}
         return Created(answer.model_dump_json().encode(), headers=headers)

@@ -100,6 +100,7 @@ def complain(
     actor: str,
     note: str,
     door: Door | None,
+    buyer: str | None,
 ) -> AnyRow:
     """
     Book a visit that makes another one good, at no price, and return it; the other one is locked.
@@ -108,6 +109,8 @@ def complain(
     ----------
     door
         Where it is made, if nobody knows any more where the other one was.
+    buyer
+        The digest of whose it is, if nobody knows that any more; by it the place is forgotten again.
 
     Raises
     ------
@@ -140,6 +143,8 @@ def complain(
         "total_minor": 0,
         "complaint_of": row.booking_id,
         "note": note or None,
+        "buyer": row.buyer or buyer,
+        "device": row.device or buyer,
         **door._asdict(),
         "expires_at": given_up_us(asked.norm, values["ends_at"], asked.service.duration_s),
     }

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["BOOKS", "answer_booking", "find_candidate", "find_others", "router", "seconds_of"]
+__all__ = ["BOOKS", "answer_booking", "buyer_digest", "find_candidate", "find_others", "router", "seconds_of"]
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
@@ -199,7 +199,7 @@ def _wish(services: Services, context: RequestContext, body: BookingBody) -> Vis
     now = from_us(services.clock.now_us())
     check_span(body.starts_at, now, "/starts_at")
     owner = app_of(context) or ""
-    buyer = digest_of(services.secret, "buyer", f"{owner}\n{body.buyer}")
+    buyer = buyer_digest(services, owner, body.buyer)
     return VisitWish(
         owner=owner,
         buyer=buyer,
@@ -214,6 +214,11 @@ def _wish(services: Services, context: RequestContext, body: BookingBody) -> Vis
         total_minor=body.total_minor,
         actor=context.key_holder.key_id,
     )
+
+
+def buyer_digest(services: Services, owner: str, buyer: str) -> str:
+    """Return what is kept of an app's own name for a customer."""
+    return digest_of(services.secret, "buyer", f"{owner}\n{buyer}")
 
 
 def seconds_of(at: dt.datetime) -> int:

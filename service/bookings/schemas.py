@@ -106,12 +106,13 @@ class AbsentBody(Body):
 
 
 class DoorBody(Body):
-    """Where a visit is made."""
+    """Where a visit is made, and for whom."""
 
     lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
     lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
     datum: DatumName = "wgs84"
     address: Address
+    buyer: Reference = Field(description="Your own name for the customer: by it the place is forgotten again.")
 
 
 class ComplainBody(Body):
@@ -120,7 +121,7 @@ class ComplainBody(Body):
     starts_at: Instant
     note: Note = ""
     place: DoorBody | None = Field(
-        None, description="Where it was; needed once that is forgotten, some days after the visit."
+        None, description="Where it was, and whose; needed once that is forgotten, some days after the visit."
     )
 
 

@@ -65,6 +65,7 @@ WORDS: tuple[tuple[str, dict[str, Any]], ...] = (
     *(("complain", {"note": note}) for note in ("x" * 1001, "a\0b", 1, None)),
     *(("complain", {"starts_at": when}) for when in BAD_TIMES[:10]),
     ("complain", {"total_minor": 0}),
+    ("complain", {"place": {"lat": 31.2304, "lng": 121.4737, "address": "door 3"}}),  # of whom?
 )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import uuid
 from typing import Any
 
 import pytest
 
 from service.orders.codes import code_of
-from tests.contract.service.desk import Desk
+from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import Visits
 
@@ -212,3 +213,39 @@ def test_complaint__leaves_all_as_it_was_where_nobody_can_come(visits: Visits) -
     assert problem(answer) == (409, "sold-out")
     assert answer.json()["slots"]
     assert (visits.row(booking), visits.planned(point_id)) == before
+
+
+@pytest.mark.parametrize("key", ["app", "admin"])
+def test_complaint__about_a_visit_that_is_forgotten_tells_whose_it_is_and_is_forgotten_by_that(
+    visits: Visits, key: str
+) -> None:
+    point_id, buyer = visits.provider("anna"), uuid.uuid4().hex
+    booking = visits.brought(visits.book(point_id, buyer=buyer), "confirm", "depart", "start", "finish")
+    was = visits.row(booking)
+
+    def erase() -> tuple[int, int]:
+        told = visits.desk.send("POST", "/v1/buyers:erase", "app", json={"buyer": buyer}).json()
+        return told["bookings"], told["open_bookings"]
+
+    assert erase() == (1, 0)
+    body: dict[str, Any] = {"starts_at": visits.tomorrow(10)}
+    place = {"lat": visits.desk.lat, "lng": LNG, "address": "Lane 99"}
+    assert problem(visits.act(booking, "complain", key, body)) == (422, "validation")
+    assert problem(visits.act(booking, "complain", key, body | {"place": place})) == (422, "validation")
+    made = visits.done(booking, "complain", key, body | {"place": {**place, "buyer": buyer}})
+    row = visits.row(made)
+    assert (row.buyer, row.device, row.address, row.owner) == (was.buyer, was.buyer, "Lane 99", was.owner)
+    assert erase() == (0, 1)
+    visits.done(made, "cancel", "app", {})
+    assert erase() == (1, 0)
+    row = visits.row(made)
+    assert {row.buyer, row.device, row.address, row.lat, row.lng} == {None}
+
+
+def test_complaint__about_a_visit_that_is_known_is_its_buyers_whoever_is_told(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, device="phone"), "confirm", "depart", "start", "finish")
+    place = {"lat": visits.desk.lat, "lng": LNG, "address": "Lane 99", "buyer": "another"}
+    made = visits.done(booking, "complain", "app", {"starts_at": visits.tomorrow(10), "place": place})
+    was, row = visits.row(booking), visits.row(made)
+    assert (row.buyer, row.device, row.address) == (was.buyer, was.device, was.address)
