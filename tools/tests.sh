@@ -35,7 +35,7 @@ service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" 
 postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
 long() { lane long tests/property tests/browser "${no_database[@]}"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
-timed=(tests/faults/test_{orders_linear,rates_served}.py)
+timed=(tests/faults/test_{orders_linear,orders_oversell,rates_served}.py)
 early() { lane early tests/faults/test_[a-ln]*.py; }
 orders() { lane orders tests/faults/test_o*.py "${timed[@]/#/--deselect=}"; }
 late() { lane late tests/faults/test_[p-z]*.py "${timed[@]/#/--deselect=}"; }
