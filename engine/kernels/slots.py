@@ -61,6 +61,16 @@ def _break_before(now: int, left: int, latest_end: int) -> tuple[int, int]:
     return min(now - driven, latest_end), left - driven
 
 
+@kernel
+def _start(now: int, earliest: int, latest: int, not_before: int) -> int:
+    """
+    Return when a stop with a place starts at the earliest, given when the crew comes there.
+
+    If it can it does not start before an instant by which it has not begun; what has begun starts at one instant alone.
+    """
+    return max(now, earliest, min(not_before, latest))
+
+
 # Axes: D days, M nodes.
 @kernel
 def bound_days(days: DayArrays, out: NDArray[np.int64]) -> None:
@@ -134,7 +144,8 @@ def find_windows(
     duration
         Seconds that the job takes.
     not_before
-        Seconds since 1970: no crew sets out to it before.
+        Seconds since 1970: no crew sets out to the job before, and no stop with a place has begun by then that could begin
+        later. A break is taken when it was planned: whether it is over nobody says.
     starts, width
         Shape (w,), ascending, seconds since 1970, and how long each window is; its last instant is in it.
     out
@@ -144,26 +155,43 @@ def find_windows(
     Notes
     -----
     O(nodes + windows met), no allocation. Brute-force twin: `brute_windows`.
+
+    Where stops come late because of ``not_before`` alone, a job is inserted behind them, and never makes them later.
     """
     out[:, 0] = NEVER_S
     for d in range(days.n_nodes.shape[0]):
         if not is_asked[d]:
             continue
-        before = 0
+        before, at = 0, days.first[d, 0]
+        is_under_way = not_before > at
         while before < days.n_nodes[d] - 1:
             behind = before + 1
             while not days.placed[d, behind]:
                 behind += 1
             if to_job[d, before] < NEVER_S and from_job[d, behind] < NEVER_S and days.way[d, before] < NEVER_S:
                 for after in range(before, behind):
-                    _insert(days, d, before, after, behind, to_job, from_job, duration, not_before, starts, width, out)
+                    _insert(
+                        days, d, at, before, after, behind, to_job, from_job, duration, not_before, starts, width, out
+                    )
+            at = _start_of_next(days, d, at, before, behind, not_before) if is_under_way else days.first[d, behind]
             before = behind
+
+
+@kernel
+def _start_of_next(days: DayArrays, d: int, at: int, before: int, behind: int, not_before: int) -> int:
+    """Return when a placed node starts at the earliest, given when the one before it does."""
+    now, left = at + days.duration[d, before], days.way[d, before]
+    for k in range(before + 1, behind):
+        now, left = _break_after(now, left, days.earliest[d, k], now)
+        now += days.duration[d, k]
+    return _start(now + left, days.earliest[d, behind], days.latest[d, behind], not_before)
 
 
 @kernel
 def _insert(
     days: DayArrays,
     d: int,
+    at: int,
     before: int,
     after: int,
     behind: int,
@@ -176,11 +204,11 @@ def _insert(
     out: NDArray[np.int64],
 ) -> None:
     """
-    Insert a job behind node ``after``, between two placed nodes, where all else can be kept.
+    Insert a job behind node ``after``, between two placed nodes, the first of which starts then, where all is kept.
 
     The breaks between them are kept in any case: they never wait for a way, it waits for them.
     """
-    now, left = days.first[d, before] + days.duration[d, before], to_job[d, before]
+    now, left = at + days.duration[d, before], to_job[d, before]
     for k in range(before + 1, after + 1):
         now, left = _break_after(now, left, days.earliest[d, k], not_before)
         now += days.duration[d, k]
@@ -223,7 +251,7 @@ def check_insertions(
     insertions
         Shape (w, 4): the day, the node after which it is done, between which instants it starts, inclusive.
     out
-        Shape (w,), -1 where it, or a stop behind it, would be late.
+        Shape (w,), -1 where it, or a stop behind it, would be late; what comes late before it does so without it, too.
 
     Notes
     -----
@@ -237,14 +265,14 @@ def check_insertions(
         behind = 0
         for k in range(days.n_nodes[d]):
             if days.placed[d, k]:
-                start = max(now + left, days.earliest[d, k])
+                start = _start(now + left, days.earliest[d, k], days.latest[d, k], not_before if k > 0 else 0)
                 behind = k + 1
                 while behind < days.n_nodes[d] and not days.placed[d, behind]:
                     behind += 1
                 left = to_job[d, k] if k <= after < behind else days.way[d, k]
             else:
                 start, left = _break_after(now, left, days.earliest[d, k], not_before if k <= after < behind else now)
-            if start > days.latest[d, k]:
+            if start > days.latest[d, k] and k > after:
                 planned = -1
                 break
             now = start + days.duration[d, k]

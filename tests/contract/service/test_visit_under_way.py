@@ -378,3 +378,15 @@ def test_engagement_over_a_visit_that_has_begun__does_not_push_it(
         [("visit", "10:00", "11:00"), ("busy", "11:00", "11:30")],
         [("visit", "13:30", "14:30")],
     ]
+
+
+def test_visit_that_has_not_begun_by_now__keeps_its_crew_for_as_long_from_now_on(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service={"minutes": 240, "window_minutes": 120})
+    nine = visits.brought(visits.book(point, at(9)), "confirm", "depart")
+    visits.service(point, minutes=60, window_minutes=30)
+    visits.desk.pass_until(at(10, 55))
+    for starts_at, is_free in ((at(13), False), (at(14), False), (at(14, 30), True)):
+        assert _can_be_booked(visits, point, starts_at) == is_free
+    visits.done(nine, "start", "corner", {"code": visits.read(nine)["start_code"]})
+    assert not _can_be_booked(visits, point, at(14))
+    assert _can_be_booked(visits, point, at(14, 30))

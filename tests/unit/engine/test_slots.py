@@ -238,6 +238,32 @@ def test_find_slots__lets_nobody_set_out_in_the_past(
         )
 
 
+@given(TABLES, crew_days(), PLACES, seconds(0, 5), seconds(0, 4), seconds(0, LAST))
+def test_find_slots__takes_no_stop_to_have_begun_that_can_begin_later(
+    travel: TableTravel, day: CrewDay, place: tuple[float, float], duration_s: int, width_s: int, now_s: int
+) -> None:
+    """The same as if no stop could begin before now; what comes late by that does so before the visit, never behind it."""
+    if not kept_day(travel, day):
+        return
+    job, windows = Job(*place, duration_s), range(0, LAST * MINUTE_S, MINUTE_S)
+    table = CrewDays([day], travel)
+    slots = find_slots(table, job, windows, width_s, not_before_s=now_s)
+    assert check_slots(table, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
+    begins = day._replace(stops=tuple(_by_now(stop, now_s) for stop in day.stops))
+    if kept_day(travel, begins):
+        assert slots == find_slots(CrewDays([begins], travel), job, windows, width_s, not_before_s=now_s)
+    for slot in slots:
+        before = tuple(stop._replace(latest_s=(LAST + 5) * MINUTE_S) for stop in begins.stops[: slot.after])
+        planned = Stop("job", place, duration_s, slot.planned_s, slot.planned_s)
+        assert kept_day(travel, day._replace(stops=(*before, planned, *begins.stops[slot.after :])))
+
+
+def _by_now(stop: Stop, now_s: int) -> Stop:
+    """Return a stop that has not begun by now, if it still can begin; a break as it is."""
+    earliest_s = max(stop.earliest_s, min(now_s, stop.latest_s))
+    return stop if stop.place is None else stop._replace(earliest_s=earliest_s)
+
+
 def test_find_slots__counts_the_way_from_now() -> None:
     near = TableTravel(((0.0, 10.0), (10.0, 0.0)))
     here, there = (0.0, 0.0), (1.0, 0.0)
@@ -247,6 +273,27 @@ def test_find_slots__counts_the_way_from_now() -> None:
     assert slots[0].starts_s == 3600 + 600
     stale = find_slots(days, Job(*there, 600), windows, 0)[:3]
     assert check_slots(days, Job(*there, 600), stale, not_before_s=3600) == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("width_s", "now_s", "since_s"),
+    [
+        (7200, 0, 0),  # as planned
+        (7200, 6900, 6900),  # it begins now at the earliest
+        (7200, 7500, 7200),  # it is late: nobody says by how much
+        (0, 6900, 0),  # it has begun when it was to
+    ],
+)
+def test_find_slots__counts_what_has_not_begun_from_now(width_s: int, now_s: int, since_s: int) -> None:
+    near, here = TableTravel(((0.0,),)), (0.0, 0.0)
+    first = Stop("first", here, 4 * 3600, 0, width_s)
+    second, job = Stop("second", here, 1200, 4 * 3600, 4 * 3600 + 600), Job(*here, 600)
+    for stops_, starts_s in (((first,), since_s), ((first, second), since_s + 1200)):  # late behind it, or not
+        days = CrewDays([CrewDay("crew", here, here, 0, 10 * 3600, stops_)], near)
+        slots = find_slots(days, job, range(0, 9 * 3600, 60), 0, not_before_s=now_s)
+        expected = [(at, len(stops_)) for at in range(starts_s + 4 * 3600, 9 * 3600, 60)]
+        assert [(slot.starts_s, slot.after) for slot in slots if slot.after == len(stops_)] == expected
+        assert check_slots(days, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
 
 
 def test_find_slots__gives_no_slot_where_a_crew_cannot_get_on() -> None:
