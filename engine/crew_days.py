@@ -41,6 +41,8 @@ class Stop(NamedTuple):
     earliest_s, latest_s
         Between which instants it starts, inclusive, in seconds since 1970: of a job the window that was promised, of
         a private engagement twice the same.
+    is_set_out
+        Whether its crew has set out to it, or begun it: nothing is inserted before it any more.
     """
 
     stop_id: str
@@ -48,6 +50,7 @@ class Stop(NamedTuple):
     duration_s: int
     earliest_s: int
     latest_s: int
+    is_set_out: bool = False
 
 
 class CrewDay(NamedTuple):
@@ -124,8 +127,8 @@ class CrewDays:
         wide = (n, most)
         self.places = np.zeros((*wide, 2))
         numbers = [np.zeros(wide, np.int64) for _ in range(6)]
-        placed = np.zeros(wide, np.bool_)
-        self.arrays = DayArrays(np.full(n, 2, np.int64), placed, *numbers)
+        placed, is_set_out = np.zeros(wide, np.bool_), np.zeros(wide, np.bool_)
+        self.arrays = DayArrays(np.full(n, 2, np.int64), placed, is_set_out, *numbers)
         for number, day in enumerate(self.days):
             self._write(number, day)
         self._bound()
@@ -203,6 +206,7 @@ class CrewDays:
             spots.append(stop.place or spots[-1])
         self.places[number, :n] = spots
         arrays.placed[number, :n] = [stop.place is not None for stop in nodes]
+        arrays.is_set_out[number, :n] = [stop.is_set_out for stop in nodes]
         arrays.duration[number, :n] = [stop.duration_s for stop in nodes]
         arrays.earliest[number, :n] = [stop.earliest_s for stop in nodes]
         arrays.latest[number, :n] = [stop.latest_s for stop in nodes]

@@ -29,6 +29,8 @@ class DayArrays(NamedTuple):
         int64[D], 2 at least.
     placed
         bool[D, M], whether a node has a place; the first and the last have one.
+    is_set_out
+        bool[D, M], whether nothing is inserted before a node any more.
     duration, earliest, latest
         int64[D, M], seconds, and between which instants it starts, inclusive, in seconds since 1970.
     way
@@ -39,6 +41,7 @@ class DayArrays(NamedTuple):
 
     n_nodes: NDArray[np.int64]
     placed: NDArray[np.bool_]
+    is_set_out: NDArray[np.bool_]
     duration: NDArray[np.int64]
     earliest: NDArray[np.int64]
     latest: NDArray[np.int64]
@@ -155,26 +158,34 @@ def find_windows(
     Notes
     -----
     O(nodes + windows met), no allocation. Brute-force twin: `brute_windows`.
-
     Where stops come late because of ``not_before`` alone, a job is inserted behind them, and never makes them later.
     """
     out[:, 0] = NEVER_S
     for d in range(days.n_nodes.shape[0]):
         if not is_asked[d]:
             continue
-        before, at = 0, days.first[d, 0]
+        before, at, least = 0, days.first[d, 0], _last_set_out(days, d)
         is_under_way = not_before > at
         while before < days.n_nodes[d] - 1:
             behind = before + 1
             while not days.placed[d, behind]:
                 behind += 1
             if to_job[d, before] < NEVER_S and from_job[d, behind] < NEVER_S and days.way[d, before] < NEVER_S:
-                for after in range(before, behind):
+                for after in range(max(before, least), behind):
                     _insert(
                         days, d, at, before, after, behind, to_job, from_job, duration, not_before, starts, width, out
                     )
             at = _start_of_next(days, d, at, before, behind, not_before) if is_under_way else days.first[d, behind]
             before = behind
+
+
+@kernel
+def _last_set_out(days: DayArrays, d: int) -> int:
+    """Return the last node before which nothing is inserted, 0 where there is none."""
+    found = 0
+    for k in range(days.n_nodes[d]):
+        found = k if days.is_set_out[d, k] else found
+    return found
 
 
 @kernel
@@ -251,7 +262,8 @@ def check_insertions(
     insertions
         Shape (w, 4): the day, the node after which it is done, between which instants it starts, inclusive.
     out
-        Shape (w,), -1 where it, or a stop behind it, would be late; what comes late before it does so without it, too.
+        Shape (w,), -1 where it, or a stop behind it, would be late, or its crew has set out to that; what comes late
+        before it does so without it, too.
 
     Notes
     -----
@@ -261,6 +273,8 @@ def check_insertions(
         d, after = insertions[i, 0], insertions[i, 1]
         out[i] = -1
         planned = -1
+        if after < _last_set_out(days, d):
+            continue
         now, left = int(days.earliest[d, 0]), 0
         behind = 0
         for k in range(days.n_nodes[d]):

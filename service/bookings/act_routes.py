@@ -34,7 +34,7 @@ from service.bookings.schemas import (
     StartBody,
 )
 from service.bookings.seeing import booking_seen, locked_seen, visitor_of
-from service.bookings.under_way import begin_visit, finish_visit
+from service.bookings.under_way import begin_visit, finish_visit, set_out
 from service.bookings.views import booking_answer
 from service.clock import from_us
 from service.errors import NotFeasibleError
@@ -127,13 +127,17 @@ async def cancel_booking(request: Request, context: Visitors, booking_id: str, b
 
 @router.post(":depart", summary="Set out to a visit", response_model=BookingAnswer, responses=_ACTS)
 async def depart_to_booking(request: Request, context: Crewed, booking_id: str) -> Response:
-    """Say that the crew is on its way, from two days before the window on: it does not change any more by itself."""
+    """
+    Say that the crew is on its way, from two days before the window on: it does not change any more by itself.
+
+    The crew is given nothing more to do before that visit then.
+    """
     services, act = services_of(request), Act(Event.DEPART, Party.MERCHANT, context.key_holder.key_id)
 
     def depart(connection: WriteConnection, row: AnyRow) -> AnyRow:
         check_booking_act(row, act)
         check_departure(connection, row)
-        return act_on(connection, services.bookings, row, act)
+        return set_out(connection, services.bookings, row, act)
 
     return await _change(request, context, booking_id, Party.MERCHANT, depart)
 

@@ -29,6 +29,7 @@ __all__ = [
     "NOT_BACK",
     "VISIT",
     "base_days",
+    "begins_by",
     "behind",
     "day_of",
     "days_beside",
@@ -108,13 +109,13 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
             place = None if row.lat is None else (row.lat, row.lng)
             stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
             stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
-            after = sum(_begins_by(other, start_s) for other in stops)
+            after = sum(begins_by(other, start_s) for other in stops)
             day = day._replace(stops=(*stops[:after], stop, *stops[after:]))
             taken_s = end_s
     return day
 
 
-def _begins_by(stop: Stop, at_s: int) -> bool:
+def begins_by(stop: Stop, at_s: int) -> bool:
     """Tell whether a stop comes before an engagement that begins at an instant: a break only if it can be over by then."""
     return stop.earliest_s + (stop.duration_s if _is_break(stop) else 0) <= at_s
 
@@ -194,8 +195,8 @@ def day_of(row: AnyRow) -> CrewDay:
     """Return the day of a row of ``shifts``."""
     told = json.loads(row.day)
     stops = tuple(
-        Stop(name, place and (place[0], place[1]), duration_s, earliest_s, latest_s)
-        for name, place, duration_s, earliest_s, latest_s in told["stops"]
+        Stop(name, place and (place[0], place[1]), *its)  # of an older row without what came last
+        for name, place, *its in told["stops"]
     )
     start, end = (tuple(told[name]) for name in ("start", "end"))
     return CrewDay(row.crew_id, start, end, row.starts_at // _SECOND_US, row.ends_at // _SECOND_US, stops)

@@ -1,17 +1,21 @@
-"""Visits under way: when each really begins, ends or runs over, and what its crew can still keep then."""
+"""Visits under way: when each is set out to, really begins, ends or runs over, and what its crew can still keep then."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.errors import UnkeptDayError
 from service.bookings.acting import act_on
-from service.bookings.days import day_of, find_shift
-from service.bookings.lasting import carry_on
+from service.bookings.days import begins_by, day_of, find_shift, write_shift
+from service.bookings.lasting import bookings_in, carry_on
+from service.bookings.rules import State
 from service.bookings.settling import Settled, hand_on
+from service.bookings.spreading import ways
 from service.errors import StateConflictError
 from service.points.store import find_point
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from engine.crew_days import CrewDay
@@ -19,21 +23,46 @@ if TYPE_CHECKING:
     from service.bookings.rules import Act
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["begin_visit", "finish_visit", "overrun_visit"]
+__all__ = ["begin_visit", "finish_visit", "overrun_visit", "set_out"]
 
 _SECOND_US = 1_000_000
+_NOT_SET_OUT = frozenset({State.HELD, State.CONFIRMED})
+
+
+def set_out(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
+    """
+    Let a crew set out to a booking's visit, and nothing more be put before it; return the booking, which is locked.
+
+    It is the next one of those that the crew has not set out to, unless what was promised could not be kept then: one
+    may say long before the visit that one sets out, but begins it when it is its turn.
+    """
+    departed = act_on(connection, terms, row, act)
+    point, shift = find_point(connection, row.point_id), _shift_of(connection, departed)
+    if point is None or shift is None:
+        return departed
+    day = _with(day_of(shift), departed, is_set_out=True)
+    first = _moved_up(connection, day, departed, _NOT_SET_OUT, connection.now_us // _SECOND_US)
+    try:
+        ways(connection, terms.rosters, point.row).alone(first)
+    except UnkeptDayError:
+        first = day
+    write_shift(connection, departed, first, shift.revision)
+    return departed
 
 
 def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
     """
     Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
 
-    What comes late by that stays with the crew, only later: to hand it on is for those to say who see the crew.
+    It comes before all that have not begun. What comes late by that stays with the crew, only later: to hand it on is for
+    those to say who see the crew.
     """
     begun = act_on(connection, terms, row, act)
     point, shift = find_point(connection, row.point_id), _shift_of(connection, begun)
     if point is not None and shift is not None:
-        day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
+        pinned = _from_its_start(connection, begun, begun.duration_s)
+        day = _with(day_of(shift), begun, is_set_out=True, **pinned)
+        day = _moved_up(connection, day, begun, {*_NOT_SET_OUT, State.EN_ROUTE}, pinned["earliest_s"])
         carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return begun
 
@@ -81,6 +110,27 @@ def _shift_of(connection: WriteConnection, booking: AnyRow) -> AnyRow | None:
 def _with(day: CrewDay, booking: AnyRow, **changes: Any) -> CrewDay:
     its = booking.booking_id
     return day._replace(stops=tuple(one._replace(**changes) if one.stop_id == its else one for one in day.stops))
+
+
+def _moved_up(
+    connection: WriteConnection, day: CrewDay, booking: AnyRow, states: Collection[State], now_s: int
+) -> CrewDay:
+    """
+    Return a day in which a booking's visit stands before all others whose bookings are in some states.
+
+    Engagements that begin before it, and breaks that can be over by then, stay before it.
+    """
+    names = [stop.stop_id for stop in day.stops]
+    at = names.index(booking.booking_id) if booking.booking_id in names else 0
+    others = {name for name, row in bookings_in(connection, [day]).items() if row.state in states}
+    first = next((k for k in range(at) if names[k] in others), at)
+    if first == at:
+        return day
+    visit, between = day.stops[at], day.stops[first:at]
+    begins_s = max(now_s, visit.earliest_s)
+    before = tuple(stop for stop in between if stop.stop_id not in others and begins_by(stop, begins_s))
+    later = tuple(stop for stop in between if stop not in before)
+    return day._replace(stops=(*day.stops[:first], *before, visit, *later, *day.stops[at + 1 :]))
 
 
 def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -> dict[str, int]:

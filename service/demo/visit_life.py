@@ -14,7 +14,7 @@ from service.bookings.holding import BookingTerms, VisitWish, hold_visit
 from service.bookings.rosters import Rosters
 from service.bookings.rules import Act, Event, Party
 from service.bookings.sheet import shifts_between
-from service.bookings.under_way import begin_visit, finish_visit
+from service.bookings.under_way import begin_visit, finish_visit, set_out
 from service.clock import from_us, to_us
 from service.crews.changing import locked_point, put_crew, put_service, settled
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -192,7 +192,7 @@ class _Life:
         )
 
     def _act(self, what: Act, code: int | None = None, **values: str) -> None:
-        under_way: dict[Event, Any] = {Event.START: begin_visit, Event.FINISH: finish_visit}
+        under_way: dict[Event, Any] = {Event.DEPART: set_out, Event.START: begin_visit, Event.FINISH: finish_visit}
         does = under_way.get(what.event, act_on)
 
         def write(connection: WriteConnection) -> AnyRow | ProblemError:

@@ -104,8 +104,8 @@ class Model:
         one.state = NEXT[one.state, event]
         if event == "move":
             one.put(one.at, crew)
-        if event == "depart":
-            one.departed = now
+        if event == "depart":  # until the visit is over its crew has no time for another on that day
+            one.departed, one.taken = now, (one.at - (one.at - self.midnight) % (24 * HOUR), one.taken[1])
         if event == "start":
             one.begun, one.taken = now, self.pinned(now)
         if event == "finish":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engine.crew_days import Stop
+from service.bookings.days import day_of
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import CREW, Visits
@@ -380,6 +383,30 @@ def test_engagement_over_a_visit_that_has_begun__does_not_push_it(
     ]
 
 
+def _reordered(visits: Visits, point: str, at: At) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Book two visits, the first of which in time stands behind the second in their crew's day; return them so."""
+    visits.service(point, **EXACT | {"minutes": 120})
+    (gone,) = _confirmed(visits, point, at(9))
+    visits.service(point, **EXACT | {"window_minutes": 60})
+    (eleven,) = _confirmed(visits, point, at(11))
+    visits.service(point, **EXACT | {"minutes": 120, "window_minutes": 240})
+    (nine,) = _confirmed(visits, point, at(9))
+    visits.done(gone, "cancel", "app", {})
+    visits.service(point, **EXACT)
+    assert visits.planned(point)["anna"] == [eleven["booking_id"], nine["booking_id"]]
+    return nine, eleven
+
+
+def test_visit_that_begins_before_those_planned_before_it__comes_first(visits: Visits, at: At) -> None:
+    point = visits.provider("anna")
+    nine, eleven = _reordered(visits, point, at)
+    _begin(visits, nine, at(9))
+    assert visits.planned(point)["anna"] == [nine["booking_id"], eleven["booking_id"]]
+    visits.desk.pass_until(at(9, 5))
+    for hour, is_free in ((10, False), (11, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+
+
 def test_visit_that_has_not_begun_by_now__keeps_its_crew_for_as_long_from_now_on(visits: Visits, at: At) -> None:
     point = visits.provider("anna", service={"minutes": 240, "window_minutes": 120})
     nine = visits.brought(visits.book(point, at(9)), "confirm", "depart")
@@ -390,3 +417,65 @@ def test_visit_that_has_not_begun_by_now__keeps_its_crew_for_as_long_from_now_on
     visits.done(nine, "start", "corner", {"code": visits.read(nine)["start_code"]})
     assert not _can_be_booked(visits, point, at(14))
     assert _can_be_booked(visits, point, at(14, 30))
+
+
+def test_visit_that_is_set_out_to__is_the_next_one_and_nothing_is_put_before_it(visits: Visits, at: At) -> None:
+    point = visits.provider("anna")
+    nine, eleven = _reordered(visits, point, at)
+    visits.desk.pass_until(at(8, 30))
+    assert _can_be_booked(visits, point, at(10))
+    visits.done(nine, "depart", "corner")
+    assert visits.planned(point)["anna"] == [nine["booking_id"], eleven["booking_id"]]
+    for hour, is_free in ((9, False), (10, False), (11, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+    visits.done(nine, "cancel", "corner", {"reason": "other"})
+    assert _can_be_booked(visits, point, at(10))
+
+
+def test_visit_that_is_set_out_to__is_begun_before_another_that_would_have_been_put_before_it(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service={"minutes": 240, "window_minutes": 240})
+    (nine,) = _confirmed(visits, point, at(9))
+    visits.service(point, minutes=60, window_minutes=60)
+    visits.desk.pass_until(at(8, 50))
+    assert _can_be_booked(visits, point, at(11))
+    visits.done(nine, "depart", "corner")
+    for hour, is_free in ((11, False), (13, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+
+
+def test_day_that_was_written_before_departures_were__is_read() -> None:
+    stops = '[["vis_1", [1.0, 2.0], 60, 0, 0], ["break 1", null, 60, 0, 9]]'
+    day = f'{{"start": [1.0, 2.0], "end": [1.0, 2.0], "stops": {stops}}}'
+    row: Any = SimpleNamespace(crew_id="anna", starts_at=0, ends_at=36_000_000_000, day=day)
+    assert day_of(row).stops == (Stop("vis_1", (1.0, 2.0), 60, 0, 0), Stop("break 1", None, 60, 0, 9))
+
+
+def test_visit_that_is_set_out_to_long_before__does_not_come_before_what_was_promised(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=EXACT)
+    nine, two = _confirmed(visits, point, at(9), at(14))
+    visits.desk.pass_until(at(8, 30))
+    visits.done(two, "depart", "corner")
+    assert visits.planned(point)["anna"] == [nine["booking_id"], two["booking_id"]]
+    for hour, is_free in ((11, False), (15, True)):
+        assert _can_be_booked(visits, point, at(hour)) == is_free
+
+
+@pytest.mark.parametrize(
+    ("begins", "order"),
+    [((11, 0), ["rest", "busy", "one", "eight", "lunch"]), ((9, 20), ["rest", "one", "eight", "busy", "lunch"])],
+)
+def test_visit_that_begins_out_of_turn__leaves_before_it_what_is_over(
+    visits: Visits, at: At, begins: tuple[int, int], order: list[str]
+) -> None:
+    rest = {"earliest": "09:00", "latest": "09:15", "minutes": 15}
+    lunch = {"earliest": "12:00", "latest": "14:00", "minutes": 30}
+    point = visits.provider("anna", service=EXACT | {"window_minutes": 480}, crew={"breaks": [rest, lunch]})
+    visits.put(f"/v1/points/{point}/crews/anna/busy/call", {"starts_at": at(9, 30), "ends_at": at(10)})
+    eight, one = _confirmed(visits, point, at(8), at(8))
+    known = {eight["booking_id"]: "eight", one["booking_id"]: "one"}
+    known |= {"break 1": "rest", "break 2": "lunch", "busy call": "busy"}
+    assert [known[name] for name in visits.planned(point)["anna"]] == ["eight", "rest", "busy", "one", "lunch"]
+    _begin(visits, one, at(*begins))
+    assert [known[name] for name in visits.planned(point)["anna"]] == order

@@ -73,9 +73,16 @@ def brute_windows(
     found = set()
     for window in windows_s:
         stop = Stop("job", (job.lat, job.lng), job.duration_s, window, window + width_s)
-        if any(kept_day(travel, day.with_stop(stop, after)) for day in days for after in range(len(day.stops) + 1)):
+        if any(kept_day(travel, day.with_stop(stop, after)) for day in days for after in open_places(day)):
             found.add(window)
     return found
+
+
+def open_places(day: CrewDay) -> range:
+    """Return behind how many stops a job may be inserted: not before one that its crew has set out to."""
+    return range(
+        max((number for number, stop in enumerate(day.stops, 1) if stop.is_set_out), default=0), len(day.stops) + 1
+    )
 
 
 def seconds(least: int, most: int) -> st.SearchStrategy[int]:
@@ -96,7 +103,8 @@ TABLES = st.lists(
 def stops(draw: st.DrawFn) -> Stop:
     earliest, width = draw(st.integers(0, LAST)), draw(st.sampled_from([0, 1, 2, 5, 12, 20]))
     place = draw(st.one_of(st.none(), PLACES))
-    return Stop(draw(st.uuids()).hex, place, draw(seconds(0, 3)), earliest * MINUTE_S, (earliest + width) * MINUTE_S)
+    window = (earliest * MINUTE_S, (earliest + width) * MINUTE_S)
+    return Stop(draw(st.uuids()).hex, place, draw(seconds(0, 3)), *window, draw(st.sampled_from([False] * 5 + [True])))
 
 
 @st.composite
@@ -146,7 +154,7 @@ def test_check_slots__tells_whether_they_can_still_be_kept_on_another_day(
     job, now = Job(*place, duration_s), CrewDays([other], travel)
     slots = find_slots(CrewDays([day], travel), job, range(0, LAST * MINUTE_S, 5 * MINUTE_S), width_s)
     for slot, start in zip(slots, check_slots(now, job, slots), strict=True):
-        fits = slot.after <= len(other.stops) and kept_day(travel, witness(now, job, slot, "job"))
+        fits = slot.after in open_places(other) and kept_day(travel, witness(now, job, slot, "job"))
         assert (start is not None) == fits
         if start is not None:
             assert kept_day(travel, witness(now, job, slot._replace(starts_s=start, ends_s=start), "job"))
@@ -294,6 +302,15 @@ def test_find_slots__counts_what_has_not_begun_from_now(width_s: int, now_s: int
         expected = [(at, len(stops_)) for at in range(starts_s + 4 * 3600, 9 * 3600, 60)]
         assert [(slot.starts_s, slot.after) for slot in slots if slot.after == len(stops_)] == expected
         assert check_slots(days, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
+
+
+def test_find_slots__puts_nothing_before_what_its_crew_has_set_out_to() -> None:
+    near, here, job = TableTravel(((0.0,),)), (0.0, 0.0), Job(0.0, 0.0, 600)
+    first, last = Stop("first", here, 600, 3600, 7200), Stop("last", here, 600, 3600, 7200)
+    for stops_, first_s in (((first, last), 0), ((first._replace(is_set_out=True), last), 3600 + 600)):
+        days = CrewDays([CrewDay("crew", here, here, 0, 9 * 3600, stops_)], near)
+        assert find_slots(days, job, range(0, 9 * 3600, 600), 0)[0].starts_s == first_s
+    assert check_slots(days, job, [Slot(0, 0, 0, 0, 0, 0)]) == [None]
 
 
 def test_find_slots__gives_no_slot_where_a_crew_cannot_get_on() -> None:
