@@ -27,6 +27,7 @@ from service.audit.store import COMMAND
 from service.clock import SystemClock
 from service.deadlines import Deadline
 from service.garbage import settle_garbage
+from service.http.context import RequestContext
 from service.imports.points import PointImport
 from service.imports.streaming import import_stream
 from service.keys.store import create_key
@@ -128,7 +129,7 @@ def bare_pace(lines: list[bytes], folder: Path) -> float:
 
 def store_pace(lines: list[bytes], folder: Path) -> float:
     """Return the points a second of an import into the store, which no index follows."""
-    _opened(folder)
+    key = _opened(folder)
     with open_services(load_settings({}, data=folder)) as services:
         services.follower.close()
         body = b"\n".join(lines)
@@ -138,8 +139,8 @@ def store_pace(lines: list[bytes], folder: Path) -> float:
                 yield body[start : start + _BLOCK]
 
         def run() -> None:
-            deadline, kind = Deadline.after(3600), PointImport(MERCHANT, services, "bench")
-            asyncio.run(import_stream(services, blocks(), kind, "imp", actor=COMMAND, deadline=deadline))
+            context = RequestContext("", services.ring.caller_of(key, 0), Deadline.after(3600))
+            asyncio.run(import_stream(services, blocks(), PointImport(MERCHANT, services, "bench"), "imp", context))
 
         return _pace(len(lines), run)
 

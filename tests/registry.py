@@ -79,11 +79,23 @@ class Registry:
         """What the API says of itself: every answer is held against it."""
         return Description(self.runner.run(self.client.get("/openapi.json")).json())
 
-    def add_key(self, name: str, scope: str, merchant_id: str | None = None, crew: str | None = None) -> None:
+    def add_key(
+        self,
+        name: str,
+        scope: str,
+        merchant_id: str | None = None,
+        crew: str | None = None,
+        expires_us: int | None = None,
+    ) -> None:
         """Make a key, known as ``name`` from here on; of a crew as ``corner:main/anna``."""
 
         def made(connection: WriteConnection) -> str:
-            given: dict[str, Any] = {"merchant_id": merchant_id, "crew": crew, "rate": 1_000_000}
+            given: dict[str, Any] = {
+                "merchant_id": merchant_id,
+                "crew": crew,
+                "rate": 1_000_000,
+                "expires_us": expires_us,
+            }
             return create_key(connection, scope=scope, label=name, **given).secret
 
         self.keys[name] = self.services.store.write_now(made)

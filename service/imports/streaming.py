@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
+from service.audit.store import actor_of
 from service.http.access import not_found
 from service.http.problems import ProblemError
 from service.imports.lines import LineCutter
@@ -17,12 +18,11 @@ from service.imports.store import add_batch, end_import, start_import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.audit.store import Actor
-    from service.deadlines import Deadline
-    from service.imports.kinds import ImportKind
+    from service.http.context import RequestContext
+    from service.imports.kinds import ImportKind, Prepared
     from service.imports.lines import Batch
     from service.services import Services
-    from service.store.connections import AnyRow
+    from service.store.connections import AnyRow, WriteConnection
 
 __all__ = ["import_stream"]
 
@@ -34,9 +34,7 @@ async def import_stream(
     stream: AsyncIterator[bytes],
     kind: ImportKind[Any],
     import_id: str,
-    *,
-    actor: Actor,
-    deadline: Deadline,
+    context: RequestContext,
 ) -> dict[str, int]:
     """
     Store what a stream holds, from where an earlier one of the same import broke off.
@@ -49,15 +47,15 @@ async def import_stream(
     Raises
     ------
     ProblemError
-        If that is not there which it is about, the same import runs already, what was done of it begins otherwise, or it is
-        too long.
+        If that is not there which it is about, the same import runs already, what was done of it begins otherwise, it is
+        too long, or the key that it came with does not hold any more.
     """
     if import_id in _running:
         text = "the first request with this Idempotency-Key is still running; try again"
         raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
     _running.add(import_id)
     try:
-        return await _Import(services, kind, import_id, actor, deadline).run(stream)
+        return await _Import(services, kind, import_id, context).run(stream)
     except ClientDisconnect as error:
         raise ProblemError("bad-request", "the stream broke off; send it again with the same key") from error
     finally:
@@ -67,14 +65,13 @@ async def import_stream(
 class _Import:
     """One import of one request."""
 
-    def __init__(
-        self, services: Services, kind: ImportKind[Any], import_id: str, actor: Actor, deadline: Deadline
-    ) -> None:
+    def __init__(self, services: Services, kind: ImportKind[Any], import_id: str, context: RequestContext) -> None:
         self._services = services
         self._kind = kind
         self._import_id = import_id
-        self._actor = actor
-        self._deadline = deadline
+        self._caller = context.key_holder
+        self._actor = actor_of(context)
+        self._deadline = context.deadline
         self._filled: Counter[str] = Counter()
         self._storing: asyncio.Task[None] | None = None
 
@@ -95,7 +92,7 @@ class _Import:
         return dict(self._filled)
 
     async def _take(self, batch: Batch) -> None:
-        kind, import_id, actor = self._kind, self._import_id, self._actor
+        kind = self._kind
         if batch.last > kind.most_lines:
             text = f"at most {kind.most_lines} lines are taken in one import; the lines before {batch.first} are stored"
             raise ProblemError("batch-too-large", text)
@@ -104,11 +101,15 @@ class _Import:
         self._filled += prepared.filled
         await self._stored()
         self._storing = asyncio.create_task(
-            self._services.store.write(
-                lambda connection: add_batch(connection, actor, kind, import_id, batch, prepared),
-                self._deadline,
-            )
+            self._services.store.write(lambda connection: self._add(connection, batch, prepared), self._deadline)
         )
+
+    def _add(self, connection: WriteConnection, batch: Batch, prepared: Prepared[Any]) -> None:
+        add_batch(connection, self._actor, self._kind, self._import_id, batch, prepared)
+        # Last of all in the transaction, which takes the batch back: it may have waited long for others.
+        if not self._services.ring.still_holds(self._caller, self._services.clock.now_us()):
+            text = f"the key was revoked or has expired; the lines before {batch.first} are stored"
+            raise ProblemError("unauthenticated", text, headers={"WWW-Authenticate": 'Bearer realm="linli"'})
 
     async def _stored(self) -> None:
         storing, self._storing = self._storing, None

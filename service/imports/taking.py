@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.audit.store import actor_of
 from service.http.access import not_found
 from service.http.context import services_of
 from service.http.problems import ProblemError, Trouble
@@ -59,7 +58,7 @@ async def take_import(
 ) -> ImportDone:
     """Store what the body of a request holds, and tell what became of it; raises as `import_stream` does."""
     services = services_of(request)
-    filled = await import_stream(services, stream, kind, import_id, actor=actor_of(context), deadline=context.deadline)
+    filled = await import_stream(services, stream, kind, import_id, context)
 
     def done(connection: ReadConnection) -> ImportDone:
         row = find_import(connection, import_id)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from service.clock import to_us
+from service.imports.store import find_import, import_id_of
+from service.keys.store import revoke_key
+from tests.contract.service.desk import Desk
 from tests.contract.service.shops import NDJSON, Shops, open_shops, point
 from tests.contract.service.talking import ask, problem, together
 from tests.servers import short_folder
@@ -196,6 +202,46 @@ def test_import__of_one_key_runs_once_at_a_time(shops: Shops, service: Serving) 
     assert set(found) <= {(200, "done"), (409, "idempotency-in-progress")}
     assert (200, "done") in found
     assert send(shops.own, body, "once").json()["upserted"] == 2_000
+
+
+def _revoke(desk: Desk, key_id: str) -> None:
+    desk.registry.services.store.write_now(lambda connection: revoke_key(connection, key_id))
+    desk.registry.follow()
+
+
+def _let_expire(desk: Desk, key_id: str) -> None:
+    desk.registry.clock.at += dt.timedelta(hours=1)
+
+
+def _lines_done(desk: Desk, import_id: str) -> int:
+    found = desk.registry.services.store.read_now(lambda connection: find_import(connection, import_id))
+    assert found is not None
+    return int(found.lines_done)
+
+
+@pytest.mark.parametrize("end", [_revoke, _let_expire])
+def test_import__ends_with_its_key(desk: Desk, end: Callable[[Desk, str], None]) -> None:
+    registry, name = desk.registry, end.__name__
+    import_id = import_id_of("corner", name)
+    expires_us = to_us(desk.now + dt.timedelta(minutes=30)) if end is _let_expire else None
+    registry.add_key(name, "merchant", "corner", expires_us=expires_us)
+    caller = registry.services.ring.caller_of(registry.keys[name], desk.now_us)
+    assert caller is not None
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x\n" * 600
+        async with asyncio.timeout(30):
+            while _lines_done(desk, import_id) < 500:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        end(desk, caller.key_id)
+        yield b"x\n" * 600
+
+    headers = {**NDJSON, "Idempotency-Key": name}
+    answer = desk.send("POST", PATH, name, content=body(), headers=headers)
+    assert problem(answer) == (401, "unauthenticated")
+    assert "the lines before 501 are stored" in answer.json()["detail"]
+    told = desk.send("GET", f"/v1/imports/{import_id}", "corner").json()
+    assert (told["state"], told["lines"]) == ("running", 500)
 
 
 def test_import__leaves_the_loop_free_for_others(shops: Shops, service: Serving) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.audit.store import COMMAND
 from service.deadlines import Deadline
+from service.http.context import RequestContext
 from service.http.problems import ProblemError
 from service.imports.streaming import import_stream
 from service.stock.importing import StockImport
@@ -36,5 +36,6 @@ def _import(registry: Registry, n: int, key: str = "one") -> None:
             yield json.dumps(entry | {"sku": f"s{number}"}).encode() + b"\n"
 
     kind = StockImport("shop", "shop:1", most_lines=900)
-    running = import_stream(registry.services, lines(), kind, key, actor=COMMAND, deadline=Deadline.after(60))
+    caller = registry.services.ring.caller_of(registry.keys["admin"], 0)
+    running = import_stream(registry.services, lines(), kind, key, RequestContext("", caller, Deadline.after(60)))
     assert registry.runner.run(running) == {}
