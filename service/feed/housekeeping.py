@@ -28,13 +28,41 @@ __all__ = ["Housekeeping", "forget_requests", "keep_mark", "kept_mark"]
 
 _LOG = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
-_KEEP_REQUESTS_S = 86_400
+_KEEP_REQUESTS_S = 25 * 3_600  # of which a day has really passed, at the pace of what is old
 _KEEP_SLOTS_S = 86_400
 _KEEP_SHIFTS_S = 2 * 86_400
 _KEEP_DELIVERIES_S = 7 * 86_400
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
 _WRITE_S = 10.0
+_MADE_UP = 1 / 24
+_MOST_BEHIND_US = 2 * 86_400 * _SECOND_US
+
+
+class _Pace:
+    """
+    The instant by which is told what is old: it goes on as time really passes, however far the clock jumps ahead.
+
+    Were a request's record gone because the clock jumped, the request would be done twice when it is sent again. What this
+    instant is behind the clock is made up for by an hour a day, and by a start.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last: tuple[int, float] | None = None
+
+    def begin(self, at_us: int) -> None:
+        """Go on from an instant."""
+        self._last = (at_us, self._monotonic())
+
+    def instant_us(self, now_us: int) -> int:
+        """Return the clock's instant, or as far as it may have come; the first time it is the clock's."""
+        at_s = self._monotonic()
+        if self._last is not None:
+            passed_s = at_s - self._last[1]
+            now_us = min(now_us, self._last[0] + int(passed_s * (1 + _MADE_UP) * _SECOND_US))
+        self._last = (now_us, at_s)
+        return now_us
 
 
 class Housekeeping:
@@ -51,6 +79,8 @@ class Housekeeping:
         How long change records are kept, and whose an order or a visit was once it has ended.
     every_s, prune_every_s
         How often the clock is looked at, and how often old records are.
+    monotonic
+        Tells the time that really passes: the clock may jump ahead, and nothing is old before its time.
     """
 
     def __init__(
@@ -62,6 +92,7 @@ class Housekeeping:
         keep_buyers_s: float = 7 * 86_400.0,
         every_s: float = 3.0,
         prune_every_s: float = 60.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,13 +101,22 @@ class Housekeeping:
         self._every_s = every_s
         self._prune_every_s = prune_every_s
         self._kept_us = 0
+        self._pace = _Pace(monotonic)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="linli-keep", daemon=True)
 
     def start(self) -> None:
-        """Take over the latest instant that the store knows of, then go on in the thread."""
+        """
+        Take over the latest instant that the store knows of, then go on in the thread.
+
+        What is old is told from the machine's own clock on, where that is up to two days behind what the store knows: it
+        had jumped, and is right again. A jump that lasts over a start, or was further, is not told from a time in which
+        nobody served: what is old by the clock then goes.
+        """
+        own_us = self._clock.now_us()
         self._kept_us = self._store.read_now(kept_mark)
         self._clock.keep_after(self._kept_us)
+        self._pace.begin(max(own_us, self._kept_us - _MOST_BEHIND_US))
         self._thread.start()
 
     def close(self) -> None:
@@ -111,7 +151,7 @@ class Housekeeping:
     def prune(self) -> None:
         """Delete what is old, a small transaction at a time, for as long as one turn may last."""
         until = time.monotonic() + _A_TURN_S
-        now_us = self._clock.now_us()
+        now_us = self._pace.instant_us(self._clock.now_us())
         changes_us = now_us - int(self._keep_changes_s * _SECOND_US)
         buyers_us = now_us - int(self._keep_buyers_s * _SECOND_US)
         shifts_us = now_us - int(min(_KEEP_SHIFTS_S, self._keep_buyers_s) * _SECOND_US)

@@ -73,8 +73,50 @@ def test_requests__are_forgotten_when_they_are_old(store: Store) -> None:
     for number in range(5):
         store.write_now(partial(_keep_request, key=str(number), at_us=number))
     assert store.write_now(lambda connection: forget_requests(connection, 3)) == 3
+    assert _n_requests(store) == 2
+
+
+def _n_requests(store: Store) -> int:
     count = select(func.count()).select_from(idempotency)
-    assert store.read_now(lambda connection: connection.value(count)) == 2
+    return int(store.read_now(lambda connection: connection.value(count)))
+
+
+@pytest.mark.parametrize("ahead_s", [86_400 + 60, 365 * 86_400])
+def test_requests__are_kept_until_a_day_has_really_passed_however_far_the_clock_jumps(
+    store: Store, ahead_s: int
+) -> None:
+    clock, passed_s = SystemClock(), 0
+    keeping = Housekeeping(store, clock, keep_changes_s=3600, monotonic=lambda: passed_s)
+    keeping.prune()
+    at_us = clock.now_us()
+    store.write_now(partial(_keep_request, key="order", at_us=at_us))
+    for passed_s, n_left in ((0, 1), (60, 1), (3_600, 1), (86_000, 1), (90_100, 0)):
+        clock.keep_after(at_us + (ahead_s + passed_s) * 1_000_000)
+        keeping.prune()
+        assert _n_requests(store) == n_left
+
+
+def test_requests__are_kept_over_a_restart_after_a_jump_that_was_set_right(store: Store) -> None:
+    clock = SystemClock()
+    store.write_now(partial(_keep_request, key="order", at_us=clock.now_us()))
+    store.write_now(partial(keep_mark, at_us=clock.now_us() + 90_060_000_000))
+    keeping = Housekeeping(store, clock, keep_changes_s=3600)
+    keeping.start()
+    keeping.prune()
+    keeping.close()
+    assert _n_requests(store) == 1
+
+
+def test_housekeeping__prunes_as_the_store_knows_it_where_the_clock_is_far_behind(store: Store) -> None:
+    clock = SystemClock()
+    ahead_us = clock.now_us() + 365 * 86_400_000_000
+    store.write_now(partial(keep_mark, at_us=ahead_us))
+    store.write_now(partial(_keep_request, key="order", at_us=ahead_us - 4 * 86_400_000_000))
+    keeping = Housekeeping(store, clock, keep_changes_s=3600)
+    keeping.start()
+    keeping.prune()
+    keeping.close()
+    assert _n_requests(store) == 0
 
 
 def test_mark__moves_on_only(store: Store) -> None:
