@@ -80,7 +80,9 @@ class LimitSettings(_Group):
     receive_s: Seconds = Field(10.0, description="How long a request may take to arrive.")
     inflight: int = Field(256, ge=1, description="Requests at once, half as many of a key; more are told to try again.")
     write_queue: int = Field(512, ge=1, description="Writes that wait for storage at once.")
-    streams: int = Field(200, ge=1, description="Event streams open at once in a worker.")
+    streams: int = Field(
+        200, ge=1, description="Event streams open at once in a worker, a quarter as many of a merchant."
+    )
     key_rate: int = Field(500, ge=1, description="Requests a second that one key may make.")
     ip_rate: int = Field(50, ge=1, description="Requests a second without a valid key from one address.")
     verify_at_once: bool = Field(

@@ -177,13 +177,14 @@ class Gate:
         _heed(rates.admit_now(address, rate) or await rates.admit(address, rate), rate, headers)
 
     async def _passed_on(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> None:
-        limited = limited_body(scope, receive)
-        if scope["path"] == _EVENTS:  # it lasts as long as its client
-            await self._app(scope, limited, answer)
-            return
+        limited, lasting, caller = limited_body(scope, receive), self._lasting(scope["path"]), context.caller
         with contextlib.ExitStack() as stack:
-            if context.caller is not None and not is_streamed(scope["path"]):
-                stack.enter_context(self._shares.place_of(context.caller.key_id))
+            if caller is not None:
+                share = self._shares.place_of(caller.key_id) if lasting is None else lasting.place_of(caller)
+                stack.enter_context(share)
+            if lasting is self._events:  # it lasts as long as its client
+                await self._app(scope, limited, answer)
+                return
             async with asyncio.timeout(context.deadline.left_s() + _GRACE_S):
                 await self._app(scope, limited, answer)
 

@@ -9,19 +9,14 @@ from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from service.keys.ring import Caller
 
 __all__ = ["LATER", "KeyShares", "Lasting"]
 
 LATER = {"Retry-After": "1"}
 """What is told to who may come again at once."""
-
-
-class Lasting:
-    """How many requests of a kind that may last for minutes are at work, and how many may be."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.n = 0
 
 
 class KeyShares:
@@ -32,9 +27,9 @@ class KeyShares:
         self._n_of: dict[str, int] = {}
 
     @contextlib.contextmanager
-    def place_of(self, key_id: str) -> Iterator[None]:
+    def place_of(self, key_id: str, whose: str = "key") -> Iterator[None]:
         """
-        Hold a place for a request of a key.
+        Hold a place for a request of a key, or of whoever else is named so.
 
         Raises
         ------
@@ -43,7 +38,7 @@ class KeyShares:
         """
         n = self._n_of.get(key_id, 0)
         if n >= self._limit:
-            text = f"this key has {n} requests at work, as many as one may have; try again"
+            text = f"this {whose} has {n} requests at work, as many as one may have; try again"
             raise ProblemError("overloaded", text, headers=LATER)
         self._n_of[key_id] = n + 1
         try:
@@ -52,3 +47,22 @@ class KeyShares:
             self._n_of[key_id] -= 1
             if not self._n_of[key_id]:
                 del self._n_of[key_id]
+
+
+class Lasting:
+    """
+    How many requests of a kind that may last for minutes are at work, and how many may be: of one merchant a quarter.
+
+    A merchant makes keys by itself, so all of its keys count as one; a key of no merchant counts alone.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.n = 0
+        self._shares = KeyShares(max(1, limit // 4))
+
+    def place_of(self, caller: Caller) -> AbstractContextManager[None]:
+        """Hold a place for a request of a caller; raises as `KeyShares.place_of` does."""
+        if caller.merchant_id is None:
+            return self._shares.place_of(caller.key_id)
+        return self._shares.place_of(caller.merchant_id, "merchant")

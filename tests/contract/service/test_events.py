@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.event_client import Event, events_of
 from tests.feed_store import fill, opened_store, put_merchant, put_point, set_units, some_change, wait_until
 from tests.serving import Place, Serving, fresh_database, running_service
 
-MOST_STREAMS = 3
+MOST_STREAMS, MOST_OF_ONE = 12, 3
 
 
 @dataclass
@@ -180,8 +180,10 @@ def test_events__say_reset_on_an_open_stream_when_the_database_was_restored(live
 
 def test_events__are_refused_when_as_many_are_open_as_may_be(live: Live) -> None:
     wait_until(lambda: live.n_streams() == 0, 5, "earlier streams have ended")
-    with live.stream() as first, live.stream() as second, live.stream() as third:
-        for events in (first, second, third):
+    with ExitStack() as stack:
+        keys = [live.key("admin")[1] for _ in range(MOST_STREAMS // MOST_OF_ONE)]
+        streams = [stack.enter_context(live.stream(key)) for key in keys for _ in range(MOST_OF_ONE)]
+        for events in streams:
             next(events)
         with live.serving.client() as client:
             answer = client.get("/v1/events")

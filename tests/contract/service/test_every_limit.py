@@ -65,13 +65,13 @@ def _head(request: dict[str, Any], secret: str, *lines: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _held(service: Serving, operation: Operation, all_: Tenants, n: int = 1) -> Iterator[None]:
-    """Hold requests of an operation, whose bodies do not come."""
+def _held(service: Serving, operation: Operation, all_: Tenants, *secrets: str) -> Iterator[None]:
+    """Hold requests of an operation, one for each key, whose bodies do not come."""
     address = httpx.URL(service.base_url)
     with contextlib.ExitStack() as stack:
-        for _ in range(n):
+        for secret in secrets or [all_.secrets["admin"]]:
             held = stack.enter_context(socket.create_connection((address.host, address.port), timeout=10))
-            held.sendall(_head(operation.request(all_.own), all_.secrets["admin"], "Content-Length: 9"))
+            held.sendall(_head(operation.request(all_.own), secret, "Content-Length: 9"))
         time.sleep(0.3)
         yield
 
@@ -113,7 +113,8 @@ def test_too_many_at_once__are_sent_away_and_told_to_come_again(all_: Tenants, s
 def test_too_many_that_last__are_sent_away_and_hold_up_no_other(
     all_: Tenants, service: Serving, name: str, n: int
 ) -> None:
-    with _held(service, _named(name), all_, n):
+    secrets = [make_key(all_.admin, "admin")["secret"] for _ in range(4)]  # of each, a quarter is taken
+    with _held(service, _named(name), all_, *itertools.islice(itertools.cycle(secrets), n)):
         answer = answer_of(all_.admin, _named(name).request(all_.own))
         assert problem(answer) == (503, "overloaded")
         assert answer.headers["retry-after"] == "1"

@@ -18,6 +18,7 @@ import orjson
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from service.audit.store import COMMAND
 from service.http.app import create_app
 from service.http.gate import Gate
 from service.http.intake import network_of
@@ -25,6 +26,7 @@ from service.http.routing import StrictRoute, register_problems
 from service.keys.formats import new_key
 from service.keys.store import create_key, revoke_key
 from service.logs import set_up_logs
+from service.merchants.store import create_merchant
 from service.services import Services, open_services
 from service.settings import load_settings
 
@@ -70,6 +72,11 @@ def _key(services: Services, **values: Any) -> str:
     if values.get("expires_us", 1) > 0:
         _wait(lambda: services.ring.caller_of(made.secret, 0) is not None)
     return made.secret
+
+
+def _keys_of_merchant(services: Services, merchant_id: str) -> list[str]:
+    services.store.write_now(lambda connection: create_merchant(connection, COMMAND, merchant_id, "A shop", "verified"))
+    return [_key(services, merchant_id=merchant_id) for _ in range(2)]
 
 
 def _wait(is_so: Callable[[], bool]) -> None:
@@ -380,10 +387,10 @@ class Slow:
 
 
 class Crowd:
-    """Requests at once through one gate, by turns of two keys."""
+    """Requests at once through one gate, by turns of four keys."""
 
     def __init__(self, services: Services, key: str) -> None:
-        self.keys = (key, _key(services))
+        self.keys = (key, *(_key(services) for _ in range(3)))
         self.slow = Slow()
         self.gate = Gate(services, RAW, self.slow)
         transport = httpx.ASGITransport(app=self.gate, client=(next(ADDRESSES), 1))
@@ -391,7 +398,7 @@ class Crowd:
 
     def begin(self, n: int, path: str = "/v1/slow") -> list[asyncio.Task[httpx.Response]]:
         """Begin requests that last."""
-        return [asyncio.ensure_future(self.get(path, number % 2)) for number in range(n)]
+        return [asyncio.ensure_future(self.get(path, number % len(self.keys))) for number in range(n)]
 
     async def get(self, path: str, number: int) -> httpx.Response:
         """Ask with one of the keys."""
@@ -493,6 +500,30 @@ def test_gate__what_lasts_has_a_limit_of_its_own(services: Services, key: str) -
         crowd.slow.go.set()
         await asyncio.gather(*lasting)
         assert (await crowd.client.get("/v1/points:import")).status_code == 200
+
+    _in_crowd(services, key, crowded)
+
+
+@pytest.mark.parametrize(("path", "n"), [("/v1/events", 50), ("/v1/points:import", 4)])
+@pytest.mark.parametrize("whose", ["key", "merchant"])
+def test_gate__what_lasts_of_one_keeps_out_no_other(
+    path: str, n: int, whose: str, services: Services, key: str
+) -> None:
+    async def crowded(crowd: Crowd) -> None:
+        own = 1
+        if whose == "merchant":
+            crowd.keys, own = (*_keys_of_merchant(services, f"shop-{n}"), key), 2
+        lasting = [asyncio.ensure_future(crowd.get(path, number % own)) for number in range(n)]
+        await crowd.begun(n)
+        async with asyncio.timeout(5):
+            told = await crowd.get(path, 0)
+        assert (told.status_code, _slug(told), told.headers["retry-after"]) == (503, "overloaded", "1")
+        assert f"this {whose} has {n} requests at work" in told.json()["detail"]
+        lasting.append(asyncio.ensure_future(crowd.get(path, own)))
+        await crowd.begun(n + 1)
+        crowd.slow.go.set()
+        assert {response.status_code for response in await asyncio.gather(*lasting)} == {200}
+        assert (await crowd.get(path, 0)).status_code == 200
 
     _in_crowd(services, key, crowded)
 
