@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from service.errors import DeadlineExceededError
+
 __all__ = ["Deadline"]
 
 
@@ -26,3 +28,15 @@ class Deadline(NamedTuple):
     def is_over(self) -> bool:
         """Whether it has passed."""
         return time.monotonic() >= self.at
+
+    def demand(self) -> None:
+        """
+        Go on only as long as somebody waits.
+
+        Raises
+        ------
+        DeadlineExceededError
+            If it has passed.
+        """
+        if self.is_over:
+            raise DeadlineExceededError("it was not done in time, and was ended")

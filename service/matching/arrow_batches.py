@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine import Engine
+    from service.deadlines import Deadline
     from service.matching.asking import Found
     from service.matching.columns import Orders
     from service.services import Services
@@ -48,7 +49,7 @@ _INSTANTS = ("order_by", "ready_at", "hold_until", "cancel_free_until")
 _NAT = np.datetime64("NaT", "us")
 
 
-def answer_arrow(services: Services, body: bytes, query: bytes) -> bytes:
+def answer_arrow(services: Services, body: bytes, query: bytes, deadline: Deadline) -> bytes:
     """
     Return the answers to the places of a stream, as a stream.
 
@@ -56,6 +57,8 @@ def answer_arrow(services: Services, body: bytes, query: bytes) -> bytes:
     ------
     ProblemError
         For a body that is no such stream, holds too much, or a place that cannot be asked for, naming its row.
+    DeadlineExceededError
+        If it is over before all places are asked for.
     """
     options = read_query(query, _OPTIONS)
     datum = check_datum(options.get("datum", "wgs84"))
@@ -71,7 +74,7 @@ def answer_arrow(services: Services, body: bytes, query: bytes) -> bytes:
         view.engine.prepare(wait=False)  # a still engine leaves it to others to list what is near
     found = match_together(engine, orders, terms)
     if any(map(services.rooms.concern, orders.offers)):
-        _pass_full(services, engine, orders, terms, found)
+        _pass_full(services, engine, orders, terms, found, deadline)
     return _written(_answers(services, engine, orders, found), view.position_of(engine.version))
 
 
@@ -112,10 +115,13 @@ def _timed(services: Services, orders: Orders) -> Orders:
     return replace(orders, at=at, asked_at=np.minimum(now, at))
 
 
-def _pass_full(services: Services, engine: Engine, orders: Orders, terms: Terms, found: Found) -> None:
-    """Ask once more, in place, for those whose match has no room then."""
+def _pass_full(
+    services: Services, engine: Engine, orders: Orders, terms: Terms, found: Found, deadline: Deadline
+) -> None:
+    """Ask once more, in place, for those whose match has no room then: the store may be asked for each."""
     facts, rooms = engine.facts, services.rooms
     for i in np.flatnonzero(found.row >= 0).tolist():
+        deadline.demand()
         at, offer = from_us(int(orders.at[i].astype(np.int64))), orders.offers[orders.offer[i]]
         ask = Ask(
             float(orders.lat[i]),

@@ -27,6 +27,7 @@ from service.matching.single_route import dump
 if TYPE_CHECKING:
     import datetime as dt
 
+    from service.deadlines import Deadline
     from service.services import Services
 
 __all__ = ["BODIES", "router"]
@@ -95,7 +96,7 @@ async def match_one(request: Request, _context: Anyone) -> Response:
         ),
     },
 )
-async def match_batch(request: Request, _context: Anyone) -> Response:
+async def match_batch(request: Request, context: Anyone) -> Response:
     """
     Answer up to 100 questions as JSON, or up to 20 000 places as an Arrow IPC stream.
 
@@ -104,23 +105,27 @@ async def match_batch(request: Request, _context: Anyone) -> Response:
     `status` (`matched`, or the reason of the nearest point that has the offer), `point_id`, `distance_m`, and the
     promise; `index_version` stands in the metadata of its schema.
     """
-    services = services_of(request)
+    services, deadline = services_of(request), context.deadline
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     query = request.scope["query_string"]
     if kind == ARROW:
-        return Response(await asyncio.to_thread(answer_arrow, services, body, query), media_type=ARROW)
+        return Response(await asyncio.to_thread(answer_arrow, services, body, query, deadline), media_type=ARROW)
     if kind != _JSON:
         text = f"must be {_JSON} or {ARROW}, got {kind or 'no Content-Type'}"
         raise ProblemError("unsupported-media-type", text, (Trouble("Content-Type", text),))
     if query:
         read_query(query, frozenset())
     asks = _asks(services, parse_json(body))
-    return Response(dump(await asyncio.to_thread(_answers, services, asks)), media_type=_JSON)
+    return Response(dump(await asyncio.to_thread(_answers, services, asks, deadline)), media_type=_JSON)
 
 
-def _answers(services: Services, asks: list[Ask]) -> dict[str, Any]:
-    return {"answers": [reply_to(services, ask) for ask in asks]}
+def _answers(services: Services, asks: list[Ask], deadline: Deadline) -> dict[str, Any]:
+    answers = []
+    for ask in asks:
+        deadline.demand()
+        answers.append(reply_to(services, ask))
+    return {"answers": answers}
 
 
 def _asks(services: Services, given: Any) -> list[Ask]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from service.matching.arrow_batches import ARROW
 from service.matching.asks import Ask
 from tests.contract.service.desk import LNG, Desk, open_desk
+from tests.contract.service.talking import problem
 from tests.contract.service.visiting import OFFER, Visits
 from tests.registry import opened
 
@@ -113,3 +118,37 @@ def test_batch_and_explanation__say_the_same(visits: Visits) -> None:
     asked = {name: str(value) for name, value in ask.items()} | {"point": point_id}
     told = visits.desk.send("GET", "/v1/match:explain", "corner", params=asked).json()
     assert (told["match"], told["point"]["reason"]) == (None, "full")
+
+
+def _batch(visits: Visits, kind: str, n: int) -> dict[str, Any]:
+    """Return a body with places for all of which a provider is asked in the store."""
+    ask: dict[str, Any] = {"lat": visits.desk.lat, "lng": LNG, "offer": OFFER}
+    if kind == "json":
+        return {"json": {"asks": [ask] * min(n, 100)}}
+    table, sink = pa.table({name: pa.array([value] * n) for name, value in ask.items()}), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return {"content": sink.getvalue(), "headers": {"Content-Type": ARROW}}
+
+
+@pytest.mark.parametrize("kind", ["arrow", "json"])
+def test_batch__ends_with_its_deadline(visits: Visits, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only its answer: what goes on asking in a thread keeps that from all others."""
+    visits.provider("anna")
+    services, asked = visits.desk.registry.services, []
+
+    def wait(point_id: str, _ask: Ask) -> bool:
+        asked.append(point_id)
+        time.sleep(0.05)
+        return True
+
+    monkeypatch.setattr(services.rooms, "is_free", wait)
+    assert visits.desk.send("POST", "/v1/match:batch", **_batch(visits, kind, 3)).status_code == 200
+    limits = services.settings.limits.model_copy(update={"deadline_s": 1.0})
+    monkeypatch.setattr(services.settings, "limits", limits)
+    answer = visits.desk.send("POST", "/v1/match:batch", **_batch(visits, kind, 1_000))
+    assert problem(answer) == (503, "deadline-exceeded")
+    time.sleep(0.1)
+    n_asked = len(asked)
+    time.sleep(0.3)
+    assert len(asked) == n_asked < 30
