@@ -30,6 +30,8 @@ _PREFIX = "LINLI_"
 _OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_TEST_ONCE", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Kept = Annotated[float, Field(ge=60, le=3_153_600_000)]
+"""Seconds, up to a hundred years."""
 
 
 class BadSettingError(ServiceError):
@@ -54,9 +56,9 @@ class StoreSettings(_Group):
     poll_s: Seconds = Field(0.05, description="How often a follower looks for changes when nobody wakes it.")
     verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
     snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")
-    keep_changes_s: float = Field(7 * 86_400.0, ge=60, description="How long change records are kept.")
-    keep_buyers_s: float = Field(
-        7 * 86_400.0, ge=60, description="How long it is kept whose an order or a visit was, once it has ended."
+    keep_changes_s: Kept = Field(7 * 86_400.0, description="How long change records are kept.")
+    keep_buyers_s: Kept = Field(
+        7 * 86_400.0, description="How long it is kept whose an order or a visit was, once it has ended."
     )
 
 
