@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from service.metrics import Metrics
-from service.settings import load_settings, settings_table
+from service.settings import BadSettingError, load_settings, settings_table
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "operate.md"
 
@@ -43,3 +45,11 @@ def test_settings__are_told_to_another_process_by_its_environment() -> None:
         "LINLI_VERIFY_AT_ONCE": "True",
     }
     assert load_settings(told).limits.verify_at_once
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e12", "59"])
+@pytest.mark.parametrize("name", ["LINLI_KEEP_CHANGES_S", "LINLI_KEEP_BUYERS_S"])
+def test_settings__keep_nothing_for_ever(name: str, seconds: str) -> None:
+    """What is old is told by subtracting it, which would fail with them."""
+    with pytest.raises(BadSettingError, match=name):
+        load_settings({name: seconds})
