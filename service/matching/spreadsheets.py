@@ -13,7 +13,7 @@ __all__ = ["escaped", "unescaped"]
 
 # The last four are the same in full width. One apostrophe goes before such a text, also where others stand before
 # it already, so that one can be taken off again; a plain number is no formula.
-_STARTS = r"[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_STARTS = r"[=+\-@\t\r\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 _FORMULA = f"^'*{_STARTS}"
 _ESCAPED = f"^'+{_STARTS}"
 _NUMBER = r"^[+\-]?[0-9]+(\.[0-9]+)?$"

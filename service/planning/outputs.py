@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from geo.cells import cell_to_text
 from service.files import atomic_path
+from service.matching.spreadsheets import escaped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +32,17 @@ def coverage_table(report: CoverageReport, by: str) -> pd.DataFrame:
 
 
 def write_coverage(report: CoverageReport, path: Path, *, by: str) -> None:
-    """Write `coverage_table` as CSV or Parquet, by the suffix; the file is whole or not there."""
+    """
+    Write `coverage_table` as CSV or Parquet, by the suffix; the file is whole or not there.
+
+    In CSV, districts that a spreadsheet would run as a formula get an apostrophe in front.
+    """
     table = coverage_table(report, by)
     with atomic_path(path) as temporary:
         if path.suffix.lower() == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
+            table[by] = escaped(pa.array(table[by].tolist(), pa.string(), from_pandas=True)).to_pylist()
             table.to_csv(temporary, index=False)
 
 

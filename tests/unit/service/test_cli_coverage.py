@@ -77,6 +77,16 @@ def test_coverage__by_district_of_a_demand_column_as_parquet(folder: Path) -> No
     assert {row["district"]: row["within_300_m"] for row in table} == {"N": 100.0, "S": 300.0}
 
 
+def test_coverage__writes_no_district_that_a_spreadsheet_runs(folder: Path) -> None:
+    labels = ["=cmd()", "+1+2", "-x", "@x", "\t=x", "'=x", "\uff1dx", "-5", "N"]
+    with (folder / "demand.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("lat", "lng", "weight", "ward"), *((60.0, 25.0, 1, label) for label in labels)])
+    assert run(folder, "--district-column", "ward").exit_code == 0
+    assert {row["district"] for row in rows(folder)} == {*(f"'{label}" for label in labels[:7]), "-5", "N"}
+    assert run(folder, "--district-column", "ward", out="out.parquet").exit_code == 0
+    assert set(pq.read_table(folder / "out.parquet")["district"].to_pylist()) == set(labels)
+
+
 def test_coverage__at_night_only_what_is_open_counts(folder: Path) -> None:
     told = json.loads(run(folder, "--at", "2026-11-24T22:00+02:00", "--json").stdout)
     assert told["p95_m"] > 3000
