@@ -60,7 +60,7 @@ class CoveragePage:
 def coverage_page(report: CoverageReport, told: CoveragePage) -> MapPage:
     """Return the page of a report: cells by mean distance and by weight out of reach, points, districts."""
     bands = sorted(report.within)
-    notes = [*told.notes, *_notes(told)]
+    notes = [*told.notes, *_notes(report, told)]
     points = told.points if len(told.points) <= MAX_POINTS else ()
     return MapPage(
         title=f"Coverage of {told.offer}",
@@ -156,10 +156,15 @@ def _row(label: str, figures: CoverageFigures | CoverageReport, bands: list[floa
     return (label, _number(figures.total), *inside, _number(figures.unserved), *told)
 
 
-def _notes(told: CoveragePage) -> list[str]:
+def _notes(report: CoverageReport, told: CoveragePage) -> list[str]:
     notes = ["Distances are straight lines on the ground. An unknown opening time does not count as open."]
     if len(told.points) > MAX_POINTS:
         notes.append(f"The {_number(len(told.points))} points are too many to draw and are left out of the map.")
+    if len(report.by_district) > MAX_DISTRICTS:
+        notes.append(
+            f"The {_number(len(report.by_district))} rows by district are too many to list: those after the "
+            f"{MAX_DISTRICTS} of greatest total are left out of the table."
+        )
     return notes
 
 

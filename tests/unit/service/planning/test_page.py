@@ -44,3 +44,18 @@ def test_page__leaves_out_too_many_points_and_says_so() -> None:
     html = _page(_report(lat=[60.001], lng=[25.0], weight=[1.0]), many)
     assert "too many to draw" in html
     assert len(html) < 200_000
+
+
+def test_page__leaves_out_too_many_districts_and_says_so() -> None:
+    engine = Engine.from_columns(["a"], ["community/parcel"], [60.0], [25.0])
+
+    def page_of(n: int) -> str:
+        demand = {"lat": [60.001] * n, "lng": [25.0] * n, "weight": [float(n - i) for i in range(n)]}
+        return _page(coverage(engine, demand, "community/parcel", (300,), [f"ward {i}" for i in range(n)]))
+
+    most = page_of(pages.MAX_DISTRICTS)
+    more = page_of(pages.MAX_DISTRICTS + 1)
+    assert "left out of the table" not in most
+    assert "The 301 rows by district are too many to list: those after the 300 of greatest total are left out" in more
+    assert f"ward {pages.MAX_DISTRICTS - 1}<" in more
+    assert f"ward {pages.MAX_DISTRICTS}<" not in more
