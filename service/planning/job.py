@@ -156,6 +156,7 @@ def _page(request: CoverageRequest, demand: DemandFile, report: CoverageReport, 
         points=_points(request.points, request.offer),
         outlines=() if districts is None else _outlines(districts),
         noun=request.counts,
+        unknown_hours=None if request.at is None else request.unknown_hours,
         notes=tuple(notes),
     )
     return render_map(coverage_page(drawn, told))

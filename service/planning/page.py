@@ -31,6 +31,11 @@ MAX_POINTS = 20_000
 MAX_DISTRICTS = 300
 _MARGIN = 0.03
 _NOTHING = "\N{EN DASH}"
+_HOURS = {
+    None: "",
+    "refuse": " An unknown opening time does not count as open.",
+    "allow": " An unknown opening time counts as open.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,8 @@ class CoveragePage:
         The rest of the question in words: when, within which limit.
     noun
         What the weight counts, in the plural.
+    unknown_hours
+        ``refuse`` or ``allow``, as it was asked; None where hours were not asked for.
     """
 
     offer: str
@@ -53,6 +60,7 @@ class CoveragePage:
     points: tuple[MapPoint, ...]
     outlines: tuple[Outline, ...] = ()
     noun: str = "people"
+    unknown_hours: str | None = None
     attribution: str = ""
     notes: tuple[str, ...] = ()
 
@@ -157,7 +165,7 @@ def _row(label: str, figures: CoverageFigures | CoverageReport, bands: list[floa
 
 
 def _notes(report: CoverageReport, told: CoveragePage) -> list[str]:
-    notes = ["Distances are straight lines on the ground. An unknown opening time does not count as open."]
+    notes = [f"Distances are straight lines on the ground.{_HOURS[told.unknown_hours]}"]
     if len(told.points) > MAX_POINTS:
         notes.append(f"The {_number(len(told.points))} points are too many to draw and are left out of the map.")
     if len(report.by_district) > MAX_DISTRICTS:

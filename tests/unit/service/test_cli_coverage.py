@@ -112,6 +112,25 @@ def test_coverage__report_is_a_page_with_the_districts(folder: Path) -> None:
     assert "24/7" in html
 
 
+@pytest.mark.parametrize(
+    ("options", "counted"),
+    [
+        ((), None),
+        (("--unknown-hours",), None),
+        (("--at", "2026-11-24T12:00Z"), False),
+        (("--at", "2026-11-24T12:00Z", "--unknown-hours"), True),
+    ],
+)
+def test_coverage__report_says_whether_unknown_hours_count(
+    folder: Path, options: tuple[str, ...], *, counted: bool | None
+) -> None:
+    assert run(folder, "--report", "map.html", *options).exit_code == 0
+    html = (folder / "map.html").read_text(encoding="utf-8")
+    assert ("An unknown opening time does not count as open." in html) == (counted is False)
+    assert ("An unknown opening time counts as open." in html) == (counted is True)
+    assert (", unknown hours counted as open" in html) == (counted is True)
+
+
 def test_coverage__names_bad_rows_and_goes_on(folder: Path) -> None:
     with (folder / "demand.csv").open("a") as file:
         file.write("99,25,1,N\n60,25,-1,N\n")
