@@ -77,9 +77,9 @@ def read_demand(path: Path, *, datum: str = "wgs84", label_column: str | None = 
     Raises
     ------
     BadFileError
-        If the file cannot be read or lacks a column. A bad row is no error here: it is told in ``bad``.
+        If the file cannot be read, or lacks a column or has one twice. A bad row is no error here: it is told in ``bad``.
     """
-    wanted = [*_NUMBERS, *([label_column] if label_column else [])]
+    wanted = list(dict.fromkeys([*_NUMBERS, *([label_column] if label_column else [])]))
     raw = _read_parquet(path, wanted) if format_of(path, _FORMATS) == "parquet" else _read_csv(path, wanted)
     numbers = {name: np.array([_number(value) for value in raw.columns[name]], np.float64) for name in _NUMBERS}
     good = np.ones(raw.row.size, bool)
@@ -138,6 +138,9 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
 
 
 def _check_header(path: Path, header: list[str], wanted: list[str]) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise BadFileError(path, None, f"has the column {', '.join(twice)!r} more than once")
     missing = [name for name in wanted if name not in header]
     if missing:
         have = ", ".join(header) or "none"

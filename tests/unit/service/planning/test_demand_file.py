@@ -82,6 +82,7 @@ def test_read_demand__counts_lines_inside_quotes(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("d.csv", b"lat,lon,weight\n", "lacks the column lng; it has lat, lon, weight"),
+        ("d.csv", b"lat,lng,weight,weight\n", "has the column 'weight' more than once"),
         ("d.csv", b"", "lacks the column lat, lng, weight; it has none"),
         ("d.csv", b"lat,lng,weight\n\xff\xfe,1,2\n", "cannot be read as CSV"),
         ("d.parquet", b"not parquet", "cannot be read as Parquet"),
@@ -92,6 +93,23 @@ def test_read_demand__refuses_what_is_no_demand(tmp_path: Path, name: str, conte
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadFileError, match=message):
         read_demand(tmp_path / name)
+
+
+def test_read_demand__refuses_a_column_of_parquet_that_is_there_twice(tmp_path: Path) -> None:
+    table = pa.table([pa.array([1.0])] * 4, names=["lat", "lng", "weight", "weight"])
+    pq.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(BadFileError, match="has the column 'weight' more than once"):
+        read_demand(tmp_path / "d.parquet")
+
+
+def test_read_demand__takes_a_number_for_the_label_too(tmp_path: Path) -> None:
+    text = _write(tmp_path / "d.csv", "lat,lng,weight\n1,2,3\n4,5,6\n")
+    pq.write_table(pa.table({"lat": [1, 4], "lng": [2, 5], "weight": [3, 6]}), tmp_path / "d.parquet")
+    for path in (text, tmp_path / "d.parquet"):
+        demand = read_demand(path, label_column="weight")
+        assert demand.weight.tolist() == [3.0, 6.0]
+        assert demand.labels is not None
+        assert demand.labels.tolist() == ["3", "6"]
 
 
 def test_read_demand__refuses_a_missing_file(tmp_path: Path) -> None:
