@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def check_points(
     timezone: str | None = None,
     country: str | None = None,
     norms: Norms | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> Checked:
     """
     Return the rows that can be offers of points, in WGS 84, and why the others cannot.
@@ -54,6 +56,8 @@ def check_points(
         For rows that do not tell theirs; None to look them up from the place.
     norms
         Where an offer tells neither area nor radius, its norm's radius stands in; None to leave it everywhere.
+    known
+        Points that are held already, and what has them; their rows are left out.
     """
     faults = Faults(raw.row.size)
     columns, everywhere = _typed(raw, faults, datum)
@@ -64,6 +68,8 @@ def check_points(
     table = _in_wgs84(table, datum)
     checked = Checked(table, raw.row[good], [*raw.bad, *bad])
     checked = _without(checked, _told_twice)
+    if known:
+        checked = _without(checked, partial(_held_already, known))
     checked = _with_zones(checked, timezone, country)
     checked = _without(checked, _unfit_hours)
     if norms is not None and not raw.empty_is_everywhere:
@@ -212,6 +218,15 @@ def _told_twice(table: pa.Table) -> Faults:
     again = np.ones(table.num_rows, np.bool_)
     again[first_pair] = False
     faults.add(again, lambda i: f"must name an offer once for a point, got {distinct[offers[i]]} again")
+    return faults
+
+
+def _held_already(known: Mapping[str, str], table: pa.Table) -> Faults:
+    """Note the rows of points that are held already."""
+    faults = Faults(table.num_rows)
+    codes, ids = coded(_column(table, "point_id"))
+    held = of_codes(codes, [point_id in known for point_id in ids], missing=False).astype(np.bool_)
+    faults.add(held, lambda i: f"point_id {ids[codes[i]]!r:.60} is already in {known[ids[codes[i]]]}")
     return faults
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def read_points(
     timezone: str | None = None,
     country: str | None = None,
     norms: Norms | None = None,
+    known: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> PointsFile:
     """
@@ -80,6 +82,8 @@ def read_points(
         If given, an offer of a CSV or GeoJSON file that tells no area serves within its norm's radius, unless its
         area says ``everywhere``; without norms it serves everywhere. In Parquet an empty area always means
         everywhere, if the file has that column.
+    known
+        Points that are held already, and what has them; their rows are bad.
     strict
         Whether the first bad row is raised; otherwise it is told in ``bad`` and the good ones go on.
 
@@ -93,7 +97,7 @@ def read_points(
         raw = _READERS.get(kind, _read_parquet)(path)
     except (pa.ArrowException, OSError) as error:
         raise BadFileError(path, None, f"cannot be read: {error}") from error
-    checked = check_points(raw, datum=datum, timezone=timezone, country=country, norms=norms)
+    checked = check_points(raw, datum=datum, timezone=timezone, country=country, norms=norms, known=known)
     return _points_file(path, raw, checked, strict=strict)
 
 

@@ -19,7 +19,7 @@ from geo.mapfiles import OSM_SUFFIXES
 from service.errors import BadFileError
 from service.files import atomic_path, format_of
 from service.points.checks import check_points
-from service.points.files import POINT_FORMATS, PointsFile, read_points, write_points
+from service.points.files import POINT_FORMATS, read_points, write_points
 from service.points.osm import OsmPoints, points_from_osm
 from service.points.report import ImportReport, ObjectReport, SourceReport
 from service.points.rows import Checked
@@ -145,14 +145,12 @@ class _Job:
             timezone=self._timezone,
             country=self._country,
             norms=self._norms,
+            known=self._known,
             strict=self._strict,
         )
-        table, again = self._new_points(file, path)
-        if self._strict and again:
-            raise again[0]
-        bad_rows = [{"row": bad.row, "reason": bad.reason} for bad in (*file.bad, *again)]
+        bad_rows = [{"row": bad.row, "reason": bad.reason} for bad in file.bad]
         self._count(file.default_areas, file.zone_origin, file.country_origin)
-        self._add(path, table, bad_rows, list(file.ignored), None)
+        self._add(path, file.table, bad_rows, list(file.ignored), None)
 
     def result(self) -> tuple[pa.Table, ImportReport]:
         table = pa.concat_tables(self._tables).combine_chunks()
@@ -174,16 +172,6 @@ class _Job:
     def _read_map(self, path: Path, refused: Collection[str] = ()) -> tuple[OsmPoints, Checked]:
         found = points_from_osm(path, self._tags, known=self._known, refused=refused)
         return found, check_points(found.raw, timezone=self._timezone, country=self._country, norms=self._norms)
-
-    def _new_points(self, file: PointsFile, path: Path) -> tuple[pa.Table, list[BadFileError]]:
-        """Return the rows of points that no earlier source has, and an error for each of the others."""
-        ids = _texts(file.table["point_id"])
-        old = np.array([point_id in self._known for point_id in ids], np.bool_)
-        again = [
-            BadFileError(path, int(file.row[i]), f"point_id {ids[i]!r:.60} is already in {self._known[ids[i]]}")
-            for i in np.flatnonzero(old).tolist()
-        ]
-        return (file.table.filter(pa.array(~old)) if again else file.table), again
 
     def _add(
         self,

@@ -66,6 +66,17 @@ def test_import_table__takes_a_point_from_the_first_source_that_has_it(tmp_path:
         import_table([first, second], strict=True)
 
 
+def test_import_table__counts_only_the_rows_that_it_gives(tmp_path: Path) -> None:
+    text = "point_id,offer,lat,lng\nx,retail/pickup,60.17,24.94\ny,retail/pickup,60.18,24.95\n"
+    first = _file(tmp_path, "a.csv", text)
+    second = _file(tmp_path, "b.csv", text + "z,retail/pickup,91,24.95\nz,retail/pickup,60.19,24.95\n")
+    table, report = import_table([first, second])
+    assert table.num_rows == report.n_rows == 3
+    assert report.rows_by_offer == report.default_areas == {"retail/pickup": 3}
+    assert report.timezone_origin == report.country_origin == {"place": 3}
+    assert [bad["row"] for bad in report.sources[1].bad_rows] == [2, 3, 4]
+
+
 def test_import_table__leaves_objects_of_an_overlapping_map_without_an_error() -> None:
     once, _ = import_table([helsinki_path()])
     twice, report = import_table([helsinki_path(), helsinki_path()])
