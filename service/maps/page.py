@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bounds:
-    """The box that a map shows first, in degrees."""
+    """The box that a map shows first, in degrees; its east is beyond 180 where it lies across that meridian."""
 
     south: float
     west: float

@@ -36,7 +36,7 @@ class Projection:
     Attributes
     ----------
     south, west, north, east
-        The box in degrees.
+        The box in degrees. Where its east is beyond 180, places at the other side of that meridian are drawn there.
     metres_per_unit
         Metres on the ground for one unit of the drawing.
     """
@@ -66,6 +66,14 @@ class Projection:
         """Return the positions of places, shape (n, 2), rounded to a tenth of a unit."""
         lats = np.atleast_1d(np.asarray(lat, np.float64))
         lngs = np.atleast_1d(np.asarray(lng, np.float64))
+        return self._flat(lats, lngs + self._turn(lngs))
+
+    def _turn(self, lngs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how many degrees each longitude is moved to be drawn on its side of the box: 0 or 360."""
+        beyond = (self.east > 180.0) & (lngs < (self.west + self.east) / 2 - 180.0)
+        return np.where(beyond, 360.0, 0.0)
+
+    def _flat(self, lats: NDArray[np.float64], lngs: NDArray[np.float64]) -> NDArray[np.float64]:
         mid = math.radians((self.south + self.north) / 2)
         x = (lngs - self.west) * (_METRES_PER_DEGREE * math.cos(mid) / self.metres_per_unit)
         y = (self.north - lats) * (_METRES_PER_DEGREE / self.metres_per_unit)
@@ -83,7 +91,12 @@ class Projection:
 
     def rings(self, geometry: BaseGeometry) -> str:
         """Return the path text of all rings of an area in lng/lat, to be filled even-odd."""
-        return "".join(_path(self.units(ring[:, 1], ring[:, 0])[:-1]) + "z" for ring in _rings(geometry))
+        return "".join(_path(self._ring(ring)[:-1]) + "z" for ring in _rings(geometry))
+
+    def _ring(self, ring: NDArray[np.float64]) -> NDArray[np.float64]:
+        # As a whole, so that none is torn, wherever it lies.
+        middle = (ring[:, 0].min() + ring[:, 0].max()) / 2
+        return self._flat(ring[:, 1], ring[:, 0] + self._turn(middle))
 
     def clipped_rings(self, geometry: BaseGeometry) -> str:
         """Return the path text of what an area shows inside the box; empty if nothing."""

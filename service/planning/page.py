@@ -23,6 +23,8 @@ from service.maps import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from engine import CoverageFigures, CoverageReport
 
 __all__ = ["CoveragePage", "coverage_page"]
@@ -182,9 +184,20 @@ def _bounds(report: CoverageReport, points: tuple[MapPoint, ...]) -> Bounds:
         corners = np.concatenate([cell_boundary(cell) for cell in report.by_cell])
     else:
         corners = np.array([(point.lat, point.lng) for point in points] or [(0.0, 0.0)])
-    (south, west), (north, east) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    south, north = float(corners[:, 0].min()), float(corners[:, 0].max())
+    west, east = _ends(corners[:, 1])
     margin = max(0.002, _MARGIN * max(north - south, east - west))
     return Bounds(south - margin, west - margin, north + margin, east + margin)
+
+
+def _ends(lng: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the shortest stretch that has all longitudes, the eastern beyond 180 if it has that."""
+    around = np.unique(lng)
+    gaps = np.diff(around, append=around[0] + 360.0)
+    widest = int(gaps.argmax())
+    if gaps[widest] <= gaps[-1]:
+        return float(around[0]), float(around[-1])
+    return float(around[widest + 1]), float(around[widest]) + 360.0
 
 
 def _share(part: float, whole: float) -> str:

@@ -40,6 +40,21 @@ def test_units__put_north_up_and_east_right() -> None:
     assert y1 < y0
 
 
+def test_units__of_a_box_across_180_degrees_go_on_to_the_east() -> None:
+    across = Projection.of(Bounds(-17.0, 179.0, -16.0, 181.0))
+    x = across.units([-16.5] * 4, [179.5, 180.0, -180.0, -179.5])[:, 0]
+    assert x[1] == x[2] == pytest.approx(across.size[0] / 2, abs=0.1)
+    assert 0 < x[0] < x[1] < x[3] < across.size[0]
+
+
+def test_rings__of_a_box_across_180_degrees_are_moved_whole() -> None:
+    across = Projection.of(Bounds(-17.0, 179.0, -16.0, 181.0))
+    for west, place in ((179.5, 0.5), (-180.0, 1.0), (-179.5, 1.5), (-0.2, 180.8), (-0.1, -179.1)):
+        (ring,) = _read(across.rings(shapely.box(west, -16.6, west + 0.3, -16.5)))
+        assert min(x for x, _ in ring) == pytest.approx(place / 2 * across.size[0], abs=0.2)
+        assert max(x for x, _ in ring) == pytest.approx((place + 0.3) / 2 * across.size[0], abs=0.2)
+
+
 def test_line__does_not_drift_over_many_steps() -> None:
     rng = np.random.default_rng(7)
     path = np.column_stack([rng.uniform(60.164, 60.179, 400), rng.uniform(24.935, 24.953, 400)])

@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
+
 from engine import CoverageReport, Engine, coverage
 from service.maps import MapPoint, render_map
+from service.maps.projection import Projection
 from service.planning import page as pages
 from service.planning.page import CoveragePage, coverage_page
 
@@ -16,8 +19,11 @@ def _report(**demand: list[float]) -> CoverageReport:
 
 
 def _page(report: CoverageReport, points: tuple[MapPoint, ...] = POINTS) -> str:
-    told = CoveragePage(offer="community/parcel", question="At any time.", points=points)
-    return render_map(coverage_page(report, told))
+    return render_map(coverage_page(report, _told(points)))
+
+
+def _told(points: tuple[MapPoint, ...]) -> CoveragePage:
+    return CoveragePage(offer="community/parcel", question="At any time.", points=points)
 
 
 def test_page__tells_the_figures_of_the_report() -> None:
@@ -59,3 +65,22 @@ def test_page__leaves_out_too_many_districts_and_says_so() -> None:
     assert "The 301 rows by district are too many to list: those after the 300 of greatest total are left out" in more
     assert f"ward {pages.MAX_DISTRICTS - 1}<" in more
     assert f"ward {pages.MAX_DISTRICTS}<" not in more
+
+
+@pytest.mark.parametrize(
+    ("lngs", "west", "east"),
+    [
+        ([-70.0, 40.0], -70.0, 40.0),
+        ([179.99, -179.99], 179.99, 180.01),
+        ([-120.0, 140.0], 140.0, 240.0),
+        ([180.0, 180.0], 180.0, 180.0),  # one cell, which lies on both sides
+    ],
+)
+def test_page__is_as_narrow_as_it_can_be(lngs: list[float], west: float, east: float) -> None:
+    page = coverage_page(_report(lat=[-17.0, -17.0], lng=lngs, weight=[1.0, 1.0]), _told(()))
+    margin = max(0.002, 0.03 * (east - west))
+    assert page.bounds.west == pytest.approx(west - margin, abs=0.01)
+    assert page.bounds.east == pytest.approx(east + margin, abs=0.01)
+    starts = re.findall(r'<path d="M([0-9.-]+)[^>]*data-hex=', render_map(page))
+    assert len(starts) == 2 * len(set(lngs))
+    assert all(0 < float(x) < Projection.of(page.bounds).size[0] for x in starts)
