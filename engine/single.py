@@ -203,6 +203,8 @@ def _times(at: Any, asked_at: Any) -> tuple[int | None, int] | None:
     if type(at) is not dt.datetime or (asked_at is not None and type(asked_at) is not dt.datetime):
         return None
     try:
-        return (at - EPOCH) // MICROSECOND, NO_LEAD if asked_at is None else (at - asked_at) // MICROSECOND
+        at_us = (at - EPOCH) // MICROSECOND
+        # Each from 1970: the difference of two times of one zone is that of its clocks, not what passes between.
+        return at_us, NO_LEAD if asked_at is None else at_us - (asked_at - EPOCH) // MICROSECOND
     except TypeError:  # a time without a zone
         return None

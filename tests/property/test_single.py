@@ -100,6 +100,11 @@ def test_nearest__answers_as_nearest_many(engines, data):
         ((31.0, 121.0), 0, {}),
         ((31.0, 121.0), True, {}),
         ((31.0, 121.0), 1, {"at": dt.datetime(2026, 1, 1)}),  # noqa: DTZ001 - a time without a zone is refused
+        (
+            (31.0, 121.0),
+            1,
+            {"at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "asked_at": dt.datetime(2026, 1, 1)},  # noqa: DTZ001
+        ),
         ((31.0, 121.0), 1, {"at": dt.datetime(9999, 12, 31, tzinfo=dt.UTC)}),
         ((31.0, 121.0), 1, {"asked_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}),
         ((31.0, 121.0), 1, {"quantity": 0}),

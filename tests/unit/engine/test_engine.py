@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -141,6 +142,24 @@ def test_lead__is_met_to_the_microsecond():
     assert names(
         engine.nearest(31.2, 121.5, "retail/pickup", asked_at=exactly + dt.timedelta(microseconds=1), **ask)
     ) == ["b"]
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+OVER_A_CHANGE = [  # of clocks: forwards, two hours pass between 1:00 and 4:00; backwards, three between 1:00 and 3:00
+    (dt.datetime(2026, 3, 29, 1, tzinfo=BERLIN), dt.datetime(2026, 3, 29, 4, tzinfo=BERLIN), []),
+    (dt.datetime(2026, 10, 25, 1, tzinfo=BERLIN), dt.datetime(2026, 10, 25, 3, tzinfo=BERLIN), ["a"]),
+]
+
+
+@pytest.mark.parametrize(("asked_at", "at", "found"), OVER_A_CHANGE)
+def test_lead__is_the_time_that_passes_and_not_what_clocks_show(asked_at, at, found):
+    engine = Engine.from_columns(
+        ["a"], ["retail/pickup"], [52.5], [13.4], hours=["24/7"], timezone="Europe/Berlin", lead_s=[10800]
+    )
+    ask = {"at": at, "asked_at": asked_at}
+    assert names(engine.nearest(52.5, 13.4, "retail/pickup", **ask)) == found
+    many = engine.nearest_many([52.5], [13.4], "retail/pickup", **ask)
+    assert [name for name in many.point_ids()[0] if name] == found
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i4", "u2", "u4", "u8", ">i4", "f8"])
