@@ -32,6 +32,7 @@ import opening_hours as evaluator
 
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
+from engine.hour_dates import unreal_date
 from engine.local_time import MINUTES_A_DAY
 
 __all__ = ["ALL_DAY", "EPOCH", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
@@ -91,7 +92,7 @@ def hours_traits(expression: str) -> frozenset[str]:
     Raises
     ------
     InvalidHoursError
-        If the expression does not parse.
+        As `HourExpression` does.
     """
     return HourExpression(expression).traits
 
@@ -110,7 +111,7 @@ class HourExpression:
     Raises
     ------
     InvalidHoursError
-        If it does not parse.
+        If it does not parse, or names a date that no year has (but as the end of a range).
 
     Attributes
     ----------
@@ -127,6 +128,9 @@ class HourExpression:
     def __init__(self, text: object, *, position: int | None = None) -> None:
         if not isinstance(text, str) or parse_hours(text) is None:
             message = f"must be an opening_hours expression, got {text!r:.120}"
+            raise InvalidHoursError(_ARGUMENT, message, position=position, value=text)
+        if (date := unreal_date(text)) is not None:
+            message = f"must name dates that some year has, got {date} in {text!r:.120}"
             raise InvalidHoursError(_ARGUMENT, message, position=position, value=text)
         self.text = text
         quoted = _QUOTED.split(text)

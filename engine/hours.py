@@ -22,6 +22,7 @@ from engine.errors import InvalidHoursError, InvalidQueryError, InvalidTimezoneE
 from engine.holidays import HolidayCalendar, HolidayFile, check_country
 from engine.hour_bitmaps import minute_states
 from engine.hour_blocks import ScheduleDays
+from engine.hour_dates import unreal_date
 from engine.hour_expressions import EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.kernels.hours import CLOSED
 from engine.local_time import check_instants, check_timezone, local_minutes
@@ -200,7 +201,7 @@ class ScheduleBook:
 
 def is_valid_hours(expression: object) -> bool:
     """Tell whether a value is an ``opening_hours`` expression that a schedule can be made of."""
-    return isinstance(expression, str) and parse_hours(expression) is not None
+    return isinstance(expression, str) and parse_hours(expression) is not None and unreal_date(expression) is None
 
 
 def intervals(

@@ -6,6 +6,7 @@ import pytest
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
 from engine.hour_expressions import ALL_DAY, EPOCH, HourExpression, holiday_states, hours_traits
+from engine.hours import is_valid_hours
 
 SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
 
@@ -188,3 +189,41 @@ def test_expression__that_does_not_parse_is_refused(text: str) -> None:
     with pytest.raises(InvalidHoursError, match=r"^hours\[3\] must be an opening_hours expression, got") as caught:
         HourExpression(text, position=3)
     assert (caught.value.argument, caught.value.position, caught.value.value) == ("hours", 3, text)
+
+
+UNREAL = [
+    ("Jun 31 10:00-11:00", "Jun 31"),
+    ("10:00-11:00; feb 30 off", "feb 30"),
+    ("Feb 3010:00-11:00", "Feb 30"),
+    ("24/7; Apr31,Jul 02 off", "Apr31"),
+    ("Nov 31-Dec 10 10:00-11:00", "Nov 31"),
+    ("Jun 31+ 10:00-11:00", "Jun 31"),
+    ("2026 Sep 31 10:00-11:00", "Sep 31"),
+    ("2026-2027 Jun 31 10:00-11:00", "Jun 31"),
+    ("Apr 01-Jun 31,Sep 31 10:00-11:00", "Sep 31"),
+]
+
+
+@pytest.mark.parametrize(("text", "date"), UNREAL)
+def test_expression__with_a_date_that_no_year_has_is_refused(text: str, date: str) -> None:
+    with pytest.raises(InvalidHoursError, match=rf"^hours\[3\] must name dates .* got {date} in ") as caught:
+        HourExpression(text, position=3)
+    assert caught.value.value == text
+    assert not is_valid_hours(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "n_days"),
+    [
+        ("Apr 01-Jun 31 10:00-11:00", 91),
+        ("Jun 01-31 10:00-11:00", 30),
+        ("Jun 01 - 2026 Jun 31 10:00-11:00", 30),
+        ("Jun 01 +1 day-Jun 31 10:00-11:00", 29),
+        ("Feb 29 10:00-11:00", 0),
+        ('10:00-11:00 "not on Jun 31"', 365),
+    ],
+)
+def test_expression__with_dates_that_end_ranges_or_some_years_have_is_taken(text: str, n_days: int) -> None:
+    days = HourExpression(text).bits((dt.date(2026, 1, 1) - EPOCH).days, 365)
+    assert [day for day, _ in days if day] == [span((10, 11))] * n_days
+    assert is_valid_hours(text)
