@@ -147,6 +147,8 @@ def coverage(
         rows, or an instant is given for each row.
     InvalidLatLngError, InvalidResolutionError
         If a place or the resolution is none.
+    GeoError
+        If a district cannot be told from what lies around it, as `geo.districts.check_district` says.
     """
     bands = _checked_bands(bands_m)
     _check_ask(offer, ask)

@@ -153,6 +153,8 @@ def check_vertices(lnglat: NDArray[np.float64], name: AreaName) -> None:
         text += f" at vertex {row}"
         if 90.0 < abs(lat[row]) <= 180.0 and abs(lng[row]) <= 90.0:
             text += "; swapped? A position is longitude, latitude"
+        elif 1_000.0 < np.abs(lnglat[row]).max() < math.inf:
+            text += "; is it in metres? Turn them into degrees first"
         raise name.error(InvalidLatLngError, text, (float(lat[row]), float(lng[row])))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import geopandas as gpd
 import pyogrio.errors
 
+from geo.districts import check_district
+from geo.errors import GeoError
 from service.errors import BadFileError
 
 __all__ = ["read_districts"]
@@ -29,7 +31,8 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
     Raises
     ------
     BadFileError
-        If the file cannot be read, has no such column, or a row is no polygon or has no name.
+        If the file cannot be read, has no such column, or a row has no name or is no polygon, or one of which
+        `geo.districts.check_district` says that nobody can tell what lies in it.
     """
     try:
         frame = gpd.read_file(path)
@@ -46,7 +49,14 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
         if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"} or shape.is_empty:
             kind = "nothing" if shape is None else f"a {shape.geom_type}"
             raise BadFileError(path, row, f"must be a polygon or multipolygon, got {kind}")
-        if name is None or name != name:
+        if name is None or name != name or not str(name).strip():
             raise BadFileError(path, row, f"{found} must name the district, is empty")
     named = gpd.GeoDataFrame({"district": frame[found].astype(str)}, geometry=frame.geometry.array, crs=frame.crs)
-    return named if named.crs is None else named.to_crs(4326)
+    turned = named if named.crs is None else named.to_crs(4326)
+    for position, shape in enumerate(turned.geometry):
+        try:
+            check_district(shape, position)
+        except GeoError as error:
+            reason = str(error).removeprefix(f"districts[{position}] ")
+            raise BadFileError(path, position + 1, reason) from error
+    return turned

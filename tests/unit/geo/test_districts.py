@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.districts import containing_district
-from geo.errors import InvalidLatLngError, UnsupportedGeometryError
+from geo.errors import AntimeridianError, GeoError, InvalidGeometryError, InvalidLatLngError, UnsupportedGeometryError
 from tests.scale import scaled
 
 WEST, EAST = shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)
@@ -64,3 +64,39 @@ def test_containing_district__refuses_other_shapes_and_places() -> None:
         containing_district([None], [0.5], [0.5])
     with pytest.raises(InvalidLatLngError, match=r"^lat\[1\]"):
         containing_district([WEST], [0.5, 91.0], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "message"),
+    [
+        (shapely.Polygon([(179, 0), (-179, 0), (-179, 1), (179, 1)]), AntimeridianError, "split it there"),
+        (shapely.box(179, 0, 181, 1), AntimeridianError, "got lng 179.0 to 181.0"),
+        (shapely.box(-181, 0, -179, 1), AntimeridianError, "got lng -181.0 to -179.0"),
+        (shapely.MultiPolygon([WEST, shapely.box(200, 0, 210, 1)]), AntimeridianError, "got lng 200.0 to 210.0"),
+        (shapely.box(385_000, 6_671_000, 386_000, 6_672_000), InvalidLatLngError, "is it in metres"),
+        (shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]), InvalidGeometryError, r"Self-intersection\[0.5 0.5\]"),
+        (shapely.MultiPolygon([WEST, shapely.box(0.5, 0, 1.5, 1)]), InvalidGeometryError, "overlap"),
+    ],
+)
+def test_containing_district__refuses_districts_that_would_be_inside_out(
+    shape: shapely.Geometry, error: type[GeoError], message: str
+) -> None:
+    with pytest.raises(error, match=rf"^districts\[1\] must .*{message}"):
+        containing_district([EAST, shape], [0.5], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("shape", "inside"),
+    [
+        (shapely.MultiPolygon([shapely.box(179, 0, 180, 1), shapely.box(-180, 0, -179, 1)]), [True, True, False]),
+        (shapely.box(-180, -90, 0, 90), [False, True, True]),
+        (shapely.MultiPolygon([shapely.box(-1, 0, 0, 1), WEST]), [False, False, True]),  # an edge is shared
+        (shapely.Polygon([(-1, 0), (1, 0), (1, 1), (1e-5, 1), (-1e-5, 0.99999), (-1, 1)]), [False, False, True]),
+        (shapely.Polygon(), [False, False, False]),
+    ],
+)
+def test_containing_district__takes_what_is_split_at_180_degrees_and_what_is_in_no_doubt(
+    shape: shapely.Geometry, inside: list[bool]
+) -> None:
+    found = containing_district([shape], [0.5, 0.5, 0.5], [179.5, -179.5, -0.5])
+    assert (found == 0).tolist() == inside

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *options: str, out: str = "out.csv") -> Result:
     fixed = ["--points", "points.csv", "--demand", "demand.csv", "--offer", "community/parcel", "--out", out]
-    files = ("points.csv", "demand.csv", "wards.geojson", "out.csv", "out.parquet", "map.html")
+    files = ("points.csv", "demand.csv", "wards.geojson", "over180.geojson", "out.csv", "out.parquet", "map.html")
     paths = [str(folder / word) if word in files else word for word in (*fixed, *options)]
     return CliRunner().invoke(app, ["coverage", *paths])
 
@@ -178,12 +178,16 @@ def test_coverage__bad_usage_is_exit_code_2(folder: Path, options: tuple[str, ..
     [
         (("--district-column", "nowhere"), "lacks the column nowhere"),
         (("--districts", "points.csv"), "points.csv"),
+        (("--districts", "over180.geojson"), "over180.geojson, row 1: must not cross the antimeridian"),
     ],
 )
 def test_coverage__a_failed_job_is_exit_code_1(folder: Path, options: tuple[str, ...], message: str) -> None:
+    over = shapely.Polygon([(179, -17), (-179, -17), (-179, -16), (179, -16)])
+    gpd.GeoDataFrame({"name": ["Taveuni"]}, geometry=[over], crs=4326).to_file(folder / "over180.geojson")
     result = run(folder, *options)
     assert result.exit_code == 1
     assert message in result.stderr
+    assert "Traceback" not in result.stderr
     assert not (folder / "out.csv").exists()
 
 

@@ -10,6 +10,7 @@ from service.errors import BadFileError
 from service.planning.districts_file import read_districts
 
 SQUARE = shapely.box(121.0, 31.0, 121.1, 31.1)
+OVER_180 = shapely.Polygon([(179, -17), (-179, -17), (-179, -16), (179, -16)])
 
 
 def _frame(**columns: list[object]) -> gpd.GeoDataFrame:
@@ -37,6 +38,11 @@ def test_read_districts__takes_the_column_that_is_named(tmp_path: Path) -> None:
         (_frame(title=["x"]), "lacks the column district or name; it has adcode, title"),
         (gpd.GeoDataFrame({"name": ["p"]}, geometry=[shapely.Point(1, 2)], crs=4326), "row 1: must be a polygon"),
         (_frame(name=[None]), "row 1: name must name the district, is empty"),
+        (_frame(name=[""]), "row 1: name must name the district, is empty"),
+        (
+            gpd.GeoDataFrame({"name": ["a", "b"]}, geometry=[SQUARE, OVER_180], crs=4326),
+            "row 2: must not cross the anti",
+        ),
     ],
 )
 def test_read_districts__refuses_what_is_no_district(tmp_path: Path, frame: gpd.GeoDataFrame, message: str) -> None:
@@ -49,3 +55,10 @@ def test_read_districts__refuses_what_is_no_map(tmp_path: Path) -> None:
     (tmp_path / "d.geojson").write_text("{}")
     with pytest.raises(BadFileError, match="cannot be read as a map"):
         read_districts(tmp_path / "d.geojson")
+
+
+def test_read_districts__refuses_metres_of_which_nobody_tells_the_system(tmp_path: Path) -> None:
+    _frame(name=["x"]).to_crs(32651).to_file(tmp_path / "d.shp")
+    (tmp_path / "d.prj").unlink()
+    with pytest.raises(BadFileError, match=r"d\.shp, row 1: must have vertices .* is it in metres"):
+        read_districts(tmp_path / "d.shp")
