@@ -11,6 +11,7 @@ import shapely
 
 import engine as package
 from engine import Engine, queries
+from engine.errors import InvalidQueryError
 from engine.holidays import parse_holiday_file
 from engine.kernels import matching
 from geo.errors import InvalidLatLngError
@@ -456,6 +457,35 @@ def test_nearest_many__takes_datetime64_as_utc_and_nat_as_left_out():
     engine = built(hours=["12:00-13:00"] * 3, timezone="UTC")
     at = np.array(["2026-11-24T12:00:00", "2026-11-24T11:59:59", "NaT"], "datetime64[s]")
     assert engine.nearest_many([31.2] * 3, [121.5] * 3, "retail/pickup", at=at).row.ravel().tolist() == [0, -1, 0]
+
+
+FAR = "586580-12-14T18:31:50"  # its microseconds since 1970, in 64 bits, are those of 2026-11-27T10:30:00.448384
+
+
+@pytest.mark.parametrize("argument", ["at", "asked_at"])
+@pytest.mark.parametrize(
+    ("value", "position"),
+    [
+        (np.datetime64(FAR), None),
+        ([AT, np.datetime64(FAR)], 1),
+        (np.array(["NaT", FAR], "M8[s]"), 1),
+        (np.array(["NaT", FAR], "M8[s]").astype("M8[m]"), 1),
+        (pa.array(np.array(["NaT", FAR], "M8[s]"), pa.timestamp("s", "UTC")), 1),
+        (np.datetime64("-586000-01-01"), None),
+    ],
+)
+def test_nearest_many__refuses_times_so_far_that_microseconds_come_round(argument, value, position):
+    with pytest.raises(InvalidQueryError, match=r"must lie in the years 1 to 9999, got -?586") as caught:
+        built().nearest_many([31.2] * 2, [121.5] * 2, "retail/pickup", **{"at": AT, argument: value})
+    assert (caught.value.argument, caught.value.position) == (argument, position)
+
+
+def test_nearest_many__takes_times_in_any_unit():
+    engine = built(hours=["12:00-13:00"] * 3, timezone="UTC")
+    second = np.array(["2026-11-24T12:00:00", "NaT"], "M8[s]")
+    arrow = pa.array(second.astype("M8[ns]") + np.timedelta64(1, "ns"), pa.timestamp("ns", "UTC"))
+    for at in (second, second.astype("M8[m]"), second.astype("M8[ns]"), second.astype("M8[us]"), arrow):
+        assert engine.nearest_many([31.2] * 2, [121.5] * 2, "retail/pickup", at=at).row.ravel().tolist() == [0, 0]
 
 
 def test_places__at_the_poles_and_the_antimeridian_are_answered():
