@@ -171,16 +171,32 @@ def cells_union(cells: Iterable[int]) -> NDArray[np.uint64]:
         If a value is no H3 cell; the error names its position.
     """
     values = list(cells)
-    for position, cell in enumerate(values):
-        if not 0 <= int(cell) < 2**63 or not h3.is_valid_cell(int(cell)):
-            raise InvalidCellError("cells", f"must be an H3 cell, got {cell!r:.40}", position=position, value=cell)
+    _check_cells(values)
     kept = {int(cell) for cell in values}
     inside = {c for c in kept if any(h3.cell_to_parent(c, r) in kept for r in range(h3.get_resolution(c)))}
     return np.array(sorted(kept - inside), np.uint64)
 
 
+def _check_cells(cells: Iterable[int]) -> None:
+    for position, cell in enumerate(cells):
+        _check_cell(cell, "cells", position)
+
+
+def _check_cell(cell: int, argument: str, position: int | None = None) -> None:
+    if not 0 <= int(cell) < 2**63 or not h3.is_valid_cell(int(cell)):
+        raise InvalidCellError(argument, f"must be an H3 cell, got {cell!r:.40}", position=position, value=cell)
+
+
 def cell_centers(cells: NDArray[np.uint64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the centres of valid cells, shape (n,), as (lat, lng) in degrees."""
+    """
+    Return the centres of cells, shape (n,), as (lat, lng) in degrees.
+
+    Raises
+    ------
+    InvalidCellError
+        If a value is no H3 cell; the error names its position.
+    """
+    _check_cells(np.asarray(cells, object).tolist())  # H3 has a centre for many a number that is no cell
     cells = np.ascontiguousarray(cells, np.uint64)
     lat = np.empty(cells.shape[0])
     lng = np.empty(cells.shape[0])
@@ -195,6 +211,15 @@ def cell_boundary(cell: int) -> NDArray[np.float64]:
 
 
 def cell_distance_m(a: int, b: int) -> float:
-    """Return the distance in metres between the centres of two cells, however far and across pentagons."""
+    """
+    Return the distance in metres between the centres of two cells, however far and across pentagons.
+
+    Raises
+    ------
+    InvalidCellError
+        If one is no H3 cell.
+    """
+    _check_cell(a, "a")
+    _check_cell(b, "b")
     lat, lng = cell_centers(np.array([a, b], np.uint64))
     return float(distance_m(lat[:1], lng[:1], lat[1:], lng[1:])[0])

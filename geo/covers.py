@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geo.area_rules import AreaLimits
 from geo.cells import FINEST_RESOLUTION, check_resolution
-from geo.errors import CoverTooLargeError
+from geo.errors import CoverTooLargeError, GeoError
 from geo.kernels import covers as kernels
 from geo.kernels.metric import max_chord_sq
 from geo.metric import ecef
@@ -176,5 +176,9 @@ def cover_circle(lat: float, lng: float, radius_m: float, *, max_cells: int = MA
     ------
     InvalidLatLngError
         If the place is not finite or out of range.
+    GeoError
+        If the radius is not finite or less than 0.
     """
+    if not 0.0 <= radius_m < math.inf:
+        raise GeoError("radius_m", f"must be a finite distance of at least 0 m, got {radius_m!r:.40}", value=radius_m)
     return CoverWriter(max_cells).circle(ecef([lat], [lng])[0], radius_m)

@@ -164,12 +164,25 @@ def test_cells_union__takes_overlaps_as_one_set():  # row 30
         cells_union([cell, 5])
 
 
+CELL = h3.latlng_to_cell(*BEIJING, 9)
+
+
 def test_cell_distance__of_far_and_pentagon_crossing_pairs_is_answered():  # row 32
     north, south = h3.latlng_to_cell(89.0, 0.0, 5), h3.latlng_to_cell(-89.0, 180.0, 5)
     assert cell_distance_m(north, south) == pytest.approx(19_800_000, rel=0.05)
     pentagon = next(iter(h3.get_pentagons(5)))
     ring = h3.grid_ring(pentagon, 1) if hasattr(h3, "grid_ring") else h3.grid_disk(pentagon, 1)
     assert all(cell_distance_m(pentagon, int(cell)) < 40_000 for cell in ring)
+
+
+@pytest.mark.parametrize("wrong", [0, 5, -1, 2**63, 2**64 - 1, CELL + 1, CELL | 1 << 63])
+def test_centers_and_distances__are_of_cells_alone(wrong):
+    with pytest.raises(InvalidCellError, match=rf"^cells\[1\] must be an H3 cell, got {wrong}"):
+        cell_centers([CELL, wrong])
+    with pytest.raises(InvalidCellError, match=r"^a must be"):
+        cell_distance_m(wrong, CELL)
+    with pytest.raises(InvalidCellError, match=r"^b must be"):
+        cell_distance_m(CELL, wrong)
 
 
 def test_cell_boundary__is_lat_lng():

@@ -7,7 +7,7 @@ import shapely
 
 from geo.cells import ancestor_cells, latlng_to_cell_many, parents
 from geo.covers import CoverWriter, cover_area, cover_circle, fill_area
-from geo.errors import GeometryTooLargeError
+from geo.errors import GeoError, GeometryTooLargeError
 from geo.metric import distance_m
 from geo.polygons import area_covers, polygon_table
 
@@ -74,6 +74,13 @@ def test_cover_circle__holds_each_place_within_and_interior_cells_nothing_else(r
     held, inner = brute_covered(cover_circle(60.0, 24.0, radius_m), lat, lng)
     assert held[within].all()
     assert within[inner].all()
+
+
+@pytest.mark.parametrize("radius_m", [-5.0, float("nan"), float("inf"), -float("inf")])
+def test_cover_circle__refuses_a_radius_that_is_none(radius_m):
+    with pytest.raises(GeoError, match=r"^radius_m must be a finite distance of at least 0 m") as caught:
+        cover_circle(0.0, 0.0, radius_m)
+    assert caught.value.argument == "radius_m"
 
 
 def test_cover__of_one_degree_fits_and_a_flat_fill_is_refused_by_its_size():  # row 41
