@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.targets import check_targets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -45,6 +47,7 @@ def backup_command(
     from service.settings import load_settings
 
     settings = load_settings(data=data, database=database)
+    check_targets({"FILE": file}, read=_files_of(settings))
     with _progress() as progress:
         manifest = back_up(settings.database_url, file, progress)
     _tell(manifest, f"written: {file}, {file.stat().st_size:,} bytes", as_json=as_json)
@@ -76,6 +79,16 @@ def _alone(settings: Settings) -> contextlib.AbstractContextManager[None]:
     from service.store.opening import serving_alone
 
     return serving_alone(settings.store.data) if settings.store.database is None else contextlib.nullcontext()
+
+
+def _files_of(settings: Settings) -> list[Path]:
+    """Return the database's files on this machine: with SQLite its file, and what SQLite and linli put beside it."""
+    if settings.store.database is not None:
+        return []
+    named = settings.store.data / "linli.db"
+    file = named.resolve()  # SQLite puts its log beside the file itself, where the name is a link
+    beside = [file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
+    return [named, *beside, named.with_name("serving.lock")]
 
 
 @contextlib.contextmanager

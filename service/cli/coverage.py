@@ -11,6 +11,7 @@ import typer
 
 from service.cli.import_points import Datum
 from service.cli.instants import read_instant
+from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
     from service.errors import BadFileError
@@ -67,6 +68,7 @@ def coverage_command(
     if out.suffix.lower() not in {".csv", ".parquet"}:
         text = f"must end in .csv or .parquet, got {out.name}"
         raise typer.BadParameter(text, param_hint="--out")
+    check_targets({"--out": out, "--report": report}, read=(points, demand, districts))
     chosen = by or (By.district if districts or district_column else By.cell)
     request = {
         "demand": demand,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.targets import check_targets
+
 if TYPE_CHECKING:
     from service.points.report import ImportReport
 
@@ -89,9 +91,7 @@ def _check_options(
             check_country(country)
     except (BadFileError, EngineError) as error:
         raise typer.BadParameter(str(error)) from error
-    if report is not None and report.resolve() == out.resolve():
-        text = f"must be another file than --out, got {report}"
-        raise typer.BadParameter(text, param_hint="--report")
+    check_targets({"--out": out, "--report": report}, read=sources)
 
 
 def _run(

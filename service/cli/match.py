@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.targets import check_targets
+
 if TYPE_CHECKING:
     from engine import Engine
     from service.matching.job import MatchSummary
@@ -111,13 +113,7 @@ def _check_files(points: Path, orders: Path, out: Path, report: Path | None) -> 
             format_of(path, formats)
         except BadFileError as error:
             raise typer.BadParameter(str(error), param_hint=f"--{name}") from error
-    read = {points.resolve(), orders.resolve()}
-    if out.resolve() in read:
-        message = f"must be another file than those that are read, got {out}"
-        raise typer.BadParameter(message, param_hint="--out")
-    if report is not None and report.resolve() in read | {out.resolve()}:
-        message = f"must be a file of its own, got {report}"
-        raise typer.BadParameter(message, param_hint="--report")
+    check_targets({"--out": out, "--report": report}, read=(points, orders))
 
 
 def _run(

@@ -170,3 +170,15 @@ def test_backup__is_readable_by_its_owner_alone(whole: Path) -> None:
     assert whole.stat().st_mode & 0o077 == 0
     shutil.copy(whole, whole.with_name("copy.zip"))
     check_archive(whole.with_name("copy.zip"), lambda _share: None)
+
+
+@pytest.mark.parametrize("name", ["linli.db", "linli.db-wal", "linli.db-shm", "serving.lock", "link.zip"])
+def test_backup__never_takes_the_place_of_the_database(tmp_path: Path, name: str) -> None:
+    store = opened(str(tmp_path))
+    store.write_now(lambda connection: write(connection, "wz"))
+    (tmp_path / "link.zip").symlink_to("linli.db")
+    refused = linli("backup", str(tmp_path / name), f"--data={tmp_path}")
+    store.close()
+    assert refused.returncode == 2
+    assert "must be another file" in refused.stderr
+    assert (tmp_path / "linli.db").read_bytes().startswith(b"SQLite format 3")

@@ -195,6 +195,26 @@ def test_coverage__another_suffix_is_refused_before_any_work(folder: Path) -> No
     assert run(folder, out="out.xlsx").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("out", "options"),
+    [
+        ("points.csv", ()),
+        ("demand.csv", ()),
+        ("link.csv", ()),
+        ("out.csv", ("--report", "out.csv")),
+        ("out.csv", ("--report", "points.csv")),
+        ("out.csv", ("--report", "wards.geojson", "--districts", "wards.geojson")),
+    ],
+)
+def test_coverage__writes_over_nothing_that_it_reads(folder: Path, out: str, options: tuple[str, ...]) -> None:
+    (folder / "link.csv").symlink_to(folder / "demand.csv")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = run(folder, *options, out=str(folder / out))
+    assert result.exit_code == 2
+    assert ("--report" if options else "--out") in result.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_coverage__leaves_no_temporary_files(folder: Path) -> None:
     before = {path.name for path in folder.iterdir()}
     run(folder, "--report", "map.html")

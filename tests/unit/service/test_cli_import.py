@@ -82,6 +82,8 @@ def test_import__names_a_source_that_cannot_be_read(tmp_path: Path, name: str) -
         pytest.param(["points.csv", "--out", "out.csv", "--country", "China"], id="country"),
         pytest.param(["points.csv", "--out", "out.csv", "--datum", "nad27"], id="datum"),
         pytest.param(["points.csv", "--out", "out.csv", "--report", "out.csv"], id="report over out"),
+        pytest.param(["points.csv", "--out", "points.csv"], id="out over a source"),
+        pytest.param(["points.csv", "--out", "out.csv", "--report", "points.csv"], id="report over a source"),
         pytest.param(["--out", "out.csv"], id="no source"),
     ],
 )
