@@ -7,7 +7,9 @@ import threading
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SettableClock", "SystemClock", "from_us", "to_us"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "Clock", "SettableClock", "SystemClock", "from_us", "to_us"]
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # of the times that people may tell
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

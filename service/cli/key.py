@@ -61,7 +61,7 @@ def create_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Make a key and print its secret, this once."""
-    from service.clock import to_us
+    from service.clock import FIRST_YEAR, LAST_YEAR, to_us
     from service.keys.rules import fault_of_key
     from service.keys.store import create_key
     from service.merchants.store import find_merchant
@@ -69,8 +69,12 @@ def create_command(
     fault = fault_of_key(scope.value, merchant, crew)
     if fault is not None:
         raise typer.BadParameter(fault[1], param_hint="--crew" if fault[0] == "crew" else "--merchant")
-    label = _line(label)
+    for option, text, most in (("--label", label, 200), ("--crew", crew, 250), ("--merchant", merchant, 40)):
+        _check_line(text, option, most)
     ends_at = read_instant(expires, option="--expires", example="2027-01-01T00:00:00Z")
+    if ends_at is not None and not FIRST_YEAR <= ends_at.year <= LAST_YEAR:
+        text = f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}, got {expires!r:.40}"
+        raise typer.BadParameter(text, param_hint="--expires")
     expires_us = None if ends_at is None else to_us(ends_at)
 
     def create(connection: WriteConnection) -> Any:
@@ -105,6 +109,7 @@ def revoke_command(
     """Revoke a key: within 2 seconds no server takes it any more."""
     from service.keys.store import revoke_key
 
+    _check_line(key_id, "KEY_ID", 40)
     with _store(data, database) as store:
         row = store.write_now(lambda connection: revoke_key(connection, key_id))
     if row is None:
@@ -168,10 +173,10 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _line(text: str) -> str:
-    if len(text) > 200 or not text.isprintable():
-        raise typer.BadParameter("must be one line of at most 200 characters", param_hint="--label")
-    return text
+def _check_line(text: str | None, option: str, most: int) -> None:
+    if text is not None and (len(text) > most or not text.isprintable()):
+        message = f"must be one line of at most {most} characters"
+        raise typer.BadParameter(message, param_hint=option)
 
 
 def _unknown(noun: str, name: str) -> Exception:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _MOST_TOLD = 20
+_MOST_NAME_CHARS = 200
 _MERCHANT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 
 
@@ -46,6 +47,7 @@ def load_command(
         raise typer.BadParameter(text, param_hint="--merchant")
     from service.settings import load_settings
 
+    _check_name(name)
     told = _run(load_settings(data=data, database=database), points, merchant, name, datum)
     if as_json:
         bad = [{"row": error.row, "reason": error.reason} for error in told.bad]
@@ -54,6 +56,17 @@ def load_command(
     else:
         _show(told, merchant)
     raise typer.Exit(1 if told.bad else 0)
+
+
+def _check_name(name: str | None) -> None:
+    """Refuse a name that no route would take."""
+    from service.http.json_bodies import check_text
+    from service.http.problems import ProblemError
+
+    try:
+        check_text(name or "", "", _MOST_NAME_CHARS)
+    except ProblemError as error:
+        raise typer.BadParameter(error.detail.strip(), param_hint="--name") from error
 
 
 def _run(settings: Settings, points: Path, merchant: str, name: str | None, datum: Datum) -> LoadReport:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from geo.errors import InvalidLatLngError
 from geo.places import check_latlng
+from service.clock import FIRST_YEAR, LAST_YEAR
 from service.http.json_bodies import check_text
 from service.http.problems import ProblemError, Trouble, invalid
 
@@ -49,7 +50,6 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _MAX_NUMBER_CHARS = 100
-_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _MAX_CHARS = 8_192
 
 
@@ -129,9 +129,9 @@ def day_of(text: str, where: str) -> date:
 
 
 def _of_known_years(value: D, text: str, where: str) -> D:
-    if _FIRST_YEAR <= value.year <= _LAST_YEAR:
+    if FIRST_YEAR <= value.year <= LAST_YEAR:
         return value
-    raise invalid(where, f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r:.60}")
+    raise invalid(where, f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}, got {text!r:.60}")
 
 
 def latlng(lat_text: str, lng_text: str) -> tuple[float, float]:

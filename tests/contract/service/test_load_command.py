@@ -118,3 +118,12 @@ def test_load__names_bad_rows_and_takes_the_others(service: Serving, tmp_path: P
     assert linli("load", str(file), "--merchant", "Bad", *service.place.flags).returncode == 2
     missing = linli("load", str(tmp_path / "none.parquet"), "--merchant", "bad", *service.place.flags)
     assert (missing.returncode, "none.parquet" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\u202eturned", "half\udcff", "x" * 201])
+def test_load__refuses_a_name_that_no_route_takes(tmp_path: Path, name: str) -> None:
+    file = parquet(tmp_path / "points.parquet", [{"point_id": "a"}])
+    refused = linli("load", str(file), "--merchant", "named", f"--name={name}", f"--data={tmp_path / 'data'}")
+    assert refused.returncode == 2, refused.stderr
+    assert "--name" in refused.stderr
+    assert not (tmp_path / "data").exists()
