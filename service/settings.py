@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _PREFIX = "LINLI_"
+_MAY_HOLD_SECRETS = frozenset({"database", "redis"})
 _OF_TESTS = frozenset({"LINLI_TEST_FULL", "LINLI_TEST_ONCE", "LINLI_STRICT_SKIPS", "LINLI_SHARED"})
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -39,7 +42,9 @@ class BadSettingError(ServiceError):
 
 
 class _Group(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
 
 class StoreSettings(_Group):
@@ -47,11 +52,9 @@ class StoreSettings(_Group):
 
     data: Path = Field(Path("linli-data"), description="Folder of the SQLite file and of the index's snapshots.")
     database: str | None = Field(
-        None, description="postgresql+psycopg://… ; none for the SQLite file in the data folder.", pattern="^postgresql"
+        None, description="postgresql+psycopg://… ; none for the SQLite file in the data folder."
     )
-    redis: str | None = Field(
-        None, description="redis://… or unix://…, to wake workers and share limits.", pattern="^(rediss?|unix)://."
-    )
+    redis: str | None = Field(None, description="redis://… or unix://…, to wake workers and share limits.")
     pool: int = Field(8, ge=1, le=64, description="PostgreSQL connections of one worker.")
     poll_s: Seconds = Field(0.05, description="How often a follower looks for changes when nobody wakes it.")
     verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
@@ -60,6 +63,22 @@ class StoreSettings(_Group):
     keep_buyers_s: Kept = Field(
         7 * 86_400.0, description="How long it is kept whose an order or a visit was, once it has ended."
     )
+
+    @field_validator("database")
+    @classmethod
+    def _postgres(cls, url: str | None) -> str | None:
+        if url is not None and not _is_postgres(url):
+            message = "must be like postgresql://user:password@host:5432/name"
+            raise ValueError(message)
+        return url
+
+    @field_validator("redis")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url is not None and not _is_redis(url):
+            message = "must be like redis://user:password@host:6379/0, rediss://… or unix:///path"
+            raise ValueError(message)
+        return url
 
 
 class ServerSettings(_Group):
@@ -172,8 +191,29 @@ def _made(group: type[_Group], values: dict[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        text = f"{_PREFIX}{name.upper()} (or --{name.replace('_', '-')}): {first['msg']}, got {first['input']!r:.80}"
+        got = "" if name in _MAY_HOLD_SECRETS else f", got {first['input']!r:.80}"
+        reason = first["msg"].removeprefix("Value error, ")
+        text = f"{_PREFIX}{name.upper()} (or --{name.replace('_', '-')}): {reason}{got}"
         raise BadSettingError(text) from error
+
+
+def _is_postgres(url: str) -> bool:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).drivername in {"postgresql", "postgresql+psycopg"}
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        return False
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss", "unix"} and re.match("[a-z]+://.", url) is not None
 
 
 def settings_table() -> str:

@@ -31,7 +31,7 @@ from service.errors import BadFileError, StoreStateError
 from service.feed.outbox import Position, feed_id, head
 from service.files import atomic_path
 from service.store.connections import ReadConnection
-from service.store.postgres import postgres_engine
+from service.store.postgres import postgres_engine, told_address
 from service.store.schema import known_revisions, migrate_to, newest_revision, revision_of
 from service.store.sqlite_engines import sqlite_engine
 from service.store.tables import marks
@@ -119,8 +119,7 @@ def _told(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        told = f"the database {where} cannot be used: {str(error.orig).strip()}"
+        told = f"the database {told_address(engine)} cannot be used: {str(error.orig).strip()}"
         raise StoreStateError(told) from error
     finally:
         engine.dispose()

@@ -23,10 +23,11 @@ from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.drivers import PostgresDriver
 
-__all__ = ["PostgresStore", "postgres_engine"]
+__all__ = ["PostgresStore", "postgres_engine", "told_address"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
+_PASSWORDS = ("password", "sslpassword")
 _CONNECT_S = 2
 _GRACE_S = 0.1
 _FOLLOW_S = 300.0  # what one look of a follower may take: a million points are read in a tenth of it
@@ -67,6 +68,11 @@ def postgres_engine(url: str, *, size: int) -> Engine:
             **_LINK,
         },
     )
+
+
+def told_address(engine: Engine) -> str:
+    """Return the address of a database without its passwords, wherever they stand in it."""
+    return engine.url.difference_update_query(_PASSWORDS).render_as_string(hide_password=True)
 
 
 class PostgresStore(Store):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from service.errors import StoreStateError
-from service.store.postgres import postgres_engine
+from service.store.postgres import postgres_engine, told_address
 from service.store.sqlite_engines import sqlite_engine
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def _engine(url: str) -> Iterator[Engine]:
     try:
         yield engine
     except DBAPIError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        text_ = f"the database {where} cannot be used: {str(error.orig).strip()}"
+        text_ = f"the database {told_address(engine)} cannot be used: {str(error.orig).strip()}"
         raise StoreStateError(text_) from error
     finally:
         engine.dispose()

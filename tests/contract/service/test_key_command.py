@@ -142,6 +142,29 @@ def test_key__says_what_is_wrong(made_flag: str, arguments: list[str], code: int
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "url", "told"),
+    [
+        ("database", "postgres://u:s3cret@db/linli", "must be like postgresql://user:password@host"),
+        ("database", "postgresqlx://u:s3cret@db/linli", "must be like postgresql://user:password@host"),
+        ("database", "postgresql+asyncpg://u:s3cret@db/linli", "must be like postgresql://user:password@host"),
+        ("database", "postgresql:u:s3cret", "must be like postgresql://user:password@host"),
+        ("database", "postgresql://u:s3cret@db:port/linli", "must be like postgresql://user:password@host"),
+        ("database", "postgresql://u@127.0.0.1:1/linli?password=s3cret", "cannot be used"),
+        ("redis", "http://u:s3cret@db", "must be like redis://user:password@host"),
+        ("redis", "redis://u:s3cret@db:port", "must be like redis://user:password@host"),
+        ("redis", "redis://u:s3cret@[db", "must be like redis://user:password@host"),
+        ("redis", "unix://", "must be like redis://user:password@host"),
+    ],
+)
+def test_key__tells_of_a_bad_address_and_not_its_password(made_flag: str, setting: str, url: str, told: str) -> None:
+    run = linli("key", "list", made_flag, **{setting: url})
+    assert (run.returncode, run.stdout) == (1, "")
+    assert told in run.stderr
+    assert "s3cret" not in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("command", [["list"], ["revoke", "key_1"]])
 def test_key__makes_no_store_where_there_was_none(tmp_path: Path, command: list[str]) -> None:
     run = linli("key", *command, f"--data={tmp_path / 'misspelt'}")
