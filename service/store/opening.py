@@ -41,11 +41,18 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 def make_folder(settings: Settings) -> None:
     """Make the folder of the SQLite file, where there is one; raises `StoreStateError` where it cannot be."""
     if settings.store.database is None:
-        try:
+        with _told(settings.store.data):
             settings.store.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            text = f"{settings.store.data} cannot be written: {error.strerror}"
-            raise StoreStateError(text) from error
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Say of a folder that cannot be made or written what is the matter."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{folder} cannot be written: {error.strerror}"
+        raise StoreStateError(text) from error
 
 
 @contextlib.contextmanager
@@ -56,15 +63,17 @@ def serving_alone(folder: Path) -> Iterator[None]:
     Raises
     ------
     StoreStateError
-        If another process serves it.
+        If another process serves it, or the folder cannot be written.
     """
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "serving.lock").open("a+") as lock:
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "serving.lock").open("a+")
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -161,6 +161,16 @@ def test_restore__refuses_a_file_that_is_served(whole: Path, tmp_path: Path) -> 
     assert "another linli serves" in refused.stderr
 
 
+def test_restore__into_what_is_no_folder_is_refused(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "data" / "serving.lock").mkdir(parents=True)
+    for folder in ("file", "file/within", "data"):
+        refused = linli("restore", str(whole), f"--data={tmp_path / folder}")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"{tmp_path / folder} cannot be written" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_backup__that_fails_leaves_no_file(whole: Path, tmp_path: Path) -> None:
     assert linli("backup", str(tmp_path / "b.zip"), f"--data={tmp_path / 'nothing'}").returncode == 1
     assert list(tmp_path.iterdir()) == []
