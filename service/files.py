@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import contextmanager, suppress
@@ -13,7 +14,9 @@ from service.errors import BadFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["atomic_path", "format_of", "sync", "write_text"]
+__all__ = ["atomic_path", "format_of", "full_disk_told", "sync", "write_text"]
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # no reading ends so
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     BadFileError
-        If the folder is not there or cannot be written, or ``path`` is a folder.
+        If the folder is not there or cannot be written, ``path`` is a folder, or the disk takes no more.
     """
     target = Path(os.path.realpath(path))  # the file itself, where the path is a link to it
     if target.exists() and not target.is_file():
@@ -39,14 +42,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise BadFileError(target, None, f"cannot be written: {error.strerror or error}") from error
     try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(target)
+        with full_disk_told(target):
+            yield temporary
+        try:
+            sync(temporary)
+            temporary.replace(target)
+        except OSError as error:
+            raise BadFileError(target, None, f"cannot be written: {error.strerror or error}") from error
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
     sync(target.parent)
+
+
+@contextmanager
+def full_disk_told(target: Path) -> Iterator[None]:
+    """Raise `BadFileError` for the file that is written where its disk takes no more; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise BadFileError(target, None, f"cannot be written: {os.strerror(error.errno)}") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

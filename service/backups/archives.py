@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from service.errors import BadFileError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Self
 
 __all__ = ["ArchiveWriter", "Manifest", "check_archive", "read_batches", "read_manifest", "seal"]
 
@@ -56,12 +58,19 @@ class Manifest:
 
 
 class ArchiveWriter:
-    """Writes the members of a new archive; `seal` ends the file."""
+    """Writes the members of a new archive in a ``with`` block; `seal` ends the file."""
 
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
         self.rows: dict[str, int] = {}
         self.digests: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError, ValueError):  # of what is given up; a whole archive is closed by then
+            self._zip.close()
 
     def add_table(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Write a table as one member."""

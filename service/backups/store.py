@@ -38,7 +38,7 @@ from service.store.tables import marks
 from service.store.visit_tables import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
     from typing import TypeAlias
 
@@ -66,6 +66,8 @@ def back_up(url: str, path: Path, progress: Progress) -> Manifest:
     ------
     StoreStateError
         If the database cannot be read, or its schema is not this linli's.
+    BadFileError
+        If the backup cannot be written.
     """
     with atomic_path(path) as temporary, _reading(url) as connection:
         found = revision_of(connection)
@@ -75,13 +77,14 @@ def back_up(url: str, path: Path, progress: Progress) -> Manifest:
             )
             raise StoreStateError(told)
         temporary.chmod(0o600)  # it holds what merchants told, and the secret that cursors are signed with
-        writer = ArchiveWriter(temporary)
-        for table in METADATA.sorted_tables:
-            if table.name == _NOT_KEPT:
-                continue
-            writer.add_table(table.name, _schema(table), _batches(connection, table, progress))
-        manifest = _manifest(connection, writer)
-        writer.close(manifest)
+        with ArchiveWriter(temporary) as writer:
+            for table in METADATA.sorted_tables:
+                if table.name == _NOT_KEPT:
+                    continue
+                with contextlib.closing(_batches(connection, table, progress)) as batches:
+                    writer.add_table(table.name, _schema(table), batches)
+            manifest = _manifest(connection, writer)
+            writer.close(manifest)
         seal(temporary)
     return manifest
 
@@ -169,7 +172,7 @@ def _schema(table: Table) -> pa.Schema:
     return pa.schema([pa.field(column.name, _arrow(column.type)) for column in table.columns])
 
 
-def _batches(connection: Connection, table: Table, progress: Progress) -> Iterator[pa.RecordBatch]:
+def _batches(connection: Connection, table: Table, progress: Progress) -> Generator[pa.RecordBatch, None, None]:
     n_rows, n_done, schema = connection.execute(select(func.count()).select_from(table)).scalar_one(), 0, _schema(table)
     query = select(table).order_by(*table.primary_key.columns)
     with connection.execution_options(stream_results=True, max_row_buffer=_ROWS).execute(query) as rows:

@@ -109,9 +109,9 @@ def write_snapshot(
     Raises
     ------
     BadFileError
-        If the folder cannot be written.
+        If the folder cannot be written, or the disk is full; what was there stays.
     OSError
-        If the disk is full, or fails; what was there stays.
+        If the disk fails; what was there stays.
     TypeError, ValueError
         If ``meta.extra`` holds what JSON cannot.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from service.errors import BadFileError
+from service.files import atomic_path, full_disk_told
 from service.matching.columns import BadRow
 
 __all__ = ["BadRows", "bad_rows_of"]
@@ -28,7 +29,7 @@ class BadRows:
         At most 20 of them.
     """
 
-    def __init__(self, file: Path, *, strict: bool, report: IO[str] | None) -> None:
+    def __init__(self, file: Path, *, strict: bool, report: tuple[Path, IO[str]] | None) -> None:
         self.n = 0
         self.first: list[BadRow] = []
         self._file = file
@@ -41,16 +42,24 @@ class BadRows:
             if self._strict:
                 raise BadFileError(self._file, row.row, row.reason)
             if self._report is not None:
-                self._report.write(",\n" if self.n else "")
-                self._report.write(json.dumps(row._asdict(), ensure_ascii=False))
+                self._write(",\n" if self.n else "", json.dumps(row._asdict(), ensure_ascii=False))
             self.n += 1
             if len(self.first) < _N_FIRST:
                 self.first.append(row)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Complete the report."""
+        self._write('\n],\n"summary": ', json.dumps(summary, ensure_ascii=False, indent=2), "\n}\n")
         if self._report is not None:
-            self._report.write('\n],\n"summary": ' + json.dumps(summary, ensure_ascii=False, indent=2) + "\n}\n")
+            path, out = self._report
+            with full_disk_told(path):
+                out.flush()  # before the answers get their name
+
+    def _write(self, *texts: str) -> None:
+        if self._report is not None:
+            path, out = self._report
+            with full_disk_told(path):
+                out.writelines(texts)
 
 
 @contextmanager
@@ -65,11 +74,16 @@ def bad_rows_of(file: Path, *, strict: bool, report: Path | None) -> Iterator[Ba
     strict
         Whether the first bad row is an error.
     report
-        Where all bad rows go, as they come: any number of them takes no memory.
+        Where all bad rows go, as they come: any number of them takes no memory. Whole or not at all.
+
+    Raises
+    ------
+    BadFileError
+        If the report cannot be written.
     """
     if report is None:
         yield BadRows(file, strict=strict, report=None)
         return
-    with report.open("w", encoding="utf-8", newline="\n") as out:
+    with atomic_path(report) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
         out.write('{\n"file": ' + json.dumps(str(file), ensure_ascii=False) + ',\n"bad_rows": [\n')
-        yield BadRows(file, strict=strict, report=out)
+        yield BadRows(file, strict=strict, report=(report, out))

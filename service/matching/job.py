@@ -111,8 +111,7 @@ def match_file(
     started = time.perf_counter()
     with ExitStack() as stack:
         source = stack.enter_context(open_orders(orders))
-        report_path = None if report is None else stack.enter_context(atomic_path(report))
-        bad = stack.enter_context(bad_rows_of(orders, strict=strict, report=report_path))
+        bad = stack.enter_context(bad_rows_of(orders, strict=strict, report=report))
         sink = stack.enter_context(open_answers(stack.enter_context(atomic_path(out))))
         job = _Job(engine, source, sink, bad, datum, terms or Terms(), progress or (lambda *_: None))
         if consume:

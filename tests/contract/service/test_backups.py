@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +21,7 @@ from service.keys.store import create_key, has_admin
 from service.store.database import Store
 from tests.faults.writing import facts, opened, write
 from tests.scale import scaled
-from tests.serving import Place, fresh_database, linli
+from tests.serving import LINLI, ROOT, Place, fresh_database, linli
 
 SEED = secrets.randbelow(2**32)
 
@@ -174,6 +175,20 @@ def test_restore__into_what_is_no_folder_is_refused(whole: Path, tmp_path: Path)
 def test_backup__that_fails_leaves_no_file(whole: Path, tmp_path: Path) -> None:
     assert linli("backup", str(tmp_path / "b.zip"), f"--data={tmp_path / 'nothing'}").returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_backup__on_a_full_disk_is_one_line_that_names_it(tmp_path: Path) -> None:
+    store = opened(str(tmp_path / "data"))
+    names = [f"w{secrets.token_hex(16)}" for _ in range(3_000)]
+    store.write_now(lambda connection: [write(connection, name) for name in names])
+    store.close()
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); {LINLI[2]}"
+    command = [LINLI[0], "-c", limited, "backup", str(tmp_path / "b.zip"), f"--data={tmp_path / 'data'}"]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.split("\n")[-2:] == [f"Error: {tmp_path / 'b.zip'}: cannot be written: File too large", ""]
+    assert "Traceback" not in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_backup__is_readable_by_its_owner_alone(whole: Path) -> None:

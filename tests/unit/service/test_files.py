@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import stat
 import subprocess
@@ -74,6 +76,25 @@ def test_atomic_path__writes_through_a_link(tmp_path: Path) -> None:
 def test_atomic_path__refuses_what_cannot_be_replaced(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadFileError, match=r"must be a file|cannot be written"), atomic_path(tmp_path / name):
         pytest.fail("the block must not run")
+
+
+def _fail(target: Path, error: OSError) -> None:
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_atomic_path__names_the_file_when_its_disk_takes_no_more(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        with pytest.raises(BadFileError, match=f"points.csv: cannot be written: {os.strerror(number)}"):
+            _fail(tmp_path / "points.csv", OSError(number, "told by a library"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_path__lets_errors_of_other_files_pass(tmp_path: Path) -> None:
+    for error in (FileNotFoundError(errno.ENOENT, "absent", "read.csv"), OSError(errno.EIO, "unreadable", "read.csv")):
+        with pytest.raises(type(error), match=r"read\.csv"):
+            _fail(tmp_path / "points.csv", error)
 
 
 def test_write_text__writes_utf8_and_line_feeds(tmp_path: Path) -> None:

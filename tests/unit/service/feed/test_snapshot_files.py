@@ -385,9 +385,11 @@ def files_up_to(n_bytes: int) -> Iterator[None]:
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
 def test_write_snapshot__on_a_full_disk_leaves_what_was_there(share: float, folder: Path, content: bytes) -> None:
     before, engine = files_of(folder), city(2)
-    with files_up_to(int(share * len(content))), pytest.raises(OSError, match=r".+") as caught:
+    with files_up_to(int(share * len(content))), pytest.raises(BadFileError, match=r"\.snapshot: cannot be") as caught:
         write_snapshot(folder, engine, meta_of(2))
-    assert caught.value.errno == errno.EFBIG
+    cause = caught.value.__cause__
+    assert isinstance(cause, OSError)
+    assert cause.errno == errno.EFBIG
     assert files_of(folder) == before
     assert seed_of(folder) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from engine import REASONS, Engine
 from fixtures import city
 from service.errors import BadFileError
 from service.matching.asking import Terms
+from service.matching.bad_rows import BadRows
+from service.matching.columns import BadRow
 from service.matching.job import match_file
 from service.points.engine import engine_from_table
 
@@ -217,6 +221,18 @@ def test_match_file__keeps_the_account_of_bad_rows(tmp_path: Path) -> None:
     assert (summary.n_orders, summary.n_matched, summary.n_by_reason) == (32, 1, {"no_offer": 1})
     assert len(summary.first_bad_rows) == 20
     assert summary.ignored_columns == ["note"]
+
+
+class _FullDisk(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "told by the system")
+
+
+def test_bad_rows__name_the_report_where_its_disk_is_full(tmp_path: Path) -> None:
+    bad = BadRows(tmp_path / "o.csv", strict=False, report=(tmp_path / "r.json", _FullDisk()))
+    bad.add([BadRow(3, "lat must be a number")])
+    with pytest.raises(BadFileError, match=r"r\.json: cannot be written: No space left"):
+        bad.finish({})
 
 
 def test_strict__stops_at_the_first_bad_row_and_writes_nothing(tmp_path: Path) -> None:
