@@ -197,11 +197,13 @@ def cell_centers(cells: NDArray[np.uint64]) -> tuple[NDArray[np.float64], NDArra
         If a value is no H3 cell; the error names its position.
     """
     _check_cells(np.asarray(cells, object).tolist())  # H3 has a centre for many a number that is no cell
-    cells = np.ascontiguousarray(cells, np.uint64)
-    lat = np.empty(cells.shape[0])
-    lng = np.empty(cells.shape[0])
-    if kernels.centers(cells, lat, lng) != 0:
-        raise InvalidCellError("cells", "must be H3 cells")
+    return _centers(np.ascontiguousarray(cells, np.uint64))
+
+
+def _centers(cells: NDArray[np.uint64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centres of what are cells, for which H3 has no error."""
+    lat, lng = np.empty((2, cells.shape[0]))
+    kernels.centers(cells, lat, lng)
     return lat, lng
 
 
@@ -221,5 +223,5 @@ def cell_distance_m(a: int, b: int) -> float:
     """
     _check_cell(a, "a")
     _check_cell(b, "b")
-    lat, lng = cell_centers(np.array([a, b], np.uint64))
+    lat, lng = _centers(np.array([a, b], np.uint64))
     return float(distance_m(lat[:1], lng[:1], lat[1:], lng[1:])[0])

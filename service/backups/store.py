@@ -23,7 +23,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import DBAPIError
 
 from service.backups.archives import FORMAT as ARCHIVE_FORMAT
 from service.backups.archives import ArchiveWriter, Manifest, check_archive, read_batches, read_manifest, seal
@@ -31,8 +30,8 @@ from service.errors import BadFileError, StoreStateError
 from service.feed.outbox import Position, feed_id, head
 from service.files import atomic_path
 from service.store.connections import ReadConnection
-from service.store.postgres import postgres_engine, told_address
-from service.store.schema import known_revisions, migrate_to, newest_revision, revision_of
+from service.store.postgres import postgres_engine
+from service.store.schema import engine_of, known_revisions, migrate_to, newest_revision, revision_of, used_once
 from service.store.sqlite_engines import sqlite_engine
 from service.store.tables import marks
 from service.store.visit_tables import METADATA
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     Progress: TypeAlias = Callable[[str, float], None]
 
@@ -118,17 +117,6 @@ def restore(url: str, path: Path, *, replaces: bool, progress: Progress) -> Mani
 
 
 @contextlib.contextmanager
-def _told(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        told = f"the database {told_address(engine)} cannot be used: {str(error.orig).strip()}"
-        raise StoreStateError(told) from error
-    finally:
-        engine.dispose()
-
-
-@contextlib.contextmanager
 def _reading(url: str) -> Iterator[Connection]:
     """Give a connection that sees one instant; on SQLite writers go on beside it, in the log."""
     if url.startswith("sqlite"):
@@ -141,14 +129,13 @@ def _reading(url: str) -> Iterator[Connection]:
         engine = postgres_engine(url, size=1).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-    with _told(engine), engine.connect() as connection, connection.begin():
+    with used_once(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextlib.contextmanager
 def _writing(url: str) -> Iterator[Connection]:
-    engine = sqlite_engine(_file(url), writes=True) if url.startswith("sqlite") else postgres_engine(url, size=1)
-    with _told(engine), engine.connect() as connection, connection.begin():
+    with used_once(engine_of(url)) as engine, engine.connect() as connection, connection.begin():
         yield connection
 
 

@@ -19,7 +19,7 @@ from service.bookings.acting import (
 from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
-from service.bookings.routes import BOOKS, answer_booking, buyer_digest, find_candidate, find_others, seconds_of
+from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
 from service.bookings.rules import Act, Event, Party
 from service.bookings.schemas import (
     AbsentBody,
@@ -45,6 +45,7 @@ from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_span, place_in_wgs84
+from service.orders.codes import customer_digest
 from service.places import coarse_cell
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     def create(connection: WriteConnection) -> Created:
         row = locked_seen(connection, context, booking_id)
         actor = context.key_holder.key_id
-        buyer = None if body.place is None else buyer_digest(services, row.owner, body.place.buyer)
+        buyer = None if body.place is None else customer_digest(services.secret, "buyer", row.owner, body.place.buyer)
         made = complain(connection, services.bookings, row, starts_s, candidate, actor, body.note, door, buyer)
         answer = booking_answer(made, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(made.revision), "Location": f"/v1/bookings/{made.booking_id}"}

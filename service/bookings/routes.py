@@ -27,7 +27,7 @@ from service.http.problems import invalid
 from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_span, place_in_wgs84
-from service.orders.codes import digest_of
+from service.orders.codes import customer_digest
 from service.payments.store import find_payment, payments_of
 from service.places import coarse_cell
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["BOOKS", "answer_booking", "buyer_digest", "find_candidate", "find_others", "router", "seconds_of"]
+__all__ = ["BOOKS", "answer_booking", "find_candidate", "find_others", "router", "seconds_of"]
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
@@ -199,11 +199,11 @@ def _wish(services: Services, context: RequestContext, body: BookingBody) -> Vis
     now = from_us(services.clock.now_us())
     check_span(body.starts_at, now, "/starts_at")
     owner = app_of(context) or ""
-    buyer = buyer_digest(services, owner, body.buyer)
+    buyer = customer_digest(services.secret, "buyer", owner, body.buyer)
     return VisitWish(
         owner=owner,
         buyer=buyer,
-        device=buyer if body.device is None else digest_of(services.secret, "device", f"{owner}\n{body.device}"),
+        device=buyer if body.device is None else customer_digest(services.secret, "device", owner, body.device),
         point_id=body.point_id,
         service_id=body.service_id,
         lat=lat,
@@ -214,11 +214,6 @@ def _wish(services: Services, context: RequestContext, body: BookingBody) -> Vis
         total_minor=body.total_minor,
         actor=context.key_holder.key_id,
     )
-
-
-def buyer_digest(services: Services, owner: str, buyer: str) -> str:
-    """Return what is kept of an app's own name for a customer."""
-    return digest_of(services.secret, "buyer", f"{owner}\n{buyer}")
 
 
 def seconds_of(at: dt.datetime) -> int:

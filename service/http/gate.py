@@ -18,7 +18,7 @@ from service.deadlines import Deadline
 from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
-from service.http.problems import ProblemError, as_problem, internal_problem
+from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
 from service.http.shares import LATER, KeyShares, Lasting
 from service.http.whole_answers import send_whole
 from service.keys.formats import holds_key
@@ -140,7 +140,7 @@ class Gate:
         caller = self._caller(scope, authorization)
         if caller is None:
             await self._count_stranger(scope, headers)
-            raise ProblemError("unauthenticated", _HOW_TO, headers={"WWW-Authenticate": 'Bearer realm="linli"'})
+            raise unauthenticated(_HOW_TO)
         rate = caller.rate or limits.key_rate
         allowance = services.rates.admit_now(caller.key_id, rate) or await services.rates.admit(caller.key_id, rate)
         _heed(allowance, rate, headers)

@@ -25,6 +25,7 @@ __all__ = [
     "invalid",
     "problem_body",
     "trouble_of",
+    "unauthenticated",
 ]
 
 _BASE = "https://linli.dev/problems/"
@@ -172,6 +173,11 @@ class ProblemError(ServiceError):
 def invalid(where: str, reason: str) -> ProblemError:
     """Return the problem of one value that cannot be taken."""
     return ProblemError("validation", f"{where} {reason}".strip(), (Trouble(where, reason),))
+
+
+def unauthenticated(detail: str) -> ProblemError:
+    """Return the problem of a request without a key that holds."""
+    return ProblemError("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="linli"'})
 
 
 def trouble_of(error: Exception, where: str | None = None) -> Trouble:

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from service.audit.store import actor_of
 from service.http.access import not_found
-from service.http.problems import ProblemError
+from service.http.problems import ProblemError, unauthenticated
 from service.imports.lines import LineCutter
 from service.imports.store import add_batch, end_import, start_import
 
@@ -109,7 +109,7 @@ class _Import:
         # Last of all in the transaction, which takes the batch back: it may have waited long for others.
         if not self._services.ring.still_holds(self._caller, self._services.clock.now_us()):
             text = f"the key was revoked or has expired; the lines before {batch.first} are stored"
-            raise ProblemError("unauthenticated", text, headers={"WWW-Authenticate": 'Bearer realm="linli"'})
+            raise unauthenticated(text)
 
     async def _stored(self) -> None:
         storing, self._storing = self._storing, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-__all__ = ["CODE_DIGITS", "code_digest", "code_of", "digest_of"]
+__all__ = ["CODE_DIGITS", "code_digest", "code_of", "customer_digest", "digest_of"]
 
 CODE_DIGITS = 6
 
@@ -19,6 +19,11 @@ def code_of(secret: bytes, order_id: str, number: int) -> str:
 def code_digest(secret: bytes, point_id: str, code: str) -> str:
     """Return what the store keeps of a code at a point: equal for equal codes, and of no use without the secret."""
     return digest_of(secret, "code", f"{point_id}\n{code}")
+
+
+def customer_digest(secret: bytes, kind: str, owner: str, name: str) -> str:
+    """Return what is kept of an app's own name for a customer, a ``buyer`` or a ``device``: another for each app."""
+    return digest_of(secret, kind, f"{owner}\n{name}")
 
 
 def digest_of(secret: bytes, kind: str, text: str) -> str:

@@ -15,7 +15,7 @@ from service.matching.asks import check_span
 from service.orders.checks import Checker, Wanted
 from service.orders.codes import code_digest, code_of
 from service.orders.limits import check_holds, check_units
-from service.orders.rules import Event, State
+from service.orders.rules import MOST_MINOR, Event, State
 from service.orders.store import (
     OrderRecord,
     add_events,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_LEAST_S",
-    "MOST_MINOR",
     "OrderTerms",
     "Quote",
     "Wish",
@@ -48,8 +47,6 @@ __all__ = [
     "priced",
 ]
 
-MOST_MINOR = 2**53 - 1
-"""More than any sum is: what every reader of JSON can hold."""
 _SECOND_US = 1_000_000
 _MOST_READS = 20
 _MOST_CODES = 1_000

@@ -16,7 +16,7 @@ from service.http.problems import invalid
 from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_offer, features_of, place_in_wgs84
-from service.orders.codes import digest_of
+from service.orders.codes import customer_digest, digest_of
 from service.orders.forgetting import forget_buyer
 from service.orders.ordering import Wish, hold, judged, priced
 from service.orders.proposing import refusal
@@ -180,7 +180,7 @@ async def erase_buyer(request: Request, context: Ordering, body: EraseBody) -> E
     """
     services = services_of(request)
     owner = _owner(context)
-    buyer = digest_of(services.secret, "buyer", f"{owner}\n{body.buyer}")
+    buyer = customer_digest(services.secret, "buyer", owner, body.buyer)
 
     def erase(connection: WriteConnection) -> EraseAnswer:
         n_bookings, n_open = forget_visits(connection, services.bookings.rosters, owner, buyer)
@@ -202,11 +202,11 @@ def _wish(services: Services, context: RequestContext, body: OrderBody) -> Wish:
     if not body.offer.endswith(_PICKUP):
         raise invalid("/offer", f"must be one that is collected, such as retail/pickup, got {body.offer}")
     owner = _owner(context)
-    buyer = digest_of(services.secret, "buyer", f"{owner}\n{body.buyer}")
+    buyer = customer_digest(services.secret, "buyer", owner, body.buyer)
     return Wish(
         owner=owner,
         buyer=buyer,
-        device=buyer if body.device is None else digest_of(services.secret, "device", f"{owner}\n{body.device}"),
+        device=buyer if body.device is None else customer_digest(services.secret, "device", owner, body.device),
         collector=None if body.collector is None else digest_of(services.secret, "collector", body.collector),
         point_id=body.point_id,
         offer=body.offer,

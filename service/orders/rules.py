@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENDED",
     "FEES",
+    "MOST_MINOR",
     "OPEN",
     "TRANSITIONS",
     "Effect",
@@ -30,6 +31,10 @@ __all__ = [
     "next_actions",
     "share_minor",
 ]
+
+
+MOST_MINOR = 2**53 - 1
+"""No price or sum is more, in the smallest unit of its currency: every reader of JSON can hold it."""
 
 
 class State(StrEnum):

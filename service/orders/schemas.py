@@ -11,6 +11,7 @@ from service.http.fields import Answer, Body, DatumName, Instant, line
 from service.http.problems import invalid
 from service.matching.parameters import MAX_FEATURES
 from service.orders.codes import CODE_DIGITS
+from service.orders.rules import MOST_MINOR
 from service.payments.sandbox import MEANS
 from service.skus import Sku
 
@@ -38,7 +39,7 @@ _MAX_ITEMS = 100
 _MAX_REF_CHARS = 128
 
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
-Minor = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Minor = Annotated[int, Field(ge=0, le=MOST_MINOR)]
 Reference = Annotated[str, Field(min_length=1, max_length=_MAX_REF_CHARS), line(_MAX_REF_CHARS)]
 
 

@@ -90,8 +90,10 @@ class OpenOrders:
     def _leaves(self, after: AnyRow | None, order: OrderRecord) -> bool:
         """Tell whether the point, as it is now, leaves an order behind."""
         before = self._before[order.row.offer]
-        if after is None or after.offer is None or before is None or before.offer is None:
-            return after is None or after.offer is None
+        if after is None or after.offer is None:
+            return True
+        if before is None or before.offer is None:
+            return False
         own = (before.lat, before.lng)
         places = [own] if order.row.cell is None else [*places_in(order.row.cell), own]
         place = next((place for place in places if self._serves(before, order, place)), None)

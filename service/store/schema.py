@@ -29,6 +29,7 @@ __all__ = [
     "newest_revision",
     "revision_of",
     "schema_told",
+    "used_once",
 ]
 
 _FOLDER = Path(__file__).with_name("migrations")
@@ -51,7 +52,7 @@ def migrate(url: str) -> str | None:
     StoreStateError
         If it holds tables that are not linli's, or a schema of a later linli.
     """
-    with _engine(url) as engine, engine.connect() as connection, connection.begin():
+    with used_once(engine_of(url)) as engine, engine.connect() as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         before = revision_of(connection)
@@ -90,7 +91,7 @@ def schema_told(url: str) -> str:
 
 
 def _found(url: str) -> str | None:
-    with _engine(url) as engine, engine.connect() as connection, connection.begin():
+    with used_once(engine_of(url)) as engine, engine.connect() as connection, connection.begin():
         return revision_of(connection)
 
 
@@ -102,9 +103,8 @@ def _check_newest(found: str) -> None:
 
 
 @contextlib.contextmanager
-def _engine(url: str) -> Iterator[Engine]:
-    """Give an engine; what the database says against it is told in one line."""
-    engine = engine_of(url)
+def used_once(engine: Engine) -> Iterator[Engine]:
+    """Give an engine that is let go of afterwards; what the database says against it is told in one line."""
     try:
         yield engine
     except DBAPIError as error:

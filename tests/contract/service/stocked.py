@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import httpx
 
 from tests.contract.service.shops import Shops, point
 from tests.contract.service.talking import ask
+from tests.feed_store import wait_until
 from tests.serving import Serving
 
 __all__ = ["Counter", "open_counter"]
@@ -102,13 +102,11 @@ class Counter:
 
     def wait_for_match(self, *point_ids: str, **query: Any) -> None:
         """Wait until a match finds these points and no others: the index follows the store a moment later."""
-        until = time.monotonic() + WAIT_S
-        while True:
-            found = [one["point_id"] for one in self.match(**query)["matches"]]
-            if found == list(point_ids) or time.monotonic() > until:
-                assert found == list(point_ids)
-                return
-            time.sleep(0.02)
+
+        def is_found() -> bool:
+            return [one["point_id"] for one in self.match(**query)["matches"]] == list(point_ids)
+
+        wait_until(is_found, WAIT_S, f"a match of {query} that finds {point_ids}")
 
     def stock(self, point_id: str, sku: str) -> tuple[int, int]:
         """Return what is counted and what is held of an SKU."""
