@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
@@ -143,12 +142,9 @@ def area_columns(areas: Column | None, n: int) -> AreaColumns:
 
 
 def _objects(areas: Column) -> NDArray[np.object_]:
-    if isinstance(areas, pa.Array | pa.ChunkedArray):
-        areas = as_list(areas)
-    if not hasattr(areas, "__len__"):
-        raise InvalidColumnError("areas", f"must be a column, one area for every row, got {areas!r:.60}", value=areas)
-    items = np.empty(len(areas), object)
-    items[:] = areas if isinstance(areas, list) else list(areas)
+    given = areas if isinstance(areas, list) else as_list(areas, "areas")
+    items = np.empty(len(given), object)
+    items[:] = given
     return items
 
 

@@ -79,10 +79,11 @@ class Question:
     items: Any = None
 
     def __post_init__(self) -> None:
-        if self.unknown_hours not in {"refuse", "allow"}:
+        if not isinstance(self.unknown_hours, str) or self.unknown_hours not in {"refuse", "allow"}:
             expected = f'must be "refuse" or "allow", got {self.unknown_hours!r:.40}'
             raise InvalidQueryError("unknown_hours", expected, value=self.unknown_hours)
-        if not isinstance(self.require, list | tuple | set | frozenset) or not set(self.require) <= set(CHECKS):
+        is_list = isinstance(self.require, list | tuple | set | frozenset)
+        if not is_list or not all(isinstance(check, str) and check in CHECKS for check in self.require):
             expected = f"must be some of {', '.join(CHECKS)}, got {self.require!r:.60}"
             raise InvalidQueryError("require", expected, value=self.require)
         object.__setattr__(self, "require", frozenset(self.require))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
-from engine.inputs import MAX_WHOLE, Column, as_whole, ascending_order, coded_texts
+from engine.inputs import MAX_WHOLE, Column, as_list, as_whole, ascending_order, coded_texts
 from engine.lean import repeated
 
 if TYPE_CHECKING:
@@ -80,11 +80,10 @@ def parse_items(vocabulary: Vocabulary, items: Any, q: int) -> Lines:
         lines = _sorted_lines(items, None)
         skus = tuple(sku for sku, _ in lines)
         return Lines(*_same(len(lines), q), *_coded(vocabulary, lines), skus)
-    if isinstance(items, str) or not hasattr(items, "__len__"):
-        raise InvalidQueryError("items", f"must be a mapping from SKU to quantity, got {items!r:.60}", value=items)
-    if len(items) != q:
-        raise InvalidColumnError("items", f"must be one basket, or {q}, one for every query, got {len(items)}")
-    baskets = [_sorted_lines({} if item is None else item, position) for position, item in enumerate(items)]
+    given = as_list(items, "items")
+    if len(given) != q:
+        raise InvalidColumnError("items", f"must be one basket, or {q}, one for every query, got {len(given)}")
+    baskets = [_sorted_lines({} if item is None else item, position) for position, item in enumerate(given)]
     end = np.cumsum([0, *map(len, baskets)])
     return Lines(end[:-1], end[1:].copy(), *_coded(vocabulary, [line for basket in baskets for line in basket]))
 

@@ -86,5 +86,7 @@ def _with_capacity(vocabulary: Vocabulary, snapshot: Snapshot, point_ids: Any, o
     rows = snapshot.row_of_offers(names, known[codes] if codes.size else codes)
     if (rows < 0).any():
         position = int(np.argmax(rows < 0))
-        raise unknown_point("capacity.point_ids", names, position, f"a point with {as_list(offers)[position]}")
+        raise unknown_point(
+            "capacity.point_ids", names, position, f"a point with {as_list(offers, 'capacity.offers')[position]}"
+        )
     return replace(snapshot, units=snapshot.units.with_units(rows, left))

@@ -233,15 +233,20 @@ def _schedule(vocabulary: Vocabulary, given: dict[str, Column], n: int) -> NDArr
 def _one_or_many(values: Column | None, argument: str, n: int) -> Column:
     if values is None or isinstance(values, str):
         return [values] * n
-    if len(values) != n:
-        raise InvalidColumnError(argument, f"must be one, or {n}, one for every row, got {len(values)}")
+    try:
+        size = len(values)
+    except TypeError:
+        expected = f"must be one text, or a column of {n}, got {values!r:.60}"
+        raise InvalidColumnError(argument, expected, value=values) from None
+    if size != n:
+        raise InvalidColumnError(argument, f"must be one, or {n}, one for every row, got {size}")
     return values
 
 
 def _visibility(values: Column | None, n: int) -> NDArray[np.uint8]:
     if values is None:
         return np.zeros(n, np.uint8)
-    items = as_list(values)
+    items = as_list(values, "visibility")
     if len(items) != n:
         raise InvalidColumnError("visibility", f"must have {n} elements, one for every row, got {len(items)}")
     codes = {name: code for code, name in enumerate(VISIBILITIES)} | {None: PUBLIC}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.demand import Demand, demand_columns, is_number
 from engine.errors import InvalidQueryError
+from engine.inputs import as_list
 from engine.kernels import coverage as kernels
 from geo.cells import ancestor_cells
 from geo.districts import containing_district
@@ -213,7 +214,7 @@ def _known(value: float) -> float | None:
 def _checked_bands(bands_m: Sequence[float]) -> dict[float, float]:
     """Return the limits by the bands as they were given."""
     bands: dict[float, float] = {}
-    for position, band in enumerate(bands_m):
+    for position, band in enumerate(as_list(bands_m, "bands_m")):
         number = is_number(band)
         if not number or not math.isfinite(band) or band < 0:
             text = f"must be a finite distance of at least 0 in metres, got {band!r:.40}"
@@ -245,7 +246,11 @@ def _labels(districts: Any, demand: Demand) -> NDArray[np.object_]:
         names = [*(frame.index if column is None else frame[column]), None]  # index -1 is the last
         found = containing_district(frame.geometry.to_numpy(), demand.lat, demand.lng)
         return _objects(names)[found]
-    labels = _objects(list(districts))
+    labels = _objects(as_list(districts, "districts"))
+    for position, label in enumerate(labels):
+        if not isinstance(label, Hashable):
+            text = f"must be a GeoDataFrame, or labels such as names, got {label!r:.60}"
+            raise InvalidQueryError(argument="districts", expected=text, position=position, value=label)
     if labels.shape != demand.lat.shape:
         text = f"must be a GeoDataFrame or one label for each of {demand.lat.size} demand rows, got {labels.size}"
         raise InvalidQueryError(argument="districts", expected=text)

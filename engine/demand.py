@@ -62,10 +62,10 @@ def demand_columns(demand: Any) -> Demand:
 def _column(demand: Any, name: str) -> NDArray[Any]:
     try:
         return np.atleast_1d(np.asarray(demand[name]))
-    except KeyError:
-        columns = list(demand.column_names if hasattr(demand, "column_names") else demand)
-        text = f"must have the columns lat, lng and weight, got {columns!r:.120}"
-        raise InvalidQueryError(argument="demand", expected=text, value=columns) from None
+    except (KeyError, IndexError, TypeError):
+        got = getattr(demand, "column_names", list(demand) if hasattr(demand, "keys") else demand)
+        text = f"must have the columns lat, lng and weight, got {got!r:.120}"
+        raise InvalidQueryError(argument="demand", expected=text, value=got) from None
 
 
 def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:

@@ -285,7 +285,7 @@ class Engine:
 
     def point_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
         """Return the point ids of rows of the current version, None where a row is negative."""
-        return self._snapshot.point_ids(np.asarray(rows, np.int64).ravel()).to_pylist()
+        return self._snapshot.point_ids(queries.row_numbers(rows)).to_pylist()
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (lat, lng) in degrees by row of the current version."""

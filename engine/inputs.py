@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,14 +47,19 @@ def _combined(values: Column) -> Any:
     return values
 
 
-def as_list(values: Column) -> list[Any]:
-    """Return a column as a list of Python objects, missing ones as None."""
+def as_list(values: Column, argument: str) -> list[Any]:
+    """Return a column as a list of Python objects, missing ones as None; `InvalidColumnError` if it is none."""
     if _is_arrow(values):
         return _combined(values).to_pylist()
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+    items = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(items, list):
+        return items if items is not values else list(items)
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise InvalidColumnError(argument, f"must be a column, got {values!r:.60}", value=values)
+    return list(items)
 
 
-def distinct_lists(values: Column) -> tuple[list[Any], NDArray[np.int64]]:
+def distinct_lists(values: Column, argument: str) -> tuple[list[Any], NDArray[np.int64]]:
     """
     Return the distinct elements of a column of lists, and each element's number among them.
 
@@ -61,7 +67,7 @@ def distinct_lists(values: Column) -> tuple[list[Any], NDArray[np.int64]]:
     counts as distinct.
     """
     if not _is_arrow(values) or not pa.types.is_list(values.type) or not pa.types.is_string(values.type.value_type):
-        items = as_list(values)
+        items = as_list(values, argument)
         return items, np.arange(len(items))
     lists = _combined(values)
     parts = lists.flatten()
@@ -82,12 +88,12 @@ def _check_length(size: int, n: int | None, argument: str) -> None:
 
 def as_text(values: Column, argument: str, n: int | None = None) -> Any:
     """Return a column of text without missing elements as an Arrow large_string array."""
-    if isinstance(values, str) or not hasattr(values, "__len__"):
+    if not hasattr(values, "__len__"):
         raise InvalidColumnError(argument, f"must be a column of text, got {values!r:.60}", value=values)
     if _is_arrow(values):
         array = _combined(values)
     else:
-        items = as_list(values)
+        items = as_list(values, argument)
         if set(map(type, items)) - {str}:
             _check_are_text(items, argument)
         array = _encoded(items, argument)
@@ -197,7 +203,7 @@ def as_whole(
     elif isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         whole, gone = _as_int64(values), np.zeros(values.size, np.bool_)
     else:
-        whole, gone = _whole_items(as_list(values), argument, error)
+        whole, gone = _whole_items(as_list(values, argument), argument, error)
     _check_length(whole.size, n, argument)
     bad = (gone & (missing is None)) | (~gone & ((whole < minimum) | (whole > maximum)))
     if bad.any():
@@ -239,7 +245,7 @@ def as_flags(values: Column | None, argument: str, n: int) -> NDArray[np.bool_]:
     if isinstance(values, np.ndarray) and values.dtype == np.bool_:
         flags = values.astype(np.bool_)
     else:
-        items = as_list(values)
+        items = as_list(values, argument)
         for position, item in enumerate(items):
             if item is not None and not isinstance(item, bool | np.bool_):
                 raise InvalidColumnError(

@@ -40,7 +40,7 @@ def as_instants_us(values: Any, argument: str, q: int) -> NDArray[np.int64]:
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         instants = _of_datetime64(values, argument, 0)
     else:
-        items = as_list(values)
+        items = as_list(values, argument)
         instants = np.array([_microseconds(item, argument, i) for i, item in enumerate(items)], np.int64)
     if instants.size != q:
         raise InvalidColumnError(argument, f"must be one, or {q}, one for every query, got {instants.size}")

@@ -12,7 +12,7 @@ from engine.answers import Matches, Pairs, Refusals
 from engine.asks import Question, offer_codes, parse_asks
 from engine.errors import InvalidQueryError
 from engine.facts import RowFacts
-from engine.inputs import as_degrees
+from engine.inputs import MAX_WHOLE, as_degrees, as_whole
 from engine.kernels import matching as kernels
 from engine.kernels import visits
 from engine.kernels.packing import Packed
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from engine.snapshots import Snapshot
     from engine.vocabulary import Vocabulary
 
-__all__ = ["check_k", "in_turn", "nearest_many", "nearest_of_any", "refusals_many", "serving_many"]
+__all__ = ["check_k", "in_turn", "nearest_many", "nearest_of_any", "refusals_many", "row_numbers", "serving_many"]
+
+_MOST_NEIGHBOURS = 2**31 - 1
 
 _QUERIES_A_CHUNK = 2048
 _CHUNKS_A_THREAD = 8  # of a large batch: enough for threads to end together
@@ -88,10 +90,17 @@ def _thread_count(threads: Any) -> int:
 
 
 def check_k(k: Any) -> int:
-    """Return how many neighbours are wanted; `InvalidQueryError` unless that is a whole number of at least 1."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InvalidQueryError("k", f"must be a whole number of at least 1, got {k!r:.40}", value=k)
+    """Return how many neighbours are wanted; `InvalidQueryError` unless that is a whole number from 1 to 2**31 - 1."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= _MOST_NEIGHBOURS:
+        expected = f"must be a whole number from 1 to {_MOST_NEIGHBOURS}, got {k!r:.40}"
+        raise InvalidQueryError("k", expected, value=k)
     return int(k)
+
+
+def row_numbers(rows: Any) -> NDArray[np.int64]:
+    """Return numbers of rows of any shape as int64[n]; `InvalidColumnError` at the first that is no whole number."""
+    flat = np.asarray(rows).ravel()
+    return as_whole(flat, "rows", flat.size, missing=None, minimum=-MAX_WHOLE)
 
 
 def _matches(facts: RowFacts, row: NDArray[np.int64], k: int, distance_m: NDArray[np.float64]) -> Matches:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.asks import Question, parse_asks, question_of
 from engine.errors import InvalidQueryError
 from engine.explaining import one_basket
+from engine.inputs import as_text
 from engine.kernels import baskets
 from engine.kernels import matching as kernels
 from engine.kernels.feasibility import MATCHED
@@ -120,11 +121,12 @@ def split(
     if isinstance(max_points, bool) or not isinstance(max_points, int) or not 1 <= max_points <= MAX_POINTS:
         expected = f"must be a whole number from 1 to {MAX_POINTS}, got {max_points!r:.40}"
         raise InvalidQueryError("max_points", expected, value=max_points)
-    rows, metres = ([], []) if without else find(vocabulary, snapshot, lat, lng, offer, 1, ask | {"items": items})
+    omitted = as_text(list(without) if isinstance(without, set | frozenset) else without, "without")
+    rows, metres = ([], []) if len(omitted) else find(vocabulary, snapshot, lat, lng, offer, 1, ask | {"items": items})
     if rows:
         whole = SplitPart(snapshot.names_of(rows)[0], offer, metres[0], dict(sorted(items.items())))
         return Split([whole], metres[0], snapshot.number)
-    gone = snapshot.known_rows(pa.array(sorted(without), pa.string()))
+    gone = snapshot.known_rows(omitted.cast(pa.string()))
     keepers = _undominated(_keepers(vocabulary, snapshot, (lat, lng, offer), question, gone))
     best = next((found for n in range(1, max_points + 1) if (found := _cover(keepers, len(items), n))), None)
     if best is None:

@@ -145,9 +145,7 @@ def in_order(
 
 
 def _of_rows(vocabulary: Vocabulary, given: Any, n_points: int, point: NDArray[np.int64]) -> PointStock:
-    if not hasattr(given, "__len__") or isinstance(given, str):
-        raise InvalidColumnError("stock", f"must be a column, one stock for every row, got {given!r:.60}", value=given)
-    items = as_list(given)
+    items = as_list(given, "stock")
     if len(items) != point.size:
         raise InvalidColumnError("stock", f"must have {point.size} elements, one for every row, got {len(items)}")
     kept: dict[int, tuple[int, Mapping[str, Any]]] = {}

@@ -11,6 +11,7 @@ import pyarrow.pandas_compat  # else the first pa.array imports it, while a snap
 from numpy.typing import NDArray
 
 from engine.errors import EngineError, InvalidColumnError
+from engine.inputs import as_list
 
 __all__ = ["TextColumn", "distinct_rows", "encode_texts", "first_rows"]
 
@@ -78,7 +79,7 @@ def _arrow(values: TextColumn, argument: str, error: type[EngineError]) -> pa.Ar
             return _cast(values)
         return pa.array(values, pa.large_string(), from_pandas=False)
     except (pa.ArrowException, TypeError, ValueError) as cause:
-        texts = values.to_pylist() if isinstance(values, pa.Array) else list(values)
+        texts = as_list(values, argument)
         position = next((i for i, text in enumerate(texts) if not _is_text(text)), None)
         if position is None:
             return pa.array(texts, pa.large_string())

@@ -79,7 +79,7 @@ class Vocabulary:
         """Return the code of each row's set of features, new sets entered."""
         if features is None:
             return np.zeros(n, np.int32)
-        items, number = distinct_lists(features)
+        items, number = distinct_lists(features, "features")
         if number.size != n:
             raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {number.size}")
         first = np.unique(number, return_index=True)[1].tolist()
@@ -102,7 +102,10 @@ class Vocabulary:
         """Return which sets of features hold all that are required; None where that is no set of strings."""
         if not isinstance(required, list | tuple | set | frozenset):
             return None
-        wanted = frozenset(required)
+        try:
+            wanted = frozenset(required)
+        except TypeError:  # of lists
+            return None
         kept = self._feature_sets.kept(wanted)
         if kept is not None:
             return kept
