@@ -69,33 +69,27 @@ class FullSlots:
 
     def reload(self, connection: ReadConnection, _position: Position) -> None:
         """Take all anew."""
-        rows = connection.rows(_FULL)
-        for point_id in list(self._offers):
-            self._forget(point_id)
-        self._enter(rows)
+        self._replace(list(self._offers), connection.rows(_FULL))
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
         """Take those anew of the points that changes concern."""
         ids = sorted({change.subject for change in changes if change.kind in {"stock", "point"}})
         for first in range(0, len(ids), _POINTS_A_READ):
             some = ids[first : first + _POINTS_A_READ]
-            rows = connection.rows(_SOME, {"ids": some})
-            for point_id in some:
-                self._forget(point_id)
-            self._enter(rows)
+            self._replace(some, connection.rows(_SOME, {"ids": some}))
 
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that what is kept here is read anew with each change of its point."""
         return True
 
-    def _forget(self, point_id: str) -> None:
-        for offer in self._offers.pop(point_id, ()):
-            self._full.pop((point_id, offer), None)
-
-    def _enter(self, rows: Sequence[AnyRow]) -> None:
+    def _replace(self, point_ids: Sequence[str], rows: Sequence[AnyRow]) -> None:
+        """Enter what is full at some points, and only then forget what of theirs is not any more."""
+        were = [(point_id, offer) for point_id in point_ids for offer in self._offers.pop(point_id, ())]
         found: dict[tuple[str, str], tuple[int, set[int]]] = {}
         for row in rows:
             found.setdefault((row.point_id, row.offer), (row.slot_s, set()))[1].add(row.starts_at)
         for (point_id, offer), (slot_s, starts) in found.items():
             self._full[point_id, offer] = (slot_s, frozenset(starts))
             self._offers.setdefault(point_id, set()).add(offer)
+        for gone in set(were) - found.keys():
+            del self._full[gone]

@@ -135,7 +135,9 @@ def _taken(
     facts, at_us, promise = judged
     place = Place(facts.point_id, row.offer, slot_of(at_us, facts.slot_s))
     units = OrderRecord(row, lines).units("wanted")
-    take(connection, place, units, slot_orders=facts.slot_orders, revision=revisions[facts.point_id])
+    entries = take(connection, place, units, slot_orders=facts.slot_orders, revision=revisions[facts.point_id])
+    if other := next((sku for sku, entry in entries.items() if entry.currency != row.currency), None):
+        raise NotFeasibleError("out_of_stock", other)  # its price would be no price there
     first = row.code_number + 1 if order_id == row.order_id else 0
     number, digest = free_code(connection, terms.secret, order_id, facts.point_id, first=first)
     until_us = answer_by_us(terms, facts, terms.norms.by_offer[row.offer], connection.now_us, at_us)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from service.bookings.forgetting import forget_visits
+from service.clock import to_us
 from service.http.access import Ordering, Parties, app_of
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
@@ -32,7 +33,7 @@ from service.orders.schemas import (
 )
 from service.orders.seeing import find_seen, party_of, seen_by
 from service.orders.store import OrderFilter, list_events, list_orders
-from service.orders.taking import stock_rows
+from service.orders.taking import Place, check_left, slot_of
 from service.orders.views import event_answer, order_answer
 from service.payments.store import payment_of
 from service.places import coarse_cell
@@ -89,8 +90,10 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
     wish = _wish(services, context, body)
 
     def ask(connection: ReadConnection) -> QuoteAnswer:
-        quote = judged(connection, services.orders, wish, services.clock.now_us())
-        lines = priced(wish.units, stock_rows(connection, wish.point_id, list(wish.units)))
+        now_us = services.clock.now_us()
+        quote = judged(connection, services.orders, wish, now_us)
+        place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
+        lines = priced(wish.units, check_left(connection, place, quote.facts, wish.units, now_us))
         promise = quote.promise
         return QuoteAnswer(
             point_id=wish.point_id,

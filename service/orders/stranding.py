@@ -18,8 +18,9 @@ from service.orders.acting import Act, locked_order
 from service.orders.checks import Wanted
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
-from service.orders.rules import OPEN, Event, Party
+from service.orders.rules import OPEN, Event, Party, State
 from service.orders.store import find_facts, open_orders
+from service.orders.taking import count_slots
 from service.places import places_in
 from service.stock.counting import lock_points
 
@@ -76,6 +77,7 @@ class OpenOrders:
         if not self._orders:
             return
         after = self._facts()
+        self._put_in_slots(after)
         left = [order for order in self._orders if self._leaves(after[order.row.offer], order)]
         if left and word is None:
             named = [order.row.order_id for order in left[:_MOST_NAMED]]
@@ -86,6 +88,14 @@ class OpenOrders:
             raise ProblemError("state-conflict", text, more={"orders": named, "n_orders": len(left)})
         for order in left:
             self._reject(order, actor)
+
+    def _put_in_slots(self, after: dict[str, AnyRow | None]) -> None:
+        """Count the orders of an offer into its slots anew where these are longer or shorter now."""
+        for offer, its in after.items():
+            before = self._before[offer]
+            if its is not None and its.offer is not None and before is not None and its.slot_s != before.slot_s:
+                there = [order.row for order in self._orders if order.row.offer == offer]
+                count_slots(self._connection, self._point_id, offer, its.slot_s, there)
 
     def _leaves(self, after: AnyRow | None, order: OrderRecord) -> bool:
         """Tell whether the point, as it is now, leaves an order behind."""
@@ -102,8 +112,13 @@ class OpenOrders:
     def _serves(self, facts: AnyRow, order: OrderRecord, place: tuple[float, float]) -> bool:
         """Tell whether the point would serve an order from a place; its merchant's being suspended is not the point's change."""
         row = order.row
-        wanted = Wanted(*place, from_us(row.handover_at), None, tuple(split_features(row.features)), "allow")
         checker, norm = self._services.orders.checker, self._services.orders.norms.by_offer[row.offer]
+        at_us, now_us = row.handover_at, self._connection.now_us
+        if at_us < now_us:  # it waits there: as long as the point opens once more before it is released
+            at_us = checker.opens_us(facts, now_us)
+            if row.state == State.READY and row.expires_at is not None and at_us > row.expires_at:
+                return False
+        wanted = Wanted(*place, from_us(at_us), None, tuple(split_features(row.features)), "allow")
         return checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None
 
     def _reject(self, order: OrderRecord, actor: str) -> None:

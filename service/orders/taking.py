@@ -8,13 +8,15 @@ transaction changes the point, its offers or its stock.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, or_, select, text, update
 
 from service.errors import NotFeasibleError
 from service.orders.slots import slot_start
-from service.store.order_tables import slots, stock
+from service.stock.rules import has_units
+from service.store.order_tables import orders, slots, stock
 from service.store.plain import Plain
 from service.store.tables import offers
 
@@ -23,7 +25,18 @@ if TYPE_CHECKING:
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["Place", "give_back", "give_stock", "sell", "slot_of", "stock_rows", "take", "take_stock"]
+__all__ = [
+    "Place",
+    "check_left",
+    "count_slots",
+    "give_back",
+    "give_stock",
+    "sell",
+    "slot_of",
+    "stock_rows",
+    "take",
+    "take_stock",
+]
 
 _SECOND_US = 1_000_000
 _POINT: Any = bindparam("of_point")
@@ -57,6 +70,10 @@ _GIVE_SLOT = Plain(
     )
     .values(taken=slots.c.taken - 1)
 )
+_ITS_SLOTS = (slots.c.point_id == _POINT, slots.c.offer == _OFFER)
+_TAKEN = select(slots.c.taken).where(*_ITS_SLOTS, slots.c.starts_at == bindparam("slot"))
+_FORGET_SLOTS = delete(slots).where(*_ITS_SLOTS)
+_PUT_IN_SLOT = update(orders).where(orders.c.order_id == bindparam("of_order")).values(slot_at=bindparam("slot"))
 
 _ITS_STOCK = (stock.c.point_id == _POINT, stock.c.sku == _SKU)
 _IS_GOOD = or_(stock.c.good_for_s.is_(None), stock.c.counted_at + stock.c.good_for_s * _SECOND_US > _NOW)
@@ -142,6 +159,52 @@ def take_stock(
 def _take_slot(connection: WriteConnection, place: Place, most: int) -> bool:
     its = {"of_point": place.point_id, "of_offer": place.offer, "slot": place.slot_us, "most": most}
     return connection.run(_TAKE_SLOT, its) == 1
+
+
+def check_left(
+    connection: ReadConnection, place: Place, facts: AnyRow, units: Mapping[str, int], now_us: int
+) -> dict[str, AnyRow]:
+    """
+    Return the entries of a point's stock by SKU, and take nothing.
+
+    Parameters
+    ----------
+    facts
+        The row of the point and its offer, as `find_facts` returns it.
+
+    Raises
+    ------
+    NotFeasibleError
+        As `take` does.
+    """
+    its = {"of_point": place.point_id, "of_offer": place.offer, "slot": place.slot_us}
+    is_full = facts.capacity is not None and facts.in_work >= facts.capacity
+    if place.slot_us is not None and facts.slot_orders is not None:
+        is_full = is_full or (connection.value(_TAKEN, its) or 0) >= facts.slot_orders
+    if is_full:
+        raise NotFeasibleError("full")
+    entries = stock_rows(connection, place.point_id, list(units))
+    for sku, wanted in sorted(units.items()):
+        entry = entries.get(sku)
+        if entry is None or not has_units(entry, wanted, now_us):
+            raise NotFeasibleError("out_of_stock", sku)
+    return entries
+
+
+def count_slots(
+    connection: WriteConnection, point_id: str, offer: str, slot_s: int | None, orders_there: Sequence[AnyRow]
+) -> None:
+    """Count the open orders of an offer into its slots anew, which are as long as they have not been before."""
+    its = {"of_point": point_id, "of_offer": offer}
+    connection.run(_FORGET_SLOTS, its)
+    taken: Counter[int] = Counter()
+    for order in orders_there:
+        slot_us = slot_of(order.handover_at, slot_s)
+        connection.run(_PUT_IN_SLOT, {"of_order": order.order_id, "slot": slot_us})
+        if slot_us is not None:
+            taken[slot_us] += 1
+    rows = [(point_id, offer, slot_us, n) for slot_us, n in taken.items()]
+    connection.insert_rows(slots, ("point_id", "offer", "starts_at", "taken"), rows)
 
 
 def give_back(connection: WriteConnection, place: Place, units: Mapping[str, int], revision: int) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.stock.schemas import StockBody
     from service.store.connections import AnyRow
 
-__all__ = ["SECOND_US", "Shelf", "StockFacts", "facts_of", "good_until_us", "is_available", "units_of", "why_held"]
+__all__ = ["SECOND_US", "Shelf", "StockFacts", "facts_of", "good_until_us", "has_units", "units_of", "why_held"]
 
 SECOND_US = 1_000_000
 
@@ -51,10 +51,10 @@ def good_until_us(row: AnyRow) -> int | None:
     return int(row.counted_at) + int(row.good_for_s) * SECOND_US
 
 
-def is_available(row: AnyRow, now_us: int) -> bool:
-    """Tell whether one unit of an entry can be ordered."""
+def has_units(row: AnyRow, wanted: int, now_us: int) -> bool:
+    """Tell whether so many units of an entry can be ordered."""
     units, until = units_of(row), good_until_us(row)
-    return units != 0 and (until is None or now_us < until)
+    return (units is None or units >= wanted) and (until is None or now_us < until)
 
 
 def why_held(held: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.clock import from_us
 from service.http.revisions import etag
-from service.stock.rules import good_until_us, is_available, units_of
+from service.stock.rules import good_until_us, has_units, units_of
 from service.stock.schemas import PublicStock, StockAnswer
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def stock_answer(row: AnyRow, now_us: int) -> StockAnswer:
         counted_at=from_us(row.counted_at),
         good_for_s=row.good_for_s,
         good_until=None if until is None else from_us(until),
-        available=is_available(row, now_us),
+        available=has_units(row, 1, now_us),
         revision=row.revision,
     )
 
@@ -48,5 +48,5 @@ def public_stock(row: AnyRow, now_us: int) -> PublicStock:
         name=row.name,
         price_minor=row.price_minor,
         currency=row.currency,
-        available=is_available(row, now_us),
+        available=has_units(row, 1, now_us),
     )

@@ -1,0 +1,134 @@
+"""Orders whose point changes under them: slots of another length, other hours, another currency, a forgotten customer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from service.feed.full_slots import FullSlots
+from service.feed.outbox import Change
+from tests.contract.service.desk import LNG, PICKUP, Desk
+from tests.contract.service.talking import problem
+
+COUNTER = {"payment": "counter"}
+ZONE = dt.timezone(dt.timedelta(hours=8))
+
+
+def _hour(desk: Desk, hours: int, minutes: int = 0) -> dt.datetime:
+    return desk.now.replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=hours, minutes=minutes)
+
+
+def _changed(desk: Desk, shop: str, query: str = "", **offer: Any) -> Any:
+    """Give a shop another offer."""
+    place = {"lat": desk.lat, "lng": LNG, "timezone": "Asia/Shanghai", "country": "CN"}
+    offers = [{"offer": PICKUP, "hours": "24/7", "area": {"radius_m": 3000}, **offer}]
+    body = {"kind": "store", "name": "Shop", "offers": offers, **place}
+    return desk.send("PUT", f"/v1/points/{shop}{query}", "corner", json=body, headers={"If-Match": "*"})
+
+
+def _slot(minutes: int | None) -> dict[str, Any]:
+    return {} if minutes is None else {"slot": {"orders": 1, "minutes": minutes}}
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 30), (30, 10), (None, 30)])
+def test_slots_of_another_length__hold_the_orders_that_were_there(desk: Desk, before: int | None, after: int) -> None:
+    shop = desk.shop(offer=_slot(before))
+    at = _hour(desk, 4, 15)
+    order = desk.order(shop, at=at.isoformat(), **COUNTER)
+    assert _changed(desk, shop, **_slot(after)).is_success
+    assert list(desk.taken(shop).values()) == [1]
+    assert desk.ask(desk.body(shop, at=at.isoformat())).json()["reason"] == "full"
+    assert desk.ask(desk.body(shop, at=(at + dt.timedelta(minutes=after)).isoformat())).is_success
+    desk.done(order, "cancel", "app")
+    assert desk.ask(desk.body(shop, at=at.isoformat())).is_success
+
+
+def test_slots__that_an_offer_has_no_more_are_forgotten(desk: Desk) -> None:
+    shop = desk.shop(offer=_slot(10))
+    order = desk.order(shop, at=_hour(desk, 4).isoformat(), **COUNTER)
+    assert _changed(desk, shop).is_success
+    assert desk.taken(shop) == {}
+    desk.done(order, "cancel", "app")
+    assert desk.in_work(shop) == 0
+
+
+@pytest.mark.parametrize(("hours", "is_left"), [("Mo-Su 09:00-18:00", False), ("Mo-Su 22:00-23:00", True)])
+def test_hours__leave_what_is_ready_where_the_point_opens_once_more_for_it(
+    desk: Desk, hours: str, is_left: bool
+) -> None:
+    """It was to be collected at eight in the evening, days ago, and is kept until eight in the evening of today."""
+    shop = desk.shop(stock={"milk": 5})
+    local = desk.now.astimezone(ZONE)
+    at = (local + dt.timedelta(days=1)).replace(hour=20, minute=0, second=0, microsecond=0)
+    order = desk.order(shop, {"milk": 1}, at=at.isoformat(), **COUNTER)
+    kept = dt.datetime.fromisoformat(desk.brought(order, "accept", "ready")["expires_at"])
+    assert kept.astimezone(ZONE).hour == at.hour
+    desk.registry.clock.at = kept - dt.timedelta(hours=12)
+    assert desk.now > at
+    changed = _changed(desk, shop, hours=hours)
+    assert changed.json().get("orders") == ([order["order_id"]] if is_left else None)
+    assert desk.read(order)["state"] == "ready"
+
+
+def test_rejected_order__is_not_handed_to_a_point_with_prices_in_another_currency(desk: Desk) -> None:
+    shop, other = desk.shop(stock={"milk": 5}), desk.shop(lng=LNG + 0.001)
+    entry = {"name": "Milk", "price_minor": 990, "currency": "JPY", "counted": 5}
+    assert desk.send("PUT", f"/v1/points/{other}/stock/milk", "corner", json=entry).is_success
+    desk.registry.follow()
+    order = desk.order(shop, {"milk": 1}, **COUNTER)
+    assert desk.done(order, "reject", "corner", {"reason": "other"})["state"] == "rejected"
+    assert desk.stock(other, "milk") == (5, 0)
+
+
+def test_order_of_a_forgotten_customer__goes_to_whoever_has_its_code(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    body = desk.body(shop, {"milk": 1}, collector="Bo Li", **COUNTER)
+    order = desk.ask(body).json()
+    desk.brought(order, "accept", "ready")
+    assert desk.send("POST", "/v1/buyers:erase", json={"buyer": body["buyer"]}).json()["orders"] == 1
+    shown = {"code": desk.read(order)["code"], "collector": "Bo Li"}
+    assert desk.send("POST", f"/v1/points/{shop}:collect", "corner", json=shown).json()["state"] == "collected"
+
+
+@pytest.mark.parametrize(
+    ("offer", "counted", "told"),
+    [
+        ({"capacity": 1}, 5, ("full", None)),
+        ({"slot": {"orders": 1, "minutes": 30}}, 5, ("full", None)),
+        ({}, 2, ("out_of_stock", "milk")),
+    ],
+)
+def test_quote__is_refused_where_the_order_would_be(
+    desk: Desk, offer: dict[str, Any], counted: int, told: tuple[str, str | None]
+) -> None:
+    shop = desk.shop(stock={"milk": counted}, offer=offer)
+    at = _hour(desk, 4).isoformat()
+    body = desk.body(shop, {"milk": 2}, at=at)
+    assert desk.send("POST", "/v1/orders:quote", json=body).is_success
+    desk.order(shop, {"milk": 1}, at=at)
+    for path in ("/v1/orders:quote", "/v1/orders"):
+        refused = desk.send("POST", path, json=body, headers={"Idempotency-Key": shop})
+        assert problem(refused) == (409, "sold-out")
+        assert (refused.json()["reason"], refused.json().get("sku")) == told
+
+
+def test_full_slot__is_full_at_every_moment_while_its_point_is_read_anew(desk: Desk) -> None:
+    shop = desk.shop(offer=_slot(10))
+    at = _hour(desk, 4)
+    desk.order(shop, at=at.isoformat(), **COUNTER)
+    followed, store = FullSlots(), desk.registry.services.store
+    told: list[bool] = []
+
+    class Watched(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            told.append(followed.has(shop, PICKUP, at))
+            super().__setitem__(key, value)
+
+    store.read_now(lambda connection: followed.reload(connection, (0, 0)))
+    followed._full = Watched(followed._full)
+    change = Change(position=(0, 1), kind="stock", subject=shop, revision=1, merchant_id=None, at_us=0)
+    store.read_now(lambda connection: followed.follow(connection, [change]))
+    assert told == [True]
+    assert followed.has(shop, PICKUP, at)
