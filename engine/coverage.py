@@ -21,7 +21,7 @@ from geo.districts import containing_district
 if TYPE_CHECKING:
     from engine import Engine
 
-__all__ = ["CoverageFigures", "CoverageReport", "coverage"]
+__all__ = ["CoverageFigures", "CoverageReport", "band_name", "coverage"]
 
 _LABEL_COLUMNS = ("district", "name")
 _NOT_ASKED = ("k", "quantity", "threads")
@@ -101,10 +101,15 @@ class CoverageReport:
             }
         )
         for band in self.within:
-            frame[f"within_{band:g}_m"] = [figures.within[band] for _, _, figures in keyed]
+            frame[f"within_{band_name(band)}_m"] = [figures.within[band] for _, _, figures in keyed]
         for name in ("mean_m", "median_m", "p95_m", "worst_m"):
             frame[name] = np.array([getattr(figures, name) for _, _, figures in keyed], np.float64)
         return frame
+
+
+def band_name(band: float) -> str:
+    """Return a band in metres as it is told: all of its digits, and no more."""
+    return np.format_float_positional(band, trim="-")
 
 
 def coverage(

@@ -67,12 +67,13 @@ class DayTables:
 
     def _made(self, day: int) -> DayTable | None:
         seconds = day * _DAY_S + np.arange(0, _DAY_S, 60)
-        n_schedules = self._book.n_schedules
-        if not (seconds[0] >= FIRST_S and seconds[-1] <= LAST_S and changes_on_minutes(day, self._book.zones())):
+        if not (seconds[0] >= FIRST_S and seconds[-1] <= LAST_S):
             return None
-        hours = hours_at(self._book, seconds)
+        hours = hours_at(self._book, seconds)  # first: schedules and zones may come in meanwhile
+        if not changes_on_minutes(day, self._book.zones()):
+            return None
         bits = tuple(_by_minute(hours, allow_unknown=allow_unknown) for allow_unknown in (False, True))
-        table = DayTable(n_schedules, hours, pack(hours), bits)  # type: ignore[arg-type]
+        table = DayTable(hours.tz_of_schedule.size, hours, pack(hours), bits)  # type: ignore[arg-type]
         for oldest in list(self._tables)[: max(0, len(self._tables) + 1 - _MOST_DAYS)]:
             self._tables.pop(oldest, None)
         self._tables[day] = table

@@ -131,7 +131,7 @@ class Engine:
         return self._snapshot.number
 
     def still(self) -> Self:
-        """Return an engine that stays at the current version, for several questions about the same facts."""
+        """Return an engine that stays at the current version, for several questions about the same facts; it takes no changes."""
         return type(self)(self._vocabulary, self._snapshot, is_still=True)
 
     @property

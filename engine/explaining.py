@@ -139,7 +139,8 @@ def _refusal(
     part = snapshot.part_of(int(rows[0]))
     distance_m = _distance_m(part, int(rows[0]), asks)
     if offered < 0:
-        return Refusal(name, offer, distance_m, "no_offer", _visibility(part, int(rows[0])))
+        seen = min((_visibility(snapshot.part_of(row), row) for row in rows.tolist()), key=VISIBILITIES.index)
+        return Refusal(name, offer, distance_m, "no_offer", seen)
     visibility = _visibility(part, offered)
     if visibility != "public":
         return Refusal(name, offer, distance_m, "no_offer", visibility)

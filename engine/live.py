@@ -8,6 +8,8 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.errors import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,7 +51,16 @@ class LiveSnapshot:
         self._given_up: weakref.ref[IndexPart] | None = None
 
     def change(self, make: Callable[[Snapshot], Snapshot]) -> Snapshot:
-        """Put in place what ``make`` returns for the current version, or, where it raises, nothing."""
+        """
+        Put in place what ``make`` returns for the current version, or, where it raises, nothing.
+
+        Raises
+        ------
+        EngineError
+            If it is still: it shares the room for later versions with the one that it was taken from.
+        """
+        if self._is_still:
+            raise EngineError("changes", "must be made to the engine that this one was taken from: it stays as it is")
         with self._writing:
             before = self.current
             self.current = after = make(before)

@@ -85,7 +85,10 @@ def check_district(shape: object, position: int | None = None) -> None:
     check_meridian([ring for ring in rings if ring.size], name)
     if shapely.is_valid(polygonal):
         return
-    area, mended = shapely.area(polygonal), shapely.area(shapely.make_valid(polygonal))
+    area, mended = (
+        shapely.area(polygonal),
+        shapely.area(shapely.make_valid(polygonal, method="structure", keep_collapsed=False)),
+    )
     if abs(mended - area) > _MOST_IN_DOUBT * mended:
         reason = str(shapely.is_valid_reason(polygonal))
         text = f"must not cross itself or have parts that overlap, got {reason}; draw it anew"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from engine.coverage import band_name
 from geo.cells import cell_to_text
 from service.files import atomic_path
 from service.matching.spreadsheets import escaped
@@ -51,7 +52,7 @@ def summary(report: CoverageReport) -> dict[str, object]:
     return {
         "total": report.total,
         "unserved": report.unserved,
-        "within": {f"{band:g}": weight for band, weight in report.within.items()},
+        "within": {band_name(band): weight for band, weight in report.within.items()},
         "mean_m": report.mean_m,
         "median_m": report.median_m,
         "p95_m": report.p95_m,

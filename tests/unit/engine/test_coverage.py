@@ -271,3 +271,10 @@ def test_coverage__refuses_bad_options(
 def test_coverage__names_the_missing_column(engine: Engine) -> None:
     with pytest.raises(InvalidQueryError, match=r"must have the columns lat, lng and weight, got \['lat', 'lon'\]"):
         coverage(engine, {"lat": [0.0], "lon": [0.0]}, "community/parcel")
+
+
+def test_to_frame__has_a_column_for_each_band(engine: Engine, demand: dict[str, list[float]]) -> None:
+    bands = (300, 0.5, 12345.67, 12345.68, 1_000_000, 1_000_001.0)
+    frame = coverage(engine, demand, "community/parcel", bands_m=bands).to_frame()
+    names = [name for name in frame.columns if name.startswith("within_")]
+    assert names == [f"within_{band}_m" for band in ("300", "0.5", "12345.67", "12345.68", "1000000", "1000001")]

@@ -596,3 +596,11 @@ def test_warm_up__leaves_nothing_to_compile():
     engine.refusals_many(frozen, frozen, "retail/pickup", at=AT)
     engine.nearest_in_turn(frozen, frozen, "retail/pickup", units=engine.units())
     assert {name: len(getattr(matching, name).signatures) for name in before} == before
+
+
+@pytest.mark.parametrize("seen", [["internal", "public"], ["public", "internal"]])
+def test_explain__tells_of_a_point_without_the_offer_how_it_can_be_seen_at_all(seen: list[str]) -> None:
+    engine = Engine.from_columns(["p", "p"], ["a/x", "c/z"], [60.0] * 2, [24.0] * 2, visibility=seen)
+    told = engine.explain(60.0, 24.0, "b/y", point="p").point
+    assert told is not None
+    assert (told.reason, told.visibility) == ("no_offer", "public")

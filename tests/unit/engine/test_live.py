@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from engine import Engine, neighbours, parts, snapshots
+from engine.errors import EngineError
 from engine.kernels.state import Neighbours, Part
 from engine.live import _MIN_QUERIES
 
@@ -180,6 +181,17 @@ def test_prepare__of_no_rows_ends(gate: Gate) -> None:
     ask_often(engine)
     assert engine.nearest(31.2, 121.5, OFFER).matches == []
     assert gate.n_begun == 1
+
+
+def test_change__of_a_still_engine_is_refused_and_the_one_it_was_taken_from_stays() -> None:
+    engine = Engine.from_columns(["a", "b"], ["r/p"] * 2, [60.0, 60.001], [24.0, 24.0], capacity=[3, 3])
+    engine.set_capacity("a", "r/p", 3)
+    still = engine.still()
+    engine.set_capacity("a", "r/p", 5)
+    with pytest.raises(EngineError, match="must be made to the engine that this one was taken from"):
+        still.set_capacity("a", "r/p", 0)
+    assert engine.units().tolist() == [5, 3]
+    assert still.units().tolist() == [3, 3]
 
 
 def test_change__that_fails_puts_nothing_in_place() -> None:

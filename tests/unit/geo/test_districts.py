@@ -100,3 +100,11 @@ def test_containing_district__takes_what_is_split_at_180_degrees_and_what_is_in_
 ) -> None:
     found = containing_district([shape], [0.5, 0.5, 0.5], [179.5, -179.5, -0.5])
     assert (found == 0).tolist() == inside
+
+
+def test_containing_district__judges_a_ring_that_crosses_itself_thousands_of_times() -> None:
+    """Each edge of the star crosses nearly all others: all its pieces could not be told in hours."""
+    angles = np.arange(401) * (200 / 401) * 2 * np.pi
+    star = shapely.Polygon(np.stack([24 + np.cos(angles), 60 + np.sin(angles)], axis=1))
+    with pytest.raises(InvalidGeometryError, match=r"^districts\[0\] must not cross itself"):
+        containing_district([star], [60.0], [24.0])
