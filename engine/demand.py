@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from engine.errors import InvalidQueryError
 from geo.places import check_latlng
 
-__all__ = ["Demand", "demand_columns", "is_number"]
+__all__ = ["MOST_WEIGHT", "Demand", "demand_columns", "is_number"]
 
 _COLUMNS = ("lat", "lng", "weight")
+MOST_WEIGHT = 1e15
+"""Of one place: their sums, and those times distances, are numbers still."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Demand:
     lat, lng
         Degrees, WGS 84, shape (n,).
     weight
-        People, orders or whatever is counted there, shape (n,), finite, at least 0.
+        People, orders or whatever is counted there, shape (n,), from 0 to `MOST_WEIGHT`.
     """
 
     lat: NDArray[np.float64]
@@ -46,7 +48,7 @@ def demand_columns(demand: Any) -> Demand:
     Raises
     ------
     InvalidQueryError
-        If a column is missing, of another length, or a weight is negative or no finite number.
+        If a column is missing, of another length, or a weight is no number from 0 to `MOST_WEIGHT`.
     InvalidLatLngError
         If a place is none.
     """
@@ -76,11 +78,11 @@ def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
             argument="demand.weight", expected=f"must be a number, got {value!r:.60}", position=position, value=value
         )
     weights = np.ascontiguousarray(weight, np.float64)
-    good = (weights >= 0) & np.isfinite(weights)
+    good = (weights >= 0) & (weights <= MOST_WEIGHT)
     if not good.all():
         position = int(np.argmin(good))
         value = float(weights[position])
-        text = f"must be a finite number of at least 0, got {value!r}"
+        text = f"must be a number from 0 to {MOST_WEIGHT:g}, got {value!r}"
         raise InvalidQueryError(argument="demand.weight", expected=text, position=position, value=value)
     return weights
 

@@ -83,8 +83,8 @@ def _orders(services: Services, columns: dict[str, pa.Array[Any]], datum: str) -
     orders, bad = check_orders(RawOrders(rows, columns, []), datum=datum)
     if bad:
         raise _bad_rows(bad, rows.size)
-    for number_, offer in enumerate(orders.offers):
-        check_offer(services, offer, f"/{np.argmax(orders.offer == number_)}/offer")
+    for number_ in np.unique(orders.offer).tolist():  # a dictionary may hold others, which nobody asks for
+        check_offer(services, orders.offers[number_], f"/{np.argmax(orders.offer == number_)}/offer")
     most = orders.quantity > MAX_QUANTITY
     if most.any():
         raise _bad_rows([BadRow(int(np.argmax(most)), f"quantity must be at most {MAX_QUANTITY}")], rows.size)

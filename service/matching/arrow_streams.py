@@ -18,6 +18,7 @@ __all__ = ["COLUMNS", "MAX_PLACES", "read_places"]
 MAX_PLACES = 20_000
 _MAX_BATCHES = 1_000
 _MAX_CHARS = 1_000
+_MAX_DICTIONARY_BYTES = 32 << 20  # all are looked at with each record batch, whether they are other ones or not
 _REQUIRED = ("lat", "lng", "offer")
 _HEADER_TYPE, _HEADER = 1, 2  # fields of Message, in Arrow's Message.fbs
 _DATA = 1  # of DictionaryBatch
@@ -74,7 +75,9 @@ def read_places(body: bytes) -> dict[str, pa.Array[Any]]:
         _refuse_compressed(buffer)
         with pa.ipc.open_stream(buffer) as stream:
             _check_schema(stream.schema)
-            table = pa.Table.from_batches(_batches(stream), schema=stream.schema).combine_chunks()
+            batches = _batches(stream)
+            schema = batches[0].schema if batches else stream.schema
+            table = pa.Table.from_batches(batches, schema=schema).combine_chunks()
         return {name: _whole(table[name], name) for name in table.column_names}
     except ProblemError:
         raise
@@ -134,24 +137,46 @@ def _check_schema(schema: pa.Schema) -> None:
 
 def _batches(stream: Any) -> list[pa.RecordBatch]:
     batches: list[pa.RecordBatch] = []
-    n_rows = 0
+    n_rows = n_bytes = 0
     for batch in stream:
         n_rows += batch.num_rows
         if n_rows > MAX_PLACES:
             raise ProblemError("batch-too-large", f"at most {MAX_PLACES} places are taken, got more; split it")
         if len(batches) == _MAX_BATCHES:
             raise ProblemError("batch-too-large", f"at most {_MAX_BATCHES} record batches are taken, got more")
+        n_bytes += sum(column.dictionary.nbytes for column in batch if pa.types.is_dictionary(column.type))
+        if n_bytes > _MAX_DICTIONARY_BYTES:
+            text = f"at most {_MAX_DICTIONARY_BYTES} bytes of dictionaries are taken over all record batches, got more"
+            raise ProblemError("batch-too-large", text)
         batch.validate(full=True)
         batches.append(batch)
-    return batches
+    return batches if len(batches) < 2 else [_plain(batch) for batch in batches]
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch without dictionaries: those of many would be made one, anew with each of them."""
+    columns = [_decoded(batch.column(name), name) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _decoded(column: Any, name: str) -> pa.Array[Any]:
+    if not pa.types.is_dictionary(column.type):
+        return column  # type: ignore[no-any-return]
+    _check_dictionary(column, name)
+    decoded: pa.Array[Any] = column.dictionary_decode()
+    return decoded
 
 
 def _whole(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
     array: Any = column.chunk(0) if column.num_chunks else pa.nulls(0, column.type)
     if pa.types.is_dictionary(array.type):
-        # One long text of a dictionary may stand in every row.
-        longest = pc.max(pc.binary_length(array.dictionary)).as_py() or 0
-        if longest > _MAX_CHARS:
-            raise invalid(name, f"must have at most {_MAX_CHARS} bytes in each text of its dictionary, got {longest}")
+        _check_dictionary(array, name)
     whole: pa.Array[Any] = array
     return whole
+
+
+def _check_dictionary(array: pa.DictionaryArray[Any, Any], name: str) -> None:
+    """Refuse long texts: one of a dictionary may stand in every row."""
+    longest = pc.max(pc.binary_length(array.dictionary)).as_py() or 0
+    if longest > _MAX_CHARS:
+        raise invalid(name, f"must have at most {_MAX_CHARS} bytes in each text of its dictionary, got {longest}")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.demand import MOST_WEIGHT
 from geo.datums import convert_datum
 from service.errors import BadFileError
 from service.files import format_of
@@ -19,7 +20,7 @@ from service.files import format_of
 __all__ = ["DemandFile", "read_demand"]
 
 _NUMBERS = ("lat", "lng", "weight")
-_LIMITS = {"lat": (-90.0, 90.0), "lng": (-180.0, 180.0), "weight": (0.0, np.inf)}
+_LIMITS = {"lat": (-90.0, 90.0), "lng": (-180.0, 180.0), "weight": (0.0, MOST_WEIGHT)}
 _FORMATS = {".csv": "csv", ".parquet": "parquet"}
 
 
@@ -97,8 +98,7 @@ def read_demand(path: Path, *, datum: str = "wgs84", label_column: str | None = 
 
 def _bad(path: Path, row: int, name: str, came: object) -> BadFileError:
     low, high = _LIMITS[name]
-    expected = "a finite number of at least 0" if name == "weight" else f"a number in [{low:g}, {high:g}]"
-    return BadFileError(path, row, f"{name} must be {expected}, got {came!r:.40}")
+    return BadFileError(path, row, f"{name} must be a number in [{low:g}, {high:g}], got {came!r:.40}")
 
 
 def _read_parquet(path: Path, wanted: list[str]) -> _Raw:

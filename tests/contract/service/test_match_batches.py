@@ -206,6 +206,8 @@ BAD_COLUMNS: tuple[tuple[dict[str, Any], int, str, str], ...] = (
     (_one(quantity=[1.0, 2.0]), 422, "validation", "quantity"),
     (_one(features=[["lift"], ["a b"]]), 422, "validation", "/1/features"),
     (_one(features=[["lift"], [None]]), 422, "validation", "/1"),
+    (_one(features=[["lift"], ["lift", ""]]), 422, "validation", "/1"),
+    (_one(features=[[], ["lift;curbside"]]), 422, "validation", "/1"),
     (_one(features=pa.array([[1], [2]])), 422, "validation", "features"),
     (_one(lat=pa.array([31.2, 31.2]).dictionary_encode()), 422, "validation", "lat"),
     (
@@ -258,6 +260,34 @@ def test_arrow__refuses_one_long_text_in_every_row(registry: Registry) -> None:
     before = _peak_mib()
     _refused(_post(registry, body), 422, "validation")
     assert _peak_mib() - before < 64  # the body itself is held a few times
+
+
+def _of_dictionaries(entries: list[str], n_batches: int) -> bytes:
+    """Return a stream of batches of one place each whose offers are entries of a dictionary, the last one of another."""
+    sink = io.BytesIO()
+    ones = [
+        pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array(entries[: len(entries) - odd]))
+        for odd in (0, 1)
+    ]
+    table = {"lat": pa.array([31.2]), "lng": pa.array([121.5])}
+    batches = [pa.record_batch(table | {"offer": one}) for one in ones]
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for number in range(n_batches):
+            writer.write_batch(batches[number == n_batches - 1])
+    return sink.getvalue()
+
+
+def test_arrow__takes_dictionaries_that_change_and_hold_what_no_row_names(registry: Registry) -> None:
+    entries = [OFFERS[0], "no/offer", "No offer at all"]
+    for n_batches in (1, 3):
+        assert len(_rows(_post(registry, _of_dictionaries(entries, n_batches)))) == n_batches
+
+
+def test_arrow__refuses_dictionaries_that_are_long_with_each_of_many_batches(registry: Registry) -> None:
+    """All their entries are looked at with each batch: in a few bytes that would be work for minutes."""
+    entries = [OFFERS[0], *(f"{number:08x}" for number in range(40_000))]
+    _refused(_post(registry, _of_dictionaries(entries, 100)), 413, "batch-too-large")
+    assert len(_rows(_post(registry, _of_dictionaries(entries, 4)))) == 4
 
 
 def test_arrow__refuses_a_flood_of_empty_batches(registry: Registry) -> None:

@@ -235,6 +235,7 @@ def test_to_frame__has_a_row_for_whole_districts_and_cells(engine: Engine, deman
         ({"weight": [1, -1, 1]}, InvalidQueryError, r"demand.weight\[1\] must be .* got -1.0"),
         ({"weight": [1, 1, math.nan]}, InvalidQueryError, r"demand.weight\[2\] .* got nan"),
         ({"weight": [1, math.inf, 1]}, InvalidQueryError, r"demand.weight\[1\] .* got inf"),
+        ({"weight": [1e15, 1, 1e308]}, InvalidQueryError, r"demand.weight\[2\] must be .* to 1e\+15, got 1e\+308"),
         ({"weight": [1, None, 1]}, InvalidQueryError, r"demand.weight\[1\] must be a number, got None"),
         ({"weight": [True, False, True]}, InvalidQueryError, r"demand.weight\[0\] must be a number, got True"),
         ({"weight": [1, 1]}, InvalidQueryError, r"demand.weight must be as many as demand.lat \(3\), got 2"),

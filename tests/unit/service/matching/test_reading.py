@@ -90,8 +90,8 @@ BAD_VALUES = [
     ({"quantity": 0}, "quantity must be a whole number of at least 1, got 0"),
     ({"features": "lift"}, "features must be a list"),
     ({"features": [None]}, "features must be a list"),
-    ({"features": ["a b;c"]}, ""),  # as CSV has it: two keys
-    ({"features": [""]}, ""),  # no key at all
+    ({"features": ["a b;c"]}, "features must be keys"),  # one key: only CSV has them in one cell
+    ({"features": [""]}, "features must be keys"),
     ({"features": [" "]}, "features must be keys"),
 ]
 

@@ -56,12 +56,13 @@ def test_read_demand__names_bad_rows_by_their_line_and_goes_on(tmp_path: Path) -
         "1,2,nan",
         "1,2,inf",
         "1,2,1_000",
+        "1,2,1e308",  # two of these are infinite
         "",
         "5,6,7",  # good
     ]
     demand = read_demand(_write(tmp_path / "d.csv", "\n".join(rows) + "\n"))
     assert demand.weight.tolist() == [3.0, 7.0]
-    assert [error.row for error in demand.bad] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert [error.row for error in demand.bad] == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
     assert str(demand.bad[0]) == f"{tmp_path / 'd.csv'}, row 3: lat must be a number in [-90, 90], got '91'"
     assert "must have 3 fields as the header has, got 2" in str(demand.bad[4])
 
