@@ -26,6 +26,7 @@ from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.tables import merchants
 from tests.faults.writing import opened, write
+from tests.feed_store import wait_until
 from tests.scale import FULL
 from tests.servers import PostgresServer, running_postgres
 from tests.serving import Place, Serving, fresh_database, running_service
@@ -209,7 +210,9 @@ def test_stopped_halfway__a_writer_keeps_its_locks_no_longer_than_it_had_time(
             raw: psycopg.Connection[Any] = connection._driver._connection  # type: ignore[attr-defined]
             with raw.pipeline():
                 raw.execute("SELECT pg_advisory_xact_lock(7)")
-                assert other.execute("SELECT pg_try_advisory_lock(7)").fetchone() == (False,)
+                # What is said in a pipeline is on its way: locked and let go at once, until it has arrived.
+                free = "SELECT pg_advisory_unlock(7) FROM (SELECT pg_try_advisory_lock(7) AS got) AS tried WHERE got"
+                wait_until(lambda: other.execute(free).fetchone() is None, DEADLINE_S, "the lock is held")
                 other.execute("SELECT pg_advisory_lock(7)")
 
         with pytest.raises(psycopg.OperationalError, match="closed the connection"):
