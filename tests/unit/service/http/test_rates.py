@@ -63,3 +63,21 @@ def test_local__grants_at_most_twice_the_rate_over_all_workers(workers: int, sha
 
 def test_local__grants_one_where_the_share_is_less() -> None:
     assert _n_admitted(LocalRates(0.25, HandClock(7.0)), 9, 2) == 1
+
+
+@pytest.mark.parametrize(("workers", "rate"), [(4, 1), (8, 3), (64, 1), (64, 10)])
+def test_local__grants_small_rates_at_most_twice_over_all_workers_in_the_long_run(workers: int, rate: int) -> None:
+    clock, seconds = HandClock(7.0), 320
+    alone, n = [LocalRates(2.0 / workers, clock) for _ in range(workers)], 0
+    for clock.at in range(7, 7 + seconds):
+        n += sum(_n_admitted(rates, 2 * rate + 2, rate) for rates in alone)
+    assert rate * seconds <= n <= 2 * rate * seconds
+
+
+def test_local__tells_when_one_may_come_again_where_the_share_is_less_than_one_a_second() -> None:
+    clock = HandClock(7.0)
+    rates, told = LocalRates(2.0 / 64, clock), []
+    for clock.at in (7.0, 7.9, 8.0, 38.9, 39.0, 20.0):
+        told.append(tuple(rates.admit_now("key_a", 1)))
+    assert told == [(True, 0, 32), (False, 0, 32), (False, 0, 31), (False, 0, 1), (True, 0, 32), (True, 0, 32)]
+    assert rates.admit_now("key_b", 1).admitted
