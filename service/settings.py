@@ -147,7 +147,7 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        """The address of the database as SQLAlchemy reads it."""
+        """The database's address: of PostgreSQL as SQLAlchemy reads it, of a SQLite file its path as it is."""
         if self.store.database is None:
             return f"sqlite:///{self.store.data / 'linli.db'}"
         return self.store.database.replace("postgresql://", "postgresql+psycopg://", 1)

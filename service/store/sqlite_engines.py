@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool, StaticPool
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
     readers: Any = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 0, "pool_timeout": _BUSY_S}
     pool = {"poolclass": StaticPool} if writes else readers
     # Errors are logged, and must not quote what was to be written.
-    engine = create_engine(f"sqlite:///{path}", connect_args=_CONNECTING, hide_parameters=True, **pool)
+    url = URL.create("sqlite", database=str(path))  # as it is: within a text, ? and % would mean something
+    engine = create_engine(url, connect_args=_CONNECTING, hide_parameters=True, **pool)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, text
 
+from service.backups.store import back_up
 from service.clock import SystemClock
 from service.deadlines import Deadline
 from service.errors import DeadlineExceededError, ServiceError, StorageUnavailableError, StoreStateError
@@ -22,7 +23,7 @@ from service.settings import load_settings
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.opening import open_store
-from service.store.schema import check_schema
+from service.store.schema import check_schema, schema_told
 from service.store.tables import changes, merchants
 from tests.serving import Place
 
@@ -182,6 +183,17 @@ def test_sqlite__log_is_bounded_and_moved_into_the_file(tmp_path: Path) -> None:
         store.close()
     assert sizes["linli.db"] > 4_000_000
     assert sizes["linli.db-wal"] < 12_000_000
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "b%20c", "d#e", "f g", "file:h", "@:i/"])
+def test_sqlite_store__lies_in_the_folder_that_was_named_whatever_its_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    settings = load_settings({"LINLI_DATA": str(folder)})
+    open_store(settings, SystemClock()).close()
+    assert [file.name for file in folder.iterdir()] == ["linli.db"]
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name]
+    assert schema_told(settings.database_url)
+    assert back_up(settings.database_url, tmp_path / "backup.zip", lambda _name, _share: None).rows["marks"] == 4
 
 
 def broken_file(folder: Path) -> dict[str, object]:
