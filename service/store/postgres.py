@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -54,7 +54,15 @@ _READING: Any = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": Tr
 
 
 def postgres_engine(url: str, *, size: int) -> Engine:
-    """Return an engine of at most ``size`` connections."""
+    """
+    Return an engine of at most ``size`` connections.
+
+    What the address says of how to connect goes before what is said here, but for the name and the time zone: `restore`
+    knows by the name whether linli serves a database.
+    """
+    query = make_url(url).query
+    options = query.get("options", ())
+    own = {"connect_timeout": _CONNECT_S, **_LINK}
     return create_engine(
         url,
         pool_size=size,
@@ -62,10 +70,9 @@ def postgres_engine(url: str, *, size: int) -> Engine:
         pool_timeout=_CONNECT_S,
         hide_parameters=True,  # of statements in errors, which are logged
         connect_args={
-            "connect_timeout": _CONNECT_S,
+            **{name: value for name, value in own.items() if name not in query},
             "application_name": "linli",
-            "options": "-c timezone=UTC",
-            **_LINK,
+            "options": " ".join([*((options,) if isinstance(options, str) else options), "-c timezone=UTC"]),
         },
     )
 

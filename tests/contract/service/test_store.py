@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import uuid
@@ -12,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import event, func, insert, select, text
 
 from service.backups.store import back_up
 from service.clock import SystemClock
@@ -23,9 +25,10 @@ from service.settings import load_settings
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.opening import open_store
-from service.store.schema import check_schema, schema_told
+from service.store.postgres import postgres_engine
+from service.store.schema import check_schema, schema_told, used_once
 from service.store.tables import changes, merchants
-from tests.serving import Place
+from tests.serving import Place, fresh_database
 
 LONG_S = 20.0
 
@@ -194,6 +197,24 @@ def test_sqlite_store__lies_in_the_folder_that_was_named_whatever_its_name(tmp_p
     assert [file.name for file in tmp_path.iterdir()] == [folder.name]
     assert schema_told(settings.database_url)
     assert back_up(settings.database_url, tmp_path / "backup.zip", lambda _name, _share: None).rows["marks"] == 4
+
+
+def test_postgres_store__heeds_what_the_address_says_and_counts_in_utc(postgres_url: str, tmp_path: Path) -> None:
+    more = (
+        "&options=-csearch_path%3Down%20-ctimezone%3DAsia/Tokyo&connect_timeout=7&keepalives_idle=9&application_name=x"
+    )
+    url = fresh_database(postgres_url) + more
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA own")
+    settings = load_settings({}, data=tmp_path, database=url)
+    with contextlib.closing(open_store(settings, SystemClock())) as store:
+        said = "SELECT current_setting('search_path'), current_setting('timezone'), current_setting('application_name')"
+        assert store.read_now(lambda c: tuple(c.rows(text(said))[0])) == ("own", "UTC", "linli")
+        assert store.read_now(lambda c: c.value(text("SELECT to_regclass('own.merchants')"))) == "merchants"
+    engine, given = postgres_engine(settings.database_url, size=1), {}
+    event.listen(engine, "do_connect", lambda _dialect, _record, _args, found: given.update(found))
+    with used_once(engine), engine.connect():
+        assert (given["connect_timeout"], given["keepalives_idle"], given["keepalives_count"]) == ("7", "9", 3)
 
 
 def broken_file(folder: Path) -> dict[str, object]:
