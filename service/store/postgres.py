@@ -65,6 +65,7 @@ def postgres_engine(url: str, *, size: int) -> Engine:
     own = {"connect_timeout": _CONNECT_S, **_LINK}
     return create_engine(
         url,
+        isolation_level="READ COMMITTED",  # whatever the database's own is: what waited for a lock sees what went before
         pool_size=size,
         max_overflow=0,
         pool_timeout=_CONNECT_S,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import event, func, insert, select, text
 
 from service.backups.store import back_up
@@ -215,6 +217,31 @@ def test_postgres_store__heeds_what_the_address_says_and_counts_in_utc(postgres_
     event.listen(engine, "do_connect", lambda _dialect, _record, _args, found: given.update(found))
     with used_once(engine), engine.connect():
         assert (given["connect_timeout"], given["keepalives_idle"], given["keepalives_count"]) == ("7", "9", 3)
+
+
+def test_postgres_store__sees_under_a_lock_what_went_before_whatever_the_database_s_isolation(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    url = fresh_database(postgres_url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'").format(name)
+        )
+
+    def later(connection: WriteConnection) -> set[str]:
+        connection.lock("both")
+        return kept(connection, "first")
+
+    def earlier(connection: WriteConnection) -> Future[set[str]]:
+        connection.lock("both")
+        add(connection, "first")
+        found = opened.submit_write(later, Deadline.after(LONG_S))
+        time.sleep(0.3)  # until it waits
+        return found
+
+    with contextlib.closing(open_store(load_settings({}, data=tmp_path, database=url), SystemClock())) as opened:
+        assert opened.write_now(earlier).result(LONG_S) == {"first"}
 
 
 def broken_file(folder: Path) -> dict[str, object]:
