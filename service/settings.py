@@ -99,7 +99,11 @@ class LimitSettings(_Group):
     deadline_s: Seconds = Field(3.0, description="What a request may take, storage and locks included.")
     bulk_deadline_s: Seconds = Field(600.0, description="The same for a bulk upsert.")
     receive_s: Seconds = Field(10.0, description="How long a request may take to arrive.")
-    inflight: int = Field(256, ge=1, description="Requests at once, half as many of a key; more are told to try again.")
+    inflight: int = Field(
+        256,
+        ge=1,
+        description="Requests at once, half as many of a merchant or of a key without one; more are told to try again.",
+    )
     write_queue: int = Field(512, ge=1, description="Writes that wait for storage at once.")
     streams: int = Field(
         200, ge=1, description="Event streams open at once in a worker, a quarter as many of a merchant."

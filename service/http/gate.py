@@ -19,7 +19,7 @@ from service.http.answers import JSON, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
-from service.http.shares import LATER, KeyShares, Lasting
+from service.http.shares import LATER, Lasting, Shares
 from service.http.whole_answers import send_whole
 from service.keys.formats import holds_key
 
@@ -70,7 +70,7 @@ class Gate:
         limits = services.settings.limits
         # What may last for minutes has limits of its own: it must not use up those of all other requests.
         self._events, self._uploads = Lasting(limits.streams), Lasting(_UPLOADS)
-        self._shares = KeyShares(max(1, limits.inflight // 2))
+        self._shares = Shares(max(1, limits.inflight // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or send it away."""
@@ -180,8 +180,7 @@ class Gate:
         limited, lasting, caller = limited_body(scope, receive), self._lasting(scope["path"]), context.caller
         with contextlib.ExitStack() as stack:
             if caller is not None:
-                share = self._shares.place_of(caller.key_id) if lasting is None else lasting.place_of(caller)
-                stack.enter_context(share)
+                stack.enter_context((lasting or self._shares).place_of(caller))
             if lasting is self._events:  # it lasts as long as its client
                 await self._app(scope, limited, answer)
                 return

@@ -504,9 +504,9 @@ def test_gate__what_lasts_has_a_limit_of_its_own(services: Services, key: str) -
     _in_crowd(services, key, crowded)
 
 
-@pytest.mark.parametrize(("path", "n"), [("/v1/events", 50), ("/v1/points:import", 4)])
+@pytest.mark.parametrize(("path", "n"), [("/v1/events", 50), ("/v1/points:import", 4), ("/v1/slow", N_INFLIGHT // 2)])
 @pytest.mark.parametrize("whose", ["key", "merchant"])
-def test_gate__what_lasts_of_one_keeps_out_no_other(
+def test_gate__what_one_has_at_work_keeps_out_no_other(
     path: str, n: int, whose: str, services: Services, key: str
 ) -> None:
     async def crowded(crowd: Crowd) -> None:
