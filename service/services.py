@@ -124,7 +124,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         clock = clock or SystemClock()
         store = open_store(settings, clock)
         stack.callback(store.close)
-        index, ring, hub = LiveIndex(), KeyRing(), EventHub(settings.limits.streams)
+        index, ring, hub = LiveIndex(), KeyRing(clock), EventHub(settings.limits.streams)
         full_slots = FullSlots()
         norms = load_norms()
         rosters = Rosters(norms, index.extra_days)

@@ -13,6 +13,7 @@ from service.bookings.store import forget_bookings, forget_shifts
 from service.crews.forgetting import forget_engagements
 from service.errors import ServiceError
 from service.feed.outbox import prune
+from service.keys.store import forget_keys
 from service.orders.forgetting import forget_buyers, forget_slots
 from service.store.tables import idempotency, marks
 from service.webhooks.deliveries import forget_deliveries
@@ -32,6 +33,7 @@ _KEEP_REQUESTS_S = 25 * 3_600  # of which a day has really passed, at the pace o
 _KEEP_SLOTS_S = 86_400
 _KEEP_SHIFTS_S = 2 * 86_400
 _KEEP_DELIVERIES_S = 7 * 86_400
+_KEEP_KEYS_S = 30 * 86_400  # that are revoked or expired
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
 _WRITE_S = 10.0
@@ -158,6 +160,7 @@ class Housekeeping:
         slots_us = now_us - _KEEP_SLOTS_S * _SECOND_US
         requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
         deliveries_us = now_us - _KEEP_DELIVERIES_S * _SECOND_US
+        keys_us = now_us - _KEEP_KEYS_S * _SECOND_US
         for work in (
             lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             lambda connection: forget_requests(connection, requests_us),
@@ -167,6 +170,7 @@ class Housekeeping:
             lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
             lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
             lambda connection: forget_deliveries(connection, deliveries_us),
+            lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
         ):
             while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
                 if self._ended.is_set():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from service.keys.formats import key_digest
 from service.store.tables import keys
@@ -13,12 +13,13 @@ from service.store.tables import keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.clock import Clock
     from service.feed.outbox import Change, Position
     from service.store.connections import AnyRow, ReadConnection
 
 __all__ = ["Caller", "KeyRing"]
 
-_LIVE = select(keys).where(keys.c.revoked_at.is_(None))
+_EXPIRED_US = 60_000_000  # so long after its end a key is still held: whoever made it may wait for it to be known
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,17 @@ class Caller:
 
 
 class KeyRing:
-    """All keys that are not revoked, by digest."""
+    """
+    All keys that are neither revoked nor expired for long, by digest.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock
+        By which keys expire.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._callers: dict[str, Caller] = {}
         self._key_ids: frozenset[str] = frozenset()
 
@@ -81,17 +90,30 @@ class KeyRing:
             self._read(connection)
 
     def _read(self, connection: ReadConnection) -> None:
-        self._callers = {row.digest: _caller(row) for row in connection.rows(_LIVE)}
+        self._callers = _callers(connection, self._clock.now_us() - _EXPIRED_US)
         self._key_ids = frozenset(caller.key_id for caller in self._callers.values())
 
     def verify(self, connection: ReadConnection) -> bool:
         """Tell whether the keys that live are those that are known: a revoked one among them would still open."""
-        return {row.digest: _caller(row) for row in connection.rows(_LIVE)} == self._callers
+        after_us = self._clock.now_us() - _EXPIRED_US
+        known = {
+            digest: caller
+            for digest, caller in self._callers.items()
+            if caller.expires_us is None or caller.expires_us > after_us
+        }
+        return _callers(connection, after_us) == known
 
     def still_holds(self, caller: Caller, now_us: int) -> bool:
         """Tell whether a caller's key still lives, for what goes on after it was let in."""
         is_over = caller.expires_us is not None and caller.expires_us <= now_us
         return not is_over and caller.key_id in self._key_ids
+
+
+def _callers(connection: ReadConnection, after_us: int) -> dict[str, Caller]:
+    """Return who holds the keys that end after an instant, by digest."""
+    lasts = or_(keys.c.expires_at.is_(None), keys.c.expires_at > after_us)
+    rows = connection.rows(select(keys).where(keys.c.revoked_at.is_(None), lasts))
+    return {row.digest: _caller(row) for row in rows}
 
 
 def _caller(row: AnyRow) -> Caller:

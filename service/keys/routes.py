@@ -75,7 +75,7 @@ async def post_key(request: Request, context: AdminOrMerchant, body: AskedKey) -
 async def get_keys(
     request: Request, context: AdminOrMerchant, page_size: PageSize = 50, cursor: CursorText = None
 ) -> KeyPage:
-    """List the keys by their ids, revoked ones too; a merchant sees those of its own."""
+    """List the keys by their ids, revoked and expired ones too for a month; a merchant sees those of its own."""
     services, owner = services_of(request), owner_of(context)
     listed = f"keys {owner}"
     after = read_cursor(services.secret, listed, cursor) or [""]

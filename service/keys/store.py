@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from service.audit.store import COMMAND, record
 from service.errors import StateConflictError
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from service.audit.store import Actor
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["LIVE_KEYS_A_MERCHANT", "NewKey", "create_key", "find_key", "has_admin", "list_keys", "revoke_key"]
+__all__ = [
+    "LIVE_KEYS_A_MERCHANT",
+    "NewKey",
+    "create_key",
+    "find_key",
+    "forget_keys",
+    "has_admin",
+    "list_keys",
+    "revoke_key",
+]
 
 
 LIVE_KEYS_A_MERCHANT = 100
@@ -97,9 +106,16 @@ def find_key(connection: ReadConnection, key_id: str, merchant_id: str | None = 
 def list_keys(
     connection: ReadConnection, *, after: str = "", limit: int = 100, merchant_id: str | None = None
 ) -> Sequence[AnyRow]:
-    """Return keys by name, revoked ones too."""
+    """Return keys by name, revoked ones too until they are forgotten."""
     query = select(keys).where(keys.c.key_id > after).order_by(keys.c.key_id).limit(limit)
     return connection.rows(query if merchant_id is None else query.where(keys.c.merchant_id == merchant_id))
+
+
+def forget_keys(connection: WriteConnection, before_us: int, limit: int) -> int:
+    """Delete keys that were revoked, or expired, before an instant; return how many. The trail still has their ids."""
+    is_over = or_(keys.c.revoked_at < before_us, keys.c.expires_at < before_us)
+    ids = [row[0] for row in connection.rows(select(keys.c.key_id).where(is_over).limit(limit))]
+    return connection.run(delete(keys).where(keys.c.key_id.in_(ids))) if ids else 0
 
 
 def has_admin(connection: ReadConnection) -> bool:

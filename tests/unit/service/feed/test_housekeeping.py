@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from service.clock import SystemClock
 from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
 from service.feed.outbox import Position, head, kept_from, prune, read_changes
+from service.keys.store import create_key, list_keys
 from service.store.connections import WriteConnection
 from service.store.database import Store
-from service.store.tables import idempotency
+from service.store.tables import idempotency, keys
 from tests.feed_store import fill, opened_store, set_units, wait_until
 from tests.serving import Place, fresh_database
 
@@ -79,6 +80,29 @@ def test_requests__are_forgotten_when_they_are_old(store: Store) -> None:
 def _n_requests(store: Store) -> int:
     count = select(func.count()).select_from(idempotency)
     return int(store.read_now(lambda connection: connection.value(count)))
+
+
+def test_keys__are_forgotten_a_month_after_they_were_revoked_or_expired(store: Store) -> None:
+    clock = SystemClock()
+    month_us, now_us = 30 * 86_400_000_000, clock.now_us()
+
+    def make(connection: WriteConnection, label: str, expires_us: int | None, revoked_us: int | None) -> None:
+        key_id = create_key(connection, scope="app", label=label, expires_us=expires_us).row.key_id
+        connection.run(update(keys).where(keys.c.key_id == key_id).values(revoked_at=revoked_us))
+
+    old_us, young_us = now_us - month_us - 60_000_000, now_us - month_us + 60_000_000
+    for label, *ends in (
+        ("lives", None, None),
+        ("lives on", now_us + month_us, None),
+        ("expired", young_us, None),
+        ("revoked", None, young_us),
+        ("expired long ago", old_us, None),
+        ("revoked long ago", now_us + month_us, old_us),
+    ):
+        store.write_now(partial(make, label=label, expires_us=ends[0], revoked_us=ends[1]))
+    Housekeeping(store, clock, keep_changes_s=3600).prune()
+    labels = {row.label for row in store.read_now(list_keys)}
+    assert labels == {"lives", "lives on", "expired", "revoked"}
 
 
 @pytest.mark.parametrize("ahead_s", [86_400 + 60, 365 * 86_400])

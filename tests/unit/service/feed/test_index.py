@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from engine.norms import load_norms
+from service.clock import SettableClock, SystemClock
 from service.feed.index import LiveIndex, store_digest
 from service.feed.outbox import START, Change, Position, head, read_changes
 from service.keys.ring import KeyRing
@@ -171,7 +173,7 @@ def test_index__takes_changes_of_what_is_not_there(store: Store) -> None:
 
 def test_key_ring__finds_one_key_gone_and_another_come(store: Store) -> None:
     first = store.write_now(lambda connection: create_key(connection, scope="app", label="first"))
-    ring = KeyRing()
+    ring = KeyRing(SystemClock())
     with store.reading() as connection:
         ring.reload(connection, START)
         assert ring.verify(connection)
@@ -184,3 +186,20 @@ def test_key_ring__finds_one_key_gone_and_another_come(store: Store) -> None:
         assert not ring.verify(connection)  # as many as before, but others
         ring.reload(connection, START)
     assert not ring.still_holds(caller, 0)
+
+
+def test_key_ring__holds_no_key_that_expired_long_ago(store: Store) -> None:
+    clock = SettableClock(dt.datetime(2026, 11, 25, 4, tzinfo=dt.UTC))
+    expires_us = clock.now_us() + 1
+    first = store.write_now(lambda c: create_key(c, scope="app", label="first", expires_us=expires_us))
+    last = store.write_now(lambda c: create_key(c, scope="app", label="last"))
+    ring = KeyRing(clock)
+    with store.reading() as connection:
+        ring.reload(connection, START)
+        assert ring.knows(first.row.digest)
+        clock.at += dt.timedelta(hours=1)
+        assert ring.verify(connection), "it is no fault that one expired"
+        ring.reload(connection, START)
+        assert ring.verify(connection)
+    assert not ring.knows(first.row.digest)
+    assert ring.knows(last.row.digest)
