@@ -11,11 +11,12 @@ import typer
 
 from service.cli.import_points import Datum
 from service.cli.instants import read_instant
+from service.cli.points_input import default_areas_line, read_points_input
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
-    from service.errors import BadFileError
     from service.planning.job import CoverageOutcome
+    from service.points.files import PointsFile
 
 __all__ = ["register"]
 
@@ -63,6 +64,9 @@ def coverage_command(
     """
     Tell planners how far people are from the nearest point that can serve them.
 
+    A point that tells no area serves within the radius of its offer's norm, as after linli import and linli load; in
+    CSV and GeoJSON the area everywhere has no bounds.
+
     Bad rows of a file are named and left out; the exit code is 1 then.
     """
     if out.suffix.lower() not in {".csv", ".parquet"}:
@@ -91,39 +95,40 @@ def coverage_command(
     if chosen is By.district and not districts and not district_column:
         text = "needs --districts, or --district-column of the demand file"
         raise typer.BadParameter(text, param_hint="--by district")
-    outcome, bad = _run(points, timezone, country, request)
-    _tell(outcome, bad, as_json=as_json)
-    raise typer.Exit(1 if bad else 0)
+    held, outcome = _run(points, timezone, country, request)
+    _tell(held, outcome, as_json=as_json)
+    raise typer.Exit(1 if held.bad or outcome.demand.bad else 0)
 
 
 def _run(
     points: Path, timezone: str | None, country: str | None, request: dict[str, Any]
-) -> tuple[CoverageOutcome, list[BadFileError]]:
+) -> tuple[PointsFile, CoverageOutcome]:
     from rich.console import Console
 
     from service.kernels import prepare_kernels
     from service.planning.job import CoverageRequest, cover_file
     from service.points.engine import engine_from_table
-    from service.points.files import read_points
 
     prepare_kernels()
     with Console(stderr=True).status("reading the points") as status:
-        held = read_points(points, timezone=timezone, country=country, strict=request["strict"])
+        held = read_points_input(points, timezone, country, strict=request["strict"])
         status.update("building the index")
         engine = engine_from_table(held.table, timezone=timezone, country=country)
         outcome = cover_file(CoverageRequest(engine=engine, points=held.table, **request), status.update)
-    return outcome, [*held.bad, *outcome.demand.bad]
+    return held, outcome
 
 
-def _tell(outcome: CoverageOutcome, bad: list[BadFileError], *, as_json: bool) -> None:
+def _tell(held: PointsFile, outcome: CoverageOutcome, *, as_json: bool) -> None:
     from service.planning.outputs import summary
 
+    bad = [*held.bad, *outcome.demand.bad]
     for error in bad[:_MOST_TOLD]:
         typer.echo(f"Left out: {error}", err=True)
     if len(bad) > _MOST_TOLD:
         typer.echo(f"Left out: {len(bad) - _MOST_TOLD} more rows", err=True)
-    told = summary(outcome.report) | {"n_bad_rows": len(bad), "written": dict(outcome.written)}
     if as_json:
+        of_files = {"n_bad_rows": len(bad), "default_areas": held.default_areas, "written": dict(outcome.written)}
+        told = summary(outcome.report) | of_files
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
     report = outcome.report
@@ -134,6 +139,9 @@ def _tell(outcome: CoverageOutcome, bad: list[BadFileError], *, as_json: bool) -
     for name in ("mean_m", "median_m", "p95_m", "worst_m"):
         value = getattr(report, name)
         typer.echo(f"{name.removesuffix('_m')}: {'nothing is served' if value is None else f'{value:,.1f} m'}")
+    areas = default_areas_line(held.default_areas)
+    if areas is not None:
+        typer.echo(areas)
     for path in outcome.written.values():
         typer.echo(f"written: {path}")
 

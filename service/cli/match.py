@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.points_input import default_areas_line, read_points_input
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ def match_command(
     Answers are order_id, status, point_id, distance_m and version, in the order of the orders. Status is matched, or
     why the nearest point with the offer cannot serve, or no_offer; point_id and distance_m are empty then.
 
+    A point that tells no area serves within the radius of its offer's norm, as after linli import and linli load; in
+    CSV and GeoJSON the area everywhere has no bounds.
+
     Bad rows are named and get no answer; the exit code is 1 then. In CSV the header is row 1, in NDJSON a row is a
     line. With --consume, orders that do not tell asked_at come last. In CSV, ids that a spreadsheet would run as a
     formula get an apostrophe in front.
@@ -94,10 +98,11 @@ def match_command(
     )
     _tell_bad_rows(held, orders, summary)
     if as_json:
-        told = summary.as_json() | {"n_bad_points": len(held.bad), "written": str(out)}
+        of_points = {"n_bad_points": len(held.bad), "default_areas": held.default_areas}
+        told = summary.as_json() | of_points | {"written": str(out)}
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
-        _show(summary, out)
+        _show(summary, held, out)
     raise typer.Exit(1 if summary.n_bad_rows or held.bad else 0)
 
 
@@ -123,12 +128,11 @@ def _run(
 
     from service.kernels import prepare_kernels
     from service.points.engine import engine_from_table
-    from service.points.files import read_points
 
     prepare_kernels()
     console = Console(stderr=True)
     with console.status("reading the points") as status:
-        held = read_points(points, timezone=timezone, country=country, strict=job["strict"])
+        held = read_points_input(points, timezone, country, strict=job["strict"])
         status.update("building the index")
         engine = engine_from_table(held.table, timezone=timezone, country=country)
     return held, _match(engine, console, job, terms)
@@ -162,7 +166,7 @@ def _tell_bad_rows(held: PointsFile, orders: Path, summary: MatchSummary) -> Non
         typer.echo(f"Left out: {more} more rows of the orders (--report names them all)", err=True)
 
 
-def _show(summary: MatchSummary, out: Path) -> None:
+def _show(summary: MatchSummary, held: PointsFile, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -174,6 +178,9 @@ def _show(summary: MatchSummary, out: Path) -> None:
     for name, n in counts.items():
         table.add_row(name, f"{n:,}", f"{100 * n / max(1, summary.n_orders):.1f} %")
     console.print(table)
+    areas = default_areas_line(held.default_areas)
+    if areas is not None:
+        console.print(areas, soft_wrap=True, markup=False)
     if summary.ignored_columns:
         ignored = ", ".join(summary.ignored_columns)
         console.print(f"columns that mean nothing to linli: {ignored}", soft_wrap=True, markup=False)

@@ -39,6 +39,7 @@ def _points(path: Path) -> None:
         "hours": pa.array(rng.choice(["24/7", "Mo-Su 09:00-21:00", "Mo-Fr 08:00-18:00; PH off"], N_POINTS)),
         "timezone": pa.array(["Asia/Shanghai"] * N_POINTS),
         "country": pa.array(["CN"] * N_POINTS),
+        "radius_m": pa.nulls(N_POINTS, pa.float64()),  # everywhere
         "capacity": rng.integers(0, 24 * N_ORDERS // N_POINTS, N_POINTS),  # six times what is asked for, unevenly
     }
     pq.write_table(pa.table(columns), path)

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from geo.cells import ancestor_cells, cell_to_text
 from service.cli import app
 
-POINTS = """point_id,offer,lat,lng,hours,timezone
-north,community/parcel,60.01,25.0,Mo-Fr 09:00-17:00,Europe/Helsinki
-south,community/parcel,60.0,25.0,24/7,Europe/Helsinki
-other,retail/pickup,60.0,25.01,24/7,Europe/Helsinki
+POINTS = """point_id,offer,lat,lng,hours,area,timezone
+north,community/parcel,60.01,25.0,Mo-Fr 09:00-17:00,everywhere,Europe/Helsinki
+south,community/parcel,60.0,25.0,24/7,everywhere,Europe/Helsinki
+other,retail/pickup,60.0,25.01,24/7,everywhere,Europe/Helsinki
 """
 DEMAND = """lat,lng,weight,ward
 60.0101,25.0,100,N
@@ -98,9 +98,25 @@ def test_coverage__max_distance_leaves_people_unserved(folder: Path) -> None:
 
 
 def test_coverage__any_area_asks_who_lives_near_whomever_a_point_serves(folder: Path) -> None:
-    small = POINTS.replace("timezone\n", "timezone,radius_m\n").replace("Helsinki\n", "Helsinki,5\n")
+    small = POINTS.replace(",area,", ",radius_m,").replace("everywhere", "5")
     (folder / "points.csv").write_text(small)
     assert json.loads(run(folder, "--json").stdout)["unserved"] == 450.0
+    assert json.loads(run(folder, "--any-area", "--json").stdout)["unserved"] == 0.0
+
+
+@pytest.mark.parametrize("area", ["area", "hours"])
+def test_coverage__without_an_area_a_point_serves_within_its_norm(folder: Path, area: str) -> None:
+    """The column is empty, or is not there."""
+    silent = (
+        POINTS.replace("everywhere", "") if area == "area" else POINTS.replace("everywhere,", "").replace("area,", "")
+    )
+    (folder / "points.csv").write_text(silent)
+    result = run(folder, "--json")
+    told = json.loads(result.stdout)
+    assert told["unserved"] == 50.0  # those 2.2 km away
+    assert told["default_areas"] == {"community/parcel": 2, "retail/pickup": 1}
+    words = "points without an area, served within their norm's radius: community/parcel 2, retail/pickup 1"
+    assert words in run(folder).stdout
     assert json.loads(run(folder, "--any-area", "--json").stdout)["unserved"] == 0.0
 
 

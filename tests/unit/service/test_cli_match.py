@@ -112,6 +112,22 @@ def test_match__takes_its_options(points: Path, orders: Path) -> None:
     }
 
 
+def test_match__without_an_area_a_point_serves_within_its_norm(points: Path, orders: Path) -> None:
+    points.write_text(
+        "point_id,offer,lat,lng,area\na,retail/pickup,31.2,121.5,\nb,retail/delivery,31.2,121.5,everywhere"
+    )
+    header = "order_id,lat,lng,offer"
+    orders.write_text(
+        f"{header}\nnear,31.2,121.5,retail/pickup\nfar,32.2,121.5,retail/pickup\nall,32.2,121.5,retail/delivery"
+    )
+    out = orders.with_name("answers.csv")
+    run = linli("match", "--points", points, "--orders", orders, "--out", out)
+    assert _outcome(out) == {"near": ("matched", "a"), "far": ("outside_area", None), "all": ("matched", "b")}
+    assert "points without an area, served within their norm's radius: retail/pickup 1" in run.stdout
+    told = json.loads(linli("match", "--points", points, "--orders", orders, "--out", out, "--json").stdout)
+    assert told["default_areas"] == {"retail/pickup": 1}
+
+
 def test_match__converts_the_datum_of_orders(points: Path, orders: Path) -> None:
     lat, lng = convert_datum(31.2, 121.5, source="wgs84", target="gcj02")
     orders.write_text(orders.read_text().replace("31.2,121.5", f"{lat!r},{lng!r}"))

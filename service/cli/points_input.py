@@ -1,0 +1,36 @@
+"""The points file of a command that asks it, and what stands in where its rows are silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from service.points.files import PointsFile
+
+__all__ = ["default_areas_line", "read_points_input"]
+
+
+def read_points_input(path: Path, timezone: str | None, country: str | None, *, strict: bool) -> PointsFile:
+    """
+    Read a points file as `linli import` and `linli load` do: an offer without an area serves within its norm's radius.
+
+    Raises
+    ------
+    BadFileError
+        If the file cannot be read, or for its first bad row if ``strict``.
+    """
+    from engine.norms import load_norms
+    from service.points.files import read_points
+
+    return read_points(path, timezone=timezone, country=country, norms=load_norms(), strict=strict)
+
+
+def default_areas_line(default_areas: Mapping[str, int]) -> str | None:
+    """Return for people how many rows of each offer got their norm's radius; None if none did."""
+    if not default_areas:
+        return None
+    counts = ", ".join(f"{offer} {n}" for offer, n in default_areas.items())
+    return f"points without an area, served within their norm's radius: {counts}"
