@@ -60,6 +60,9 @@ def _explained(services: Services, ask: Ask, stored: AnyRow | None) -> dict[str,
     rooms = services.rooms
     if told.match is not None and not rooms.is_free(told.match.point_id, ask):
         told = _past_full(engine, rooms, ask, told)
+    point = told.point
+    if point is not None and point.reason == "matched" and not rooms.is_free(point.point_id, ask):
+        told = replace(told, point=replace(point, reason="full"))
     return {
         "match": None if told.match is None else _matched(told.match),
         "nearer": [_coded(one) for one in told.nearer],
@@ -89,11 +92,8 @@ def _past_full(engine: Engine, rooms: Rooms, ask: Ask, told: Explanation) -> Exp
             break
         reason = "full" if one.reason == "matched" else one.reason
         nearer.append(Refusal(one.point_id, ask.offer, one.distance_m, reason, missing=one.missing))
-    point = told.point
-    if point is not None and point.reason == "matched" and not rooms.is_free(point.point_id, ask):
-        point = replace(point, reason="full")
     n_more = max(0, len(nearer) - _MOST_NEARER)
-    return replace(told, match=match, nearer=nearer[:_MOST_NEARER], n_more=n_more, point=point)
+    return replace(told, match=match, nearer=nearer[:_MOST_NEARER], n_more=n_more)
 
 
 def _matched(match: Match) -> dict[str, Any]:

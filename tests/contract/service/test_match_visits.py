@@ -120,6 +120,16 @@ def test_batch_and_explanation__say_the_same(visits: Visits) -> None:
     assert (told["match"], told["point"]["reason"]) == (None, "full")
 
 
+def test_explanation__of_a_point_without_room_says_so_where_a_nearer_one_has_some(visits: Visits) -> None:
+    near, at = visits.provider("anna"), visits.tomorrow(10)
+    far = visits.provider("berta", crew=NOBODY_YET, lat=visits.desk.lat + 0.001)
+    visits.desk.registry.follow()
+    ask = {"lat": str(visits.desk.lat), "lng": str(LNG), "offer": OFFER, "at": at}
+    for point_id, reason in ((near, "matched"), (far, "full")):
+        told = visits.desk.send("GET", "/v1/match:explain", "corner", params=ask | {"point": point_id}).json()
+        assert (told["match"]["point_id"], told["nearer"], told["point"]["reason"]) == (near, [], reason)
+
+
 def _batch(visits: Visits, kind: str, n: int) -> dict[str, Any]:
     """Return a body with places for all of which a provider is asked in the store."""
     ask: dict[str, Any] = {"lat": visits.desk.lat, "lng": LNG, "offer": OFFER}
