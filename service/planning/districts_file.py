@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import pyogrio.errors
+import pyproj
+import shapely
+from pyproj.exceptions import ProjError
 
 from geo.districts import check_district
 from geo.errors import GeoError
@@ -15,6 +19,9 @@ from service.errors import BadFileError
 __all__ = ["read_districts"]
 
 _NAMES = ("district", "name")
+_DEGREES = ("CRS84", "CRS:84", "#4326")
+"""How names of WGS 84 in degrees end that are no names to pyproj."""
+_UNREADABLE = (OSError, ValueError, pyogrio.errors.DataSourceError, shapely.errors.ShapelyError, ProjError)
 
 
 def read_districts(path: Path, *, name_column: str | None = None) -> Any:
@@ -31,13 +38,11 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
     Raises
     ------
     BadFileError
-        If the file cannot be read, has no such column, or a row has no name or is no polygon, or one of which
-        `geo.districts.check_district` says that nobody can tell what lies in it.
+        If the file cannot be read, names a coordinate system that cannot be turned into WGS 84, has no such column, or
+        a row has no name or is no polygon, or one of which `geo.districts.check_district` says that nobody can tell
+        what lies in it.
     """
-    try:
-        frame = gpd.read_file(path)
-    except (OSError, ValueError, pyogrio.errors.DataSourceError) as error:
-        raise BadFileError(path, None, f"cannot be read as a map: {error}") from error
+    frame = _frame(path)
     columns = [name for name in frame.columns if name != "geometry"]
     wanted = [name_column] if name_column else list(_NAMES)
     found = next((name for name in wanted if name in columns), None)
@@ -52,7 +57,10 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
         if name is None or name != name or not str(name).strip():
             raise BadFileError(path, row, f"{found} must name the district, is empty")
     named = gpd.GeoDataFrame({"district": frame[found].astype(str)}, geometry=frame.geometry.array, crs=frame.crs)
-    turned = named if named.crs is None else named.to_crs(4326)
+    try:
+        turned = named if named.crs is None else named.to_crs(4326)
+    except ProjError as error:
+        raise BadFileError(path, None, f"cannot be turned into WGS 84: {error}") from error
     for position, shape in enumerate(turned.geometry):
         try:
             check_district(shape, position)
@@ -60,3 +68,31 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
             reason = str(error).removeprefix(f"districts[{position}] ")
             raise BadFileError(path, position + 1, reason) from error
     return turned
+
+
+def _frame(path: Path) -> Any:
+    try:
+        frame = gpd.read_file(path)
+        unknown = _unknown_system(path)
+    except _UNREADABLE as error:
+        raise BadFileError(path, None, f"cannot be read as a map: {str(error).strip()}") from error
+    if unknown is not None:
+        raise BadFileError(path, None, f"names a coordinate system that is not known: {unknown!r:.60}")
+    return frame
+
+
+def _unknown_system(path: Path) -> str | None:
+    """Return the coordinate system that a GeoJSON file names where nobody knows it: GDAL takes it for degrees."""
+    if pyogrio.read_info(path)["driver"] != "GeoJSON":
+        return None
+    with path.open("rb") as file:
+        told = json.load(file).get("crs")
+    properties = told.get("properties") if isinstance(told, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if not isinstance(name, str) or name.endswith(_DEGREES):
+        return None
+    try:
+        pyproj.CRS.from_user_input(name)
+    except ProjError:
+        return name
+    return None

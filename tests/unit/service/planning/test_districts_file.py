@@ -1,8 +1,11 @@
 """District files."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
+import pyogrio
 import pytest
 import shapely
 
@@ -62,3 +65,49 @@ def test_read_districts__refuses_metres_of_which_nobody_tells_the_system(tmp_pat
     (tmp_path / "d.prj").unlink()
     with pytest.raises(BadFileError, match=r"d\.shp, row 1: must have vertices .* is it in metres"):
         read_districts(tmp_path / "d.shp")
+
+
+RING = [[24.9, 60.1], [25.0, 60.1], [25.0, 60.2], [24.9, 60.2], [24.9, 60.1]]
+
+
+def _geojson(folder: Path, ring: list[list[float]], system: Any = None) -> Path:
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "properties": {"name": "x"}, "geometry": geometry}
+    crs = {} if system is None else {"crs": {"type": "name", "properties": {"name": system}}}
+    path = folder / "d.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature], **crs}))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Non closed ring")
+@pytest.mark.parametrize("ring", [RING[:1], RING[:2], [[float("nan"), 60.1], *RING[1:4], [float("nan"), 60.1]]])
+def test_read_districts__refuses_a_ring_that_is_none(tmp_path: Path, ring: list[list[float]]) -> None:
+    with pytest.raises(BadFileError, match=r"d\.geojson: cannot be read as a map: "):
+        read_districts(_geojson(tmp_path, ring))
+
+
+@pytest.mark.parametrize(
+    ("system", "reason"),
+    [
+        ("EPSG:5800", "cannot be read as a map: "),  # one without a place on earth
+        ("urn:ogc:def:crs:EPSG::999999", "names a coordinate system that is not known: 'urn:"),
+        ("GCJ-02", "names a coordinate system that is not known: 'GCJ-02'"),
+        ("", "names a coordinate system that is not known: ''"),
+    ],
+)
+def test_read_districts__refuses_a_system_that_nobody_knows(tmp_path: Path, system: str, reason: str) -> None:
+    with pytest.raises(BadFileError, match=rf"d\.geojson: {reason}"):
+        read_districts(_geojson(tmp_path, RING, system))
+
+
+def test_read_districts__refuses_a_system_that_is_of_no_place(tmp_path: Path) -> None:
+    local = 'LOCAL_CS["yard",UNIT["metre",1],AXIS["East",EAST],AXIS["North",NORTH]]'
+    frame = gpd.GeoDataFrame({"name": ["x"]}, geometry=[SQUARE])
+    pyogrio.write_dataframe(frame.set_crs(local), tmp_path / "d.gpkg")
+    with pytest.raises(BadFileError, match=r"d\.gpkg: cannot be turned into WGS 84: "):
+        read_districts(tmp_path / "d.gpkg")
+
+
+@pytest.mark.parametrize("system", [None, "EPSG:4326", "urn:ogc:def:crs:OGC:1.3:CRS84", "CRS84", "WGS84"])
+def test_read_districts__takes_degrees_by_any_of_their_names(tmp_path: Path, system: str | None) -> None:
+    assert read_districts(_geojson(tmp_path, RING, system)).total_bounds.tolist() == [24.9, 60.1, 25.0, 60.2]
