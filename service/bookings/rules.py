@@ -138,6 +138,8 @@ TRANSITIONS: Mapping[tuple[State | None, Event], Transition] = MappingProxyType(
 )
 """Every other pair of state and event is refused."""
 
+_ABSENT = (Event.CUSTOMER_ABSENT, Event.CREW_ABSENT)
+
 OPEN = frozenset({State.HELD, State.CONFIRMED, State.UNPLACED, State.EN_ROUTE, State.STARTED, State.FINISHED})
 ENDED = frozenset(State) - OPEN
 
@@ -172,7 +174,11 @@ def given_up_us(norm: OfferNorm, ends_us: int, duration_s: int) -> int:
 
 
 def next_actions(state: State, party: Party) -> list[str]:
-    """Return what a party can do about a booking next, but for what follows from a change of a crew's day."""
+    """
+    Return what a party can do about a booking next, each by the last word of its route.
+
+    What follows from a change of a crew's day is none.
+    """
     follows = {Event.MOVE, Event.LOSE}
     known = ((event, to) for (of, event), to in TRANSITIONS.items() if of is state and event not in follows)
-    return [event.value for event, to in known if party in to.parties]
+    return ["absent" if event in _ABSENT else event.value for event, to in known if party in to.parties]

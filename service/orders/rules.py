@@ -139,6 +139,8 @@ TRANSITIONS: Mapping[tuple[State | None, Event], Transition] = MappingProxyType(
 )
 """Every other pair of state and event is refused."""
 
+_ANSWERS = (Event.TAKE, Event.DECLINE)
+
 OPEN = frozenset(state for state, _ in TRANSITIONS if state is not None)
 ENDED = frozenset(State) - OPEN
 
@@ -168,7 +170,14 @@ def share_minor(norm: OfferNorm, key: str, total_minor: int) -> int:
     return int(total_minor * round(norm.fee(key) * 10_000)) // 10_000
 
 
-def next_actions(state: State, party: Party) -> list[str]:
-    """Return what a party can do about an order next; what it rejects is moved without another word."""
-    known = ((event, to) for (of, event), to in TRANSITIONS.items() if of is state and event is not Event.MOVE)
-    return [event.value for event, to in known if party in to.parties]
+def next_actions(state: State, party: Party, *, is_offered: bool) -> list[str]:
+    """
+    Return what a party can do about an order next, each by the last word of its route.
+
+    What a point rejects is moved without another word. Only while something is offered in the place of a line
+    (``is_offered``) can a customer answer, and until then the order does not become ready.
+    """
+    passed_by = {Event.MOVE, Event.READY} if is_offered else {Event.MOVE, *_ANSWERS}
+    known = ((event, to) for (of, event), to in TRANSITIONS.items() if of is state and event not in passed_by)
+    names = ["answer" if event in _ANSWERS else event.value for event, to in known if party in to.parties]
+    return list(dict.fromkeys(names))

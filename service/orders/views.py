@@ -30,6 +30,7 @@ def order_answer(
         With it, the code is told.
     """
     row = order.row
+    is_offered = any(line.state == "offered" for line in order.lines)
     tells_code = secret is not None and row.code_digest is not None and party is Party.CUSTOMER
     return OrderAnswer(
         order_id=row.order_id,
@@ -54,7 +55,7 @@ def order_answer(
         ended_at=instant_of(row.ended_at),
         has_collector=row.collector is not None,
         code=code_of(secret, row.order_id, row.code_number) if tells_code and secret is not None else None,
-        next=next_actions(State(row.state), party),
+        next=next_actions(State(row.state), party, is_offered=is_offered),
     )
 
 

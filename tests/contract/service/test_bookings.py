@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import pytest
 
+from service.bookings.rules import Party, State, next_actions
 from tests.contract.service.desk import Desk
+from tests.contract.service.operations import DESCRIBED
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import Visits
 
@@ -16,14 +19,20 @@ def visits(desk: Desk) -> Visits:
     return Visits(desk)
 
 
+def test_next__names_routes_that_there_are() -> None:
+    for state, party in itertools.product(State, (Party.CUSTOMER, Party.MERCHANT)):
+        for name in next_actions(state, party):
+            assert "post" in DESCRIBED["paths"][f"/v1/bookings/{{booking_id}}:{name}"], (state, party)
+
+
 def test_booking__goes_from_hold_to_paid_and_its_next_actions_say_so(visits: Visits) -> None:
     point_id = visits.provider("anna")
     held = visits.book(point_id, visits.tomorrow(10), total_minor=20_000)
     assert (held["state"], held["revision"], held["total_minor"], held["fee_minor"]) == ("held", 1, 20_000, 0)
     assert (held["next"], held["start_code"], held["crew_id"]) == (["confirm", "cancel"], None, None)
     steps = {
-        "confirm": (["reschedule", "cancel", "crew_absent"], ["depart", "cancel"]),
-        "depart": (["cancel", "crew_absent"], ["start", "cancel", "customer_absent"]),
+        "confirm": (["reschedule", "cancel", "absent"], ["depart", "cancel"]),
+        "depart": (["cancel", "absent"], ["start", "cancel", "absent"]),
         "start": ([], ["overrun", "finish"]),
         "finish": (["complain"], ["pay"]),
         "pay": (["complain"], []),

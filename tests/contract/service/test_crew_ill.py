@@ -80,7 +80,7 @@ def test_crew_that_is_ill__is_stood_in_for_where_windows_can_be_kept_and_who_can
     (unkept,) = told["unkept"]
     assert (unkept["state"], unkept["crew_id"], visits.read(one)["next"]) == (
         *("unplaced", None),
-        ["reschedule", "cancel", "crew_absent"],
+        ["reschedule", "cancel", "absent"],
     )
     for booking, state in ((ten, "confirmed"), (four, "confirmed"), (held, "held")):
         now = visits.read(booking)

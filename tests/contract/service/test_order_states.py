@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import pytest
 
 from service.clock import from_us, to_us
+from service.orders.rules import Party, State, next_actions
 from tests.contract.service.desk import Desk
+from tests.contract.service.operations import DESCRIBED
 from tests.contract.service.talking import problem
 
 COUNTER = {"payment": "counter"}
@@ -63,6 +66,7 @@ EVENTS: dict[str, Any] = {
     "decline": {"line": 2, "takes": False},
     "collect": {"code": "000000"},
 }
+CUSTOMERS_EVENTS = {"place", "cancel", "take", "decline"}
 CUSTOMERS, CLERKS = {"app", "admin"}, {"corner", "station", "admin"}
 KEYS = ("app", "other-app", "corner", "rival", "station", "admin")
 SCOPES = {"app": "app", "other-app": "app", "corner": "merchant", "rival": "merchant", "station": "station"}
@@ -97,7 +101,7 @@ def test_every_event__by_every_party_leads_on_or_is_refused(desk: Desk, state: s
     assert order["state"] == ("placed" if state == "offered" else state.split()[-1])
     for event in EVENTS:
         for key in KEYS:
-            allowed = CUSTOMERS if event in {"place", "cancel", "take", "decline"} else CLERKS
+            allowed = CUSTOMERS if event in CUSTOMERS_EVENTS else CLERKS
             route, body = _event(event, order)
             answer = desk.act(order, route, key, body)
             if key not in allowed:
@@ -121,14 +125,29 @@ def test_leads_to__is_about_states_and_events_that_there_are() -> None:
     assert {event for _, event in LEADS_TO} == EVENTS.keys()
 
 
+@pytest.mark.parametrize("state", REACHED)
+def test_next__names_the_routes_that_lead_on(desk: Desk, state: str) -> None:
+    order = _reached(desk, desk.shop(stock={"milk": None, "bread": None}), state)
+    for key, is_mine in (("app", True), ("corner", False)):
+        known = {event for of, event in LEADS_TO if of == state and (event in CUSTOMERS_EVENTS) == is_mine}
+        more = {"offer"} if key == "corner" and state.startswith("offered") else set()  # for another line
+        assert set(desk.read(order, key)["next"]) == {_event(event, order)[0] for event in known} | more, key
+
+
+def test_next__names_routes_that_there_are() -> None:
+    for state, party, is_offered in itertools.product(State, (Party.CUSTOMER, Party.MERCHANT), (False, True)):
+        for name in next_actions(state, party, is_offered=is_offered):
+            assert "post" in DESCRIBED["paths"][f"/v1/orders/{{order_id}}:{name}"], (state, party)
+
+
 def test_order__goes_from_hold_to_collected_and_its_next_actions_say_so(desk: Desk) -> None:
     shop = desk.shop(stock={"milk": 10, "bread": 3})
     held = desk.order(shop, {"milk": 2, "bread": 1})
     assert (held["state"], held["revision"], held["total_minor"], held["currency"]) == ("held", 1, 2500, "CNY")
     assert (held["next"], held["code"], held["payment"]) == (["place", "cancel"], None, None)
     for event, (customers, merchants) in {
-        "place": (["cancel", "take", "decline"], ["accept", "reject", "offer"]),
-        "accept": (["cancel", "take", "decline"], ["ready", "reject", "offer"]),
+        "place": (["cancel"], ["accept", "reject", "offer"]),
+        "accept": (["cancel"], ["ready", "reject", "offer"]),
         "ready": (["cancel"], ["collect", "reject"]),
     }.items():
         order = desk.brought(held, event)
