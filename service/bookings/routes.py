@@ -12,7 +12,7 @@ from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for, known_candidate, windows_near
 from service.bookings.holding import VisitWish, hold_visit
 from service.bookings.refusing import visit_refusal
-from service.bookings.rules import Party, State
+from service.bookings.rules import Party, State, StateName
 from service.bookings.schemas import BookingAnswer, BookingBody, BookingEventsAnswer, BookingsAnswer
 from service.bookings.seeing import booking_seen, bookings_seen, visitor_of
 from service.bookings.store import BookingFilter, list_booking_events, list_bookings
@@ -87,9 +87,7 @@ async def get_bookings(
     page_size: PageSize = 50,
     cursor: CursorText = None,
     point: Annotated[str | None, Query(max_length=200, description="Only those of this point.")] = None,
-    state: Annotated[
-        str | None, Query(pattern="^[a-z_]{1,20}$", description="Only those in this state, such as confirmed.")
-    ] = None,
+    state: Annotated[StateName | None, Query(description="Only those in this state.")] = None,
     crew: Annotated[str | None, Query(max_length=40, description="Only those of crews of this name.")] = None,
 ) -> BookingsAnswer:
     """List bookings, the oldest first: an app's own, those of a merchant's points, all as an admin."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from service.orders.rules import Party, share_minor
 
@@ -28,6 +28,7 @@ __all__ = [
     "Event",
     "Party",
     "State",
+    "StateName",
     "Transition",
     "fee_minor",
     "next_actions",
@@ -48,6 +49,22 @@ class State(StrEnum):
     EXPIRED = "expired"
     CUSTOMER_ABSENT = "customer_absent"
     CREW_ABSENT = "crew_absent"
+
+
+StateName: TypeAlias = Literal[
+    "held",
+    "confirmed",
+    "unplaced",
+    "en_route",
+    "started",
+    "finished",
+    "paid",
+    "cancelled",
+    "expired",
+    "customer_absent",
+    "crew_absent",
+]
+"""Any of them, as a request names it."""
 
 
 class Event(StrEnum):

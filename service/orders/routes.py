@@ -21,7 +21,7 @@ from service.orders.codes import customer_digest, digest_of
 from service.orders.forgetting import forget_buyer
 from service.orders.ordering import Wish, hold, judged, priced
 from service.orders.proposing import refusal
-from service.orders.rules import Party
+from service.orders.rules import Party, StateName
 from service.orders.schemas import (
     EraseAnswer,
     EraseBody,
@@ -122,9 +122,7 @@ async def get_orders(
     page_size: PageSize = 50,
     cursor: CursorText = None,
     point: Annotated[str | None, Query(max_length=200, description="Only those of this point.")] = None,
-    state: Annotated[
-        str | None, Query(pattern="^[a-z_]{1,20}$", description="Only those in this state, such as placed.")
-    ] = None,
+    state: Annotated[StateName | None, Query(description="Only those in this state.")] = None,
     split_of: Annotated[
         str | None, Query(max_length=40, description="Only those that were parted from this order.")
     ] = None,

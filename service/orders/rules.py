@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "Party",
     "State",
+    "StateName",
     "Transition",
     "fee_minor",
     "next_actions",
@@ -49,6 +50,12 @@ class State(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     NOT_COLLECTED = "not_collected"
+
+
+StateName: TypeAlias = Literal[
+    "held", "placed", "accepted", "ready", "collected", "cancelled", "rejected", "expired", "not_collected"
+]
+"""Any of them, as a request names it."""
 
 
 class Event(StrEnum):

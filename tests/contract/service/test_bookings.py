@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from typing import get_args
 
 import pytest
 
-from service.bookings.rules import Party, State, next_actions
+from service.bookings.rules import Party, State, StateName, next_actions
 from tests.contract.service.desk import Desk
 from tests.contract.service.operations import DESCRIBED
 from tests.contract.service.talking import problem
@@ -23,6 +24,19 @@ def test_next__names_routes_that_there_are() -> None:
     for state, party in itertools.product(State, (Party.CUSTOMER, Party.MERCHANT)):
         for name in next_actions(state, party):
             assert "post" in DESCRIBED["paths"][f"/v1/bookings/{{booking_id}}:{name}"], (state, party)
+
+
+@pytest.mark.parametrize("state", ["foo", "CONFIRMED", "placed", ""])
+def test_list__of_a_state_that_there_is_not_is_refused(visits: Visits, state: str) -> None:
+    answer = visits.desk.send("GET", "/v1/bookings", params={"state": state})
+    assert problem(answer) == (422, "validation")
+    assert answer.json()["errors"][0]["where"] == "state"
+
+
+def test_list__takes_every_state(visits: Visits) -> None:
+    assert get_args(StateName) == tuple(State)
+    for state in State:
+        assert visits.desk.send("GET", "/v1/bookings", params={"state": state.value}).status_code == 200
 
 
 def test_booking__goes_from_hold_to_paid_and_its_next_actions_say_so(visits: Visits) -> None:

@@ -6,12 +6,13 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import httpx
 import pytest
 
 from service.http.problems import PROBLEMS
+from service.orders.rules import State, StateName
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 from tests.registry import NOW
@@ -260,3 +261,16 @@ def test_order_that_is_not_there_or_not_ones_own__is_one_that_nobody_knows(desk:
         answers = [desk.send("GET", one, "app") for one in paths]
         assert {problem(answer) for answer in answers} == {(404, "not-found")}
         assert len({answer.content for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("state", ["canceled", "PLACED", "confirmed", ""])
+def test_list__of_a_state_that_there_is_not_is_refused(desk: Desk, state: str) -> None:
+    answer = desk.send("GET", "/v1/orders", params={"state": state})
+    assert problem(answer) == (422, "validation")
+    assert answer.json()["errors"][0]["where"] == "state"
+
+
+def test_list__takes_every_state(desk: Desk) -> None:
+    assert get_args(StateName) == tuple(State)
+    for state in State:
+        assert desk.send("GET", "/v1/orders", params={"state": state.value}).status_code == 200
