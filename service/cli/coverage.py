@@ -11,7 +11,7 @@ import typer
 
 from service.cli.import_points import Datum
 from service.cli.instants import read_instant
-from service.cli.points_input import default_areas_line, read_points_input
+from service.cli.points_input import check_standing_in, default_areas_line, read_points_input
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def coverage_command(
         text = f"must end in .csv or .parquet, got {out.name}"
         raise typer.BadParameter(text, param_hint="--out")
     check_targets({"--out": out, "--report": report}, read=(points, demand, districts))
+    check_standing_in(timezone, country)
     chosen = by or (By.district if districts or district_column else By.cell)
     request = {
         "demand": demand,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.points_input import check_standing_in
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -73,9 +74,6 @@ def _check_options(
     sources: list[Path], out: Path, report: Path | None, timezone: str | None, country: str | None
 ) -> None:
     """Refuse what cannot be meant, before anything is read (exit code 2)."""
-    from engine.errors import EngineError  # the engine imports the compiler
-    from engine.holidays import check_country
-    from engine.local_time import check_timezone
     from service.errors import BadFileError
     from service.files import format_of
     from service.points.files import POINT_FORMATS
@@ -85,12 +83,9 @@ def _check_options(
         format_of(out, POINT_FORMATS)
         for source in sources:
             format_of(source, SOURCE_FORMATS)
-        if timezone is not None:
-            check_timezone(timezone)
-        if country is not None:
-            check_country(country)
-    except (BadFileError, EngineError) as error:
+    except BadFileError as error:
         raise typer.BadParameter(str(error)) from error
+    check_standing_in(timezone, country)
     check_targets({"--out": out, "--report": report}, read=sources)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.points_input import default_areas_line, read_points_input
+from service.cli.points_input import check_standing_in, default_areas_line, read_points_input
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def match_command(
 
     reserve_little()
     _check_files(points, orders, out, report)
+    check_standing_in(timezone, country)
     held, summary = _run(
         points,
         timezone,

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from service.points.files import PointsFile
 
-__all__ = ["default_areas_line", "read_points_input"]
+__all__ = ["check_standing_in", "default_areas_line", "read_points_input"]
+
+
+def check_standing_in(timezone: str | None, country: str | None) -> None:
+    """
+    Refuse a time zone or a country that there is not, before anything is read (exit code 2).
+
+    Parameters
+    ----------
+    timezone, country
+        For points that do not tell theirs; None for none.
+    """
+    if timezone is None and country is None:
+        return
+    from engine.errors import EngineError  # the engine imports the compiler
+    from engine.holidays import check_country
+    from engine.local_time import check_timezone
+
+    for option, value, check in (("--timezone", timezone, check_timezone), ("--country", country, check_country)):
+        try:
+            if value is not None:
+                check(value)
+        except EngineError as error:
+            raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def read_points_input(path: Path, timezone: str | None, country: str | None, *, strict: bool) -> PointsFile:

@@ -182,6 +182,8 @@ def test_coverage__strict_stops_at_the_first_bad_row_and_writes_nothing(folder: 
         ("--by", "district"),  # nothing tells the districts
         ("--datum", "mercator"),
         ("--cell-resolution", "16"),
+        ("--country", "cn"),
+        ("--timezone", "Asia/Shangai"),
     ],
 )
 def test_coverage__bad_usage_is_exit_code_2(folder: Path, options: tuple[str, ...]) -> None:

@@ -190,6 +190,8 @@ def test_match__ends_with_1_where_a_file_is_no_orders_file(points: Path, orders:
         ({"--threads": "0"}, "--threads"),
         ({"--max-distance-m": "-5"}, "--max-distance-m"),
         ({"--max-distance-m": "nan"}, "--max-distance-m"),
+        ({"--country": "cn"}, "--country"),
+        ({"--timezone": "Asia/Shangai"}, "--timezone"),
     ],
 )
 def test_match__ends_with_2_for_what_cannot_be_meant(
