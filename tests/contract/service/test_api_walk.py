@@ -14,6 +14,7 @@ from tests.serving import Place, running_service
 
 WALK = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 BLOCK = re.compile(r"^```(bash|json|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SHOWN = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MARK = "\x1e"
 
 
@@ -51,6 +52,11 @@ def _holds(expected: Any, got: Any, where: str = "") -> None:
 def test_holds__sees_a_value_that_is_not_told() -> None:
     with pytest.raises(AssertionError, match="/a/0"):
         _holds({"a": [1]}, {"a": [2], "b": 3})
+
+
+def test_api_walk__leaves_out_the_start_of_the_server_and_a_url_of_your_own_alone() -> None:
+    shown = SHOWN.findall(WALK.read_text(encoding="utf-8"))
+    assert ["linli serve" in shown[0], "https://shop.example" in shown[1]] == [True] * len(shown)
 
 
 def test_api_walk__prints_what_it_says(tmp_path: Path) -> None:
