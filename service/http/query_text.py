@@ -182,4 +182,5 @@ def _decoded_bytes(text: str, where: str) -> str:
 def _unknown(name: str, known: frozenset[str]) -> ProblemError:
     if name.lower().replace("-", "_") in _SECRETS:
         return ProblemError("unauthenticated", "A key must never stand in a URL: send it in a header, and replace it.")
-    return invalid(f"{name:.60}", f"is not known here, known are {', '.join(sorted(known))}")
+    told = f"known are {', '.join(sorted(known))}" if known else "where the query must be empty"
+    return invalid(f"{name:.60}", f"is not known here, {told}")

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from service.matching.columns import Orders
     from service.services import Services
 
-__all__ = ["ARROW", "MAX_PLACES", "answer_arrow"]
+__all__ = ["ARROW", "MAX_PLACES", "OPTIONS", "answer_arrow"]
 
 ARROW = "application/vnd.apache.arrow.stream"
+OPTIONS = frozenset(parameter.name for parameter in OF_STREAMS)
 _MOST_TOLD = 100
 _MAX_FEATURE_SETS = 100  # each is a search of its own
 _ROWS_A_QUERY = 4
-_OPTIONS = frozenset(parameter.name for parameter in OF_STREAMS)
 _INSTANT = pa.timestamp("us", tz="UTC")
 _INSTANTS = ("order_by", "ready_at", "hold_until", "cancel_free_until")
 _NAT = np.datetime64("NaT", "us")
@@ -60,7 +60,7 @@ def answer_arrow(services: Services, body: bytes, query: bytes, deadline: Deadli
     DeadlineExceededError
         If it is over before all places are asked for.
     """
-    options = read_query(query, _OPTIONS)
+    options = read_query(query, OPTIONS)
     datum = check_datum(options.get("datum", "wgs84"))
     limit = options.get("max_distance_m")
     terms = Terms(

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from service.http.access import Anyone
 from service.http.context import services_of
 from service.http.json_bodies import parse_json
-from service.http.problems import ProblemError, Trouble
+from service.http.problems import ProblemError, Trouble, invalid
 from service.http.query_text import read_query
 from service.http.routing import problems, validation_problem
 from service.matching import examples
-from service.matching.arrow_batches import ARROW, answer_arrow
+from service.matching.arrow_batches import ARROW, OPTIONS, answer_arrow
 from service.matching.asks import Ask, ask_of, check_offer, features_of, now_of, place_in_wgs84, read_ask, times_of
 from service.matching.explaining import explain_to
 from service.matching.items import items_of
@@ -101,9 +101,10 @@ async def match_batch(request: Request, context: Anyone) -> Response:
     Answer up to 100 questions as JSON, or up to 20 000 places as an Arrow IPC stream.
 
     An Arrow stream has the columns `lat`, `lng`, `offer` and, if wanted, `at`, `quantity`, `features`; what holds for
-    all of them (`datum`, `max_distance_m`, `unknown_hours`) stands in the query. Its answer has a row for each row:
-    `status` (`matched`, or the reason of the nearest point that has the offer), `point_id`, `distance_m`, and the
-    promise; `index_version` stands in the metadata of its schema.
+    all of them (`datum`, `max_distance_m`, `unknown_hours`) stands in the query, which questions as JSON do not have:
+    theirs stands in the body. Its answer has a row for each row: `status` (`matched`, or the reason of the nearest
+    point that has the offer), `point_id`, `distance_m`, and the promise; `index_version` stands in the metadata of its
+    schema.
     """
     services, deadline = services_of(request), context.deadline
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -114,8 +115,8 @@ async def match_batch(request: Request, context: Anyone) -> Response:
     if kind != _JSON:
         text = f"must be {_JSON} or {ARROW}, got {kind or 'no Content-Type'}"
         raise ProblemError("unsupported-media-type", text, (Trouble("Content-Type", text),))
-    if query:
-        read_query(query, frozenset())
+    for name in read_query(query, OPTIONS):
+        raise invalid(name, "stands in the query of an Arrow stream alone: of questions as JSON it stands in the body")
     asks = _asks(services, parse_json(body))
     return Response(dump(await asyncio.to_thread(_answers, services, asks, deadline)), media_type=_JSON)
 

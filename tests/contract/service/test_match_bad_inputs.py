@@ -242,10 +242,17 @@ def test_batch__takes_no_encoded_body(registry: Registry) -> None:
         _check(_sent(registry, _json(), **{"Content-Encoding": encoding}), Case(15, "", "unsupported-encoding"))
 
 
-def test_batch__takes_no_option_of_a_stream_beside_json(registry: Registry) -> None:
+@pytest.mark.parametrize("option", ["max_distance_m=5", "datum=gcj02", "unknown_hours=allow"])
+def test_batch__takes_no_option_of_a_stream_beside_json(registry: Registry, option: str) -> None:
     """Left out of account it would widen the search in silence."""
-    response = registry.send("POST", f"{BATCH}?max_distance_m=5", json=json.loads(_json()))
-    _check(response, Case(11, "", BAD))
+    told = _check(registry.send("POST", f"{BATCH}?{option}", json=json.loads(_json())), Case(11, "", BAD))
+    assert told["errors"][0]["where"] == option.partition("=")[0]
+    assert told["errors"][0]["reason"].endswith("of questions as JSON it stands in the body")
+
+
+def test_query__of_a_route_that_takes_none_says_so(registry: Registry) -> None:
+    told = _check(registry.send("GET", "/v1/merchants/none?datum=gcj02", key="admin"), Case(11, "", BAD))
+    assert told["errors"][0]["reason"] == "is not known here, where the query must be empty"
 
 
 def test_key_in_the_address__opens_nothing(registry: Registry) -> None:
