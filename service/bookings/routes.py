@@ -193,7 +193,7 @@ async def find_others(
 
 
 def _wish(services: Services, context: RequestContext, body: BookingBody) -> VisitWish:
-    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum)
+    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum, "")
     now = from_us(services.clock.now_us())
     check_span(body.starts_at, now, "/starts_at")
     owner = app_of(context) or ""

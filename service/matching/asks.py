@@ -10,7 +10,7 @@ from geo.datums import DATUMS, convert_datum
 from geo.errors import InvalidLatLngError
 from geo.places import check_latlng
 from service.clock import from_us
-from service.http.problems import as_problem, invalid
+from service.http.problems import ProblemError, Trouble, invalid
 from service.http.query_text import instant, latlng, number, read_query, required, whole
 from service.matching.items import Items, items_of_text
 from service.matching.parameters import (
@@ -227,12 +227,23 @@ def features_of(features: list[str], where: str = "features") -> tuple[str, ...]
     return tuple(dict.fromkeys(features))
 
 
-def place_in_wgs84(lat: float, lng: float, datum: str, where: str = "") -> tuple[float, float]:
-    """Return a place in WGS 84, refusing one that is not on the earth."""
+def place_in_wgs84(lat: float, lng: float, datum: str, where: str | None = None) -> tuple[float, float]:
+    """
+    Return a place in WGS 84, refusing one that is not on the earth.
+
+    Parameters
+    ----------
+    lat, lng
+        Degrees.
+    where
+        JSON pointer of what holds them, empty for the body itself; None for a query.
+    """
     try:
         check_latlng(lat, lng)
     except InvalidLatLngError as error:
-        raise as_problem(error, f"{where}/{error.argument}" if where else None) or error from error
+        name = error.argument if where is None else f"{where}/{error.argument}"
+        reason = str(error).partition(" ")[2]
+        raise ProblemError("coordinate-out-of-range", f"{name} {reason}", (Trouble(name, reason),)) from error
     if check_datum(datum) == OWN_DATUM:
         return lat, lng
     converted: tuple[Any, Any] = convert_datum(lat, lng, source=datum, target=OWN_DATUM)

@@ -198,7 +198,7 @@ def _owner(context: RequestContext) -> str:
 
 
 def _wish(services: Services, context: RequestContext, body: OrderBody) -> Wish:
-    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum)
+    lat, lng = place_in_wgs84(body.lat, body.lng, body.datum, "")
     check_offer(services, body.offer, "/offer")
     if not body.offer.endswith(_PICKUP):
         raise invalid("/offer", f"must be one that is collected, such as retail/pickup, got {body.offer}")

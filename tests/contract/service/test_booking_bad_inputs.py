@@ -14,7 +14,7 @@ import pytest
 from service.http.problems import PROBLEMS
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import BAD_TIMES, Visits
+from tests.contract.service.visiting import BAD_TIMES, CREW, Visits
 from tests.registry import NOW
 
 BAD, NO_JSON, NO_TEXT, OUT = "validation", "invalid-json", "text-invalid", "coordinate-out-of-range"
@@ -250,3 +250,17 @@ def test_booking_that_is_not_there_or_not_ones_own__is_one_that_nobody_knows(vis
         assert {problem(answer) for answer in answers} == {(404, "not-found")}
         assert len({answer.content for answer in answers}) == 1
     assert visits.kept(provider) == before
+
+
+def test_swapped_coordinates__are_told_by_their_place(visits: Visits, provider: str) -> None:
+    wrong = {"lat": 121.4737, "lng": 31.2304}
+    crew = f"/v1/points/{provider}/crews/cara"
+    for where, answer in {
+        "/lat": visits.ask(visits.body(provider, visits.tomorrow(10)) | wrong),
+        "/start/lat": visits.desk.send("PUT", crew, "corner", json={**CREW, "start": wrong}),
+        "lat": visits.ask_slots(provider, lat=wrong["lat"], lng=wrong["lng"]),
+    }.items():
+        assert problem(answer) == (422, OUT)
+        (told,) = answer.json()["errors"]
+        assert told == {"where": where, "reason": "must be in [-90, 90], got 121.4737; swapped with lng?"}
+        assert answer.json()["detail"] == f"{where} {told['reason']}"

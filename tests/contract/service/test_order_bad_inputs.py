@@ -274,3 +274,13 @@ def test_list__takes_every_state(desk: Desk) -> None:
     assert get_args(StateName) == tuple(State)
     for state in State:
         assert desk.send("GET", "/v1/orders", params={"state": state.value}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/orders", "/v1/orders:quote"])
+def test_swapped_coordinates__are_told_by_their_place_in_the_body(desk: Desk, path: str) -> None:
+    body = desk.body(desk.shop()) | {"lat": 121.4737, "lng": 31.2304}
+    answer = desk.send("POST", path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    assert problem(answer) == (422, OUT)
+    reason = "must be in [-90, 90], got 121.4737; swapped with lng?"
+    assert answer.json()["errors"] == [{"where": "/lat", "reason": reason}]
+    assert answer.json()["detail"] == f"/lat {reason}"
