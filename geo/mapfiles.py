@@ -31,10 +31,12 @@ def open_osm(path: str | Path) -> Iterator[Any]:
     if not file.is_file():
         reason = "must be a file, is a folder" if file.is_dir() else "must exist, there is no such file"
         raise MapFileError(str(file), reason, value=file)
-    if not file.name.lower().endswith(OSM_SUFFIXES):
+    suffix = next((suffix for suffix in OSM_SUFFIXES if file.name.lower().endswith(suffix)), None)
+    if suffix is None:
         raise MapFileError(str(file), f"must end in one of {', '.join(OSM_SUFFIXES)}", value=file)
     try:
-        processor = osmium.FileProcessor(str(file))
+        # The format is told, since osmium knows suffixes in small letters alone.
+        processor = osmium.FileProcessor(osmium.io.File(str(file), suffix.removeprefix(".")))
         if processor.header.has_multiple_object_versions:
             raise MapFileError(str(file), "must hold one version of each object, is a history file", value=file)
         yield processor

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,14 +102,30 @@ def test_read_objects__reads_gzip_as_plain(tmp_path: Path) -> None:
     assert read_objects(packed, KEYS) == read_objects(path, KEYS)
 
 
+HELSINKI = helsinki_path().read_bytes()
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".OSM", bytes), (".Osm.GZ", gzip.compress), (".OSM.BZ2", bz2.compress)])
+def test_read_objects__reads_xml_in_any_letters(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    path = _write(tmp_path, SQUARE + _way(8, RING, shop="yes"))
+    (tmp_path / f"same{suffix}").write_bytes(pack(path.read_bytes()))
+    assert read_objects(tmp_path / f"same{suffix}", KEYS) == read_objects(path, KEYS)
+
+
+@pytest.mark.parametrize("suffix", [".OSM.PBF", ".Pbf"])
+def test_every_reader__reads_pbf_in_any_letters(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"helsinki{suffix}"
+    path.write_bytes(HELSINKI)
+    assert read_objects(path, KEYS) == read_objects(helsinki_path(), KEYS)
+    assert read_streets(path).highway == read_streets(helsinki_path()).highway
+    assert read_buildings(path).osm_id == read_buildings(helsinki_path()).osm_id
+
+
 def _broken(folder: Path, name: str, content: bytes | None) -> Path:
     path = folder / name
     if content is not None:
         path.write_bytes(content)
     return path
-
-
-HELSINKI = helsinki_path().read_bytes()
 
 
 @pytest.mark.parametrize(
