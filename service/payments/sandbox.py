@@ -89,10 +89,13 @@ class SandboxProvider:
         """Set free what was set aside; an authorisation that comes behind it is declined."""
         with self._books() as books:
             books.execute(_NEW, (reference, Outcome.DECLINED, "", "", 0))
-            books.execute("UPDATE authorisations SET set_aside = 0 WHERE reference = ?", (reference,))
+            books.execute(
+                "UPDATE authorisations SET set_aside = 0, outcome = ? WHERE reference = ?",
+                (Outcome.DECLINED, reference),
+            )
 
     def taken(self) -> dict[str, tuple[int, int]]:
-        """Return by reference what is set aside, and what was taken."""
+        """Return by reference, in the order in which they came, what is set aside and what was taken."""
         with self._books() as books:
-            found = books.execute("SELECT reference, set_aside, taken FROM authorisations").fetchall()
+            found = books.execute("SELECT reference, set_aside, taken FROM authorisations ORDER BY rowid").fetchall()
         return {row[0]: (row[1], row[2]) for row in found}

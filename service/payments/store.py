@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, update
@@ -33,11 +34,17 @@ __all__ = [
 _NAMES = tuple(column.name for column in payments.columns)
 _ASK_AGAIN_US = 5_000_000
 _PAYING_US = 900_000_000
+_ATTEMPTS = 2**31 - 1  # what its column holds
 _PAYMENT = Plain(select(payments).where(payments.c.subject == bindparam("of_subject")))
 
 
 def reference_of(row: AnyRow) -> str:
-    """Return what names an authorisation to the provider: each attempt has its own."""
+    """
+    Return what names an authorisation to the provider: each attempt has its own.
+
+    An attempt is drawn and not counted: a store that was put back knows nothing of the latest ones, and a count would name
+    them again, upon which the provider answers what came of those and sets nothing aside.
+    """
     return f"{row.subject}-{row.attempt}"
 
 
@@ -85,7 +92,7 @@ def begin_payment(connection: WriteConnection, subject: str, amount_minor: int, 
         "amount_minor": amount_minor,
         "captured_minor": 0,
         "currency": currency,
-        "attempt": 1 if before is None else before.attempt + 1,
+        "attempt": 1 + secrets.randbelow(_ATTEMPTS),
         "tries": 0,
         "due_at": connection.now_us + _ASK_AGAIN_US,
         "updated_at": connection.now_us,

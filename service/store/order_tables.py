@@ -143,7 +143,7 @@ payments = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("captured_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("attempt", Integer, nullable=False),  # with the subject it names the authorisation to the provider
+    Column("attempt", Integer, nullable=False),  # drawn; with the subject it names the authorisation to the provider
     Column("tries", Integer, nullable=False),
     Column("due_at", Instant),  # when the provider is asked again
     Column("updated_at", Instant, nullable=False),

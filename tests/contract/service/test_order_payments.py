@@ -13,7 +13,7 @@ from service.clock import to_us
 from service.payments.ports import Outcome
 from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
-from service.payments.store import begin_payment
+from service.payments.store import begin_payment, reference_of
 from service.store.order_tables import orders, payments
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
@@ -30,7 +30,7 @@ def _books(desk: Desk) -> dict[str, tuple[int, int]]:
 
 
 def _of(desk: Desk, order: dict[str, Any]) -> list[tuple[int, int]]:
-    return [told for name, told in sorted(_books(desk).items()) if name.startswith(order["order_id"])]
+    return [told for name, told in _books(desk).items() if name.startswith(order["order_id"])]
 
 
 @pytest.fixture
@@ -179,12 +179,13 @@ def _hear(desk: Desk, order: dict[str, Any], attempt: int, outcome: Outcome = Ou
 def test_call_back__that_is_heard_twice_changes_nothing(desk: Desk, shop: str, outcome: Outcome) -> None:
     order = _paid(desk, shop)
     before = desk.row(order), desk.payment(order)
-    for attempt in (1, 1, 0, 2):
+    its = desk.payment(order).attempt
+    for attempt in (its, its, its - 1, its + 1):
         _hear(desk, order, attempt, outcome)
     assert (desk.row(order), desk.payment(order)) == before
     desk.brought(order, *READY, "collect")
     assert _settled(desk, order) == ("captured", 2500)
-    _hear(desk, order, 1, outcome)
+    _hear(desk, order, its, outcome)
     assert _settled(desk, order) == ("captured", 2500)
     assert [event for event, _ in desk.events(order)].count("place") == 1
 
@@ -203,9 +204,10 @@ def test_authorisation__that_arrives_behind_its_withdrawal_sets_nothing_aside(de
     desk.pass_(5)
     desk.sweep()
     assert desk.payment(order).state == "released"
-    told = desk.registry.services.payments.authorise(f"{order['order_id']}-1", 2500, "CNY", "ok")
+    payment = desk.payment(order)
+    told = desk.registry.services.payments.authorise(reference_of(payment), 2500, "CNY", "ok")
     assert told is Outcome.DECLINED
-    _hear(desk, order, 1, told)
+    _hear(desk, order, payment.attempt, told)
     assert (desk.read(order)["state"], _of(desk, order)) == ("held", [(0, 0)])
     desk.pass_(600)
     assert desk.read(order)["state"] == "expired"
@@ -219,9 +221,10 @@ def test_authorisation__that_comes_too_late_is_set_free(desk: Desk, shop: str, e
         desk.done(order, "cancel", "app")
     else:
         desk.done(order, "place", "app", {"payment": "counter"})
-    assert desk.registry.services.payments.authorise(f"{order['order_id']}-1", 2500, "CNY", "ok") is Outcome.AUTHORISED
-    assert _of(desk, order) == [(2500, 0)]
-    _hear(desk, order, 1)
+    payment = desk.payment(order)
+    told = desk.registry.services.payments.authorise(reference_of(payment), 2500, "CNY", "ok")
+    assert (told, _of(desk, order)) == (Outcome.AUTHORISED, [(2500, 0)])
+    _hear(desk, order, payment.attempt)
     desk.sweep()
     assert _of(desk, order) == [(0, 0)]
     assert desk.payment(order).state == "released"
@@ -229,6 +232,24 @@ def test_authorisation__that_comes_too_late_is_set_free(desk: Desk, shop: str, e
     assert (told["state"], told["payment"]["method"]) == (
         ("cancelled", "online") if event == "cancelled" else ("placed", "counter")
     )
+
+
+@pytest.mark.parametrize("means", ["declined", "timeout-lost"])
+def test_payment__that_a_restored_store_knows_nothing_of_is_not_taken_for_the_next_one(
+    desk: Desk, shop: str, means: str
+) -> None:
+    order = _held(desk, shop)
+    desk.act(order, "place", "app", {"payment": "online", "means": means})
+    desk.pass_(5)
+    desk.sweep()
+    forgotten = reference_of(desk.payment(order))
+    known = payments.c.subject == order["order_id"]
+    desk.registry.services.store.write_now(lambda connection: connection.run(payments.delete().where(known)))
+    assert desk.done(order, "place", "app", ONLINE)["payment"]["state"] == "authorised"
+    assert reference_of(desk.payment(order)) != forgotten
+    assert _of(desk, order) == [(0, 0), (2500, 0)]
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("captured", 2500)
 
 
 def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(desk: Desk, shop: str) -> None:
@@ -255,3 +276,11 @@ def test_books__are_kept_where_there_was_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists(), "who pays nothing may start where no folder can be made"
     assert provider.authorise("ord_1", 500, "CNY", "ok") is Outcome.AUTHORISED
     assert provider.taken() == {"ord_1": (500, 0)}
+
+
+def test_release__is_told_from_then_on_for_nothing_is_set_aside(tmp_path: Path) -> None:
+    provider = SandboxProvider(tmp_path / "books.db")
+    assert provider.authorise("ord_1", 500, "CNY", "ok") is Outcome.AUTHORISED
+    provider.release("ord_1")
+    assert provider.authorise("ord_1", 500, "CNY", "ok") is provider.find("ord_1") is Outcome.DECLINED
+    assert provider.taken() == {"ord_1": (0, 0)}
