@@ -224,11 +224,11 @@ async def absent_from_booking(request: Request, context: Visitors, booking_id: s
 async def complain_about_booking(request: Request, context: Ordering, booking_id: str, body: ComplainBody) -> Response:
     """Complain within the norm's time: another visit is booked that makes it good, and costs nothing."""
     services, starts_s = services_of(request), seconds_of(body.starts_at)
-    check_span(body.starts_at, from_us(services.clock.now_us()), "/starts_at")
     door = None if body.place is None else _door(body.place)
     before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
 
     def create(connection: WriteConnection) -> Created:
+        check_span(body.starts_at, from_us(connection.now_us), "/starts_at")
         row = locked_seen(connection, context, booking_id)
         actor = context.key_holder.key_id
         buyer = None if body.place is None else customer_digest(services.secret, "buyer", row.owner, body.place.buyer)

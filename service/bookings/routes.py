@@ -69,6 +69,7 @@ async def post_booking(request: Request, context: Ordering, body: BookingBody) -
     candidate = await find_candidate(services, context, wanted, wish.starts_s, is_new=True)
 
     def create(connection: WriteConnection) -> Created:
+        check_span(body.starts_at, from_us(connection.now_us), "/starts_at")
         row = hold_visit(connection, services.bookings, wish, candidate)
         answer = booking_answer(row, services.norms, party=Party.CUSTOMER, payment=None)
         headers = {"ETag": etag(row.revision), "Location": f"/v1/bookings/{row.booking_id}"}
@@ -194,8 +195,6 @@ async def find_others(
 
 def _wish(services: Services, context: RequestContext, body: BookingBody) -> VisitWish:
     lat, lng = place_in_wgs84(body.lat, body.lng, body.datum, "")
-    now = from_us(services.clock.now_us())
-    check_span(body.starts_at, now, "/starts_at")
     owner = app_of(context) or ""
     buyer = customer_digest(services.secret, "buyer", owner, body.buyer)
     return VisitWish(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request, Response
 
 from service.audit.store import actor_of
+from service.errors import ForbiddenUrlError
 from service.http.access import Orderer, app_of, not_found, owner_of
 from service.http.context import RequestContext, services_of
 from service.http.idempotency import Created, create_once
@@ -57,9 +58,15 @@ _CREATES = problems(
 async def post_webhook(request: Request, context: Orderer, body: AskedWebhook) -> Response:
     """Hear of orders: as a merchant of your own, as an app of those that you make, as an admin of one merchant's or all."""
     services, whose = services_of(request), _new_owner(context, body.merchant_id)
-    await services.urls.check(body.url, min(_RESOLVE_S, context.deadline.left_s()))
+    forbidden = None
+    try:
+        await services.urls.check(body.url, min(_RESOLVE_S, context.deadline.left_s()))
+    except ForbiddenUrlError as error:
+        forbidden = error
 
     def create(connection: WriteConnection) -> Created:
+        if forbidden is not None:  # told here, for a retry is answered as the first time whatever the name says by now
+            raise forbidden
         if whose.merchant_id is not None and find_merchant(connection, whose.merchant_id) is None:
             raise not_found()
         return _shown(create_webhook(connection, actor_of(context), whose, body.url), connection, 201)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
 from sqlalchemy import select
@@ -74,6 +75,30 @@ def test_rescheduling__that_comes_a_second_time_changes_nothing(visits: Visits) 
     to = {"starts_at": visits.tomorrow(14)}
     once = visits.done(booking, "reschedule", "app", to)
     assert visits.done(booking, "reschedule", "app", to) == once
+
+
+def test_booking_sent_again__is_answered_as_the_first_time_once_its_window_has_begun(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    body, key = visits.body(point_id, visits.tomorrow(14)), uuid.uuid4().hex
+    first = visits.ask(body, once=key)
+    assert first.status_code == 201
+    visits.desk.pass_until(visits.tomorrow(14), 120)
+    again = visits.ask(body, once=key)
+    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (201, first.content, "true")
+    assert problem(visits.ask(body)) == (422, "validation")
+
+
+def test_complaint_sent_again__is_answered_as_the_first_time_once_its_window_has_begun(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart", "start", "finish")
+    place, headers = f"/v1/bookings/{booking['booking_id']}:complain", {"Idempotency-Key": uuid.uuid4().hex}
+    at = _later(visits.tomorrow(10), 1)
+    answers = []
+    for _ in range(2):
+        answers.append(visits.desk.send("POST", place, json={"starts_at": at, "note": "dust"}, headers=headers))
+        visits.desk.pass_until(at, 120)
+    assert [(answer.status_code, answer.content) for answer in answers] == [(201, answers[0].content)] * 2
+    assert answers[1].headers["idempotency-replayed"] == "true"
 
 
 def test_crew__that_is_deleted_leaves_nothing_of_itself(visits: Visits) -> None:

@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from service.webhooks.rules import WEBHOOKS_AN_OWNER
+from service.webhooks.urls import UrlRules
+from tests.contract.service.desk import Desk
 from tests.contract.service.hooked import data_of
 from tests.contract.service.operations import ORDER, POINT, STOCK
 from tests.contract.service.shops import Shops, open_shops
@@ -70,6 +72,26 @@ def test_create__shows_the_secret_once(shops: Shops) -> None:
     assert [item["action"] for item in trail.json()["items"]] == ["webhook.create"]
     assert "canary-of-a-url" not in trail.text
     assert made["secret"] not in trail.text
+
+
+def test_create_sent_again__is_answered_as_the_first_time_though_the_name_is_not_found_then(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ["8.8.8.8"]
+
+    async def resolver(_host: str) -> list[str]:
+        return known
+
+    monkeypatch.setattr(desk.registry.services, "urls", UrlRules((), resolver))
+    once = {"json": {"url": "https://shop.example/hook"}, "headers": {"Idempotency-Key": "hook"}}
+    first = desk.send("POST", "/v1/webhooks", **once)
+    known.clear()
+    again = desk.send("POST", "/v1/webhooks", **once)
+    assert desk.send("DELETE", f"/v1/webhooks/{first.json()['webhook_id']}").status_code == 204
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+    assert again.json() == {**first.json(), "secret": None}
+    other = desk.send("POST", "/v1/webhooks", **{**once, "headers": {"Idempotency-Key": "another"}})
+    assert problem(other) == (422, "webhook-url-forbidden")
 
 
 @pytest.mark.parametrize("url", [
