@@ -6,6 +6,7 @@ import asyncio
 import random
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from service.errors import ForbiddenUrlError
@@ -17,14 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from service.clock import Clock
     from service.webhooks.deliveries import Due
     from service.webhooks.urls import UrlRules
 
 __all__ = ["Sender"]
 
 _CLOSE_S = 5.0
-_SECOND_US = 1_000_000
 
 
 class Sender:
@@ -35,8 +34,6 @@ class Sender:
     ----------
     rules
         Where may be sent to: asked again at each try.
-    clock
-        Whose time is signed.
     finished
         Called from the thread with what came of each try.
     seconds
@@ -48,13 +45,12 @@ class Sender:
     def __init__(
         self,
         rules: UrlRules,
-        clock: Clock,
         finished: Callable[[Tried], None],
         *,
         seconds: float,
         authorities: Path | None,
     ) -> None:
-        self._rules, self._clock, self._finished, self._seconds = rules, clock, finished, seconds
+        self._rules, self._finished, self._seconds = rules, finished, seconds
         self._tls = ssl.create_default_context(cafile=authorities)
         self._drawn = random.Random()  # noqa: S311 - it spreads what is tried again
         self._loop = asyncio.new_event_loop()
@@ -112,7 +108,9 @@ class Sender:
     async def _post(self, due: Due) -> Told:
         started = self._loop.time()
         target, addresses = await self._rules.check(due.url, self._seconds)
-        at_s = self._clock.now_us() // _SECOND_US
+        at_s = int(
+            time.time()
+        )  # not the store's time, which stands still once a clock was set back: receivers refuse it
         headers = signed_headers(due.secrets, due.event_id, at_s, due.body)
         left_s = self._seconds - (self._loop.time() - started)
         return await post(target, addresses, headers, due.body, seconds=left_s, tls=self._tls)

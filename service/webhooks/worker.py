@@ -83,7 +83,7 @@ class WebhookWorker:
         lease_s: float = 15.0,
     ) -> None:
         self._store, self._clock, self._counted, self._retries = store, clock, counted, retries
-        self._sender = Sender(rules, clock, self._finished, seconds=seconds, authorities=authorities)
+        self._sender = Sender(rules, self._finished, seconds=seconds, authorities=authorities)
         self._tenure = Tenure(store, _WORK, lease_s)
         self._place: tuple[str, Position] | None = None
         self._running: dict[str, set[str]] = defaultdict(set)

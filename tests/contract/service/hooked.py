@@ -25,6 +25,7 @@ from service.webhooks.worker import WebhookWorker
 from tests.order_rows import put_event, put_shop
 
 if TYPE_CHECKING:
+    from service.clock import Clock
     from service.store.connections import AnyRow
 
 __all__ = ["PATIENT_S", "SOON", "Hooked", "data_of", "hooked"]
@@ -68,12 +69,12 @@ class Hooked:
 
     @contextlib.contextmanager
     def working(
-        self, allow: str = "127.0.0.0/8", resolver: Resolver | None = None, **more: Any
+        self, allow: str = "127.0.0.0/8", resolver: Resolver | None = None, clock: Clock | None = None, **more: Any
     ) -> Iterator[WebhookWorker]:
         """Give a worker at work; a try may take `PATIENT_S` where nothing else is said."""
         rules = UrlRules(networks_of(allow), resolver)
         given = {"retries": SOON, "seconds": PATIENT_S, "lease_s": 2.0, **more}
-        worker = WebhookWorker(self.store, SystemClock(), rules, self._count, **given)
+        worker = WebhookWorker(self.store, clock or SystemClock(), rules, self._count, **given)
         worker.start()
         try:
             yield worker

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from service.audit.store import COMMAND
+from service.clock import SystemClock
 from service.feed.outbox import Position, head
 from service.store.connections import WriteConnection
 from service.store.database import Store
@@ -154,6 +155,15 @@ def test_given_up_while_others_came__disables_nothing(shop: Hooked) -> None:
             shop.wait_for(hook.webhook_id, "waiting", "delivered")
             shop.wait_for(hook.webhook_id, "given_up", "delivered")
             assert not shop.row(hook.webhook_id).is_disabled
+
+
+def test_clock_that_stands_still_since_it_was_set_back__signs_what_time_it_is(shop: Hooked) -> None:
+    clock = SystemClock(time.time_ns() // 1000 + DAY_US)
+    with receiver() as one, shop.working(clock=clock):
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        (got,) = one.wait(1)
+    assert is_ours(hook.secret, got.headers, got.body, got.at)
 
 
 def test_gone__disables_at_once(shop: Hooked) -> None:
