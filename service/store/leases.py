@@ -5,23 +5,24 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import case, select, text, update
 
 from service.errors import LeaseLostError
 from service.store.order_tables import leases
 
 if TYPE_CHECKING:
-    from service.store.connections import WriteConnection
+    from service.store.connections import ReadConnection, WriteConnection
     from service.store.database import Store
 
-__all__ = ["Lease", "Tenure", "demand", "give_back", "renew", "take"]
+__all__ = ["Lease", "Tenure", "Term", "demand", "give_back", "renew", "take", "term_of"]
 
 _TAKE = text(
     "INSERT INTO leases (name, holder, fence, until_at) VALUES (:name, :holder, 1, :until_us)"
     " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = leases.fence + 1, until_at = excluded.until_at"
-    " WHERE leases.until_at <= :now_us RETURNING fence"
+    " WHERE leases.until_at <= :now_us OR (leases.fence = :still_fence AND leases.until_at = :still_until_us)"
+    " RETURNING fence"
 )
 _SECOND_US = 1_000_000
 _WRITE_S = 5.0
@@ -36,19 +37,53 @@ class Lease:
     fence: int
 
 
-def take(connection: WriteConnection, name: str, holder: str, seconds: float) -> Lease | None:
-    """Take a lease if it is free, or its holder has let it run out; None where another has it."""
-    fence = connection.value(
-        _TAKE,
-        {"name": name, "holder": holder, "now_us": connection.now_us, "until_us": _until(connection, seconds)},
-    )
+class Term(NamedTuple):
+    """For how long a lease is held: another one after each renewal, though time stands still."""
+
+    fence: int
+    until_us: int
+
+
+_NO_TERM = Term(-1, -1)
+
+
+def term_of(connection: ReadConnection, name: str) -> Term | None:
+    """Return the term of a lease, None where nobody ever had it."""
+    row = connection.row(select(leases.c.fence, leases.c.until_at).where(leases.c.name == name))
+    return None if row is None else Term(row.fence, row.until_at)
+
+
+def take(
+    connection: WriteConnection, name: str, holder: str, seconds: float, still: Term | None = None
+) -> Lease | None:
+    """
+    Take a lease if it is free, or its holder has let it run out; None where another has it.
+
+    Parameters
+    ----------
+    still
+        A term that was not renewed in time by the caller's own clock: where it still is the lease's, it has run out,
+        though the store's time stands still because a clock was set back.
+    """
+    fence_then, until_then = still or _NO_TERM
+    values = {
+        "name": name,
+        "holder": holder,
+        "now_us": connection.now_us,
+        "until_us": _until(connection, seconds),
+        "still_fence": fence_then,
+        "still_until_us": until_then,
+    }
+    fence = connection.value(_TAKE, values)
     return None if fence is None else Lease(name, holder, int(fence))
 
 
 def renew(connection: WriteConnection, lease: Lease, seconds: float) -> bool:
     """Keep a lease for so long from now; False where another has taken it since."""
     kept = update(leases).where(leases.c.name == lease.name, leases.c.fence == lease.fence)
-    return connection.run(kept.values(until_at=_until(connection, seconds))) == 1
+    until_us = _until(connection, seconds)
+    later_us = case((leases.c.until_at < until_us, until_us), else_=leases.c.until_at + 1)
+    return connection.run(kept.values(until_at=later_us)) == 1
 
 
 def demand(connection: WriteConnection, lease: Lease) -> None:
@@ -100,6 +135,8 @@ class Tenure:
         self._seconds = seconds
         self._holder = secrets.token_hex(8)
         self._lease: Lease | None = None
+        self._term: Term | None = None  # of another's hold, as it was seen last, and since when
+        self._term_since = 0.0
         self._asked_at = -float("inf")  # on the monotonic clock, which goes on while a process is stopped
 
     @property
@@ -112,13 +149,25 @@ class Tenure:
         at = time.monotonic()
         if at < self._asked_at + self._seconds / (5.0 if self._lease is None else 3.0):
             return self._lease
-        known, name, holder, seconds = self._lease, self._name, self._holder, self._seconds
+        known, seconds = self._lease, self._seconds
         if known is None:
-            self._lease = self._store.write_now(lambda connection: take(connection, name, holder, seconds), _WRITE_S)
+            self._lease = self._taken(at)
         elif not self._store.write_now(lambda connection: renew(connection, known, seconds), _WRITE_S):
             self._lease = None
         self._asked_at = at
         return self._lease
+
+    def _taken(self, at: float) -> Lease | None:
+        still = self._term if at >= self._term_since + self._seconds else None
+
+        def write(connection: WriteConnection) -> tuple[Lease | None, Term | None]:
+            lease = take(connection, self._name, self._holder, self._seconds, still)
+            return lease, term_of(connection, self._name)
+
+        lease, term = self._store.write_now(write, _WRITE_S)
+        if term != self._term:
+            self._term, self._term_since = term, time.monotonic()
+        return lease
 
     def forget(self) -> None:
         """Take note that another has it."""

@@ -108,9 +108,7 @@ class Sender:
     async def _post(self, due: Due) -> Told:
         started = self._loop.time()
         target, addresses = await self._rules.check(due.url, self._seconds)
-        at_s = int(
-            time.time()
-        )  # not the store's time, which stands still once a clock was set back: receivers refuse it
+        at_s = int(time.time())  # the store's would stand still where a clock was set back, and receivers refuse that
         headers = signed_headers(due.secrets, due.event_id, at_s, due.body)
         left_s = self._seconds - (self._loop.time() - started)
         return await post(target, addresses, headers, due.body, seconds=left_s, tls=self._tls)

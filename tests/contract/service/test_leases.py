@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -14,10 +15,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
+from service.clock import SettableClock
 from service.errors import LeaseLostError
+from service.settings import load_settings
 from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.leases import Lease, Tenure, demand, give_back, renew, take
+from service.store.opening import open_store
 from service.store.order_tables import code_tries
 from tests.contract.service.talking import together
 from tests.feed_store import opened_store
@@ -116,6 +120,27 @@ def test_tenure__takes_renews_doubts_and_gives_back(store: Store) -> None:
     found = one.held()
     assert found is not None
     assert found.fence == lease.fence + 2
+
+
+def test_time_that_stands_still__keeps_a_lease_for_who_renews_it_and_not_for_who_was_killed(place: Place) -> None:
+    """The store's time stands still while a clock that was set back has not caught up."""
+    environment = {"LINLI_DATA": str(place.folder)} | ({"LINLI_DATABASE": place.database} if place.database else {})
+    with open_store(load_settings(environment), SettableClock(dt.datetime.now(dt.UTC))) as store:
+        one, other = Tenure(store, "still", 0.5), Tenure(store, "still", 0.5)
+        lease = one.held()
+        assert lease is not None
+        for _ in range(15):  # longer than it lasts, several times
+            time.sleep(0.1)
+            assert one.held() == lease
+            assert other.held() is None
+        begun = time.monotonic()  # from here on nobody renews it
+        while (found := other.held()) is None:
+            assert time.monotonic() < begun + 10.0
+            time.sleep(0.02)
+        assert time.monotonic() - begun > 0.1
+        assert found.fence == lease.fence + 1
+        time.sleep(0.2)
+        assert one.held() is None
 
 
 HOLDER = """
