@@ -38,6 +38,7 @@ LOCK = "webhook deliveries"
 _SECOND_US = 1_000_000
 _CLOCK = Actor("clock", "admin", "clock")
 _DONE = ("delivered", "given_up")
+_FAILED_BEFORE = 2  # tries of a delivery, for its next failure to tell of a receiver that takes nothing
 _A_TRANSACTION = 1_000
 _KEEP_UNSENT = 4  # times as long as those that are done: what waits for a disabled webhook
 _t = webhook_deliveries.c
@@ -141,7 +142,7 @@ def _mark(connection: WriteConnection, tried: Tried, retries: Retries) -> Marked
         return Marked("delivered" if tried.told.is_delivered else "failed")
     pause_s = retries.pause_s(row.tries + 1, tried.drawn)
     state = "delivered" if tried.told.is_delivered else "given_up" if pause_s is None else "waiting"
-    why = None if hook.is_disabled else _mark_webhook(connection, hook, tried.told, state, retries)
+    why = None if hook.is_disabled else _mark_webhook(connection, hook, row, tried.told, state, retries)
     waits = state == "waiting" and pause_s is not None and why is None and not hook.is_disabled
     due_us = connection.now_us + int((pause_s or 0.0) * _SECOND_US) if waits else None
     values = {"state": state, "tries": row.tries + 1, "told": tried.told.text, "due_at": due_us}
@@ -151,8 +152,15 @@ def _mark(connection: WriteConnection, tried: Tried, retries: Retries) -> Marked
     return Marked("failed" if state == "waiting" else state, why)
 
 
-def _mark_webhook(connection: WriteConnection, hook: AnyRow, told: Told, state: str, retries: Retries) -> str | None:
-    """Keep since when a webhook has been failing; return why it is disabled now, None where it is not."""
+def _mark_webhook(
+    connection: WriteConnection, hook: AnyRow, row: AnyRow, told: Told, state: str, retries: Retries
+) -> str | None:
+    """
+    Keep since when a webhook has been failing; return why it is disabled now, None where it is not.
+
+    Where much happens the tries of one delivery are late, ever more so, and none may be given up in time: those that have
+    failed twice before are enough. A first failure is not: linli itself may have been away meanwhile.
+    """
     known = update(webhooks).where(webhooks.c.webhook_id == hook.webhook_id)
     if told.is_delivered:
         if hook.failing_since is not None:
@@ -160,7 +168,7 @@ def _mark_webhook(connection: WriteConnection, hook: AnyRow, told: Told, state: 
         return None
     since = connection.now_us if hook.failing_since is None else hook.failing_since
     why = DISABLED_GONE if told.is_gone else None
-    if why is None and state == "given_up":
+    if why is None and (state == "given_up" or row.tries >= _FAILED_BEFORE):
         why = why_failing((connection.now_us - since) / _SECOND_US, retries, told.text)
     connection.run(known.values(failing_since=since, is_disabled=why is not None, why_disabled=why))
     if why is not None:

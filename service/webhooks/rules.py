@@ -48,7 +48,7 @@ STANDARD = Retries(
 
 
 def why_failing(failing_s: float, retries: Retries, told: str) -> str | None:
-    """Return why a webhook is disabled when it gives a delivery up, None where something else was delivered meanwhile."""
+    """Return why a webhook is disabled when a delivery fails again, None where it has not been failing for the span of the tries."""
     if failing_s < retries.span_s:
         return None
     return f"nothing was delivered for {failing_s / _HOUR_S:.0f} hours; the last try: {told}"

@@ -26,7 +26,7 @@ from service.webhooks.rules import DISABLED_GONE, Retries
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
 from service.webhooks.urls import UrlRules
 from tests.contract.service.hooked import PATIENT_S, Hooked, data_of, hooked
-from tests.feed_store import opened_store, put_point
+from tests.feed_store import opened_store, put_point, wait_until
 from tests.receivers import CERTIFICATES, canary, receiver, redirect
 from tests.serving import Place
 from tests.unit.service.webhooks.verifying import is_ours
@@ -103,7 +103,7 @@ def test_new_webhook__hears_of_nothing_before_it(shop: Hooked) -> None:
 def test_events_of_an_order__come_in_order_while_it_fails(shop: Hooked) -> None:
     with receiver(500) as one:
         hook = shop.hook(one.url)
-        with shop.working(retries=Retries((0.1,) * 20, spread=0.0)):
+        with shop.working(retries=Retries((0.1,) * 100, spread=0.0)):
             shop.happen("1", "placed", "accepted", "ready")
             shop.happen("2", "placed")
             one.wait(4)
@@ -155,6 +155,25 @@ def test_given_up_while_others_came__disables_nothing(shop: Hooked) -> None:
             shop.wait_for(hook.webhook_id, "waiting", "delivered")
             shop.wait_for(hook.webhook_id, "given_up", "delivered")
             assert not shop.row(hook.webhook_id).is_disabled
+
+
+def test_failing_for_long__disables_though_so_much_happens_that_nothing_is_given_up(shop: Hooked) -> None:
+    with receiver(500) as one, shop.working(retries=Retries((0.05, 0.05, 3600.0), spread=0.0)):
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        _wait_for_tries(shop, hook.webhook_id, 3)
+        long_ago = shop.row(hook.webhook_id).failing_since - 7_200_000_000
+        shop.change(hook.webhook_id, failing_since=long_ago)
+        shop.happen("2", "placed")
+        _wait_for_tries(shop, hook.webhook_id, 3, 3)
+        row = shop.row(hook.webhook_id)
+        assert row.why_disabled == "nothing was delivered for 2 hours; the last try: status 500"
+        assert row.is_disabled
+    assert [one.state for one in shop.deliveries(hook.webhook_id)] == ["waiting", "waiting"]
+
+
+def _wait_for_tries(shop: Hooked, webhook_id: str, *tries: int) -> None:
+    wait_until(lambda: [row.tries for row in shop.deliveries(webhook_id)] == list(tries), 10.0, f"tries {tries}")
 
 
 def test_clock_that_stands_still_since_it_was_set_back__signs_what_time_it_is(shop: Hooked) -> None:
