@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 from service.errors import LeaseLostError, ServiceError
@@ -16,7 +17,7 @@ from service.webhooks.rules import STANDARD
 from service.webhooks.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from service.clock import Clock
@@ -205,7 +206,7 @@ class WebhookWorker:
 
         found, self._late_s = self._store.read_now(read, _WRITE_S)
         n_running = sum(map(len, running.values()))
-        for due in sorted(found, key=lambda one: one.is_failing):
+        for due in _in_turn(found, running):
             has_place = n_running < _AT_ONCE and not (due.is_failing and len(self._failing) >= _AT_ONCE // 2)
             if not (has_place and self._tenure.is_sure):
                 continue
@@ -235,3 +236,18 @@ class WebhookWorker:
             self._counted(outcome)
             if why_disabled is not None:
                 _LOG.warning("webhook %s is disabled: %s", one.webhook_id, why_disabled)
+
+
+def _in_turn(found: Sequence[Due], running: Mapping[str, set[str]]) -> list[Due]:
+    """
+    Return what is due in the order in which places are given to it: those first of whose webhook the fewest are running.
+
+    So receivers that are slow but never fail do not keep all places for themselves. Among equals the order is drawn, that
+    none is always the last.
+    """
+    n_before = Counter({webhook_id: len(events) for webhook_id, events in running.items()})
+    ranked: list[tuple[bool, int, float, Due]] = []
+    for due in found:
+        ranked.append((due.is_failing, n_before[due.webhook_id], random.random(), due))  # noqa: S311 - no secret
+        n_before[due.webhook_id] += 1
+    return [due for *_, due in sorted(ranked, key=lambda one: one[:3])]

@@ -21,6 +21,7 @@ from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.order_tables import webhook_deliveries
 from service.store.tables import changes, marks
+from service.webhooks import worker
 from service.webhooks.deliveries import forget_deliveries
 from service.webhooks.rules import DISABLED_GONE, Retries
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
@@ -293,6 +294,25 @@ def test_many_dead_receivers__hold_up_no_other(shop: Hooked) -> None:
         shop.wait_for(well.webhook_id, *["delivered"] * 20)
         assert shop.outcomes == {"delivered": 20}  # no try of the dead has ended: none waited for one
         dead.ended.set()
+
+
+def test_slow_receivers_with_much_to_take__hold_up_no_other(shop: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.2)
+        handler.send_response(204)
+        handler.end_headers()
+
+    monkeypatch.setattr(worker, "_AT_ONCE", 2 * worker.PLACES[False])
+    with hooked(shop.store) as other, receiver(slow) as busy, receiver() as idle:
+        for _ in range(2):
+            shop.hook(busy.url)
+        other.hook(idle.url)
+        for number in range(30):
+            shop.happen(str(number), "placed")
+        other.happen("1", "placed")
+        with shop.working():
+            idle.wait(1)
+            assert len(busy.got) < 40  # of 60
 
 
 def test_certificate__is_checked_against_the_name_and_the_address_is_the_one_that_was_resolved(shop: Hooked) -> None:
