@@ -30,6 +30,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORTS = {"http": 80, "https": 443}
 _OPEN_PORTS = (443, 8443)
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,16 @@ def read_url(url: str) -> Target:
     Raises
     ------
     ForbiddenUrlError
-        For any other text: with a user, a fragment, a host that is a number in disguise.
+        For any other text: with a user, a fragment, a host that is a number in disguise, a port that does not exist.
     """
     found = _URL.fullmatch(url)
     if found is None:
         raise ForbiddenUrlError("must be https://host/path in ASCII, without user, fragment or backslash")
     scheme, host = found["scheme"], found["host"].lower()
     port = int(found["port"] or _PORTS[scheme])
+    if not 1 <= port <= _LAST_PORT:
+        told = f"must have a port from 1 to {_LAST_PORT}, got {port}"
+        raise ForbiddenUrlError(told)
     return Target(scheme, _host(host), port, (found["path"] or "/") + (found["query"] or ""))
 
 

@@ -102,6 +102,13 @@ def test_allowed_network__is_let_through_at_any_port_and_by_http() -> None:
     assert check("https://mixed.example/", "10.0.0.0/8")[1] == INSIDE["mixed.example"]
 
 
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_allowed_network__has_no_other_ports_than_there_are(port: int) -> None:
+    assert check("http://127.0.0.1:65535/", "127.0.0.0/8")[0].port == 65_535
+    with pytest.raises(ForbiddenUrlError, match="port from 1 to 65535"):
+        check(f"http://127.0.0.1:{port}/", "127.0.0.0/8")
+
+
 @pytest.mark.parametrize(("url", "authority"), [
     ("https://shop.example/", "shop.example"), ("https://shop.example:8443/", "shop.example:8443"),
     ("https://[2606:4700::1111]/", "[2606:4700::1111]"), ("https://[2606:4700::1111]:8443/", "[2606:4700::1111]:8443"),
