@@ -135,7 +135,7 @@ class WebhookWorker:
         try:
             pause_s = work()
         except LeaseLostError:
-            self._lose()
+            return self._attempt(self._lose)
         except ServiceError as error:
             self._tell("webhooks wait: %s", error)
         except Exception as error:  # noqa: BLE001 - without the thread nothing would be sent any more
@@ -154,9 +154,7 @@ class WebhookWorker:
     def _step(self) -> float:
         lease = self._tenure.held()
         if lease is None:
-            if self._running or self._place is not None:
-                self._lose()
-            return _POLL_S
+            return self._lose() if self._running or self._place is not None else _POLL_S
         self._mark(lease)
         rest_s = self._looked_at + _BREATH_S - time.monotonic()
         if rest_s > 0.0:
@@ -166,15 +164,18 @@ class WebhookWorker:
         self._send_due()
         return _POLL_S if is_all else 0.0
 
-    def _lose(self) -> None:
+    def _lose(self) -> float:
         """Take note that another process does the work now."""
         _LOG.warning("another process sends the webhooks now")
         self._tenure.forget()
-        self._sender.cancel()
-        self._tried.clear()
-        self._running.clear()
-        self._failing.clear()
-        self._place, self._late_s = None, 0.0
+        try:
+            self._sender.cancel()
+        finally:
+            self._tried.clear()
+            self._running.clear()
+            self._failing.clear()
+            self._place, self._late_s = None, 0.0
+        return _POLL_S
 
     def _leave(self) -> float:
         lease = self._tenure.held()

@@ -19,15 +19,17 @@ from service.clock import SystemClock
 from service.feed.outbox import Position, head
 from service.store.connections import WriteConnection
 from service.store.database import Store
-from service.store.order_tables import webhook_deliveries
+from service.store.order_tables import leases, webhook_deliveries
 from service.store.tables import changes, marks
 from service.webhooks import worker
 from service.webhooks.deliveries import forget_deliveries
 from service.webhooks.rules import DISABLED_GONE, Retries
+from service.webhooks.sender import Sender
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
 from service.webhooks.urls import UrlRules
 from tests.contract.service.hooked import PATIENT_S, Hooked, data_of, hooked
 from tests.feed_store import opened_store, put_point, wait_until
+from tests.order_rows import put_event
 from tests.receivers import CERTIFICATES, canary, receiver, redirect
 from tests.serving import Place
 from tests.unit.service.webhooks.verifying import is_ours
@@ -418,6 +420,27 @@ def test_two_workers__send_each_event_once_and_one_goes_on_for_the_other(shop: H
                 shop.happen(str(number), "ready")
             shop.wait_for(hook.webhook_id, *["delivered"] * 60)
     assert len(one.got) == len({got.event_id for got in one.got}) == 60
+
+
+def test_worker_that_loses_the_lease_and_cannot_break_off_its_tries__goes_on(
+    shop: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(connection: WriteConnection) -> None:
+        connection.run(update(leases).values(fence=leases.c.fence + 1, until_at=0))
+        put_event(connection, f"{shop.merchant_id}.2", "placed")
+
+    def stuck(_sender: Sender) -> None:
+        monkeypatch.undo()
+        raise TimeoutError
+
+    with receiver() as one, shop.working():
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        shop.wait_for(hook.webhook_id, "delivered")
+        monkeypatch.setattr(Sender, "cancel", stuck)
+        shop.store.write_now(lose)
+        shop.wait_for(hook.webhook_id, "delivered", "delivered")
+    assert len(one.got) == 2
 
 
 def test_restored_or_pruned_feed__goes_on_from_what_is_kept(shop: Hooked) -> None:
