@@ -54,6 +54,7 @@ class Due:
     secrets: tuple[str, ...]
     body: bytes
     is_failing: bool
+    tries: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -63,12 +64,13 @@ class Due:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a try; ``drawn`` in [0, 1) spreads the next one."""
+    """What came of a try; ``tries`` had come before it, and ``drawn`` in [0, 1) spreads the next one."""
 
     webhook_id: str
     event_id: str
     told: Told
     drawn: float
+    tries: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -104,7 +106,7 @@ def due_deliveries(
 
 
 def _first(connection: ReadConnection, webhook_id: str, now_us: int, busy: set[str], free: int) -> Sequence[AnyRow]:
-    query = select(_t.event_id, _t.body).where(_t.webhook_id == webhook_id, _t.due_at <= now_us)
+    query = select(_t.event_id, _t.body, _t.tries).where(_t.webhook_id == webhook_id, _t.due_at <= now_us)
     rows = connection.rows(query.order_by(_t.due_at, _t.event_id).limit(free + len(busy)))
     return [row for row in rows if row.event_id not in busy][:free]
 
@@ -112,7 +114,7 @@ def _first(connection: ReadConnection, webhook_id: str, now_us: int, busy: set[s
 def _due(hook: AnyRow, row: AnyRow, now_us: int) -> Due:
     old = hook.old_secret.split() if hook.old_secret and hook.old_until > now_us else []
     is_failing = hook.failing_since is not None
-    return Due(hook.webhook_id, row.event_id, hook.url, (hook.secret, *old), row.body.encode(), is_failing)
+    return Due(hook.webhook_id, row.event_id, hook.url, (hook.secret, *old), row.body.encode(), is_failing, row.tries)
 
 
 def late_s(connection: ReadConnection, now_us: int) -> float:
@@ -137,8 +139,9 @@ def mark_tried(connection: WriteConnection, lease: Lease, tried: Sequence[Tried]
 def _mark(connection: WriteConnection, tried: Tried, retries: Retries) -> Marked:
     hook = connection.row(select(webhooks).where(webhooks.c.webhook_id == tried.webhook_id).with_for_update())
     one = (_t.webhook_id == tried.webhook_id, _t.event_id == tried.event_id)
-    row = connection.row(select(webhook_deliveries).where(*one, _t.state == "waiting"))
-    if hook is None or row is None:  # deleted meanwhile
+    is_as_tried = (_t.state == "waiting", _t.tries == tried.tries)
+    row = connection.row(select(webhook_deliveries).where(*one, *is_as_tried))
+    if hook is None or row is None:  # deleted meanwhile, or marked before by a write whose answer did not come in time
         return Marked("delivered" if tried.told.is_delivered else "failed")
     pause_s = retries.pause_s(row.tries + 1, tried.drawn)
     state = "delivered" if tried.told.is_delivered else "given_up" if pause_s is None else "waiting"

@@ -99,7 +99,7 @@ class Sender:
             told = Told(f"not sent: the URL {error}")
         finally:
             if not self._is_cancelled():
-                self._finished(Tried(due.webhook_id, due.event_id, told, self._drawn.random()))
+                self._finished(Tried(due.webhook_id, due.event_id, told, self._drawn.random(), due.tries))
 
     def _is_cancelled(self) -> bool:
         task = asyncio.current_task()

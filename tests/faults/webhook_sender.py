@@ -63,7 +63,8 @@ def _mark_first() -> None:
     send = Sender.send
 
     def marked(self: Sender, due: Due) -> None:
-        self._finished(Tried(due.webhook_id, due.event_id, Told("status 204", is_delivered=True), 0.0))
+        told = Told("status 204", is_delivered=True)
+        self._finished(Tried(due.webhook_id, due.event_id, told, 0.0, due.tries))
         threading.Timer(2.0, send, (self, due)).start()
 
     Sender.send = marked  # type: ignore[method-assign]

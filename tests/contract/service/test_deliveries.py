@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -16,13 +16,14 @@ from sqlalchemy import delete, text, update
 
 from service.audit.store import COMMAND
 from service.clock import SystemClock
+from service.errors import DeadlineExceededError
 from service.feed.outbox import Position, head
 from service.store.connections import WriteConnection
 from service.store.database import Store
 from service.store.order_tables import leases, webhook_deliveries
 from service.store.tables import changes, marks
 from service.webhooks import worker
-from service.webhooks.deliveries import forget_deliveries
+from service.webhooks.deliveries import Marked, forget_deliveries
 from service.webhooks.rules import DISABLED_GONE, Retries
 from service.webhooks.sender import Sender
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
@@ -440,6 +441,29 @@ def test_worker_that_loses_the_lease_and_cannot_break_off_its_tries__goes_on(
         monkeypatch.setattr(Sender, "cancel", stuck)
         shop.store.write_now(lose)
         shop.wait_for(hook.webhook_id, "delivered", "delivered")
+    assert len(one.got) == 2
+
+
+def test_try_that_is_marked_again__for_the_answer_of_the_store_was_lost_counts_once(
+    shop: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_now = shop.store.write_now
+    lost: list[str] = []
+
+    def late(fn: Callable[[WriteConnection], Any], seconds: float = 30.0) -> Any:
+        found = write_now(fn, seconds)
+        if isinstance(found, list) and found and isinstance(found[0], Marked) and not lost:
+            lost.append(found[0].outcome)
+            raise DeadlineExceededError("the store did not answer in time")
+        return found
+
+    monkeypatch.setattr(shop.store, "write_now", late)
+    with receiver(500) as one, shop.working(retries=Retries((0.05, 3600.0), spread=0.0)):
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        one.wait(2)
+        _wait_for_tries(shop, hook.webhook_id, 2)
+    assert lost == ["failed"]
     assert len(one.got) == 2
 
 
