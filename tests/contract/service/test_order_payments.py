@@ -222,8 +222,8 @@ def test_authorisation__that_comes_too_late_is_set_free(desk: Desk, shop: str, e
     else:
         desk.done(order, "place", "app", {"payment": "counter"})
     payment = desk.payment(order)
-    told = desk.registry.services.payments.authorise(reference_of(payment), 2500, "CNY", "ok")
-    assert (told, _of(desk, order)) == (Outcome.AUTHORISED, [(2500, 0)])
+    outcome = desk.registry.services.payments.authorise(reference_of(payment), 2500, "CNY", "ok")
+    assert (outcome, _of(desk, order)) == (Outcome.AUTHORISED, [(2500, 0)])
     _hear(desk, order, payment.attempt)
     desk.sweep()
     assert _of(desk, order) == [(0, 0)]

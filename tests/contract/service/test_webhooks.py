@@ -83,15 +83,18 @@ def test_create_sent_again__is_answered_as_the_first_time_though_the_name_is_not
         return known
 
     monkeypatch.setattr(desk.registry.services, "urls", UrlRules((), resolver))
-    once = {"json": {"url": "https://shop.example/hook"}, "headers": {"Idempotency-Key": "hook"}}
-    first = desk.send("POST", "/v1/webhooks", **once)
+
+    def make(key: str) -> httpx.Response:
+        body = {"url": "https://shop.example/hook"}
+        return desk.send("POST", "/v1/webhooks", json=body, headers={"Idempotency-Key": key})
+
+    first = make("hook")
     known.clear()
-    again = desk.send("POST", "/v1/webhooks", **once)
+    again = make("hook")
     assert desk.send("DELETE", f"/v1/webhooks/{first.json()['webhook_id']}").status_code == 204
     assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
     assert again.json() == {**first.json(), "secret": None}
-    other = desk.send("POST", "/v1/webhooks", **{**once, "headers": {"Idempotency-Key": "another"}})
-    assert problem(other) == (422, "webhook-url-forbidden")
+    assert problem(make("another")) == (422, "webhook-url-forbidden")
 
 
 @pytest.mark.parametrize("url", [
