@@ -39,8 +39,9 @@ def load_command(
     """
     Put a points file into the registry, beside a running server too.
 
-    Points that are there alike already are passed over: a load that broke off is started again. Bad rows are named
-    and left out; the exit code is 1 then.
+    Points that are there alike already are passed over: a load that broke off is started again. Pauses, special days
+    and slots stay as they stand. Bad rows, and points that would leave open orders behind, are named and left out; the
+    exit code is 1 then.
     """
     if _MERCHANT.fullmatch(merchant) is None:
         text = f"must be 2 to 40 of a-z, 0-9 and -, the first no -, got {merchant!r:.60}"

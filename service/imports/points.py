@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from service.http.problems import ProblemError, invalid
-from service.imports.kinds import BadLine, Prepared, Stored
+from service.imports.kinds import Prepared, Stored
 from service.imports.rules import bad_line, json_object, read_bodies
-from service.orders.store import points_with_orders
-from service.orders.stranding import OpenOrders
 from service.points.ids import why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
-from service.points.store import has_merchant, write_points
-from service.stock.counting import lock_points
+from service.points.store import has_merchant
+from service.points.storing import store_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +41,10 @@ class PointImport:
         Whose they are.
     services
         Whose norms stand in for areas that are left out.
-    actor
-        The id of the key that it comes with.
     """
 
     merchant_id: str
     services: Services
-    actor: str
     action: str = "point.import"
     detail: dict[str, str] = field(default_factory=dict)
     most_lines: int = 1_000_000
@@ -80,36 +75,6 @@ class PointImport:
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
         """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
-        ids = [fact.point_id for _, fact in facts]
-        lock_points(connection, ids)
-        busy = points_with_orders(connection, ids)
-        pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
-        n_upserted = sum(write_points(connection, self.merchant_id, piece, skips_same=True) for piece in pieces)
-        bad: list[BadLine] = []
-        for line, fact in facts:
-            if fact.point_id in busy:
-                try:
-                    n_upserted += self._store_busy(connection, fact)
-                except ProblemError as problem:
-                    bad.append(bad_line(line, problem))
-        return Stored(n_upserted, bad)
-
-    def _store_busy(self, connection: WriteConnection, fact: PointFacts) -> int:
-        with connection.attempt():
-            orders = OpenOrders(connection, self.services, fact.point_id)
-            n_upserted = write_points(connection, self.merchant_id, [fact], skips_same=True)
-            orders.settle(self.actor, None)
-        return n_upserted
-
-
-def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:
-    """Return facts in as many pieces as it takes for no piece to name a point twice, their order kept."""
-    pieces: list[list[PointFacts]] = [[]]
-    seen: set[str] = set()
-    for fact in facts:
-        if fact.point_id in seen:
-            pieces.append([])
-            seen.clear()
-        seen.add(fact.point_id)
-        pieces[-1].append(fact)
-    return pieces
+        terms = self.services.orders
+        stored = store_points(connection, self.merchant_id, facts, terms.checker, terms.norms)
+        return Stored(stored.n_changed, [bad_line(line, problem) for line, problem in stored.refused])

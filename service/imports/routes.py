@@ -48,8 +48,7 @@ async def post_import(
     owner = _merchant(context, merchant_id)
     kind_of_lines(request, NDJSON)
     services, import_id = services_of(request), import_id_of(owner, idempotency_key(request))
-    kind = PointImport(owner, services, context.key_holder.key_id)
-    return await take_import(request, context, request.stream(), kind, import_id)
+    return await take_import(request, context, request.stream(), PointImport(owner, services), import_id)
 
 
 @router.get("/v1/imports/{import_id}", summary="Read how far an import is", responses=problems("not-found"))

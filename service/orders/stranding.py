@@ -25,6 +25,8 @@ from service.places import places_in
 from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
+    from engine.norms import Norms
+    from service.orders.checks import Checker
     from service.orders.store import OrderRecord
     from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
@@ -49,13 +51,14 @@ class OpenOrders:
 
     Parameters
     ----------
-    services
-        With whose rules and index they are judged.
+    checker, norms
+        By which they are judged.
     """
 
-    def __init__(self, connection: WriteConnection, services: Services, point_id: str) -> None:
+    def __init__(self, connection: WriteConnection, checker: Checker, norms: Norms, point_id: str) -> None:
         self._connection = connection
-        self._services = services
+        self._checker = checker
+        self._norms = norms
         self._point_id = point_id
         lock_points(connection, [point_id])
         self._orders = open_orders(connection, point_id)
@@ -65,29 +68,44 @@ class OpenOrders:
         offers = {order.row.offer for order in self._orders}
         return {offer: find_facts(self._connection, self._point_id, offer) for offer in sorted(offers)}
 
-    def settle(self, actor: str, word: str | None) -> None:
+    def check(self) -> None:
         """
         Look at them once more, now that the point has changed.
 
         Raises
         ------
         ProblemError
-            state-conflict where some are left behind and there is no second word.
+            state-conflict where some are left behind.
         """
-        if not self._orders:
-            return
-        after = self._facts()
-        self._put_in_slots(after)
-        left = [order for order in self._orders if self._leaves(after[order.row.offer], order)]
-        if left and word is None:
+        left = self._left()
+        if left:
             named = [order.row.order_id for order in left[:_MOST_NAMED]]
             text = (
-                f"{len(left)} open orders could not be served any more: send it again with ?open_orders=reject, and "
+                f"{len(left)} open orders could not be served any more: change the point with ?open_orders=reject, and "
                 "each is handed on to another point, or rejected"
             )
             raise ProblemError("state-conflict", text, more={"orders": named, "n_orders": len(left)})
-        for order in left:
-            self._reject(order, actor)
+
+    def settle(self, services: Services, actor: str, word: str | None) -> None:
+        """
+        Check them; with a second word, handle those that are left behind as ones that the point rejects.
+
+        Raises
+        ------
+        ProblemError
+            state-conflict where some are left behind and there is no second word.
+        """
+        if word is None:
+            self.check()
+            return
+        for order in self._left():
+            self._reject(services, order, actor)
+
+    def _left(self) -> list[OrderRecord]:
+        """Count them into the slots as these are now; return those that the point, as it is now, leaves behind."""
+        after = self._facts() if self._orders else {}
+        self._put_in_slots(after)
+        return [order for order in self._orders if self._leaves(after[order.row.offer], order)]
 
     def _put_in_slots(self, after: dict[str, AnyRow | None]) -> None:
         """Count the orders of an offer into its slots anew where these are longer or shorter now."""
@@ -112,17 +130,16 @@ class OpenOrders:
     def _serves(self, facts: AnyRow, order: OrderRecord, place: tuple[float, float]) -> bool:
         """Tell whether the point would serve an order from a place; its merchant's being suspended is not the point's change."""
         row = order.row
-        checker, norm = self._services.orders.checker, self._services.orders.norms.by_offer[row.offer]
-        at_us, now_us = row.handover_at, self._connection.now_us
+        norm, at_us, now_us = self._norms.by_offer[row.offer], row.handover_at, self._connection.now_us
         if at_us < now_us:  # it waits there: as long as the point opens once more before it is released
-            at_us = checker.opens_us(facts, now_us)
+            at_us = self._checker.opens_us(facts, now_us)
             if row.state == State.READY and row.expires_at is not None and at_us > row.expires_at:
                 return False
         wanted = Wanted(*place, from_us(at_us), None, tuple(split_features(row.features)), "allow")
-        return checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None
+        return self._checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None
 
-    def _reject(self, order: OrderRecord, actor: str) -> None:
-        connection, services = self._connection, self._services
+    def _reject(self, services: Services, order: OrderRecord, actor: str) -> None:
+        connection = self._connection
         known = known_of(connection, order, connection.now_us)
         plans = plans_for(services.index.view.engine, order, known, connection.now_us)
         locked = locked_order(connection, order.row.order_id)

@@ -15,12 +15,14 @@ from service.errors import BadFileError
 from service.http.problems import ProblemError
 from service.http.routing import validation_problem
 from service.merchants.store import create_merchant, find_merchant
+from service.orders.checks import Checker
 from service.points.areas import EVERYWHERE, Kept
 from service.points.files import read_points
 from service.points.ids import LOCAL_CHARS, why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
-from service.points.store import merchant_lock, write_points
+from service.points.store import merchant_lock
+from service.points.storing import StoredPoints, store_points, with_what_stands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +78,9 @@ def load_points(
     """
     Put the points of a file into the registry as those of a merchant, who is made and verified where he is missing.
 
-    Points that are there alike already are passed over, so that a load that broke off is simply started again.
+    Points that are there alike already are passed over, so that a load that broke off is simply started again. What the
+    file does not name stays as it stands: pauses, special days and slots. A point that would leave open orders behind is
+    left as it is, and is one of the bad rows.
 
     Parameters
     ----------
@@ -102,11 +106,10 @@ def load_points(
     report.is_new_merchant, report.status = store.write_now(
         lambda connection: _merchant(connection, merchant_id, name or merchant_id)
     )
+    load = _Load(store, path, merchant_id, norms, report)
     groups = _by_point(file)
     for start in range(0, len(groups), _POINTS_A_WRITE):
-        facts = _facts(path, groups[start : start + _POINTS_A_WRITE], merchant_id, norms, report.bad)
-        report.n_points += len(facts)
-        report.n_written += store.write_now(partial(_write, merchant_id=merchant_id, facts=facts))
+        load.take(groups[start : start + _POINTS_A_WRITE])
         progress(min(start + _POINTS_A_WRITE, len(groups)), len(groups))
     report.bad.sort(key=lambda error: error.row or 0)
     return report
@@ -119,14 +122,6 @@ def _merchant(connection: WriteConnection, merchant_id: str, name: str) -> tuple
     if found is not None:
         return False, str(found.status)
     return True, str(create_merchant(connection, COMMAND, merchant_id, name, "verified").status)
-
-
-def _write(connection: WriteConnection, merchant_id: str, facts: Sequence[PointFacts]) -> int:
-    merchant_lock(connection, merchant_id)
-    n_written = write_points(connection, merchant_id, facts, skips_same=True)
-    if n_written:
-        record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=n_written)
-    return n_written
 
 
 def _by_point(file: PointsFile) -> list[list[tuple[int, Row]]]:
@@ -142,28 +137,67 @@ def _rows(file: PointsFile) -> Iterator[Row]:
         yield from batch.to_pylist()
 
 
-def _facts(
-    path: Path, groups: list[list[tuple[int, Row]]], merchant_id: str, norms: Norms, bad: list[BadFileError]
-) -> list[PointFacts]:
-    """Return the facts of points; a row that cannot be one is noted, and the others of its point stay."""
-    facts: dict[str, PointFacts] = {}
-    while groups:
-        judged = [_body(group, merchant_id) for group in groups]
-        found = iter(facts_of([(body.point_id, body) for body in judged if isinstance(body, BulkPointBody)], norms))
-        again = []
-        for group, body in zip(groups, judged, strict=True):
-            fact = body if isinstance(body, ProblemError) else next(found)
+class _Load:
+    """A load under way: what it takes is stored, what it does not is noted in its report."""
+
+    def __init__(self, store: Store, path: Path, merchant_id: str, norms: Norms, report: LoadReport) -> None:
+        self._store = store
+        self._path = path
+        self._merchant_id = merchant_id
+        self._norms = norms
+        self._report = report
+        self._checker = Checker(None)
+
+    def take(self, groups: list[list[tuple[int, Row]]]) -> None:
+        """Store the points of some groups of rows."""
+        facts = self._facts(groups)
+        stored = self._store.write_now(partial(self._write, facts=facts))
+        self._report.n_points += len(facts) - len(stored.refused)
+        self._report.n_written += stored.n_changed
+        for row, problem in stored.refused:
+            self._note(row, problem.detail)
+
+    def _note(self, row: int, reason: str) -> None:
+        self._report.bad.append(BadFileError(self._path, row, reason))
+
+    def _write(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> StoredPoints:
+        merchant_id = self._merchant_id
+        merchant_lock(connection, merchant_id)
+        good: list[tuple[int, PointFacts]] = []
+        refused: list[tuple[int, ProblemError]] = []
+        for (row, _), fact in zip(facts, with_what_stands(connection, [fact for _, fact in facts]), strict=True):
             if isinstance(fact, ProblemError):
-                number = _offer_number(fact)
-                bad.append(BadFileError(path, group[number][0], fact.detail))
-                if len(group) > 1 and _names_offer(fact):
-                    again.append(group[:number] + group[number + 1 :])
-            elif fact.point_id in facts:
-                bad.append(BadFileError(path, group[0][0], f"another point of the file is {fact.point_id}, too"))
+                refused.append((row, fact))
             else:
-                facts[fact.point_id] = fact._replace(is_synthetic=bool(group[0][1]["synthetic"]))
-        groups = again
-    return list(facts.values())
+                good.append((row, fact))
+        stored = store_points(connection, merchant_id, good, self._checker, self._norms)
+        if stored.n_changed:
+            record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=stored.n_changed)
+        return StoredPoints(stored.n_changed, refused + stored.refused)
+
+    def _facts(self, groups: list[list[tuple[int, Row]]]) -> list[tuple[int, PointFacts]]:
+        """Return points, each behind its first row; a row that cannot be one is noted, and the others of its point stay."""
+        facts: list[tuple[int, PointFacts]] = []
+        seen: set[str] = set()
+        while groups:
+            judged = [_body(group, self._merchant_id) for group in groups]
+            bodies = [(body.point_id, body) for body in judged if isinstance(body, BulkPointBody)]
+            found = iter(facts_of(bodies, self._norms))
+            again = []
+            for group, body in zip(groups, judged, strict=True):
+                fact = body if isinstance(body, ProblemError) else next(found)
+                if isinstance(fact, ProblemError):
+                    number = _offer_number(fact)
+                    self._note(group[number][0], fact.detail)
+                    if len(group) > 1 and _names_offer(fact):
+                        again.append(group[:number] + group[number + 1 :])
+                elif fact.point_id in seen:
+                    self._note(group[0][0], f"another point of the file is {fact.point_id}, too")
+                else:
+                    seen.add(fact.point_id)
+                    facts.append((group[0][0], fact._replace(is_synthetic=bool(group[0][1]["synthetic"]))))
+            groups = again
+        return facts
 
 
 def _names_offer(problem: ProblemError) -> bool:

@@ -73,9 +73,9 @@ async def put_point(
             raise not_found()
         before = find_point(connection, point_id)
         _check_condition(request, None if before is None else point_etag(before))
-        orders = OpenOrders(connection, services, point_id)
+        orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         write_points(connection, merchant_id, [facts])
-        orders.settle(context.key_holder.key_id, open_orders)
+        orders.settle(services, context.key_holder.key_id, open_orders)
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
         return find_point(connection, point_id), before is None
@@ -160,9 +160,9 @@ async def remove_point(
         before = owned(find_point(connection, point_id))
         check_match(request, point_etag(before))
         check_no_visits(connection, point_id)
-        orders = OpenOrders(connection, services, point_id)
+        orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         delete_point(connection, before)
-        orders.settle(context.key_holder.key_id, open_orders)
+        orders.settle(services, context.key_holder.key_id, open_orders)
         record(connection, actor_of(context), "point.delete", point_id, merchant_id)
 
     await services.store.write(remove, context.deadline)

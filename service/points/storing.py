@@ -1,0 +1,126 @@
+"""Points stored many at once: none leaves its open orders behind, and what a points file does not name stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from engine.errors import InvalidHoursError, InvalidTimezoneError
+from service.http.problems import ProblemError, as_problem
+from service.orders.store import points_with_orders
+from service.orders.stranding import OpenOrders
+from service.points.rules import check_hours
+from service.points.store import write_points
+from service.stock.counting import lock_points
+from service.store.tables import offers, points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engine.norms import Norms
+    from service.orders.checks import Checker
+    from service.points.rules import OfferFacts, PointFacts
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
+
+__all__ = ["StoredPoints", "store_points", "with_what_stands"]
+
+_IDS: Any = bindparam("ids", expanding=True)
+_POINTS = select(points.c.point_id, points.c.special_days, points.c.is_paused).where(
+    points.c.point_id.in_(_IDS), points.c.is_deleted.is_(False)
+)
+_OFFERS = select(offers.c.point_id, offers.c.offer, offers.c.is_paused, offers.c.slot_orders, offers.c.slot_s).where(
+    offers.c.point_id.in_(_IDS)
+)
+
+
+class StoredPoints(NamedTuple):
+    """How many points changed, and those that did not come about, each behind its line."""
+
+    n_changed: int
+    refused: list[tuple[int, ProblemError]]
+
+
+def store_points(
+    connection: WriteConnection,
+    merchant_id: str,
+    facts: Sequence[tuple[int, PointFacts]],
+    checker: Checker,
+    norms: Norms,
+) -> StoredPoints:
+    """
+    Store points; one that is so already keeps its revision, and one that would leave open orders behind is left.
+
+    Parameters
+    ----------
+    merchant_id
+        Whose they are; the caller has locked it.
+    facts
+        Each behind the number of its line; of those that name the same point the last counts.
+    checker, norms
+        By which open orders are judged.
+    """
+    ids = [fact.point_id for _, fact in facts]
+    lock_points(connection, ids)
+    busy = points_with_orders(connection, ids)
+    pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
+    n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
+    refused: list[tuple[int, ProblemError]] = []
+    for line, fact in facts:
+        if fact.point_id in busy:
+            try:
+                with connection.attempt():
+                    orders = OpenOrders(connection, checker, norms, fact.point_id)
+                    n_written = write_points(connection, merchant_id, [fact], skips_same=True)
+                    orders.check()
+                n_changed += n_written
+            except ProblemError as problem:
+                refused.append((line, problem))
+    return StoredPoints(n_changed, refused)
+
+
+def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:
+    """Return facts in as many pieces as it takes for no piece to name a point twice, their order kept."""
+    pieces: list[list[PointFacts]] = [[]]
+    seen: set[str] = set()
+    for fact in facts:
+        if fact.point_id in seen:
+            pieces.append([])
+            seen.clear()
+        seen.add(fact.point_id)
+        pieces[-1].append(fact)
+    return pieces
+
+
+def with_what_stands(connection: ReadConnection, facts: Sequence[PointFacts]) -> list[PointFacts | ProblemError]:
+    """
+    Return points with the pauses, the special days and the slots that stand, which a points file does not name.
+
+    Hours that no schedule can be made of with the special days are the problem of their point.
+    """
+    ids = {"ids": [fact.point_id for fact in facts]}
+    stands = {row.point_id: row for row in connection.rows(_POINTS, ids)}
+    its_offers = {(row.point_id, row.offer): row for row in connection.rows(_OFFERS, ids)} if stands else {}
+    return [_taken_over(fact, stands[fact.point_id], its_offers) if fact.point_id in stands else fact for fact in facts]
+
+
+def _taken_over(
+    fact: PointFacts, stands: AnyRow, its_offers: Mapping[tuple[str, str], AnyRow]
+) -> PointFacts | ProblemError:
+    new = [_offer_taken_over(offer, its_offers.get((fact.point_id, offer.offer))) for offer in fact.offers]
+    try:
+        for offer in new:
+            if stands.special_days is not None and offer.hours is not None:
+                check_hours(offer.hours, stands.special_days, fact.timezone, fact.country)
+    except (InvalidHoursError, InvalidTimezoneError) as error:
+        problem = as_problem(error, "/hours")
+        if problem is None:
+            raise
+        return problem
+    return fact._replace(special_days=stands.special_days, is_paused=stands.is_paused, offers=tuple(new))
+
+
+def _offer_taken_over(offer: OfferFacts, stands: AnyRow | None) -> OfferFacts:
+    if stands is None:
+        return offer
+    return offer._replace(is_paused=stands.is_paused, slot_orders=stands.slot_orders, slot_s=stands.slot_s)
