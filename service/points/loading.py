@@ -147,6 +147,7 @@ class _Load:
         self._norms = norms
         self._report = report
         self._checker = Checker(None)
+        self._seen: set[str] = set()
 
     def take(self, groups: list[list[tuple[int, Row]]]) -> None:
         """Store the points of some groups of rows."""
@@ -178,7 +179,6 @@ class _Load:
     def _facts(self, groups: list[list[tuple[int, Row]]]) -> list[tuple[int, PointFacts]]:
         """Return points, each behind its first row; a row that cannot be one is noted, and the others of its point stay."""
         facts: list[tuple[int, PointFacts]] = []
-        seen: set[str] = set()
         while groups:
             judged = [_body(group, self._merchant_id) for group in groups]
             bodies = [(body.point_id, body) for body in judged if isinstance(body, BulkPointBody)]
@@ -191,10 +191,10 @@ class _Load:
                     self._note(group[number][0], fact.detail)
                     if len(group) > 1 and _names_offer(fact):
                         again.append(group[:number] + group[number + 1 :])
-                elif fact.point_id in seen:
+                elif fact.point_id in self._seen:
                     self._note(group[0][0], f"another point of the file is {fact.point_id}, too")
                 else:
-                    seen.add(fact.point_id)
+                    self._seen.add(fact.point_id)
                     facts.append((group[0][0], fact._replace(is_synthetic=bool(group[0][1]["synthetic"]))))
             groups = again
         return facts
