@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["bad_line", "json_object", "read_bodies"]
 
 B = TypeVar("B")
-_MAX_REASON_CHARS = 500
+_MAX_PLACE_CHARS, _MAX_REASON_CHARS = 200, 500
+_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 def json_object(line: bytes) -> dict[str, Any]:
@@ -50,7 +51,14 @@ def _whole(line: bytes | None) -> bytes:
 
 
 def bad_line(line: int, problem: ProblemError) -> BadLine:
-    """Return a line that is left out for a problem."""
+    """Return a line that is left out for a problem, its place and reason short and printable, whatever the line held."""
     trouble = problem.troubles[0] if problem.troubles else Trouble("", problem.detail)
     reason = trouble.reason or PROBLEMS[problem.slug].title
-    return BadLine(line, problem.slug, trouble.where, reason[:_MAX_REASON_CHARS])
+    return BadLine(
+        line, problem.slug, _printable(trouble.where[:_MAX_PLACE_CHARS]), _printable(reason[:_MAX_REASON_CHARS])
+    )
+
+
+def _printable(text: str) -> str:
+    """Return a text that every database keeps: PostgreSQL takes no NUL."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else _UNPRINTABLE for one in text)

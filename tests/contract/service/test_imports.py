@@ -290,3 +290,10 @@ def test_import__goes_on_after_the_server_was_killed(own_place: Place) -> None:
         told = send(client, b"\n".join(lines), "kill").json()
         assert (told["lines"], told["upserted"], told["unchanged"]) == (8_000, 8_000, 0)
     assert n_points(place, "bulk:kill-") == 8_000
+
+
+def test_import__tells_the_name_of_a_field_short_and_printable(desk: Desk) -> None:
+    lines = b"\n".join([line("named", **{"a\0b": 1}), line("named", **{"k" * 250_000: 1})])
+    answer = desk.send("POST", PATH, "corner", content=lines, headers={**NDJSON, "Idempotency-Key": "named"})
+    assert (answer.status_code, answer.json()["rejected"]) == (200, 2), answer.text
+    assert [bad["where"] for bad in answer.json()["errors"]] == ["/a\ufffdb", "/" + "k" * 199]
