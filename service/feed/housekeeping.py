@@ -13,6 +13,7 @@ from service.bookings.store import forget_bookings, forget_shifts
 from service.crews.forgetting import forget_engagements
 from service.errors import ServiceError
 from service.feed.outbox import prune
+from service.imports.store import forget_imports
 from service.keys.store import forget_keys
 from service.orders.forgetting import forget_buyers, forget_slots
 from service.store.tables import idempotency, marks
@@ -34,6 +35,7 @@ _KEEP_SLOTS_S = 86_400
 _KEEP_SHIFTS_S = 2 * 86_400
 _KEEP_DELIVERIES_S = 7 * 86_400
 _KEEP_KEYS_S = 30 * 86_400  # that are revoked or expired
+_KEEP_IMPORTS_S, _KEEP_BROKEN_OFF_S = 7 * 86_400, 28 * 86_400
 _A_TRANSACTION = 1_000
 _A_TURN_S = 5.0
 _WRITE_S = 10.0
@@ -161,6 +163,8 @@ class Housekeeping:
         requests_us = now_us - _KEEP_REQUESTS_S * _SECOND_US
         deliveries_us = now_us - _KEEP_DELIVERIES_S * _SECOND_US
         keys_us = now_us - _KEEP_KEYS_S * _SECOND_US
+        imports_us = now_us - _KEEP_IMPORTS_S * _SECOND_US
+        broken_off_us = now_us - _KEEP_BROKEN_OFF_S * _SECOND_US
         for work in (
             lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             lambda connection: forget_requests(connection, requests_us),
@@ -171,6 +175,7 @@ class Housekeeping:
             lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
             lambda connection: forget_deliveries(connection, deliveries_us),
             lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
+            lambda connection: forget_imports(connection, imports_us, broken_off_us, _A_TRANSACTION),
         ):
             while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
                 if self._ended.is_set():

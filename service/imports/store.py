@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from service.audit.store import record
 from service.http.problems import ProblemError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.imports.lines import Batch
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["add_batch", "end_import", "find_import", "import_id_of", "list_errors", "start_import"]
+__all__ = ["add_batch", "end_import", "find_import", "forget_imports", "import_id_of", "list_errors", "start_import"]
 
 
 def import_id_of(subject: str, key: str) -> str:
@@ -108,3 +108,32 @@ def list_errors(connection: ReadConnection, import_id: str, *, after: int = 0, l
     """Return the lines that an import left out, in their order."""
     of_import = (import_errors.c.import_id == import_id, import_errors.c.line > after)
     return connection.rows(select(import_errors).where(*of_import).order_by(import_errors.c.line).limit(limit))
+
+
+def forget_imports(connection: WriteConnection, before_us: int, broken_off_before_us: int, limit: int) -> int:
+    """
+    Delete the oldest imports, and the lines that they left out; return how many rows of both went.
+
+    Parameters
+    ----------
+    before_us, broken_off_before_us
+        Those go that ended before the one instant, or last went on before the other and did not end.
+    limit
+        How many rows go at most; what is left of an import goes next time.
+    """
+    if not connection.try_lock("imports kept"):
+        return 0
+    at = imports.c.updated_at
+    is_old = or_(and_(imports.c.state == "done", at < before_us), at < broken_off_before_us)
+    old = connection.rows(select(imports.c.import_id).where(is_old).order_by(at).limit(limit))
+    n_gone = 0
+    for (import_id,) in old:
+        errors = list_errors(connection, import_id, limit=limit - n_gone)
+        if errors:
+            of_import = import_errors.c.import_id == import_id
+            connection.run(delete(import_errors).where(of_import, import_errors.c.line <= errors[-1].line))
+        n_gone += len(errors)
+        if n_gone >= limit:
+            break
+        n_gone += connection.run(delete(imports).where(imports.c.import_id == import_id, is_old))
+    return n_gone

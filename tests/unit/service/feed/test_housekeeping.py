@@ -12,10 +12,11 @@ from sqlalchemy import func, insert, select, update
 from service.clock import SystemClock
 from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
 from service.feed.outbox import Position, head, kept_from, prune, read_changes
+from service.imports.store import forget_imports
 from service.keys.store import create_key, list_keys
 from service.store.connections import WriteConnection
 from service.store.database import Store
-from service.store.tables import idempotency, keys
+from service.store.tables import idempotency, import_errors, imports, keys
 from tests.feed_store import fill, opened_store, set_units, wait_until
 from tests.serving import Place, fresh_database
 
@@ -163,3 +164,35 @@ def test_housekeeping__keeps_time_over_a_restart_and_prunes(store: Store) -> Non
     keeping.start()
     keeping.close()
     assert second.now_us() >= ahead_us
+
+
+def _keep_import(connection: WriteConnection, name: str, state: str, at_us: int, n_errors: int) -> None:
+    told = dict.fromkeys(("lines_done", "bytes_done", "upserted", "rejected"), n_errors) | {"digest": ""}
+    whose = {"import_id": name, "merchant_id": "m0", "state": state}
+    connection.run(insert(imports), {**whose, **told, "created_at": at_us, "updated_at": at_us})
+    error = {"import_id": name, "slug": "validation", "place": "", "reason": ""}
+    connection.run(insert(import_errors), [{**error, "line": line} for line in range(1, n_errors + 1)])
+
+
+def _imports_left(store: Store) -> dict[str, int]:
+    with store.reading() as connection:
+        kept = [name for (name,) in connection.rows(select(imports.c.import_id))]
+        errors = [name for (name,) in connection.rows(select(import_errors.c.import_id))]
+    return {name: errors.count(name) for name in kept}
+
+
+def test_imports__go_a_week_after_their_end_and_four_after_they_broke_off(store: Store) -> None:
+    clock = SystemClock()
+    for name, state, days in (("new", "done", 6), ("old", "done", 8), ("cut", "running", 27), ("lost", "running", 29)):
+        at_us = clock.now_us() - days * 86_400_000_000
+        store.write_now(partial(_keep_import, name=name, state=state, at_us=at_us, n_errors=2))
+    Housekeeping(store, clock, keep_changes_s=3600).prune()
+    assert _imports_left(store) == {"new": 2, "cut": 2}
+
+
+def test_imports__go_by_so_many_rows_at_a_time(store: Store) -> None:
+    for name in ("one", "two"):
+        store.write_now(partial(_keep_import, name=name, state="done", at_us=10, n_errors=3))
+    went = [store.write_now(lambda connection: forget_imports(connection, 11, 11, 3)) for _ in range(4)]
+    assert went == [3, 3, 2, 0]
+    assert _imports_left(store) == {}
