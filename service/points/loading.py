@@ -39,6 +39,7 @@ __all__ = ["LoadReport", "load_points"]
 _ADAPTER = TypeAdapter(BulkPointBody)
 _POINTS_A_WRITE = 500
 _OFFER = re.compile(r"/offers/(\d+)")
+_OF_POINT = ("kind", "visibility", "features", "timezone", "country")
 _NOT_LOCAL = re.compile(f"[^{LOCAL_CHARS}]")
 
 Row = dict[str, Any]
@@ -151,12 +152,24 @@ class _Load:
 
     def take(self, groups: list[list[tuple[int, Row]]]) -> None:
         """Store the points of some groups of rows."""
-        facts = self._facts(groups)
+        facts = self._facts([self._alike(group) for group in groups])
         stored = self._store.write_now(partial(self._write, facts=facts))
         self._report.n_points += len(facts) - len(stored.refused)
         self._report.n_written += stored.n_changed
         for row, problem in stored.refused:
             self._note(row, problem.detail)
+
+    def _alike(self, group: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
+        """Return the rows of a point that say the same of it as its first row; the others are noted."""
+        first, alike = group[0][1], group[:1]
+        for place, row in group[1:]:
+            other = next((name for name in _OF_POINT if (row[name] or None) != (first[name] or None)), None)
+            if other is None:
+                alike.append((place, row))
+            else:
+                told = f"{row[other]!r:.60}, and before {first[other]!r:.60}"
+                self._note(place, f"{other} must be the same in all rows of a point, got {told}")
+        return alike
 
     def _note(self, row: int, reason: str) -> None:
         self._report.bad.append(BadFileError(self._path, row, reason))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from service.points.loading import LoadReport, load_points
 from tests.contract.service.desk import LNG, PICKUP, Desk
 
@@ -69,3 +71,24 @@ def test_load__names_two_points_that_become_one_however_far_apart(desk: Desk, tm
     told = loaded(desk, tmp_path, rows)
     assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (500, 500, [502])
     assert desk.send("GET", "/v1/points/corner:a:b", "corner").json()["name"] == "First"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "other"),
+    [
+        ("kind", "store", "depot"),
+        ("visibility", "public", "internal"),
+        ("features", "lift", ""),
+        ("timezone", "Asia/Shanghai", "Asia/Tokyo"),
+        ("country", "CN", "JP"),
+    ],
+)
+def test_load__names_a_row_that_says_another_thing_of_its_point(
+    desk: Desk, tmp_path: Path, name: str, first: str, other: str
+) -> None:
+    rows = [{name: first}, {name: other, "offer": "retail/delivery"}, {name: first, "offer": "laundry/pickup"}]
+    told = loaded(desk, tmp_path, [{"point_id": f"two-{name}", "kind": "store", **row} for row in rows])
+    assert (told.n_points, [one.row for one in told.bad]) == (1, [3])
+    assert told.bad[0].reason.startswith(f"{name} must be the same in all rows of a point, got ")
+    found = desk.send("GET", f"/v1/points/corner:two-{name}", "corner").json()
+    assert [offer["offer"] for offer in found["offers"]] == ["laundry/pickup", PICKUP]
