@@ -22,7 +22,6 @@ Decided here, where the specification or the evaluator leave it open:
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -33,6 +32,7 @@ import opening_hours as evaluator
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
 from engine.hour_dates import unreal_date
+from engine.kept_texts import kept_by_texts
 from engine.local_time import MINUTES_A_DAY
 
 __all__ = ["ALL_DAY", "EPOCH", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
@@ -67,7 +67,7 @@ _OPEN_END = re.compile(rf"(?:{_TIME}|sunrise|sunset|dawn|dusk|\))\+", re.IGNOREC
 _WEEKLY = re.compile(rf"(?:24/7|{_TIME}|{_DAY}|SH|(?i:off|closed|open|unknown)|\|\||[-+,; ])*")
 
 
-@functools.lru_cache(maxsize=1 << 15)
+@kept_by_texts(1 << 15)
 def parse_hours(expression: str) -> evaluator.OpeningHours | None:
     """Return the evaluator's form of an expression, None where it is none (or longer than 4096 characters)."""
     if len(expression) > _MAX_CHARS:
@@ -264,7 +264,7 @@ def _bits(text: str, first_day: int, n_days: int, *, weekly: bool) -> list[DayBi
     return [week[(day + 3) % 7] for day in range(first_day, first_day + n_days)]
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@kept_by_texts(1 << 16)
 def _week_bits(text: str) -> tuple[DayBits, ...]:
     monday = 4
     return tuple(_evaluate(text, monday, 7))

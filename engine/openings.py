@@ -19,6 +19,7 @@ from engine.errors import InvalidQueryError
 from engine.holidays import HolidayCalendar, HolidayFile, check_country
 from engine.hour_bitmaps import minute_states
 from engine.hour_expressions import HourExpression, holiday_states
+from engine.kept_texts import LONG_CHARS, kept_by_texts
 from engine.local_time import FIRST_S, LAST_S, check_timezone, day_offsets
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ WINDOW_S = WINDOW_DAYS * DAY_S
 """Spans are kept by schedule and window, each with a day before it and the horizon behind it."""
 NEVER_S = 1 << 42
 _MOST_KEPT = 1 << 15  # 2 kB each for hours that open once a day
+_MOST_LONG_KEPT = 1 << 11  # 200 kB each for those that open as often as can be written
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -89,7 +91,7 @@ class OpeningTimes:
     extra_days
         An operator's added holidays, as of `engine.hours.ScheduleBook`.
     max_kept
-        How many windows of schedules to keep, those used last.
+        How many windows of schedules to keep, those used last; of long hours, which may open often, fewer.
 
     Notes
     -----
@@ -99,11 +101,11 @@ class OpeningTimes:
     def __init__(self, extra_days: HolidayFile | None = None, *, max_kept: int = _MOST_KEPT) -> None:
         calendar = functools.cache(lambda country: HolidayCalendar(country, extra_days=extra_days))
 
-        @functools.lru_cache(maxsize=max_kept)
         def spans(key: ScheduleKey, window: int) -> OpenSpans:
             return _open_spans(key, window, calendar(check_country(key[2])) if key[2] is not None else None)
 
-        self._spans = spans
+        self._spans = functools.lru_cache(maxsize=max_kept)(spans)
+        self._spans_of_long = functools.lru_cache(maxsize=min(max_kept, _MOST_LONG_KEPT))(spans)
 
     def window(self, key: ScheduleKey, window: int) -> OpenSpans:
         """
@@ -114,12 +116,12 @@ class OpeningTimes:
         InvalidHoursError, InvalidTimezoneError
             As `engine.hours.ScheduleBook.intern_many` does.
         """
-        return self._spans(key, window)
+        return (self._spans if len(key[0]) <= LONG_CHARS else self._spans_of_long)(key, window)
 
     @property
     def n_kept(self) -> int:
         """How many windows are kept."""
-        return self._spans.cache_info().currsize
+        return self._spans.cache_info().currsize + self._spans_of_long.cache_info().currsize
 
     def next_open(self, key: ScheduleKey | None, at: dt.datetime) -> dt.datetime | None:
         """
@@ -182,7 +184,7 @@ class OpeningTimes:
         width_us = WINDOW_S * _SECOND_US
         for window in range(low_us // width_us, -(-high_us // width_us)):
             least, most = max(low_us, window * width_us), min(high_us, (window + 1) * width_us)
-            spans = self._spans(key, window)
+            spans = self.window(key, window)
             for start_s, end_s in zip(spans.starts, spans.ends, strict=True):
                 first, last = max(least, start_s * _SECOND_US), min(most, end_s * _SECOND_US)
                 if first < last:
@@ -191,7 +193,7 @@ class OpeningTimes:
     def _span_from(self, key: ScheduleKey, at_us: int) -> tuple[int, int]:
         """Return the first span of the window around an instant that ends after it, in seconds."""
         after_s = at_us // _SECOND_US + 1
-        spans = self._spans(key, after_s // WINDOW_S)
+        spans = self.window(key, after_s // WINDOW_S)
         place = spans.place_from(after_s)
         return spans.starts[place], spans.ends[place]
 
@@ -224,7 +226,7 @@ def _open_spans(key: ScheduleKey, window: int, calendar: HolidayCalendar | None)
     return OpenSpans(spans_s, first_of_day, spans_s[:, 0].data, spans_s[:, 1].data, first_of_day.data)
 
 
-@functools.lru_cache(maxsize=1 << 13)
+@kept_by_texts(1 << 13)
 def _parsed(expression: str) -> HourExpression:
     return HourExpression(expression)
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine.errors import EngineError, InvalidHoursError, InvalidTimezoneError
 from engine.holidays import check_country
 from engine.hours import hours_traits
+from engine.kept_texts import kept_by_texts
 from engine.local_time import check_timezone
 from geo.datums import convert_datum
 from geo.errors import GeoError
@@ -245,7 +246,7 @@ def check_hours(hours: str, special_days: str | None, timezone: str | None, coun
         raise InvalidTimezoneError("country", "must be given: hours with PH need it, and the place lies in none")
 
 
-@functools.lru_cache(maxsize=1 << 14)
+@kept_by_texts(1 << 14)
 def _asks_country(hours: str, special_days: str | None) -> bool:
     traits = hours_traits(hours)
     if special_days is not None:

@@ -5,7 +5,7 @@ import pytest
 
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
-from engine.hour_expressions import ALL_DAY, EPOCH, HourExpression, holiday_states, hours_traits
+from engine.hour_expressions import ALL_DAY, EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.hours import is_valid_hours
 
 SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
@@ -227,3 +227,14 @@ def test_expression__with_dates_that_end_ranges_or_some_years_have_is_taken(text
     days = HourExpression(text).bits((dt.date(2026, 1, 1) - EPOCH).days, 365)
     assert [day for day, _ in days if day] == [span((10, 11))] * n_days
     assert is_valid_hours(text)
+
+
+def test_parse_hours__keeps_few_long_expressions_and_many_short_ones() -> None:
+    short = [f"Mo-Fr {i // 60:02}:{i % 60:02}-24:00" for i in range(1_000)]
+    long = [f"{hours}; Sa {','.join(['10:00-12:00'] * 30)}" for hours in short]
+    first_short, first_long = parse_hours(short[0]), parse_hours(long[0])
+    for hours in short + long:
+        assert parse_hours(hours) is not None
+    assert parse_hours(short[0]) is first_short
+    assert parse_hours(long[-1]) is parse_hours(long[-1])
+    assert parse_hours(long[0]) is not first_long

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engine import OpeningTimes
+from engine import OpeningTimes, openings
 from engine.errors import InvalidHoursError, InvalidQueryError, InvalidTimezoneError
 from engine.holidays import parse_holiday_file
 from engine.hours import ScheduleKey
@@ -123,3 +123,12 @@ def test_windows__are_shared_by_threads_and_bounded() -> None:
         told = list(pool.map(ask, range(8)))
     assert told == [[TIMES.next_open(OFFICE, one) for one in asked]] * 8
     assert times.n_kept == 4
+
+
+def test_windows__of_long_hours_are_kept_in_a_small_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "_MOST_LONG_KEPT", 2)
+    times, long = OpeningTimes(), ("; ".join([OFFICE[0]] * 40), *OFFICE[1:])
+    for step in range(5):
+        now = at("2026-03-04T12:00Z") + dt.timedelta(days=32 * step)
+        assert times.next_open(long, now) == TIMES.next_open(OFFICE, now)
+    assert times.n_kept == 2
