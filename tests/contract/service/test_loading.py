@@ -67,7 +67,11 @@ def test_load__names_hours_that_are_too_long_with_special_days(desk: Desk, tmp_p
 
 def test_load__names_two_points_that_become_one_however_far_apart(desk: Desk, tmp_path: Path) -> None:
     between: list[dict[str, object]] = [{"point_id": f"p{i}", "hours": None} for i in range(499)]
-    rows = [{"point_id": "a/b", "name": "First"}, *between, {"point_id": "a:b", "name": "Second"}]
+    rows: list[dict[str, object]] = [
+        {"point_id": "a/b", "name": "First"},
+        *between,
+        {"point_id": "a:b", "name": "Second"},
+    ]
     told = loaded(desk, tmp_path, rows)
     assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (500, 500, [502])
     assert desk.send("GET", "/v1/points/corner:a:b", "corner").json()["name"] == "First"
