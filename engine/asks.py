@@ -22,7 +22,7 @@ from geo.metric import ecef
 from geo.places import check_latlng
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from engine.hours import ScheduleBook
     from engine.vocabulary import Vocabulary
@@ -73,9 +73,9 @@ class Question:
     asked_at: Any = None
     quantity: Any = 1
     max_distance_m: float | None = None
-    unknown_hours: str = "refuse"
+    unknown_hours: Any = "refuse"
     features: Iterable[str] = ()
-    require: Collection[str] = CHECKS
+    require: Any = CHECKS
     items: Any = None
 
     def __post_init__(self) -> None:

@@ -159,12 +159,11 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _decoded(column: Any, name: str) -> pa.Array[Any]:
+def _decoded(column: Any, name: str) -> Any:
     if not pa.types.is_dictionary(column.type):
-        return column  # type: ignore[no-any-return]
+        return column
     _check_dictionary(column, name)
-    decoded: pa.Array[Any] = column.dictionary_decode()
-    return decoded
+    return column.dictionary_decode()
 
 
 def _whole(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
@@ -175,7 +174,7 @@ def _whole(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
     return whole
 
 
-def _check_dictionary(array: pa.DictionaryArray[Any, Any], name: str) -> None:
+def _check_dictionary(array: Any, name: str) -> None:
     """Refuse long texts: one of a dictionary may stand in every row."""
     longest = pc.max(pc.binary_length(array.dictionary)).as_py() or 0
     if longest > _MAX_CHARS:

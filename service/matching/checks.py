@@ -171,7 +171,7 @@ def _joined(column: pa.Array[Any]) -> tuple[pa.Array[Any], NDArray[np.bool_]]:
     """Return lists of keys as CSV has them, and which are no such list."""
     if not pa.types.is_string(column.type.value_type) and not pa.types.is_large_string(column.type.value_type):
         return pa.nulls(len(column), pa.string()), as_mask(pc.greater(pc.list_value_length(column), pa.scalar(0)))
-    lists = column.cast(pa.list_(pa.string()))  # there is no such function for large texts
+    lists: Any = column.cast(pa.list_(pa.string()))  # there is no such function for large texts
     text: pa.Array[Any] = pc.call_function("binary_join", [lists, pa.scalar(";")])  # null where a key is null
     faulty = as_mask(column.is_valid()) & as_mask(text.is_null())
     no_key = as_mask(pc.match_substring_regex(lists.flatten(), "^$|;"))  # which would be read as other lists

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.feed.full_slots import FullSlots
-from service.feed.outbox import Change
+from service.feed.outbox import Change, Position
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 
-COUNTER = {"payment": "counter"}
+COUNTER: dict[str, Any] = {"payment": "counter"}
 ZONE = dt.timezone(dt.timedelta(hours=8))
 
 
@@ -126,9 +126,9 @@ def test_full_slot__is_full_at_every_moment_while_its_point_is_read_anew(desk: D
             told.append(followed.has(shop, PICKUP, at))
             super().__setitem__(key, value)
 
-    store.read_now(lambda connection: followed.reload(connection, (0, 0)))
+    store.read_now(lambda connection: followed.reload(connection, Position(0, 0)))
     followed._full = Watched(followed._full)
-    change = Change(position=(0, 1), kind="stock", subject=shop, revision=1, merchant_id=None, at_us=0)
+    change = Change(position=Position(0, 1), kind="stock", subject=shop, revision=1, merchant_id=None, at_us=0)
     store.read_now(lambda connection: followed.follow(connection, [change]))
     assert told == [True]
     assert followed.has(shop, PICKUP, at)

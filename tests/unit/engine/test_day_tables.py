@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,9 @@ def test_nearest__is_right_while_another_schedule_comes_in(monkeypatch: pytest.M
     lat = [60 + i * 1e-3 for i in range(63)]
     ids = [f"p{i}" for i in range(63)]
     engine = Engine.from_columns(ids, ["r/p"] * 63, lat, [24.0] * 63, hours=hours, timezone="UTC")
-    whole = day_tables.hours_at
+    whole: Any = vars(day_tables)["hours_at"]
 
-    def entered_first(*asked):  # type: ignore[no-untyped-def]
+    def entered_first(*asked: Any) -> Any:
         monkeypatch.setattr(day_tables, "hours_at", whole)
         new = {"point_ids": "new", "offers": ["r/p"], "lat": 61.0, "lng": 24.0, "hours": "24/7", "timezone": "UTC"}
         engine.upsert(new)
