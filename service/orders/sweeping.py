@@ -170,11 +170,11 @@ class Sweeper:
         for order_id in due:
             if self._ended.is_set():
                 break
-            n_done += self._one(lease, order_id)
+            n_done += self._one(lease, order_id, now_us)
         return n_done + sweep_bookings(self._store, self._bookings, lease)
 
-    def _one(self, lease: Lease, order_id: str) -> bool:
-        plans = self._plans(order_id)
+    def _one(self, lease: Lease, order_id: str, now_us: int) -> bool:
+        plans = self._plans(order_id, now_us)
 
         def settle(connection: WriteConnection) -> bool:
             found = locked_order(connection, order_id)
@@ -197,15 +197,15 @@ class Sweeper:
             )
             return False
 
-    def _plans(self, order_id: str) -> list[Plan]:
+    def _plans(self, order_id: str, now_us: int) -> list[Plan]:
         def read(connection: ReadConnection) -> tuple[OrderRecord, Known | None] | None:
             order = find_order(connection, order_id)
             if order is None or order.row.state not in {State.PLACED, State.ACCEPTED}:
                 return None
-            return order, known_of(connection, order, order.row.due_at or 0)
+            return order, known_of(connection, order, now_us)
 
         found = self._store.read_now(read, _WRITE_S)
-        return [] if found is None else plans_for(self._index.view.engine, *found, found[0].row.due_at or 0)
+        return [] if found is None else plans_for(self._index.view.engine, *found, now_us)
 
 
 def _let_happen(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, plans: Sequence[Plan]) -> bool:

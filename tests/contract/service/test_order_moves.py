@@ -302,6 +302,17 @@ def test_order_that_is_not_answered__goes_to_the_next_point_by_the_clock(desk: D
     assert desk.events(order)[-1] == ("reject", "rejected")
 
 
+def test_order_that_fell_due_while_nothing_ran__goes_to_a_point_that_can_serve_now(desk: Desk) -> None:
+    told = desk.now + dt.timedelta(hours=8 + 10)  # what clocks in Shanghai show ten hours from now
+    hours = f"{told:%H}:00-{told + dt.timedelta(hours=3):%H}:00"
+    first, late = desk.shop(stock={"milk": 5}), desk.shop(stock={"milk": 5}, lng=LNG + 0.002, offer={"hours": hours})
+    order = desk.order(first, {"milk": 2}, at=(desk.now + dt.timedelta(minutes=40)).isoformat(), **COUNTER)
+    desk.pass_(11 * 3600)
+    moved = desk.read(order)
+    assert (moved["state"], moved["point_id"]) == ("placed", late)
+    assert dt.datetime.fromisoformat(moved["handover_at"]) == desk.now
+
+
 def test_ready_order__that_is_handed_on_has_the_promise_of_the_next_point(desk: Desk, at: str) -> None:
     first = desk.shop(stock={"milk": 5})
     desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"lead_s": 3600})
