@@ -92,7 +92,7 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     services = services_of(request)
     now_us = services.clock.now_us()
 
-    def read(connection: ReadConnection) -> tuple[OrderRecord, Known | None]:
+    def read(connection: ReadConnection) -> tuple[OrderRecord, Known]:
         order = find_seen(connection, context, order_id)
         return order, known_of(connection, order, now_us)
 

@@ -41,27 +41,29 @@ class Known(NamedTuple):
     Attributes
     ----------
     left_out
-        Points that are not asked for a part: that rejects, those that the order was at, those that cool down.
+        Points that are not asked: that rejects, those that the order was at, those that cool down.
     districts
         Of the point that rejects.
+    can_divide
+        Whether app and merchant let the order be divided.
     """
 
     left_out: frozenset[str]
     districts: frozenset[str]
+    can_divide: bool
 
 
-def known_of(connection: ReadConnection, order: OrderRecord, now_us: int) -> Known | None:
-    """Return what `plans_for` must know to divide an order; None where it is not to be divided."""
+def known_of(connection: ReadConnection, order: OrderRecord, now_us: int) -> Known:
+    """Return what `plans_for` must know to hand an order on."""
     row = order.row
     routing = routing_of(connection, row.merchant_id)
-    if row.max_points < 2 or "splits" not in routing.rules:
-        return None
     cool = cooling_of_merchant(connection, row.merchant_id, routing.cool_since_us(now_us))
+    left_out = frozenset({row.point_id, *points_before(connection, row), *cool})
     own = districts(connection, [row.point_id])[row.point_id]
-    return Known(frozenset({row.point_id, *points_before(connection, row), *cool}), frozenset(own))
+    return Known(left_out, frozenset(own), row.max_points > 1 and "splits" in routing.rules)
 
 
-def plans_for(engine: Engine, order: OrderRecord, known: Known | None, now_us: int) -> list[Plan]:
+def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> list[Plan]:
     """
     Return who of the merchant's points can take an order over: each that can alone, and how the fewest can together.
 
@@ -75,11 +77,11 @@ def plans_for(engine: Engine, order: OrderRecord, known: Known | None, now_us: i
     features = (*split_features(row.features), f"merchant:{row.merchant_id}")
     at = from_us(max(row.handover_at, now_us))
     basket = order.units("wanted")
-    found = engine.nearest(lat, lng, row.offer, k=_MOST_WHOLE, at=at, features=features, items=basket or None)
-    plans: list[Plan] = [
-        (Share(match.point_id, match.distance_m, basket),) for match in found.matches if match.point_id != row.point_id
-    ]
-    if known is None or not 1 < len(basket) <= MAX_LINES:
+    k = _MOST_WHOLE + len(known.left_out)
+    found = engine.nearest(lat, lng, row.offer, k=k, at=at, features=features, items=basket or None)
+    able = [match for match in found.matches if match.point_id not in known.left_out][:_MOST_WHOLE]
+    plans: list[Plan] = [(Share(match.point_id, match.distance_m, basket),) for match in able]
+    if not known.can_divide or not 1 < len(basket) <= MAX_LINES:
         return plans
     for more in ((), *((district,) for district in sorted(known.districts))):
         split = engine.split(

@@ -198,7 +198,7 @@ class Sweeper:
             return False
 
     def _plans(self, order_id: str, now_us: int) -> list[Plan]:
-        def read(connection: ReadConnection) -> tuple[OrderRecord, Known | None] | None:
+        def read(connection: ReadConnection) -> tuple[OrderRecord, Known] | None:
             order = find_order(connection, order_id)
             if order is None or order.row.state not in {State.PLACED, State.ACCEPTED}:
                 return None

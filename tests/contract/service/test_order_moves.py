@@ -208,6 +208,17 @@ def test_point_that_rejects__gets_no_order_that_another_rejects_until_it_has_coo
     assert _point(desk, order) == second
 
 
+def test_points_that_cool_down__do_not_stand_in_the_way_of_one_further_away(
+    desk: Desk, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.orders.plans._MOST_WHOLE", 2)
+    *cooling, first, last = _shops(desk, 4)
+    for shop in cooling:
+        desk.done(desk.order(shop, {"milk": 1}, at=at), "reject", "corner", REJECTED)
+    order = desk.order(first, {"milk": 1}, at=at, **COUNTER)
+    assert desk.done(order, "reject", "corner", REJECTED)["point_id"] == last
+
+
 def test_order__is_handed_on_three_times_at_most(desk: Desk, at: str) -> None:
     shops = _shops(desk, 6)
     order = desk.order(shops[0], {"milk": 1}, at=at, **COUNTER)
