@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.asks import Question, parse_asks, question_of
+from engine.covers import Keepers, TooManyStepsError, best_cover
 from engine.errors import InvalidQueryError
 from engine.explaining import one_basket
 from engine.inputs import as_text
@@ -57,24 +57,14 @@ class Split:
         The sum of their distances, inf where there are none.
     version
         The version of the index.
+    is_unknown
+        Whether none was found only because the search was given up after `engine.covers.MAX_STEPS`.
     """
 
     parts: list[SplitPart]
     distance_m: float
     version: int
-
-
-@dataclass(frozen=True)
-class _Keeper:
-    """A row that has some lines, a bit each: the nearest of those that have the same ones."""
-
-    bits: int
-    distance_m: float
-    name: bytes
-
-    @property
-    def key(self) -> tuple[float, bytes]:
-        return self.distance_m, self.name
+    is_unknown: bool = False
 
 
 def split(
@@ -102,8 +92,9 @@ def split(
         From 1 to 62 lines.
     max_points
         The most points, from 1 to 8. The answer is the best of all splits into as many or fewer; where there is none,
-        it has no parts. Every row within ``max_distance_m`` that keeps any of the SKUs is looked at: some milliseconds
-        for 10 000 of them.
+        it has no parts. Every row within ``max_distance_m`` that keeps any of the SKUs is looked at: of 10 000 that
+        keep all kinds of them, milliseconds for two points, up to a second for three; the search is given up after
+        some seconds.
     without
         Ids of points that are left out, known or not.
     ask
@@ -127,21 +118,25 @@ def split(
         whole = SplitPart(snapshot.names_of(rows)[0], offer, metres[0], dict(sorted(items.items())))
         return Split([whole], metres[0], snapshot.number)
     gone = snapshot.known_rows(omitted.cast(pa.string()))
-    keepers = _undominated(_keepers(vocabulary, snapshot, (lat, lng, offer), question, gone))
-    best = next((found for n in range(1, max_points + 1) if (found := _cover(keepers, len(items), n))), None)
-    if best is None:
+    keepers = _keepers(vocabulary, snapshot, (lat, lng, offer), question, gone)
+    try:
+        best = best_cover(keepers, len(items), max_points)
+    except TooManyStepsError:
+        return Split([], float("inf"), snapshot.number, is_unknown=True)
+    if not best.row.size:
         return Split([], float("inf"), snapshot.number)
-    return Split(_parts(best, offer, items), sum(keeper.distance_m for keeper in best), snapshot.number)
+    return Split(_parts(snapshot, best, offer, items), sum(best.metres.tolist()), snapshot.number)
 
 
-def _parts(chosen: tuple[_Keeper, ...], offer: str, items: Mapping[str, int]) -> list[SplitPart]:
+def _parts(snapshot: Snapshot, best: Keepers, offer: str, items: Mapping[str, int]) -> list[SplitPart]:
     """Return who gives what: each line the nearest that has it."""
     parts, given = [], 0
-    for keeper in chosen:
-        own = keeper.bits & ~given
+    names = snapshot.names_of(best.row.tolist())
+    for name, held, distance_m in zip(names, best.lines.tolist(), best.metres.tolist(), strict=True):
+        own = held & ~given
         given |= own
         lines = {sku: n for bit, (sku, n) in enumerate(sorted(items.items())) if own >> bit & 1}
-        parts.append(SplitPart(keeper.name.decode(), offer, keeper.distance_m, lines))
+        parts.append(SplitPart(name, offer, distance_m, lines))
     return parts
 
 
@@ -151,43 +146,39 @@ def _keepers(
     asked_for: tuple[Any, Any, Any],
     question: Question,
     gone: NDArray[np.int64],
-) -> list[_Keeper]:
+) -> Keepers:
     """Return for each set of lines that rows have the nearest row, then by id, that can serve but for the basket."""
     lat, lng, offer = asked_for
     asks, terms, hours = parse_asks(vocabulary, [lat], [lng], [offer], question)
     bare = terms._replace(ask_items=False)
     asked = (pack(hours), pack(asks), bare)
-    columns = [
+    none = Keepers(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+    found = [
         _of_part(snapshot, number, asks, asked, gone)
         for number, part in enumerate(snapshot.parts)
         if part.part.row.size
     ]
-    if not columns:
-        return []
-    bits, metres, rank, row = (np.concatenate(column) for column in zip(*columns, strict=True))
-    order = np.lexsort((rank, metres))
-    first = order[np.unique(bits[order], return_index=True)[1]]
-    names = snapshot.names_of(row[first].tolist())
-    told = zip(bits[first].tolist(), metres[first].tolist(), names, strict=True)
-    return [_Keeper(held, far, name.encode()) for held, far, name in told]
+    keepers = Keepers(*(np.concatenate(column) for column in zip(none, *found, strict=True)))
+    order = np.lexsort((keepers.rank, keepers.metres))
+    return keepers.at(order[np.unique(keepers.lines[order], return_index=True)[1]])
 
 
 def _of_part(
     snapshot: Snapshot, number: int, asks: Asks, asked: tuple[Packed, Packed, Terms], gone: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the lines, distances, ranks and numbers of the rows of a part that have any line and can serve."""
+) -> Keepers:
+    """Return the rows of a part that have any line and can serve."""
     part = snapshot.parts[number].part
     places = _with_any_line(part, asks)
     off = part.xyz[places] - asks.xyz[0]
     metres = told_distances_m(off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2])
     is_near = (metres <= asked[2].limit_m) & ~snapshot.dead[part.row[places]] & ~np.isin(part.row[places], gone)
     places, metres = places[is_near], metres[is_near]
-    bits, code = np.empty(places.size, np.int64), np.empty(places.size, np.uint8)
-    baskets.lines_had(snapshot.packed, number, places, asked[1], bits)
+    lines, code = np.empty(places.size, np.int64), np.empty(places.size, np.uint8)
+    baskets.lines_had(snapshot.packed, number, places, asked[1], lines)
     kernels.refusals(snapshot.packed, number, places, *asked, code)
-    can_serve = (bits != 0) & (code == MATCHED)
+    can_serve = (lines != 0) & (code == MATCHED)
     places = places[can_serve]
-    return bits[can_serve], metres[can_serve], part.rank[places], part.row[places].astype(np.int64)
+    return Keepers(lines[can_serve], metres[can_serve], part.rank[places], part.row[places].astype(np.int64))
 
 
 def _with_any_line(part: Part, asks: Asks) -> NDArray[np.int64]:
@@ -202,50 +193,3 @@ def _with_any_line(part: Part, asks: Asks) -> NDArray[np.int64]:
             low, high = np.searchsorted(own, [part.forest.start[root], part.forest.stop[root]])
             found.append(own[low:high])
     return np.unique(np.concatenate(found)).astype(np.int64)
-
-
-def _undominated(keepers: list[_Keeper]) -> list[_Keeper]:
-    """Return those that no other has all the lines of and is to be preferred to, nearest first: no best split has others."""
-    kept: list[_Keeper] = []
-    for keeper in sorted(keepers, key=lambda keeper: keeper.key):
-        if all(keeper.bits & ~other.bits for other in kept):
-            kept.append(keeper)
-    return kept
-
-
-def _cover(keepers: list[_Keeper], n_lines: int, n_points: int) -> tuple[_Keeper, ...] | None:
-    """Return the best cover by so many points, nearest first; None where fewer would do, or there is none."""
-    best: tuple[_Keeper, ...] | None = None
-    bound = float("inf")
-
-    def extend(lines: int, n_left: int, chosen: tuple[_Keeper, ...], total_m: float) -> None:
-        # Each in turn that has the line which the fewest have; of the last point only the nearest can be best.
-        nonlocal best, bound
-        if not lines:
-            found = tuple(sorted(chosen, key=lambda keeper: keeper.key))
-            if best is None or _order(found) < _order(best):
-                best, bound = found, total_m * (1.0 + 1e-12)
-            return
-        for keeper in _having(keepers, lines, is_last=n_left == 1):
-            if total_m + keeper.distance_m > bound:
-                break
-            rest = lines & ~keeper.bits
-            if n_left > 1 or not rest:
-                extend(rest, n_left - 1, (*chosen, keeper), total_m + keeper.distance_m)
-
-    extend((1 << n_lines) - 1, n_points, (), 0.0)
-    return best
-
-
-def _having(keepers: list[_Keeper], lines: int, *, is_last: bool) -> list[_Keeper]:
-    """Return those that have the line which the fewest have, nearest first; for the last point, the first that has all."""
-    if is_last:
-        found = next((keeper for keeper in keepers if not lines & ~keeper.bits), None)
-        return [] if found is None else [found]
-    bits = [1 << bit for bit in range(lines.bit_length()) if lines >> bit & 1]
-    return min(([keeper for keeper in keepers if keeper.bits & bit] for bit in bits), key=len)
-
-
-def _order(chosen: tuple[_Keeper, ...]) -> tuple[Fraction, tuple[bytes, ...]]:
-    metres = sum((Fraction(keeper.distance_m) for keeper in chosen), Fraction())
-    return metres, tuple(keeper.name for keeper in chosen)

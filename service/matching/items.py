@@ -55,12 +55,12 @@ def items_of(lines: Iterable[tuple[str, int]], where: str) -> Items:
     return tuple(sorted(items.items()))
 
 
-def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any] | None:
-    """Return the basket divided between the fewest points, then the nearest; None where that cannot be."""
+def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any]:
+    """Return ``split``: the basket divided between the fewest points, then the nearest; None where that cannot be."""
     terms = ask.terms()
     found = engine.split(ask.lat, ask.lng, ask.offer, terms.pop("items"), max_points=ask.split, **terms)
     if not found.parts or any(not rooms.is_free(part.point_id, ask) for part in found.parts):
-        return None
+        return {"split": None} | ({"is_split_unknown": True} if found.is_unknown else {})
     parts = [
         {
             "point_id": part.point_id,
@@ -70,4 +70,4 @@ def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any] | None:
         }
         for part in found.parts
     ]
-    return {"parts": parts, "distance_m": found.distance_m}
+    return {"split": {"parts": parts, "distance_m": found.distance_m}}

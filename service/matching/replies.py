@@ -41,7 +41,7 @@ def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
         services.metrics.count_places(0, 1)
         reply |= nobody(services, engine, ask)
         if ask.items and ask.split > 1:
-            reply["split"] = split_of(engine, services.rooms, ask)
+            reply |= split_of(engine, services.rooms, ask)
     return reply
 
 

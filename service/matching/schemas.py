@@ -170,6 +170,11 @@ class MatchAnswer(Answer):
     next_open_at: dt.datetime | None = None
     would_help: WouldHelp | None = None
     split: SplitTold | None = Field(None, description="The basket divided, where nobody has all of it.")
+    is_split_unknown: bool = Field(
+        False,
+        description="Whether there is no split only because the search for the best among very many points was given "
+        "up: a smaller max_distance_m helps, or fewer items.",
+    )
 
 
 class BatchAnswer(Answer):

@@ -23,7 +23,8 @@ MATCH = ("GET", "/v1/match")
 def match(services: Services, scope: Scope, _context: RequestContext) -> bytes | None:
     """Answer one question; None where that may take longer than a moment, so that a thread must do it."""
     ask = ask_of(scope["query_string"], services)
-    return None if services.rooms.waits(ask.offer) else dump(reply_to(services, ask))
+    is_long = services.rooms.waits(ask.offer) or (ask.items and ask.split > 1)
+    return None if is_long else dump(reply_to(services, ask))
 
 
 def dump(reply: object) -> bytes:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from engine import covers
 from geo import convert_datum
+from service.matching import replies
+from service.matching.items import split_of
 from tests.property.twins import brute_nearest, brute_reason, brute_refused, brute_told
 from tests.registry import NOW, Offer, Point, Registry, opened
 from tests.scale import scaled
@@ -217,6 +221,26 @@ def test_match__takes_a_distance_inclusively(registry: Registry) -> None:
     less = registry.match(**ask, max_distance_m=nearest["distance_m"] - 1e-3).json()
     assert less["matches"] == []
     assert less["would_help"]["farther"]["point_id"] == nearest["point_id"]
+
+
+def test_split__is_looked_for_beside_all_else_and_told_where_it_is_given_up(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def seen(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return split_of(*given)
+
+    monkeypatch.setattr(replies, "split_of", seen)
+    ask: dict[str, Any] = {"lat": 31.2, "lng": 121.5, "offer": OFFERS[0], "items": "milk,bread", "split": 2}
+    told = registry.match(**ask).json()
+    assert (told["split"], "is_split_unknown" in told) == (None, False)
+    monkeypatch.setattr(covers, "MAX_STEPS", 0)
+    told = registry.match(**ask).json()
+    assert (told["split"], told["is_split_unknown"]) == (None, True)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads  # which answers all others
 
 
 def test_version__never_moves_back_and_follows_each_change(empty: Registry) -> None:
