@@ -54,6 +54,8 @@ class Question:
         When it is wanted; None leaves hours and lead times out.
     asked_at
         When it is asked, for lead times and the age of counts; None leaves both out.
+    trusted_at
+        When counts must be fit to be trusted, where that is not ``asked_at``: lead times may be left out without it.
     quantity
         Units needed, at least 1.
     max_distance_m
@@ -77,6 +79,7 @@ class Question:
     features: Iterable[str] = ()
     require: Any = CHECKS
     items: Any = None
+    trusted_at: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.unknown_hours, str) or self.unknown_hours not in {"refuse", "allow"}:
@@ -127,6 +130,7 @@ def parse_asks(
     q = lats.size
     at_us = as_instants_us(question.at, "at", q)
     asked_us = as_instants_us(question.asked_at, "asked_at", q)
+    trusted_us = asked_us if question.trusted_at is None else as_instants_us(question.trusted_at, "trusted_at", q)
     wait_us = repeated(np.int64(NO_LEAD), q)
     lines = parse_items(vocabulary, question.items, q)
     if question.asked_at is not None:
@@ -148,7 +152,7 @@ def parse_asks(
         open_schedules=_open_schedules(hours, instant, allow_unknown=question.unknown_hours == "allow"),
         first_line=lines.first_line,
         end_line=lines.end_line,
-        asked_us=asked_us,
+        asked_us=trusted_us,
         line_sku=lines.line_sku,
         line_quantity=lines.line_quantity,
     )

@@ -179,8 +179,8 @@ class Engine:
         k, threads
             At least 1; how many threads share the queries, None for one a processor.
         **ask
-            ``at``, ``asked_at``, ``quantity``, ``items`` (one or q of each), ``max_distance_m``, ``unknown_hours``,
-            ``features`` and ``require``, as `engine.asks.Question` says.
+            ``at``, ``asked_at``, ``trusted_at``, ``quantity``, ``items`` (one or q of each), ``max_distance_m``,
+            ``unknown_hours``, ``features`` and ``require``, as `engine.asks.Question` says.
 
         Raises
         ------

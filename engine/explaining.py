@@ -162,11 +162,12 @@ def _missing(vocabulary: Vocabulary, snapshot: Snapshot, row: int, code: int, qu
     """Return the first SKU of a basket that a row has not got, None unless that is its reason."""
     if REASONS[code] != "out_of_stock":
         return None
-    asked_us = int(as_instants_us(question.asked_at, "asked_at", 1)[0])
+    trusted_at = question.asked_at if question.trusted_at is None else question.trusted_at
+    trusted_us = int(as_instants_us(trusted_at, "trusted_at", 1)[0])
     had = snapshot.shelves.had(row)
     for sku, quantity in sorted(question.items.items()):
         units, until_us = had.get(vocabulary.find_sku(sku), (0, NEVER_US))
-        if 0 <= units < quantity or asked_us >= until_us:
+        if 0 <= units < quantity or trusted_us >= until_us:
             return sku
     return None
 

@@ -165,6 +165,7 @@ def put_plainly(
         and 1 <= k <= _MOST
         and ask.keys() <= _ARGUMENTS
         and ask.get("items") is None
+        and ask.get("trusted_at") is None
     ):
         return None
     quantity, require, limit = ask.get("quantity", 1), ask.get("require", CHECKS), ask.get("max_distance_m")

@@ -68,7 +68,7 @@ def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> 
     Return who of the merchant's points can take an order over: each that can alone, and how the fewest can together.
 
     The customer's place is known as a cell alone, so distances are from its centre. Lead times are left out: what is
-    handed on may be ready later.
+    handed on may be ready later. Counts must be fit to be trusted now.
     """
     row = order.row
     if row.cell is None:
@@ -77,8 +77,9 @@ def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> 
     features = (*split_features(row.features), f"merchant:{row.merchant_id}")
     at = from_us(max(row.handover_at, now_us))
     basket = order.units("wanted")
+    asked = {"at": at, "trusted_at": from_us(now_us)}
     k = _MOST_WHOLE + len(known.left_out)
-    found = engine.nearest(lat, lng, row.offer, k=k, at=at, features=features, items=basket or None)
+    found = engine.nearest(lat, lng, row.offer, k=k, features=features, items=basket or None, **asked)
     able = [match for match in found.matches if match.point_id not in known.left_out][:_MOST_WHOLE]
     plans: list[Plan] = [(Share(match.point_id, match.distance_m, basket),) for match in able]
     if not known.can_divide or not 1 < len(basket) <= MAX_LINES:
@@ -91,8 +92,8 @@ def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> 
             basket,
             max_points=row.max_points,
             without=known.left_out,
-            at=at,
             features=(*features, *more),
+            **asked,
         )
         if len(split.parts) > 1:
             plans.append(tuple(Share(part.point_id, part.distance_m, part.items) for part in split.parts))

@@ -137,6 +137,25 @@ def test_point_that_cools_down__gets_no_part(desk: Desk, at: str) -> None:
     assert {moved["point_id"], *(part["point_id"] for part in _parts(desk, order))} == {third, fourth}
 
 
+@pytest.mark.parametrize("items", [{"milk": 1, "bread": 1}, {"bread": 1}])
+def test_order__goes_past_a_count_that_is_not_trusted_any_more(
+    desk: Desk, at: str, items: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.orders.plans._MOST_WHOLE", 1)
+    first, milk, stale, bread = _shops(desk, {"milk": 5, "bread": 5}, {"milk": 5}, {}, {"bread": 5})
+    entry = {"name": "Bread", "price_minor": 500, "currency": "CNY", "counted": 5, "good_for_s": 60}
+    assert desk.send("PUT", f"/v1/points/{stale}/stock/bread", "corner", json=entry).is_success
+    desk.registry.clock.at += dt.timedelta(minutes=5)
+    desk.registry.follow()
+    order = desk.order(first, items, at=at, max_points=2, payment="counter")
+    moved = _rejected(desk, order)
+    assert moved["state"] == "placed"
+    assert {moved["point_id"], *(part["point_id"] for part in _parts(desk, order))} == {
+        bread,
+        *[milk] * (len(items) - 1),
+    }
+
+
 def test_order__that_nobody_answers_is_divided_by_the_clock(desk: Desk, at: str) -> None:
     first, second, third = _shops(desk, {"milk": 5, "bread": 5}, {"bread": 5}, {"milk": 5})
     order = _order(desk, first, at)

@@ -80,6 +80,22 @@ def test_nearest__trusts_a_count_before_it_is_too_old_only() -> None:
         found(engine, None, asked_at=NOON)
 
 
+def test_trusted_at__is_for_counts_alone() -> None:
+    stock: list[Any] = [{"milk": (2, NOON)}, {"milk": (2, NOON + TICK)}, {"tea": 2}]
+    engine = Engine.from_columns(NAMES, [OFFER] * 3, [31.2, 31.21, 31.22], [121.5] * 3, lead_s=[3600] * 3, stock=stock)
+    ask: dict[str, Any] = {"at": NOON + TICK, "trusted_at": NOON, "unknown_hours": "allow"}
+    assert found(engine, {"milk": 1}, **ask) == ["b"]
+    assert found(engine, {"milk": 1}, **ask, asked_at=NOON - dt.timedelta(days=1)) == ["b"]
+    assert found(engine, {"milk": 1}, **ask, asked_at=NOON) == []  # too soon
+    assert found(engine, None, **ask) == NAMES
+    told = engine.explain(31.19, 121.5, OFFER, items={"milk": 1}, **ask)
+    assert [(one.point_id, one.reason, one.missing) for one in told.nearer] == [("a", "out_of_stock", "milk")]
+    split = engine.split(31.19, 121.5, OFFER, {"milk": 1, "tea": 1}, **ask)
+    assert [part.point_id for part in split.parts] == ["b", "c"]
+    with pytest.raises(ValueError, match="trusted_at"):
+        found(engine, None, trusted_at="noon")
+
+
 def test_from_columns__takes_a_stock_of_a_point_on_one_of_its_rows() -> None:
     offers = ["a/pickup", "a/delivery", "b/onsite"]
     place = [31.2] * 3, [121.5] * 3
