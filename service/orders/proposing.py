@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from service.clock import from_us
@@ -11,11 +12,14 @@ from service.matching.asks import Ask
 from service.matching.free_slots import found_free
 
 if TYPE_CHECKING:
+    from engine import Engine
+    from service.matching.rooms import Rooms
     from service.orders.ordering import Wish
     from service.services import Services
 
 __all__ = ["refusal", "unfit"]
 
+_NEAR = 20
 _SOLD_OUT = {"full", "out_of_stock"}
 _TOLD = {
     "full": "the point has as many orders as it can take",
@@ -48,6 +52,7 @@ def unfit(error: NotFeasibleError, **more: Any) -> ProblemError:
 
 
 def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
+    """Return the nearest other point that can serve: at the time of the wish, or each as soon as its own lead time allows."""
     now = from_us(services.clock.now_us())
     if wish.at is not None and wish.at < now:
         return None
@@ -57,14 +62,32 @@ def _next(services: Services, wish: Wish) -> dict[str, Any] | None:
         wish.offer,
         wish.at or now,
         now,
-        k=2,
+        k=_NEAR,
         features=wish.features,
         unknown_hours=wish.unknown_hours,
         items=tuple(wish.units.items()),
     )
-    found = found_free(services.index.view.engine, services.rooms, ask)
+    engine = services.index.view.engine.still()
+    leads = [None] if wish.at is not None else _leads(engine, ask)
+    others = [_other(services.rooms, engine, ask, wish.point_id, lead_s) for lead_s in leads]
+    found = min((other for other in others if other is not None), default=None)
+    return None if found is None else {"point_id": found[1], "offer": wish.offer, "distance_m": found[0]}
+
+
+def _leads(engine: Engine, ask: Ask) -> list[int]:
+    """Return the lead times in seconds of the nearest that have what is asked for, whenever; none is always among them."""
+    untimed = {"at": None, "asked_at": None, "trusted_at": ask.asked_at}
+    found = engine.found(ask.lat, ask.lng, ask.offer, ask.k, **ask.terms() | untimed)
+    return sorted({0, *(found.facts.row(row).lead_s for row in found.rows)})
+
+
+def _other(rooms: Rooms, engine: Engine, ask: Ask, point_id: str, lead_s: int | None) -> tuple[float, str] | None:
+    """Return the nearest point but one, and how far it is; with a lead time one that has that, as soon as it allows."""
+    if lead_s is not None:
+        ask = ask._replace(at=ask.asked_at + dt.timedelta(seconds=lead_s))
+    found = found_free(engine, rooms, ask)
     for row, distance_m in zip(found.rows, found.distance_m, strict=True):
-        point_id = found.facts.row(row).point_id
-        if point_id != wish.point_id:
-            return {"point_id": point_id, "offer": wish.offer, "distance_m": distance_m}
+        fact = found.facts.row(row)
+        if fact.point_id != point_id and lead_s in {None, fact.lead_s}:
+            return distance_m, fact.point_id
     return None

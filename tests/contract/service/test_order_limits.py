@@ -51,6 +51,30 @@ def test_sold_out__names_the_sku_and_leaves_all_as_it_was(desk: Desk) -> None:
     assert (desk.in_work(shop), desk.taken(shop)) == (1, before)
 
 
+@pytest.mark.parametrize(
+    ("lead_s", "opens_in", "closes_in", "is_next"),
+    [
+        (1800, None, None, True),
+        (7200, 1, 4, True),  # closed now, and open once its lead time is over
+        (7200, -1, 1, False),
+        (0, 1, 4, False),
+    ],
+)
+def test_next__of_an_order_for_as_soon_as_can_be_is_judged_by_its_own_lead_time(
+    desk: Desk, lead_s: int, opens_in: int | None, closes_in: Any, is_next: bool
+) -> None:
+    offer: dict[str, Any] = {"lead_s": lead_s}
+    if opens_in is not None:
+        clock = desk.now + dt.timedelta(hours=8)  # what clocks in Shanghai show
+        opens, closes = (clock + dt.timedelta(hours=hours) for hours in (opens_in, closes_in))
+        offer["hours"] = f"{opens:%H}:00-{closes:%H}:00"
+    shop = desk.shop(stock={"milk": 0}, offer={"lead_s": 1800})
+    other = desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer=offer)
+    told = desk.refused(desk.ask(desk.body(shop, {"milk": 1})))
+    assert (told["reason"], told["next"] and told["next"]["point_id"]) == ("out_of_stock", other if is_next else None)
+    assert desk.ask(desk.body(other, {"milk": 1})).is_success == is_next
+
+
 def test_slot__takes_as_many_orders_as_the_merchant_says_and_its_neighbours_as_many(desk: Desk) -> None:
     shop = desk.shop(offer={"slot": {"orders": 2, "minutes": 15}})
     start = (desk.now + dt.timedelta(hours=3)).replace(minute=15, second=0, microsecond=0)
