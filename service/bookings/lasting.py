@@ -6,8 +6,26 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from engine.replanning import however_late, kept_part
-from service.bookings.days import base_days, day_of, engagements_in, is_visit, list_shifts, local_day, write_shift
-from service.bookings.spreading import Home, fixed_stops, present, promised, spread, ways, write_anew
+from service.bookings.days import (
+    NOT_BACK,
+    base_days,
+    day_of,
+    engagements_in,
+    is_visit,
+    list_shifts,
+    local_day,
+    write_shift,
+)
+from service.bookings.spreading import (
+    Home,
+    as_usual,
+    fixed_stops,
+    present,
+    promised,
+    spread,
+    ways,
+    write_anew,
+)
 from service.bookings.store import bookings_of_ids
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, count_roster, find_kept, list_engagements
@@ -15,11 +33,11 @@ from service.crews.store import CREWS, count_roster, find_kept, list_engagements
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from engine.crew_days import CrewDay, Stop
+    from engine.crew_days import CrewDay, CrewDays, Stop
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["bookings_in", "carry_on", "lasts_longer", "shifts_by_hours"]
+__all__ = ["bookings_in", "carry_on", "shifts_by_hours"]
 
 _SECOND_US = 1_000_000
 _DAY_S = 86_400
@@ -31,6 +49,8 @@ def carry_on(
 ) -> tuple[list[Stop], dict[str, AnyRow]]:
     """
     Write a shift as it has become, and those that it keeps its crew from, or did.
+
+    It starts from what hours, engagements and promises say: what came late before is late only where it still must be.
 
     Parameters
     ----------
@@ -51,10 +71,12 @@ def carry_on(
     by_hours = shifts_by_hours(connection, rosters, point, day.crew_id, day.starts_s)
     latest = however_late(table, day, engagements=engagements_in(day))
     bases = by_hours(day._replace(ends_s=max(day.ends_s, latest.ends_s)))
-    usual_s = day.starts_s if keeps_all else day.ends_s  # where it is no shift any more: no longer than it must
-    ends_s = next((base.ends_s for base in bases if base.starts_s == day.starts_s), usual_s)
+    usual = _same(bases, day)
+    ends_s = day.ends_s if usual is None else usual.ends_s
+    if usual is None and keeps_all and _lasts_longer(table, day_of(shift)):
+        ends_s = day.starts_s  # it is no shift any more: no longer than it must
     fixed = {stop.stop_id for stop in day.stops} if keeps_all else fixed_stops(day, booked)
-    planned = promised(day, booked)._replace(ends_s=ends_s)
+    planned = as_usual(promised(day, booked), usual)._replace(ends_s=ends_s)
     after, loose = kept_part(table, planned, fixed, engagements=engagements_in(day))
     write_shift(connection, point, after, shift.revision)
     until_s = max(day.ends_s, after.ends_s)
@@ -67,15 +89,22 @@ def carry_on(
         booked |= bookings_in(connection, map(day_of, later))
         homes: dict[int, Home] = {}
         for row in later:
-            its = promised(day_of(row), booked)
-            loose += spread(table, its, by_hours(its), booked, homes, keeps_all=keeps_all, stays=True)
+            its = promised(day_of(row), booked).without_stop(NOT_BACK)
+            its_bases = by_hours(its)
+            its = as_usual(its, _same(its_bases, its))
+            loose += spread(table, its, its_bases, booked, homes, keeps_all=keeps_all, stays=True)
         loose += write_anew(connection, table, point, later, homes, booked, [*before, after])
     return loose, booked
 
 
-def lasts_longer(connection: WriteConnection, rosters: Rosters, point: AnyRow, day: CrewDay) -> bool:
+def _same(bases: Iterable[CrewDay], day: CrewDay) -> CrewDay | None:
+    """Return the shift by hours that begins when another does, None where there is none."""
+    return next((base for base in bases if base.starts_s == day.starts_s), None)
+
+
+def _lasts_longer(table: CrewDays, day: CrewDay) -> bool:
     """Tell whether a shift lasts as long as it does because of what it holds: its crew is back when it ends, not before."""
-    table, shortest = ways(connection, rosters, point), day._replace(ends_s=day.starts_s)
+    shortest = day._replace(ends_s=day.starts_s)
     return however_late(table, shortest, engagements=engagements_in(day)).ends_s >= day.ends_s
 
 

@@ -18,7 +18,7 @@ from service.bookings.days import (
     overlaps,
     write_shift,
 )
-from service.bookings.lasting import carry_on, lasts_longer
+from service.bookings.lasting import carry_on
 from service.bookings.point_rosters import Nobody
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
@@ -159,7 +159,7 @@ def take_visit_out(connection: WriteConnection, rosters: Rosters, booking: AnyRo
     """
     Take a booking's visit out of its crew's day; the point's roster is locked.
 
-    Where the shift lasts longer than its hours have it because of its visits, it may be shorter then.
+    What came late because of it is so no more.
     """
     if booking.crew_id is None:
         return
@@ -171,7 +171,7 @@ def take_visit_out(connection: WriteConnection, rosters: Rosters, booking: AnyRo
     if day == before:
         return
     point = find_point(connection, booking.point_id)
-    if point is not None and lasts_longer(connection, rosters, point.row, before):
+    if point is not None:
         carry_on(connection, rosters, point.row, row, day, keeps_all=True)
     else:
         write_shift(connection, booking, day, row.revision)

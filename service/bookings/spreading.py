@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Home", "as_promised", "fixed_stops", "present", "promised", "spread", "ways", "write_anew"]
+__all__ = [
+    "Home",
+    "as_promised",
+    "as_usual",
+    "fixed_stops",
+    "present",
+    "promised",
+    "spread",
+    "ways",
+    "write_anew",
+]
 
 _SECOND_US = 1_000_000
 _LOOSE = {State.HELD, State.CONFIRMED, State.EN_ROUTE}
@@ -106,8 +116,8 @@ def _as_then(base: CrewDay, old: CrewDay) -> CrewDay:
 def _is_rebuilt(
     table: CrewDays, base: CrewDay, old: CrewDay, visits: Sequence[Stop], booked: dict[str, AnyRow]
 ) -> bool:
-    """Tell whether a shift is what follows from its hours and engagements and these visits, however late it has become."""
-    usual = {stop.stop_id: stop for stop in (*base.stops, *visits)}
+    """Tell whether a shift is what follows from its hours and engagements and these visits, and no later than it must be."""
+    usual = {stop.stop_id: stop for stop in (*base.stops, *(as_promised(stop, booked) for stop in visits))}
     if usual.keys() != {stop.stop_id for stop in old.stops}:
         return False
     if old.ends_s != base.ends_s and not any(_is_late(base, stop, booked) for stop in old.stops):
@@ -126,6 +136,20 @@ def _is_late(base: CrewDay, stop: Stop, booked: dict[str, AnyRow]) -> bool:
 def promised(day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
     """Return a day with the windows that were promised: what came late once need not any more, and is told where it does."""
     return day._replace(stops=tuple(as_promised(stop, booked) for stop in day.stops))
+
+
+def as_usual(day: CrewDay, base: CrewDay | None) -> CrewDay:
+    """Return a shift whose breaks and engagements are what they are by hours: what came late once need not any more."""
+    usual = {} if base is None else {stop.stop_id: stop for stop in _as_then(base, day).stops}
+    return day._replace(stops=tuple(usual.get(stop.stop_id, stop) for stop in day.stops))
+
+
+def _no_later(table: CrewDays, day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
+    """Return a shift that can be kept, its visits promised again as they were but for as late as they come."""
+    starts_s = table.alone(day).starts_s(0)
+    stops = (as_promised(stop, booked) for stop in day.stops)
+    late = (stop._replace(latest_s=max(stop.latest_s, at_s)) for stop, at_s in zip(stops, starts_s, strict=True))
+    return day._replace(stops=tuple(late))
 
 
 def present(day: CrewDay, visits: Iterable[Stop], booked: dict[str, AnyRow]) -> CrewDay:
@@ -209,7 +233,9 @@ def _anew(
         return max(within_s, default=at_s), bool(within_s)
 
     planned = base._replace(stops=tuple(sorted([*base.stops, *home.visits], key=place)))
-    return kept_part(table, planned, fixed_stops(base, booked) | home.fixed, engagements=engagements_in(planned))
+    fixed = fixed_stops(base, booked) | home.fixed
+    day, loose = kept_part(table, planned, fixed, engagements=engagements_in(planned))
+    return _no_later(table, day, booked), loose
 
 
 def ways(connection: WriteConnection, rosters: Rosters, point: AnyRow) -> CrewDays:

@@ -479,3 +479,96 @@ def test_visit_that_begins_out_of_turn__leaves_before_it_what_is_over(
     assert [known[name] for name in visits.planned(point)["anna"]] == ["eight", "rest", "busy", "one", "lunch"]
     _begin(visits, one, at(*begins))
     assert [known[name] for name in visits.planned(point)["anna"]] == order
+
+
+TEN_MINUTES = EXACT | {"step_minutes": 10}
+
+
+def _engaged(visits: Visits, point: str, at: At, begins: int, ends: int) -> None:
+    busy = {"starts_at": at(begins), "ends_at": at(ends)}
+    visits.put(f"/v1/points/{point}/crews/anna/busy/dentist", busy)
+
+
+def _sheet_at(visits: Visits, point: str, at: At) -> list[tuple[str, str, str]]:
+    """Return what the crew does in the first shift of the day that is longer than no time."""
+    return [stop for stop in _sheet(visits, point, at(12))[0] if stop[1] != stop[2]]
+
+
+def test_illness_behind_a_visit_that_ends_sooner__lasts_as_long_as_it_does(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=TEN_MINUTES, crew={"hours": "Mo-Su 08:00-20:00"})
+    ten = _begun(visits, point, at(10))
+    visits.desk.pass_until(at(10, 5))
+    visits.desk.send("POST", f"/v1/points/{point}/crews/anna:ill", "corner", json={"until": at(18)})
+    assert _sheet_at(visits, point, at) == [("visit", "10:00", "11:00"), ("busy", "11:00", "18:00")]
+    _finish(visits, ten, at(10, 10))
+    assert _sheet_at(visits, point, at) == [("visit", "10:00", "10:10"), ("busy", "10:10", "18:00")]
+    assert not _can_be_booked(visits, point, at(17, 50))
+    assert _can_be_booked(visits, point, at(18))
+
+
+@pytest.mark.parametrize("way", ["finish", "cancel"])
+def test_engagement_that_was_pushed__begins_when_it_can_and_ends_when_it_ends(visits: Visits, at: At, way: str) -> None:
+    point = visits.provider("anna", service=TEN_MINUTES)
+    ten, eleven = _confirmed(visits, point, at(10), at(11))
+    _engaged(visits, point, at, 12, 14)
+    _begin(visits, ten, at(10, 50))
+    assert _sheet_at(visits, point, at)[1:] == [("visit", "11:50", "12:50"), ("busy", "12:50", "14:00")]
+    if way == "finish":
+        _finish(visits, ten, at(10, 55))
+    else:
+        visits.done(eleven, "cancel", "app", {})
+    assert _sheet_at(visits, point, at)[-1] == ("busy", "12:00", "14:00")
+    assert not _can_be_booked(visits, point, at(13, 50))
+
+
+def test_break_that_waited_for_a_visit__is_taken_within_its_own_time_once_that_is_over(visits: Visits, at: At) -> None:
+    rest = {"earliest": "12:00", "latest": "12:30", "minutes": 30}
+    point = visits.provider("anna", service=TEN_MINUTES, crew={"breaks": [rest]})
+    (eleven,) = _confirmed(visits, point, at(11))
+    _begin(visits, eleven, at(11))
+    _overrun(visits, eleven, at(11, 10), 180)
+    assert _sheet_at(visits, point, at)[1] == ("break", "14:10", "14:40")
+    _finish(visits, eleven, at(11, 30))
+    for minute, is_free in ((0, False), (20, False), (30, True)):
+        assert _can_be_booked(visits, point, at(12, minute)) == is_free
+
+
+@pytest.mark.parametrize("way", ["cancel", "reschedule"])
+def test_visit_that_was_late_by_another__is_as_promised_once_that_is_taken_out(
+    visits: Visits, at: At, way: str
+) -> None:
+    point = visits.provider("anna", service=EXACT)
+    nine, ten, eleven = _confirmed(visits, point, at(9), at(10), at(11))
+    _begin(visits, nine, at(9, 50))
+    assert _sheet_at(visits, point, at)[-1] == ("visit", "11:50", "12:50")
+    visits.done(ten, way, "app", {"starts_at": at(15)} if way == "reschedule" else {})
+    visits.service(point, **EXACT | {"minutes": 30, "step_minutes": 30})
+    assert not _can_be_booked(visits, point, at(11))
+    assert ("visit", "11:00", "12:00") in _sheet_at(visits, point, at)
+    assert visits.read(eleven)["state"] == "confirmed"
+
+
+def test_visit_that_was_late_by_a_break__is_as_promised_once_the_crew_has_none(visits: Visits, at: At) -> None:
+    rest = {"earliest": "10:00", "latest": "12:00", "minutes": 30}
+    point = visits.provider("anna", service=EXACT, crew={"breaks": [rest]})
+    ten, _ = _confirmed(visits, point, at(10), at(12))
+    _begin(visits, ten, at(10, 50))
+    assert _sheet_at(visits, point, at)[-1] == ("visit", "12:20", "13:20")
+    visits.put(f"/v1/points/{point}/crews/anna", CREW)
+    visits.service(point, **TEN_MINUTES | {"minutes": 20})
+    assert not _can_be_booked(visits, point, at(11, 50))
+    assert _sheet_at(visits, point, at)[-1] == ("visit", "12:00", "13:00")
+
+
+def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again_once_its_crew_is_back(
+    visits: Visits, point: str, at: At
+) -> None:
+    _engaged(visits, point, at, 14, 16)
+    (one,) = _confirmed(visits, point, at(13))
+    visits.service(point, **EXACT | {"minutes": 180})
+    (nine,) = _confirmed(visits, point, at(9))
+    _begin(visits, nine, at(11, 10))
+    assert ("visit", "14:10", "15:10") in _sheet(visits, point, at(12))[1]
+    _finish(visits, nine, at(11, 30))
+    assert _sheet(visits, point, at(12))[1] == [("visit", "13:00", "14:00"), ("busy", "14:00", "16:00")]
+    assert visits.read(one)["state"] == "confirmed"
