@@ -93,7 +93,7 @@ def carry_on(
             its_bases = by_hours(its)
             its = as_usual(its, _same(its_bases, its))
             loose += spread(table, its, its_bases, booked, homes, keeps_all=keeps_all, stays=True)
-        loose += write_anew(connection, table, point, later, homes, booked, [*before, after])
+        loose += write_anew(connection, table, point, later, homes, booked, [*before, after], hands_on=not keeps_all)
     return loose, booked
 
 

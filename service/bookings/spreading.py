@@ -191,11 +191,14 @@ def write_anew(
     homes: dict[int, Home],
     booked: dict[str, AnyRow],
     before: Sequence[CrewDay] = (),
+    *,
+    hands_on: bool = False,
 ) -> list[Stop]:
     """
     Write the shifts of a crew anew, in place of those that were; return the visits that it cannot keep.
 
-    ``before`` are shifts that began before all of them, and may keep the crew from them.
+    ``before`` are shifts that began before all of them, and may keep the crew from them. What is late in one that has not
+    become another stays there, unless it ``hands_on`` all that is late.
     """
     known = {row.starts_at // _SECOND_US: row for row in rows}
     for row in rows:
@@ -206,7 +209,7 @@ def write_anew(
     for starts_s, home in sorted(homes.items()):
         was = known.get(starts_s)
         base = present(behind(home.day, days), home.visits, booked)
-        day, late = _anew(table, home, base, booked, None if was is None else day_of(was))
+        day, late = _anew(table, home, base, booked, None if was is None or hands_on else day_of(was))
         loose += late
         days.append(day)
         if was is None or day != day_of(was):
@@ -220,7 +223,7 @@ def write_anew(
 def _anew(
     table: CrewDays, home: Home, base: CrewDay, booked: dict[str, AnyRow], old: CrewDay | None
 ) -> tuple[CrewDay, list[Stop]]:
-    """Return a shift with its visits, and those that it has no time for; as it was where nothing is different."""
+    """Return a shift with its visits, and those that it has no time for; as ``old`` where nothing is different from it."""
     if old is not None and _is_rebuilt(table, base, old, home.visits, booked):
         return old, []
     begun_s = [stop.earliest_s for stop in home.visits if not _is_loose(stop.stop_id, booked)]

@@ -560,6 +560,16 @@ def test_visit_that_was_late_by_a_break__is_as_promised_once_the_crew_has_none(v
     assert _sheet_at(visits, point, at)[-1] == ("visit", "12:00", "13:00")
 
 
+def test_overrun__hands_on_what_a_late_start_made_late_in_the_next_shift_though_that_ends_no_later(
+    visits: Visits, point: str, at: At
+) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    one, ten = _confirmed(visits, point, at(13), at(10))
+    _begin(visits, ten, at(11, 30))
+    assert visits.read(one)["state"] == "confirmed"
+    assert _overrun(visits, ten, at(11, 45), 105) == [one["booking_id"]]
+
+
 def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again_once_its_crew_is_back(
     visits: Visits, point: str, at: At
 ) -> None:
