@@ -43,6 +43,9 @@ class Stop(NamedTuple):
         a private engagement twice the same.
     is_set_out
         Whether its crew has set out to it, or begun it: nothing is inserted before it any more.
+    has_begun
+        Whether it began at its earliest instant: its crew was there by then, however far it is and whenever the day was to
+        begin.
     """
 
     stop_id: str
@@ -51,6 +54,7 @@ class Stop(NamedTuple):
     earliest_s: int
     latest_s: int
     is_set_out: bool = False
+    has_begun: bool = False
 
 
 class CrewDay(NamedTuple):
@@ -192,8 +196,9 @@ class CrewDays:
     def _write(self, number: int, day: CrewDay) -> None:
         arrays, n = self.arrays, len(day.stops) + 2
         arrays.n_nodes[number] = n
+        begun_s = min((stop.earliest_s for stop in day.stops if stop.has_begun), default=day.starts_s)
         nodes = [
-            Stop("start", day.start, 0, day.starts_s, day.ends_s),
+            Stop("start", day.start, 0, min(day.starts_s, begun_s), day.ends_s),
             *day.stops,
             Stop("end", day.end, 0, day.starts_s, day.ends_s),
         ]
@@ -212,8 +217,9 @@ class CrewDays:
         arrays.latest[number, :n] = [stop.latest_s for stop in nodes]
         placed = np.flatnonzero(arrays.placed[number, :n])
         places = self.places[number, placed]
-        ways = travel_seconds(self.travel, places[:-1], places[1:], self._at)
-        arrays.way[number, placed[:-1]] = np.diagonal(ways)
+        ways = np.diagonal(travel_seconds(self.travel, places[:-1], places[1:], self._at))
+        is_there = [nodes[node].has_begun for node in placed[1:]]
+        arrays.way[number, placed[:-1]] = np.where(is_there, 0, ways)
 
     def _bound(self) -> None:
         unkept = np.empty(len(self.days), np.int64)

@@ -59,7 +59,7 @@ def kept_part(
     fixed
         Names of stops that are not given away: what is begun or done, and private engagements.
     engagements
-        Names of those that end when they end, however late they begin.
+        Names of those that end when they end, however late they begin; nobody goes to one that would be over by then.
 
     Raises
     ------
@@ -118,7 +118,9 @@ def _later(day: CrewDay, node: int, late_s: int, engagements: Collection[str]) -
         return day._replace(ends_s=day.ends_s + late_s)
     stop = day.stops[node - 1]
     later = stop._replace(latest_s=stop.latest_s + late_s)
-    if stop.stop_id in engagements:
+    if stop.stop_id in engagements and stop.place is not None and late_s >= stop.duration_s:
+        later = stop._replace(place=None)  # it would be over: nobody goes there any more
+    elif stop.stop_id in engagements:
         later = later._replace(duration_s=max(0, stop.duration_s - late_s))
     return day._replace(stops=(*day.stops[: node - 1], later, *day.stops[node:]))
 

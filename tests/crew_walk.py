@@ -12,11 +12,13 @@ __all__ = ["late_stops", "way_s"]
 
 def late_stops(day: CrewDay, travel: Travel) -> list[str]:
     """Return what is late on a day on which the crew drives, waits, and begins each stop as soon as it may."""
-    now, here, driven, late = day.starts_s, day.start, 0, []
+    begun = [stop.earliest_s for stop in day.stops if stop.has_begun]
+    now, here, driven, late = min([day.starts_s, *begun]), day.start, 0, []
     stops = (*day.stops, Stop("end", day.end, 0, day.starts_s, day.ends_s))
     for number, stop in enumerate(stops):
         there = next(one.place for one in stops[number:] if one.place is not None)
-        left = way_s(travel, here, there) - driven
+        is_there = next(one.has_begun for one in stops[number:] if one.place is not None)
+        left = 0 if is_there else way_s(travel, here, there) - driven
         if stop.place is None:  # it sets out, and rests when the rest is due
             moved = min(left, max(0, stop.earliest_s - now))
             now, driven = max(now + moved, stop.earliest_s), driven + moved

@@ -18,6 +18,7 @@ from service.bookings.days import (
 )
 from service.bookings.spreading import (
     Home,
+    as_begun,
     as_usual,
     fixed_stops,
     present,
@@ -76,7 +77,7 @@ def carry_on(
     if usual is None and keeps_all and _lasts_longer(table, day_of(shift)):
         ends_s = day.starts_s  # it is no shift any more: no longer than it must
     fixed = {stop.stop_id for stop in day.stops} if keeps_all else fixed_stops(day, booked)
-    planned = as_usual(promised(day, booked), usual)._replace(ends_s=ends_s)
+    planned = as_begun(as_usual(promised(day, booked), usual), booked)._replace(ends_s=ends_s)
     after, loose = kept_part(table, planned, fixed, engagements=engagements_in(day))
     write_shift(connection, point, after, shift.revision)
     until_s = max(day.ends_s, after.ends_s)

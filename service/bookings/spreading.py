@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Home",
+    "as_begun",
     "as_promised",
     "as_usual",
     "fixed_stops",
@@ -144,6 +145,40 @@ def as_usual(day: CrewDay, base: CrewDay | None) -> CrewDay:
     return day._replace(stops=tuple(usual.get(stop.stop_id, stop) for stop in day.stops))
 
 
+def as_begun(day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
+    """
+    Return a shift in which each visit that has begun did so when it did: all that was not over by then stands behind it.
+
+    An engagement that goes on then is the first behind it.
+    """
+    stops: list[Stop] = []
+    left: list[Stop] = []
+    free_s = day.starts_s
+    for stop in day.stops:
+        if not is_visit(stop) or _is_loose(stop.stop_id, booked):
+            left.append(stop)
+            continue
+        over, left = _over_by(stop.earliest_s, free_s, left)
+        stops += [*over, stop._replace(is_set_out=True, has_begun=True)]
+        free_s = max(free_s, stop.earliest_s) + stop.duration_s
+    return day._replace(stops=(*stops, *left))
+
+
+def _over_by(at_s: int, free_s: int, stops: Sequence[Stop]) -> tuple[list[Stop], list[Stop]]:
+    """Return what of stops is over by an instant where a crew has time from another on, and what is not, in its order."""
+    over: list[Stop] = []
+    for stop in stops:
+        if stop.stop_id.startswith(BUSY):
+            done_s = max(free_s, stop.earliest_s + stop.duration_s)
+        else:
+            done_s = max(free_s, stop.earliest_s) + stop.duration_s
+        if stop.stop_id == NOT_BACK or (not is_visit(stop) and done_s <= at_s):
+            over.append(stop)
+            free_s = done_s
+    left = [stop for stop in stops if stop not in over]
+    return over, sorted(left, key=lambda stop: not (stop.stop_id.startswith(BUSY) and stop.earliest_s <= at_s))
+
+
 def _no_later(table: CrewDays, day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
     """Return a shift that can be kept, its visits promised again as they were but for as late as they come."""
     starts_s = table.alone(day).starts_s(0)
@@ -235,7 +270,7 @@ def _anew(
         within_s = [other for other in begun_s if is_busy and at_s < other < at_s + stop.duration_s]
         return max(within_s, default=at_s), bool(within_s)
 
-    planned = base._replace(stops=tuple(sorted([*base.stops, *home.visits], key=place)))
+    planned = as_begun(base._replace(stops=tuple(sorted([*base.stops, *home.visits], key=place))), booked)
     fixed = fixed_stops(base, booked) | home.fixed
     day, loose = kept_part(table, planned, fixed, engagements=engagements_in(planned))
     return _no_later(table, day, booked), loose

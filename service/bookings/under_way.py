@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UnkeptDayError
 from service.bookings.acting import act_on
-from service.bookings.days import begins_by, day_of, find_shift, write_shift
+from service.bookings.days import begins_by, day_of, find_shift, is_visit, write_shift
 from service.bookings.lasting import bookings_in, carry_on
 from service.bookings.rules import State
 from service.bookings.settling import Settled, hand_on
-from service.bookings.spreading import ways
+from service.bookings.spreading import fixed_stops, ways
 from service.errors import StateConflictError
 from service.points.store import find_point
 
@@ -60,11 +60,23 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     begun = act_on(connection, terms, row, act)
     point, shift = find_point(connection, row.point_id), _shift_of(connection, begun)
     if point is not None and shift is not None:
-        pinned = _from_its_start(connection, begun, begun.duration_s)
-        day = _with(day_of(shift), begun, is_set_out=True, **pinned)
-        day = _moved_up(connection, day, begun, {*_NOT_SET_OUT, State.EN_ROUTE}, pinned["earliest_s"])
+        day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
+        day = _over_before(connection, day, begun)
         carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return begun
+
+
+def _over_before(connection: WriteConnection, day: CrewDay, begun: AnyRow) -> CrewDay:
+    """Return a day in which the visits that began before one does are over when it does."""
+    begun_s = begun.begun_at // _SECOND_US
+    fixed = fixed_stops(day, bookings_in(connection, [day])) - {begun.booking_id}
+    stops = (
+        stop._replace(duration_s=min(stop.duration_s, max(0, begun_s - stop.earliest_s)))
+        if is_visit(stop) and stop.stop_id in fixed
+        else stop
+        for stop in day.stops
+    )
+    return day._replace(stops=tuple(stops))
 
 
 def finish_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act, **values: Any) -> AnyRow:
@@ -133,8 +145,8 @@ def _moved_up(
     return day._replace(stops=(*day.stops[:first], *before, visit, *later, *day.stops[at + 1 :]))
 
 
-def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -> dict[str, int]:
+def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -> dict[str, Any]:
     """Return when the stop of a visit is that began when it really did, and takes so many seconds more from now on."""
     begun_s = booking.begun_at // _SECOND_US
     lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + more_s
-    return {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s}
+    return {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s, "is_set_out": True, "has_begun": True}

@@ -11,7 +11,7 @@ import pytest
 
 from engine.crew_days import Stop
 from service.bookings.days import day_of
-from tests.contract.service.desk import Desk
+from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import CREW, Visits
 
@@ -568,6 +568,69 @@ def test_overrun__hands_on_what_a_late_start_made_late_in_the_next_shift_though_
     _begin(visits, ten, at(11, 30))
     assert visits.read(one)["state"] == "confirmed"
     assert _overrun(visits, ten, at(11, 45), 105) == [one["booking_id"]]
+
+
+@pytest.mark.parametrize("begins", [(8, 5), (7, 40)])
+def test_visit_that_begins_sooner_than_its_crew_could_come__lasts_from_then_on(
+    visits: Visits, at: At, begins: tuple[int, int]
+) -> None:
+    point, far = visits.provider("anna", service=TEN_MINUTES), {"lat": visits.desk.lat + 0.05}
+    nine, ten = (visits.brought(visits.book(point, starts_at, **far), "confirm") for starts_at in (at(9), at(10, 10)))
+    _begin(visits, nine, at(*begins))
+    begun = f"{begins[0]:02}:{begins[1]:02}"
+    assert _sheet_at(visits, point, at)[0][1] == begun
+    assert _overrun(visits, nine, at(9), 60) == []
+    assert _sheet_at(visits, point, at)[0] == ("visit", begun, "10:00")
+    assert visits.read(ten)["state"] == "confirmed"
+
+
+def test_visit_that_begins_before_a_break__is_followed_by_it(visits: Visits, at: At) -> None:
+    rest = {"earliest": "11:00", "latest": "12:30", "minutes": 30}
+    point = visits.provider("anna", service=TEN_MINUTES, crew={"breaks": [rest]})
+    ten, twelve, half_past_one = _confirmed(visits, point, at(10), at(12), at(13, 30))
+    _begin(visits, ten, at(10))
+    _finish(visits, ten, at(11))
+    _begin(visits, twelve, at(11, 5))
+    assert _sheet_at(visits, point, at)[1:3] == [("visit", "11:05", "12:05"), ("break", "12:05", "12:35")]
+    assert _overrun(visits, twelve, at(12), 60) == []
+    assert _sheet_at(visits, point, at)[2:] == [("break", "13:00", "13:30"), ("visit", "13:30", "14:30")]
+    assert visits.read(half_past_one)["state"] == "confirmed"
+
+
+def test_visit_that_begins_before_an_engagement_is_over__leaves_what_is_left_of_that_behind_it(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service=TEN_MINUTES)
+    place = {"lat": visits.desk.lat + 0.05, "lng": LNG}
+    busy = {"starts_at": at(10), "ends_at": at(12), "place": place}
+    visits.put(f"/v1/points/{point}/crews/anna/busy/dentist", busy)
+    one, two = _confirmed(visits, point, at(13), at(14, 10))
+    _begin(visits, one, at(11, 30))
+    assert _sheet_at(visits, point, at) == [("visit", "11:30", "12:30"), ("visit", "14:10", "15:10")]
+    assert _overrun(visits, one, at(12), 120) == []
+    assert visits.read(two)["state"] == "confirmed"
+
+
+def test_engagement_that_a_crew_is_back_from_sooner__takes_it_until_it_ends(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=TEN_MINUTES)
+    _engaged(visits, point, at, 10, 12)
+    (one,) = _confirmed(visits, point, at(12))
+    _begin(visits, one, at(11, 10))
+    _finish(visits, one, at(11, 20))
+    assert _sheet_at(visits, point, at) == [("visit", "11:10", "11:20"), ("busy", "11:20", "12:00")]
+    assert not _can_be_booked(visits, point, at(11, 50))
+    assert _can_be_booked(visits, point, at(12))
+
+
+def test_visit_that_begins_while_another_is_not_finished__ends_that(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=TEN_MINUTES)
+    ten, eleven, _ = _confirmed(visits, point, at(10), at(11), at(12))
+    _begin(visits, ten, at(10))
+    _begin(visits, eleven, at(10, 40))
+    assert _sheet_at(visits, point, at)[:2] == [("visit", "10:00", "10:40"), ("visit", "10:40", "11:40")]
+    assert _overrun(visits, eleven, at(11, 30), 30) == []
+    _finish(visits, ten, at(11, 40))
+    assert _sheet_at(visits, point, at)[0] == ("visit", "10:00", "10:40")
 
 
 def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again_once_its_crew_is_back(

@@ -73,6 +73,17 @@ def test_kept_part__lets_an_engagement_end_when_it_ends(ends: float, left: float
     assert starts_however_late_s(CrewDays([], TRAVEL), day(begun, busy), engagements=["busy"]) == [0, HOUR_S * 3 // 2]
 
 
+@pytest.mark.parametrize(("ends", "is_gone_to"), [(1.25, False), (1.51, False), (6.0, True)])
+def test_kept_part__sends_nobody_to_an_engagement_that_would_be_over(ends: float, *, is_gone_to: bool) -> None:
+    begun, far = visit("a", 0, 0, 1.5), (31.2, 121.6)
+    busy = Stop("busy", far, int((ends - 0.5) * HOUR_S), HOUR_S // 2, HOUR_S // 2)
+    kept, loose = kept_part(CrewDays([], TRAVEL), day(begun, busy), ["a", "busy"], engagements=["busy"])
+    (starts_s,) = starts_however_late_s(CrewDays([], TRAVEL), kept)[1:]
+    assert (kept.stops[1].place == far, starts_s > HOUR_S * 3 // 2) == (is_gone_to, is_gone_to)
+    assert starts_s + kept.stops[1].duration_s == max(1.5, ends) * HOUR_S
+    assert loose == []
+
+
 def test_replan__inserts_where_windows_can_be_kept_and_tells_of_the_others_in_order() -> None:
     full = day(visit("x", 0, 0, 9))
     free = day(visit("y", 4, 4))

@@ -18,6 +18,7 @@ from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.errors import InvalidColumnError, InvalidQueryError, UnkeptDayError
 from engine.slots import Job, Slot, check_slots, find_slots, witness
 from engine.travel import GreatCircleTravel, travel_seconds
+from tests.crew_walk import late_stops
 
 MINUTE_S = 60
 N_PLACES = 5
@@ -311,6 +312,20 @@ def test_find_slots__puts_nothing_before_what_its_crew_has_set_out_to() -> None:
         days = CrewDays([CrewDay("crew", here, here, 0, 9 * 3600, stops_)], near)
         assert find_slots(days, job, range(0, 9 * 3600, 600), 0)[0].starts_s == first_s
     assert check_slots(days, job, [Slot(0, 0, 0, 0, 0, 0)]) == [None]
+
+
+def test_crew_days__take_the_way_to_what_has_begun_as_driven() -> None:
+    hour, here, there = TableTravel(((0.0, 60.0), (60.0, 0.0))), (0.0, 0.0), (1.0, 0.0)
+    begun = Stop("begun", there, 1800, 600, 600, is_set_out=True, has_begun=True)
+    day = CrewDay("crew", here, here, 3600, 9 * 3600, (begun,))
+    days = CrewDays([day], hour)
+    assert days.starts_s(0) == [600]
+    assert late_stops(day, hour) == []
+    slots = find_slots(days, Job(*there, 600), range(0, 9 * 3600, 600), 0)
+    assert [(slot.starts_s, slot.after) for slot in slots[:1]] == [(2400, 1)]
+    assert check_slots(days, Job(*there, 600), slots) == [slot.planned_s for slot in slots]
+    with pytest.raises(UnkeptDayError):
+        CrewDays([day._replace(stops=(begun._replace(has_begun=False),))], hour)
 
 
 def test_find_slots__gives_no_slot_where_a_crew_cannot_get_on() -> None:
