@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import UnkeptDayError
+from engine.replanning import however_late
 from service.bookings.acting import act_on
-from service.bookings.days import begins_by, day_of, find_shift, is_visit, write_shift
+from service.bookings.days import begins_by, day_of, engagements_in, find_shift, is_visit, write_shift
 from service.bookings.lasting import bookings_in, carry_on
-from service.bookings.rules import State
 from service.bookings.settling import Settled, hand_on
-from service.bookings.spreading import fixed_stops, ways
+from service.bookings.spreading import fixed_stops, promised, ways
 from service.errors import StateConflictError
 from service.points.store import find_point
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from typing import Any
 
-    from engine.crew_days import CrewDay
+    from engine.crew_days import CrewDay, CrewDays
     from service.bookings.holding import BookingTerms
     from service.bookings.rules import Act
     from service.store.connections import AnyRow, WriteConnection
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["begin_visit", "finish_visit", "overrun_visit", "set_out"]
 
 _SECOND_US = 1_000_000
-_NOT_SET_OUT = frozenset({State.HELD, State.CONFIRMED})
 
 
 def set_out(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
@@ -40,13 +37,13 @@ def set_out(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: 
     point, shift = find_point(connection, row.point_id), _shift_of(connection, departed)
     if point is None or shift is None:
         return departed
-    day = _with(day_of(shift), departed, is_set_out=True)
-    first = _moved_up(connection, day, departed, _NOT_SET_OUT, connection.now_us // _SECOND_US)
-    try:
-        ways(connection, terms.rosters, point.row).alone(first)
-    except UnkeptDayError:
-        first = day
-    write_shift(connection, departed, first, shift.revision)
+    old, now_s = day_of(shift), -(-connection.now_us // _SECOND_US)
+    first = _moved_up(old, departed, max(now_s, departed.starts_at // _SECOND_US))
+    booked, table = bookings_in(connection, [old]), ways(connection, terms.rosters, point.row)
+    before_s, after_s = (_late_s(table, day, booked, now_s) for day in (old, first))
+    is_kept = first != old and all(after <= before for before, after in zip(before_s, after_s, strict=True))
+    day = however_late(table, promised(first, booked), engagements=engagements_in(first)) if is_kept else old
+    write_shift(connection, departed, _with(day, departed, is_set_out=True), shift.revision)
     return departed
 
 
@@ -124,25 +121,36 @@ def _with(day: CrewDay, booking: AnyRow, **changes: Any) -> CrewDay:
     return day._replace(stops=tuple(one._replace(**changes) if one.stop_id == its else one for one in day.stops))
 
 
-def _moved_up(
-    connection: WriteConnection, day: CrewDay, booking: AnyRow, states: Collection[State], now_s: int
-) -> CrewDay:
+def _moved_up(day: CrewDay, booking: AnyRow, begins_s: int) -> CrewDay:
     """
-    Return a day in which a booking's visit stands before all others whose bookings are in some states.
+    Return a day in which a booking's visit stands before all that nobody has set out to, given when it would begin.
 
     Engagements that begin before it, and breaks that can be over by then, stay before it.
     """
-    names = [stop.stop_id for stop in day.stops]
-    at = names.index(booking.booking_id) if booking.booking_id in names else 0
-    others = {name for name, row in bookings_in(connection, [day]).items() if row.state in states}
-    first = next((k for k in range(at) if names[k] in others), at)
-    if first == at:
+    its = next((k for k, stop in enumerate(day.stops) if stop.stop_id == booking.booking_id), 0)
+    first = next((k for k in range(its, 0, -1) if day.stops[k - 1].is_set_out), 0)
+    between = day.stops[first:its]
+    if not any(map(is_visit, between)):
         return day
-    visit, between = day.stops[at], day.stops[first:at]
-    begins_s = max(now_s, visit.earliest_s)
-    before = tuple(stop for stop in between if stop.stop_id not in others and begins_by(stop, begins_s))
+    before = tuple(stop for stop in between if not is_visit(stop) and begins_by(stop, begins_s))
     later = tuple(stop for stop in between if stop not in before)
-    return day._replace(stops=(*day.stops[:first], *before, visit, *later, *day.stops[at + 1 :]))
+    return day._replace(stops=(*day.stops[:first], *before, day.stops[its], *later, *day.stops[its + 1 :]))
+
+
+def _late_s(table: CrewDays, day: CrewDay, booked: dict[str, AnyRow], now_s: int) -> list[int]:
+    """Return how late each stop of a day comes, by name, and then its crew, where nothing begins before now."""
+    stops = (
+        stop._replace(earliest_s=max(stop.earliest_s, now_s), latest_s=max(stop.latest_s, now_s))
+        if stop.stop_id in booked and stop.stop_id not in fixed_stops(day, booked)
+        else stop
+        for stop in promised(day, booked).stops
+    )
+    asked = day._replace(stops=tuple(stops))
+    latest = however_late(table, asked, engagements=engagements_in(day))
+    late_s = sorted(
+        (stop.stop_id, stop.latest_s - was.latest_s) for stop, was in zip(latest.stops, asked.stops, strict=True)
+    )
+    return [*(seconds for _, seconds in late_s), latest.ends_s - day.ends_s]
 
 
 def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -> dict[str, Any]:

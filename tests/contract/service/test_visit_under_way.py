@@ -633,6 +633,32 @@ def test_visit_that_begins_while_another_is_not_finished__ends_that(visits: Visi
     assert _sheet_at(visits, point, at)[0] == ("visit", "10:00", "10:40")
 
 
+def test_visit_that_is_set_out_to_too_late__does_not_come_before_what_was_promised(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=EXACT | {"minutes": 240}, crew={"hours": "Mo-Su 08:00-22:00"})
+    (gone,) = _confirmed(visits, point, at(10))
+    visits.service(point, **EXACT)
+    (two,) = _confirmed(visits, point, at(14))
+    visits.service(point, **EXACT | {"minutes": 240, "window_minutes": 480})
+    (wide,) = _confirmed(visits, point, at(9))
+    visits.done(gone, "cancel", "app", {})
+    visits.desk.pass_until(at(11))
+    visits.done(wide, "depart", "corner")
+    assert visits.planned(point)["anna"] == [two["booking_id"], wide["booking_id"]]
+
+
+def test_visit_that_is_set_out_to__stays_before_another_that_is_set_out_to_later(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=EXACT | {"minutes": 120})
+    (gone,) = _confirmed(visits, point, at(9))
+    visits.service(point, **EXACT)
+    eleven, two = _confirmed(visits, point, at(11), at(14))
+    visits.service(point, **EXACT | {"minutes": 180, "window_minutes": 480})
+    (wide,) = _confirmed(visits, point, at(8))
+    visits.done(gone, "cancel", "app", {})
+    for one in (two, wide):
+        visits.done(one, "depart", "corner")
+    assert visits.planned(point)["anna"] == [one["booking_id"] for one in (eleven, two, wide)]
+
+
 def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again_once_its_crew_is_back(
     visits: Visits, point: str, at: At
 ) -> None:
