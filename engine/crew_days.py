@@ -213,6 +213,9 @@ class CrewDays:
         arrays.placed[number, :n] = [stop.place is not None for stop in nodes]
         arrays.is_set_out[number, :n] = [stop.is_set_out for stop in nodes]
         arrays.duration[number, :n] = [stop.duration_s for stop in nodes]
+        begun = max((node for node, stop in enumerate(nodes) if stop.has_begun), default=0)
+        if begun:  # behind it nothing is done before the day begins
+            arrays.duration[number, begun] = max(nodes[begun].duration_s, day.starts_s - nodes[begun].earliest_s)
         arrays.earliest[number, :n] = [stop.earliest_s for stop in nodes]
         arrays.latest[number, :n] = [stop.latest_s for stop in nodes]
         placed = np.flatnonzero(arrays.placed[number, :n])

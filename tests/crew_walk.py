@@ -16,6 +16,7 @@ def late_stops(day: CrewDay, travel: Travel) -> list[str]:
     now, here, driven, late = min([day.starts_s, *begun]), day.start, 0, []
     stops = (*day.stops, Stop("end", day.end, 0, day.starts_s, day.ends_s))
     for number, stop in enumerate(stops):
+        now = now if stop.has_begun else max(now, day.starts_s)
         there = next(one.place for one in stops[number:] if one.place is not None)
         is_there = next(one.has_begun for one in stops[number:] if one.place is not None)
         left = 0 if is_there else way_s(travel, here, there) - driven

@@ -322,7 +322,7 @@ def test_crew_days__take_the_way_to_what_has_begun_as_driven() -> None:
     assert days.starts_s(0) == [600]
     assert late_stops(day, hour) == []
     slots = find_slots(days, Job(*there, 600), range(0, 9 * 3600, 600), 0)
-    assert [(slot.starts_s, slot.after) for slot in slots[:1]] == [(2400, 1)]
+    assert [(slot.starts_s, slot.after) for slot in slots[:1]] == [(3600, 1)]  # not before the day begins
     assert check_slots(days, Job(*there, 600), slots) == [slot.planned_s for slot in slots]
     with pytest.raises(UnkeptDayError):
         CrewDays([day._replace(stops=(begun._replace(has_begun=False),))], hour)
