@@ -241,7 +241,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._phase == _BODY:
             if cycle.response_started:
                 self._refused = NO_ANSWER
-            cycle.disconnected = True
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
             cycle.message_event.set()
         elif not self._is_answered():
             self.flow.pause_reading()

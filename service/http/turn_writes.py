@@ -9,6 +9,7 @@ write, and requests that come together are answered in a row, by code that is st
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = ["Turn", "TurnTransport"]
 
 _Data: TypeAlias = bytes | bytearray | memoryview
 
+_LOG = logging.getLogger(__name__)
 _MOST_BYTES = 65_536
 
 
@@ -36,7 +38,11 @@ class Turn:
     def _end(self) -> None:
         waiting, self._waiting = self._waiting, []
         for transport in waiting:
-            transport.flush()
+            try:
+                transport.flush()
+            except Exception:  # noqa: BLE001 - the others of this turn have nothing to do with it
+                _LOG.exception("an answer cannot be written")
+                transport.abort()
 
 
 class TurnTransport(asyncio.Transport):
@@ -53,9 +59,12 @@ class TurnTransport(asyncio.Transport):
         self._transport, self._turn, self._loop, self._lingers = transport, turn, loop, lingers
         self._pieces: list[_Data] = []
         self._n_bytes = 0
+        self._has_ended = False
 
     def write(self, data: _Data) -> None:
-        """Keep what is to be written."""
+        """Keep what is to be written; nothing is after the end."""
+        if self._has_ended:
+            return
         if not self._pieces:
             self._turn.add(self, self._loop)
         self._pieces.append(data)
@@ -78,6 +87,7 @@ class TurnTransport(asyncio.Transport):
     def write_eof(self) -> None:
         """Close the writing end after what waits; of a client that has gone, both ends at once."""
         self.flush()
+        self._has_ended = True
         try:
             self._transport.write_eof()
         except OSError:  # it has reset the connection, and the loop has not seen it yet

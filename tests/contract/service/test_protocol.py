@@ -218,6 +218,32 @@ def test_limited_protocol__answers_what_came_before_it_refuses_what_follows(wire
         assert (heard.closed, heard.statuses) == (True, statuses), bad
 
 
+def test_limited_protocol__keeps_one_upload_s_fault_from_the_others_of_its_turn(wire: WireServer) -> None:
+    faults: list[Any] = []
+    upload = POST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with wire.connect() as good, wire.connect() as bad:
+        _until(lambda: wire.n_connections == 2)
+
+        def both_at_once() -> None:
+            assert wire.loop is not None
+            wire.loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
+            _protocol_of(wire, good).data_received(GET + b"\r\n")
+            _protocol_of(wire, bad).data_received(upload)
+
+        wire.in_loop(both_at_once)
+        assert listen(good, 1, lambda heard: heard.bodies == [b"0"]).statuses == [200]
+        assert listen(bad, 1).statuses == [400]
+    wire.in_loop(lambda: wire.loop and wire.loop.set_exception_handler(None))
+    assert faults == []
+
+
+def _protocol_of(wire: WireServer, client: socket.socket) -> Any:
+    assert wire.server is not None
+    connections: Any = wire.server.server_state.connections
+    (protocol,) = (one for one in connections if one.client == client.getsockname())
+    return protocol
+
+
 def test_limited_protocol__stops_reading_a_body_that_was_answered(wire: WireServer) -> None:
     early = b"POST /early HTTP/1.1\r\n" + HOST + b"Content-Length: 90000000\r\n\r\n"
     heard = exchange(wire, [early, *[b"a" * 100_000] * 900])
