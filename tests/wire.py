@@ -13,6 +13,8 @@ from typing import Any
 
 import uvicorn
 
+from service.http.whole_answers import send_whole
+
 __all__ = ["Heard", "WireServer", "exchange", "listen", "served"]
 
 
@@ -27,12 +29,15 @@ class WireServer:
     server: uvicorn.Server | None = None
 
     async def app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Read the whole body, then answer; `/early` answers before, `/slow` after a while, `/big` with much."""
+        """Read the whole body, then answer; `/early` and `/whole` answer before, `/slow` after a while, `/big` with much."""
         if scope["type"] != "http":
             return
         self.asked.append(scope)
         if scope["path"] == "/early":
             await _answer(send, b"early")
+        if scope["path"] == "/whole":
+            send_whole(send.__self__, 200, [], b"whole", closes=False)
+            return
         body: bytes | None = b""
         while True:
             message = await receive()

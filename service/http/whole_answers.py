@@ -36,6 +36,7 @@ def send_whole(
         lines.append(b"connection: close\r\n")
     lines += b"content-length: %d\r\n\r\n" % len(body), body
     cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
     cycle.transport.write(b"".join(lines))
     cycle.message_event.set()
     if not cycle.keep_alive:

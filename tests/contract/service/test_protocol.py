@@ -259,6 +259,15 @@ def test_limited_protocol__closes_behind_an_early_answer_without_a_reset(wire: W
     assert told.endswith(b"early")
 
 
+@pytest.mark.parametrize("path", [b"/early", b"/whole"])
+def test_limited_protocol__closes_where_a_body_stops_that_was_announced_and_answered(
+    wire: WireServer, path: bytes
+) -> None:
+    head = b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+    heard = exchange(wire, [head, b"a"], every_s=0.1)
+    assert (heard.closed, heard.statuses) == (True, [200])
+
+
 def test_limited_protocol__cuts_off_a_client_that_takes_no_answer(wire: WireServer) -> None:
     with wire.connect() as connection:
         connection.sendall(b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n")
