@@ -4,18 +4,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from service.http.problems import MEDIA_TYPE, problem_body
+from service.http.whole_answers import send_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from starlette.types import Send
+    from starlette.types import Message, Send
 
     from service.http.problems import ProblemError
 
-__all__ = ["JSON", "send_answer", "send_problem"]
+__all__ = ["JSON", "Answer", "send_answer", "send_problem"]
 
 JSON = b"application/json"
+_OK = 200
+
+
+class Answer:
+    """
+    Sends one answer, and remembers how far it has come.
+
+    Attributes
+    ----------
+    status
+        0 until its head is out: it waits until the client has taken what came before.
+    """
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], *, closes: bool) -> None:
+        self._send = send
+        self._headers = headers
+        self._closes = closes
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message, the first one with the gate's own headers."""
+        if message["type"] != "http.response.start":
+            await self._send(message)
+            return
+        await self._send({**message, "headers": self.with_own(message.get("headers", ()))})
+        self.status = message["status"]
+
+    def sends_whole(self, body: bytes) -> bool:
+        """Send a good answer past the two messages, if the server is uvicorn and need not wait for the client."""
+        cycle = self._cycle
+        if cycle is None or cycle.flow.write_paused:
+            return False
+        self.status = _OK
+        send_whole(cycle, _OK, [(b"content-type", JSON), *self._headers], body, closes=self._closes)
+        return True
+
+    def with_own(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return a route's headers with those of the gate."""
+        own = [*headers, *self._headers]
+        if self._closes:
+            own.append((b"connection", b"close"))
+        return own
+
+    def give_up(self) -> None:
+        """Close the connection after what came before, in place of an answer."""
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.disconnected = True  # else uvicorn would answer for us
+            cycle.transport.close()
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        cycle = getattr(self._send, "__self__", None)
+        return cycle if isinstance(cycle, RequestResponseCycle) else None
 
 
 async def send_answer(

@@ -12,21 +12,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.deadlines import Deadline
-from service.http.answers import JSON, send_answer, send_problem
+from service.http.answers import Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
 from service.http.shares import LATER, Lasting, Shares
-from service.http.whole_answers import send_whole
 from service.keys.formats import holds_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from service.http.rates import Allowance
     from service.keys.ring import Caller
@@ -81,7 +79,7 @@ class Gate:
         services, path = self._services, scope["path"]
         request_id = next(self._ids)
         headers = [(b"x-request-id", request_id.encode())]
-        answer = _Answer(send, headers, closes=services.is_draining)
+        answer = Answer(send, headers, closes=services.is_draining)
         raw = self._raw.get((scope["method"], path))
         lasting = self._lasting(path)
         if lasting is None:
@@ -95,7 +93,7 @@ class Gate:
         except ClientDisconnect:  # nobody is there to be answered
             answer.status = answer.status or _GONE
         except Exception as error:  # noqa: BLE001 - whatever fails, the caller gets an answer
-            await _refuse(answer, error, request_id)
+            await _refuse(answer, error, request_id, services.settings.limits.deadline_s)
         finally:
             if lasting is None:
                 services.n_inflight -= 1
@@ -107,7 +105,7 @@ class Gate:
             if raw is None or answer.status >= _BAD:
                 _log(scope, route, request_id, answer.status, seconds)
 
-    async def _answered(self, raw: RawRoute, scope: Scope, answer: _Answer, context: RequestContext) -> bool:
+    async def _answered(self, raw: RawRoute, scope: Scope, answer: Answer, context: RequestContext) -> bool:
         # Whoever is ready comes as far as here before the first goes on: the same code in a row runs twice as fast.
         # None holds a place meanwhile, for it waits for nothing: a thousand that come at once are no overload.
         self._services.n_inflight -= 1
@@ -118,7 +116,8 @@ class Gate:
         finally:
             self._services.n_inflight += 1
         if body is not None and not answer.sends_whole(body):
-            await send_answer(answer, _OK, body, [])
+            async with asyncio.timeout(context.deadline.left_s()):
+                await send_answer(answer, _OK, body, [])
         return body is not None
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
@@ -176,7 +175,7 @@ class Gate:
         address = f"ip {network_of(scope['client'][0] if scope.get('client') else '')}"
         _heed(rates.admit_now(address, rate) or await rates.admit(address, rate), rate, headers)
 
-    async def _passed_on(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> None:
+    async def _passed_on(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         limited, lasting, caller = limited_body(scope, receive), self._lasting(scope["path"]), context.caller
         with contextlib.ExitStack() as stack:
             if caller is not None:
@@ -189,7 +188,6 @@ class Gate:
 
 
 _OK, _BAD, _GONE = 200, 400, 499
-_JSON = (b"content-type", JSON)
 _HOW_TO = "send a key that lives: 'Authorization: Bearer linli_…', never in the address"
 
 
@@ -199,39 +197,7 @@ def _request_ids() -> Iterator[str]:
         yield from (many[start : start + 16] for start in range(0, len(many), 16))
 
 
-class _Answer:
-    """Sends, and remembers how far the answer has come."""
-
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], *, closes: bool) -> None:
-        self._send = send
-        self._headers = headers
-        self._closes = closes
-        self.status = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": self.with_own(message.get("headers", ()))}
-        await self._send(message)
-
-    def sends_whole(self, body: bytes) -> bool:
-        """Send a good answer past the two messages, if the server is uvicorn and need not wait for the client."""
-        cycle = getattr(self._send, "__self__", None)
-        if not isinstance(cycle, RequestResponseCycle) or cycle.flow.write_paused:
-            return False
-        self.status = _OK
-        send_whole(cycle, _OK, [_JSON, *self._headers], body, closes=self._closes)
-        return True
-
-    def with_own(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return a route's headers with those of the gate."""
-        own = [*headers, *self._headers]
-        if self._closes:
-            own.append((b"connection", b"close"))
-        return own
-
-
-async def _refuse(answer: _Answer, error: Exception, request_id: str) -> None:
+async def _refuse(answer: Answer, error: Exception, request_id: str, patience_s: float) -> None:
     problem = as_problem(error)
     if problem is None and isinstance(error, TimeoutError):
         problem = ProblemError("deadline-exceeded", "it was not done in time; it may still come to be", headers=LATER)
@@ -239,7 +205,12 @@ async def _refuse(answer: _Answer, error: Exception, request_id: str) -> None:
         _LOG.error("request %s failed: %s", request_id, _told(error))
         problem = internal_problem(request_id)
     if not answer.status:
-        await send_problem(answer, problem, [])
+        try:
+            async with asyncio.timeout(patience_s):
+                await send_problem(answer, problem, [])
+        except TimeoutError:  # its client does not take what it asked for before
+            answer.status = _GONE
+            answer.give_up()
 
 
 def _told(error: BaseException) -> str:

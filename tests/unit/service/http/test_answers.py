@@ -1,0 +1,104 @@
+"""A second answer to a client that takes nothing of the first: it is said late, or never, and counted so."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from service.http.gate import Gate
+from service.http.protocol import WireLimits, limited_protocol
+from service.keys.store import create_key
+from service.services import Services, open_services
+from service.settings import load_settings
+
+BIG, SMALL, MATCH = "/v1/big", "/v1/small", "/v1/match"
+RAW: dict[tuple[str, str], Any] = {("GET", MATCH): lambda _services, _scope, _context: b"{}"}
+N_BYTES = 4_000_000
+STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+COUNTED = re.compile(rb'^linli_requests_total\{.*status="(\d+)"\} (\d+)', re.MULTILINE)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with open_services(load_settings({}, data=tmp_path, deadline_s=0.5)) as opened:
+        yield opened
+
+
+def _key(services: Services) -> str:
+    made = services.store.write_now(lambda connection: create_key(connection, scope="app", label="a test"))
+    deadline = time.monotonic() + 10
+    while services.ring.caller_of(made.secret, 0) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return made.secret
+
+
+class Answering:
+    """An application with a big answer and a small one."""
+
+    def __init__(self) -> None:
+        self.is_late = False
+        """Whether time was up before an answer had begun."""
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        """Answer."""
+        body = b"x" * (N_BYTES if scope["path"] == BIG else 1)
+        headers = [(b"content-length", b"%d" % len(body))]
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        except asyncio.CancelledError:
+            self.is_late = True
+            raise
+        await send({"type": "http.response.body", "body": body})
+
+
+def _heard(services: Services, second: str, is_time: Callable[[Answering], bool]) -> bytes:
+    """Ask for the big answer and another at once, and listen when it is time."""
+    head = f" HTTP/1.1\r\nHost: linli\r\nAuthorization: Bearer {_key(services)}\r\n"
+    app, protocol = Answering(), limited_protocol(WireLimits())
+    config = Config(Gate(services, RAW, app), lifespan="off", log_config=None, interface="asgi3")
+
+    async def run() -> bytes:
+        loop, (ours, theirs), parts = asyncio.get_running_loop(), socket.socketpair(), []
+        ours.setblocking(False)
+        with ours:
+            await loop.connect_accepted_socket(lambda: protocol(config, ServerState(), {}, loop), theirs)
+            await loop.sock_sendall(ours, f"GET {BIG}{head}\r\nGET {second}{head}Connection: close\r\n\r\n".encode())
+            async with asyncio.timeout(20):
+                while not is_time(app):  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+                while part := await loop.sock_recv(ours, 65_536):
+                    parts.append(part)
+        return b"".join(parts)
+
+    return asyncio.run(run())
+
+
+def _counted(services: Services) -> dict[int, int]:
+    return {int(status): int(n) for status, n in COUNTED.findall(services.metrics.text())}
+
+
+def test_answer__is_a_problem_where_the_client_takes_the_one_before_too_late(services: Services) -> None:
+    first, _, second = _heard(services, SMALL, lambda app: app.is_late).partition(b"x" * N_BYTES)
+    assert STATUS.findall(first) + STATUS.findall(second) == [b"200", b"503"]
+    assert b"application/problem+json" in second
+    assert b"deadline-exceeded" in second
+    assert _counted(services) == {200: 1, 503: 1}
+
+
+@pytest.mark.parametrize("second", [SMALL, MATCH])
+def test_answer__is_a_close_where_the_client_does_not_take_the_one_before(second: str, services: Services) -> None:
+    heard = _heard(services, second, lambda _app: 499 in _counted(services))
+    assert STATUS.findall(heard) == [b"200"]
+    assert heard.endswith(b"x" * N_BYTES)
+    assert _counted(services).keys() == {200, 499}
+    assert services.n_inflight == 0, "it keeps no place from the others"
