@@ -80,6 +80,8 @@ def parse_items(vocabulary: Vocabulary, items: Any, q: int) -> Lines:
         lines = _sorted_lines(items, None)
         skus = tuple(sku for sku, _ in lines)
         return Lines(*_same(len(lines), q), *_coded(vocabulary, lines), skus)
+    if isinstance(items, str) or not hasattr(items, "__len__") or getattr(items, "ndim", 1) == 0:
+        raise InvalidQueryError("items", f"must be a mapping from SKU to quantity, got {items!r:.60}", value=items)
     given = as_list(items, "items")
     if len(given) != q:
         raise InvalidColumnError("items", f"must be one basket, or {q}, one for every query, got {len(given)}")
