@@ -66,7 +66,7 @@ class Coming:
         return self._store.read_now(lambda connection: self._next(connection, point_id, names, ask), _READ_S)
 
     def _comes(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> bool:
-        starts_s, now_us = to_us(ask.at) // _SECOND_US, to_us(ask.asked_at)
+        starts_s, now_us = -(-to_us(ask.at) // _SECOND_US), to_us(ask.asked_at)  # now is not over: rounded up
         for asked in self._asked(connection, point_id, names, ask):
             rules, rosters = asked.rules, self._terms.rosters
             if starts_s * _SECOND_US < now_us + rules.lead_s * _SECOND_US:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import time
 from pathlib import Path
@@ -87,6 +88,14 @@ def test_match__follows_each_booking_and_says_when_somebody_can_come_again(visit
     assert [one["point_id"] for one in _match(visits, later["at"])["matches"]] == [point_id]
     visits.done(booking, "cancel", "app", {})
     assert [one["point_id"] for one in _match(visits, at)["matches"]] == [point_id]
+
+
+def test_match__of_a_visit_now_does_not_hang_on_the_second(visits: Visits) -> None:
+    point_id = visits.provider("anna", service={"lead_minutes": 0}, crew={"hours": "24/7"})
+    for seconds in (0.0, 0.000001, 0.499999, 0.499999, 0.000001):
+        visits.desk.pass_(seconds)
+        for at in (visits.desk.now, visits.desk.now + dt.timedelta(minutes=10)):
+            assert [one["point_id"] for one in _match(visits, at.isoformat())["matches"]] == [point_id], at
 
 
 def test_match__of_a_provider_that_is_not_booked_here_goes_by_its_door(visits: Visits) -> None:
