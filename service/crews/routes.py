@@ -31,6 +31,7 @@ from service.http.pages import CursorText, PageSize, next_page, read_cursor
 from service.http.problems import invalid
 from service.http.revisions import check_if_given, check_match, etag
 from service.http.routing import StrictRoute, problems
+from service.keys.store import revoke_crew_keys
 from service.points.routes import own_merchant
 from service.points.store import find_point
 
@@ -146,7 +147,11 @@ async def delete_one_crew(
     crew_id: str,
     open_bookings: SecondVisitWord = None,
 ) -> Response:
-    """Delete a crew; `If-Match` holds the ETag that was read. What it has promised is settled as when it is replaced."""
+    """
+    Delete a crew; `If-Match` holds the ETag that was read. What it has promised is settled as when it is replaced.
+
+    Its keys and its calendar link are revoked.
+    """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
     def remove(connection: WriteConnection) -> Settled:
@@ -154,6 +159,7 @@ async def delete_one_crew(
         row = _found(find_kept(connection, CREWS, point_id, crew_id))
         check_match(request, etag(row.revision))
         found = remove_crew(connection, services.bookings, point, row, context.key_holder.key_id, open_bookings)
+        revoke_crew_keys(connection, merchant_id, point_id, crew_id, actor_of(context))
         record(connection, actor_of(context), "crew.delete", point_id, merchant_id, crew_id=crew_id)
         return found
 

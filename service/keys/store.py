@@ -27,6 +27,7 @@ __all__ = [
     "forget_keys",
     "has_admin",
     "list_keys",
+    "revoke_crew_keys",
     "revoke_key",
 ]
 
@@ -95,6 +96,17 @@ def revoke_key(
         connection.record_change("key", key_id, 2, row.merchant_id)
         record(connection, actor, "key.revoke", key_id, row.merchant_id, scope=row.scope)
     return find_key(connection, key_id, merchant_id)
+
+
+def revoke_crew_keys(
+    connection: WriteConnection, merchant_id: str, point_id: str, crew_id: str | None = None, actor: Actor = COMMAND
+) -> None:
+    """Revoke the keys of a crew that is gone, or of all crews of a point: who has its name one day is somebody else."""
+    query = select(keys.c.key_id, keys.c.crew).where(keys.c.merchant_id == merchant_id, keys.c.crew.is_not(None))
+    for row in connection.rows(query.where(keys.c.revoked_at.is_(None)).order_by(keys.c.key_id)):
+        of_point, _, of_crew = row.crew.partition("/")
+        if of_point == point_id and crew_id in {None, of_crew}:
+            revoke_key(connection, row.key_id, merchant_id, actor)
 
 
 def find_key(connection: ReadConnection, key_id: str, merchant_id: str | None = None) -> AnyRow | None:

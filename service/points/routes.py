@@ -16,6 +16,7 @@ from service.http.pages import CursorText, PageSize, next_page, read_cursor
 from service.http.problems import invalid
 from service.http.revisions import check_match, check_no_match, is_creation
 from service.http.routing import StrictRoute, problems
+from service.keys.store import revoke_crew_keys
 from service.orders.stranding import OpenOrders, SecondWord
 from service.points.ids import merchant_of, why_no_point_id
 from service.points.rules import facts_of_one
@@ -151,7 +152,7 @@ async def remove_point(
     """
     Delete a point; `If-Match` holds the ETag that was read. Should it be made again, its revisions go on.
 
-    One at which visits are promised is not deleted: they are named.
+    One at which visits are promised is not deleted: they are named. The keys and calendar links of its crews are revoked.
     """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
@@ -162,6 +163,7 @@ async def remove_point(
         check_no_visits(connection, point_id)
         orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         delete_point(connection, before)
+        revoke_crew_keys(connection, merchant_id, point_id, actor=actor_of(context))
         orders.settle(services, context.key_holder.key_id, open_orders)
         record(connection, actor_of(context), "point.delete", point_id, merchant_id)
 

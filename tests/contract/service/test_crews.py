@@ -28,6 +28,11 @@ def _import(visits: Visits, point_id: str, kind: str, *bodies: dict[str, Any] | 
     return dict(answer.json())
 
 
+def _keys_of(visits: Visits, point_id: str) -> list[dict[str, Any]]:
+    found = visits.desk.send("GET", "/v1/keys", "corner", params={"page_size": 200}).json()["items"]
+    return [one for one in found if str(one["crew"]).startswith(f"{point_id}/")]
+
+
 def test_crew__is_told_as_it_was_written_and_replaced_whole(visits: Visits) -> None:
     point_id = visits.provider()
     told = visits.crew(
@@ -84,6 +89,25 @@ def test_deleted__crew_and_service_cannot_be_booked_any_more(visits: Visits) -> 
     assert visits.starts(point_id)
     assert visits.desk.send("DELETE", f"{path}/services/clean", "corner", headers={"If-Match": "*"}).status_code == 204
     assert problem(visits.ask_slots(point_id)) == (404, "not-found")
+
+
+@pytest.mark.parametrize("gone", ["crew", "point"])
+def test_deleted__crew_leaves_no_key_to_who_has_its_name_next(visits: Visits, gone: str) -> None:
+    point_id, send = visits.provider("anna", "bert"), visits.desk.send
+    path = f"/v1/points/{point_id}"
+    for crew_id in ("anna", "bert"):
+        visits.add_crew_key(point_id, crew_id)
+        assert send("GET", f"{path}/crews/{crew_id}/day", crew_id).status_code == 200
+    deleted = path if gone == "point" else f"{path}/crews/anna"
+    assert send("DELETE", deleted, "corner", headers={"If-Match": "*"}).status_code == 204
+    visits.desk.registry.follow()
+    assert problem(send("GET", f"{path}/crews/anna/day", "anna")) == (401, "unauthenticated")
+    expected = {"point": 401, "crew": 200}[gone]
+    assert send("GET", f"{path}/crews/bert/day", "bert").status_code == expected
+    revoked = [one for one in _keys_of(visits, point_id) if one["revoked_at"] is not None]
+    assert len(revoked) == {"point": 2, "crew": 1}[gone]
+    trail = send("GET", "/v1/audit", "corner", params={"subject": revoked[0]["key_id"]}).json()["items"]
+    assert trail[0]["action"] == "key.revoke"
 
 
 def test_paused__crew_and_service_take_nothing_new(visits: Visits) -> None:
