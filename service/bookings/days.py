@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, delete, select, text, update
 
-from engine.crew_days import CrewDay, Stop
+from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.crews import crew_days
+from engine.errors import UnkeptDayError
+from engine.replanning import however_late
 from service.clock import from_us
 from service.errors import StateConflictError
 from service.store.plain import Plain
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from engine.crews import Crew
     from engine.openings import OpeningTimes
+    from engine.travel import Travel
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
@@ -88,17 +91,45 @@ def n_visits(day: CrewDay) -> int:
 
 
 def base_days(
-    crew: Crew, openings: OpeningTimes, engagements: Sequence[AnyRow], first_day: dt.date, n_days: int
+    crew: Crew,
+    openings: OpeningTimes,
+    engagements: Sequence[AnyRow],
+    first_day: dt.date,
+    n_days: int,
+    travel: Travel,
 ) -> list[CrewDay]:
-    """Return the shifts of a crew that begin on some local days, with its breaks and engagements, without visits."""
-    return [with_engagements(day, engagements) for day in crew_days(crew, openings, first_day, n_days)]
+    """
+    Return the shifts of a crew that begin on some local days, with its breaks and engagements, without visits.
+
+    Of two that begin one after the other the first is told with regard to the second: ask for a day more.
+    """
+    days = [with_engagements(day, engagements) for day in crew_days(crew, openings, first_day, n_days)]
+    table = CrewDays([], travel)
+    return [_with_its_ways(table, day, [other for other in days if other is not day]) for day in days]
+
+
+def _with_its_ways(table: CrewDays, day: CrewDay, others: Sequence[CrewDay]) -> CrewDay:
+    """
+    Return a shift whose crew comes late to engagements, and home from them, where their ways last longer than it has.
+
+    As it is where it would last into another one by that, or there is no way at all: then it cannot be kept.
+    """
+    engagements = engagements_in(day)
+    if not engagements:
+        return day
+    try:
+        late = however_late(table, day, engagements=engagements)
+    except UnkeptDayError:
+        return day
+    return day if overlaps(late, others) else late
 
 
 def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
     """
     Return a day with the engagements that fall into it, in order of their starts, each in its place by time.
 
-    They are cut to the day, and where two overlap the later one begins behind the other. A break that could only be
+    They are cut to the day, and where two overlap the later one begins behind the other. From one that is on already the
+    crew comes, and where one goes on it stays: there is no way to its place then, or home. A break that could only be
     taken within one is left out.
     """
     taken_s = day.starts_s
@@ -110,7 +141,9 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
             stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
             stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
             after = sum(begins_by(other, start_s) for other in stops)
-            day = day._replace(stops=(*stops[:after], stop, *stops[after:]))
+            start = place if place and start_s == day.starts_s else day.start
+            end = place if place and end_s == day.ends_s else day.end
+            day = day._replace(start=start, end=end, stops=(*stops[:after], stop, *stops[after:]))
             taken_s = end_s
     return day
 

@@ -123,10 +123,11 @@ def shifts_by_hours(
         return lambda _day: []
     crew = CrewFacts.of_json(kept.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, (first_s - _DAY_S) * _SECOND_US, crew_id)
+    travel = rosters.travel(connection, point.point_id)
 
     def about(day: CrewDay) -> list[CrewDay]:
         first, last = (local_day(point.timezone, at_s) for at_s in (day.starts_s, day.ends_s))
-        return base_days(crew, rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3)
+        return base_days(crew, rosters.openings, taken, first - _ONE_DAY, (last - first).days + 3, travel)
 
     return about
 

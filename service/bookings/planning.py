@@ -28,6 +28,7 @@ from service.points.store import find_point
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
     from engine.rosters import VisitAsk
+    from engine.travel import Travel
     from service.bookings.point_rosters import Candidate, Spot
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
@@ -98,7 +99,8 @@ def _checked(
     row = find_shift(connection, point.point_id, day.crew_id, day.starts_s)
     if row is None and candidate.revision:
         return None
-    now = _unplanned(connection, rosters, point, facts, day) if row is None else day_of(row)
+    travel = candidate.table.travel
+    now = _unplanned(connection, rosters, point, facts, day, travel) if row is None else day_of(row)
     if now is None or (facts.max_jobs is not None and n_visits(now) >= facts.max_jobs):
         return None
     if not n_visits(now):
@@ -108,7 +110,7 @@ def _checked(
             return None
     now_s = -(-connection.now_us // _SECOND_US)
     try:
-        table = candidate.table if now == day else CrewDays([now], candidate.table.travel)
+        table = candidate.table if now == day else CrewDays([now], travel)
     except EngineError:
         return None
     if check_slots(table, visit.job, [slot], not_before_s=now_s)[0] is None:
@@ -135,12 +137,12 @@ def _able(
 
 
 def _unplanned(
-    connection: WriteConnection, rosters: Rosters, point: AnyRow, facts: CrewFacts, day: CrewDay
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, facts: CrewFacts, day: CrewDay, travel: Travel
 ) -> CrewDay | None:
     """Return a shift in which nothing was planned as it follows from what the store has: a crew may be taken by now."""
     taken = list_engagements(connection, point.point_id, day.starts_s * _SECOND_US, day.crew_id)
     date = local_day(point.timezone, day.starts_s)
-    days = base_days(facts.crew(day.crew_id, point), rosters.openings, taken, date, 1)
+    days = base_days(facts.crew(day.crew_id, point), rosters.openings, taken, date, 2, travel)
     return next((one for one in days if one.starts_s == day.starts_s), None)
 
 

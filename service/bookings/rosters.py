@@ -160,15 +160,15 @@ class Rosters:
         )
         planned = _by_crew(list_shifts(connection, point.point_id, low_us, high_us))
         taken = _by_crew(list_engagements(connection, point.point_id, low_us, until_us=high_us))
+        travel = self.travel(connection, point.point_id)
         days: list[CrewDay] = []
         read: dict[tuple[str, int], int] = {}
         for crew in crews:
             # a day more before: what began then is known as a shift, however long it lasts
-            bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first - _ONE_DAY, n_days + 3)
+            bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first - _ONE_DAY, n_days + 3, travel)
             stored = {day_of(row): row.revision for row in planned.get(crew.crew_id, ())}
             days += [day for day in joined_days(bases, stored) if day.ends_s * _SECOND_US > low_us]
             read |= {(day.crew_id, day.starts_s): revision for day, revision in stored.items()}
-        travel = self.travel(connection, point.point_id)
         roster = Roster(crews, days, travel, self.openings, n_jobs=[n_visits(day) for day in days])
         numbered = ((n, read.get((day.crew_id, day.starts_s))) for n, day in enumerate(roster.table.days))
         revisions = {number: revision for number, revision in numbered if revision is not None}

@@ -83,7 +83,8 @@ def shifts_between(
     planned = {day.starts_s * _SECOND_US: day for day in stored if day.starts_s * _SECOND_US >= low_us}
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
-    bases = base_days(crew, rosters.openings, taken, first_day - _ONE_DAY, n_days + 1)
+    travel = rosters.travel(connection, point.point_id)
+    bases = base_days(crew, rosters.openings, taken, first_day - _ONE_DAY, n_days + 1, travel)
     joined = {day.starts_s * _SECOND_US: day for day in joined_days(bases, stored)}
     days = {at: day for at, day in joined.items() if at >= low_us} | planned
     names = {
@@ -91,8 +92,7 @@ def shifts_between(
     }
     ids = [stop.stop_id for day in days.values() for stop in day.stops if is_visit(stop)]
     booked = bookings_of_ids(connection, ids)
-    travel = CrewDays([], rosters.travel(connection, point.point_id))
-    return [_shift(travel, days[at], booked, names) for at in sorted(days)]
+    return [_shift(CrewDays([], travel), days[at], booked, names) for at in sorted(days)]
 
 
 def _shift(travel: CrewDays, day: CrewDay, booked: dict[str, AnyRow], names: dict[str, str]) -> ShiftAnswer:

@@ -168,6 +168,54 @@ def test_engagements__are_read_no_further_than_they_are_asked_for(visits: Visits
     assert [row.engagement_id for row in after] == ["away-1", "away-2"]
 
 
+@pytest.mark.parametrize(
+    ("spans", "free"),
+    [
+        ([("06:00", "09:00")], ("10:00", "17:00")),  # the way to it lies before the shift
+        ([("08:00", "09:00")], ("10:00", "17:00")),
+        ([("08:05", "09:00")], ("10:00", "17:00")),  # half of the way to it does
+        ([("16:00", "20:00")], ("08:00", "14:00")),
+        ([("16:00", "18:00")], ("08:00", "14:00")),
+        ([("16:00", "17:55")], ("08:00", "14:00")),  # half of the way home lies behind the shift
+        ([("06:00", "09:00"), ("09:00", "10:00")], ("11:00", "17:00")),
+        ([("11:00", "12:00"), ("12:00", "13:00")], ("14:00", "17:00")),  # and a way between the two
+    ],
+)
+def test_engagement__leaves_the_rest_of_its_day_free_however_long_its_ways_last(
+    visits: Visits, spans: list[tuple[str, str]], free: tuple[str, str]
+) -> None:
+    point_id, date = visits.provider("anna", service=EXACT | {"minutes": 60}), visits.tomorrow(0)[:10]
+    for number, span in enumerate(spans):
+        place = {"lat": visits.desk.lat + 0.03 * (-1) ** number, "lng": LNG}
+        starts_at, ends_at = (f"{date}T{at}:00+08:00" for at in span)
+        told = {"starts_at": starts_at, "ends_at": ends_at, "place": place}
+        visits.put(f"/v1/points/{point_id}/crews/anna/busy/away-{number}", told)
+    offered = [_seconds(at) for at in visits.starts(point_id, from_day=date, days=1)]
+    first_s, last_s = (_seconds(f"{date}T{at}:00+08:00") for at in free)
+    assert set(range(first_s, last_s + 1, 1800)) <= set(offered)
+    taken = [tuple(_seconds(f"{date}T{at}:00+08:00") for at in span) for span in spans]
+    assert not [at for at in offered for begins_s, ends_s in taken if begins_s < at + 3600 and at < ends_s]
+    for at_s in offered:  # what is offered can be booked, and goes with nothing else
+        at = dt.datetime.fromtimestamp(at_s, dt.UTC).isoformat()
+        visits.done(visits.book(point_id, at), "cancel", "app", {})
+        assert visits.planned(point_id)["anna"] == [f"busy away-{number}" for number in range(len(spans))]
+
+
+def test_engagement_over_midnight__leaves_both_days_free_around_it(visits: Visits) -> None:
+    point_id, date = visits.provider("anna", service=EXACT, crew={"hours": "24/7"}), visits.tomorrow(0)[:10]
+    place = {"lat": visits.desk.lat + 0.03, "lng": LNG}
+    midnight = dt.datetime.fromisoformat(visits.tomorrow(0)) + dt.timedelta(1)
+    starts_at, ends_at = ((midnight + dt.timedelta(hours=hours)).isoformat() for hours in (-1, 1))
+    told = {"starts_at": starts_at, "ends_at": ends_at, "place": place}
+    visits.put(f"/v1/points/{point_id}/crews/anna/busy/away", told)
+    offered = {_seconds(at) for at in visits.starts(point_id, from_day=date, days=2)}
+    evening, morning = midnight - dt.timedelta(hours=4), midnight + dt.timedelta(hours=2)
+    assert {int(at.timestamp()) for at in (evening, morning)} <= offered
+    for at in (evening, morning):
+        visits.book(point_id, at.isoformat())
+    _nothing_overlaps(visits, point_id)
+
+
 def test_day_that_was_left_out__comes_back_when_it_can_be_kept_again(visits: Visits) -> None:
     point_id = visits.provider("anna", service=EXACT)
     eight_s, place = _seconds(visits.tomorrow(8)), (visits.desk.lat, LNG)
