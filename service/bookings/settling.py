@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from service.bookings.point_rosters import PointRoster
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "hand_on", "resettle_crew"]
+__all__ = ["Settled", "hand_on", "resettle_crews"]
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
@@ -52,23 +52,37 @@ class Settled(NamedTuple):
     moved: list[AnyRow]
 
 
-def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, actor: str) -> Settled:
+def resettle_crews(
+    connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_ids: Iterable[str], actor: str
+) -> Settled:
     """
-    Bring the days of a crew in line with what it is and its engagements, as they are now stored.
+    Bring the days of crews in line with what they are and their engagements, as they are now stored.
 
-    What it has not begun goes to others where it lacks the skills or the people by now, does not work there any more, or
-    has more in a shift than it may: those that are planned last. That it is paused is no reason.
+    What one has not begun goes to others where it lacks the skills or the people by now, does not work there any more, or
+    has more in a shift than it may: those that are planned last. That it is paused is no reason. All days are in line
+    before anything is given to others.
 
     Parameters
     ----------
     point
-        The row of its point, whose roster is locked.
+        The row of their point, whose roster is locked.
     """
+    loose: list[Stop] = []
+    booked: dict[str, AnyRow] = {}
+    for crew_id in crew_ids if point.timezone is not None else ():
+        loose += _resettled(connection, terms, point, crew_id, booked)
+    return hand_on(connection, terms, point, loose, booked, actor)
+
+
+def _resettled(
+    connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, booked: dict[str, AnyRow]
+) -> list[Stop]:
+    """Bring the days of a crew in line; return what it cannot make any more, and add what was looked at to ``booked``."""
     since_us = connection.now_us - _DAY_US  # of a shift that is over a longer one may be made
     rows = list_shifts(connection, point.point_id, since_us, 2**62, crew_id)
-    if not rows or point.timezone is None:
-        return Settled([], [])
-    booked = bookings_in(connection, map(day_of, rows))
+    if not rows:
+        return []
+    booked |= bookings_in(connection, map(day_of, rows))
     table, homes = ways(connection, terms.rosters, point), dict[int, Home]()
     by_hours = shifts_by_hours(connection, terms.rosters, point, crew_id, rows[0].starts_at // _SECOND_US)
     loose: list[Stop] = []
@@ -79,8 +93,7 @@ def resettle_crew(connection: WriteConnection, terms: BookingTerms, point: AnyRo
     kept = find_kept(connection, CREWS, point.point_id, crew_id)
     if kept is not None:
         loose += _let_go(homes.values(), booked, CrewFacts.of_json(kept.facts).crew(crew_id, point))
-    loose += write_anew(connection, table, point, rows, homes, booked)
-    return hand_on(connection, terms, point, loose, booked, actor)
+    return loose + write_anew(connection, table, point, rows, homes, booked)
 
 
 def _let_go(homes: Iterable[Home], booked: dict[str, AnyRow], crew: Crew) -> list[Stop]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
-from service.bookings.settling import Settled, resettle_crew
+from service.bookings.settling import Settled, resettle_crews
+from service.crews.facts import CrewFacts
 from service.crews.forgetting import forget_crew
 from service.crews.rules import check_at_point
 from service.crews.store import (
@@ -17,6 +18,7 @@ from service.crews.store import (
     count_roster,
     find_kept,
     list_engagements,
+    list_kept,
     put_engagement,
     put_kept,
 )
@@ -27,7 +29,7 @@ from service.points.store import find_point, merchant_lock
 
 if TYPE_CHECKING:
     from service.bookings.holding import BookingTerms
-    from service.crews.facts import CrewFacts, ServiceFacts
+    from service.crews.facts import ServiceFacts
     from service.points.store import PointRecord
     from service.store.connections import AnyRow, WriteConnection
 
@@ -40,6 +42,7 @@ __all__ = [
     "put_crew",
     "put_service",
     "remove_crew",
+    "settle_moved",
     "settled",
 ]
 
@@ -116,16 +119,30 @@ def settled(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, crew_id: str, actor: str, word: str | None
 ) -> Settled:
     """Settle what a crew has promised; without a word, refuse where that concerns anybody."""
-    found = resettle_crew(connection, terms, point.row, crew_id, actor)
+    found = resettle_crews(connection, terms, point.row, [crew_id], actor)
+    _check_word(found, word)
+    return found
+
+
+def settle_moved(
+    connection: WriteConnection, terms: BookingTerms, point: PointRecord, actor: str, word: str | None
+) -> None:
+    """Settle what the crews have promised that start where their point is, which is elsewhere now; raises as `settled`."""
+    rows = list_kept(connection, CREWS, point.row.point_id)
+    there = [row.crew_id for row in rows if CrewFacts.of_json(row.facts).start is None]
+    _check_word(resettle_crews(connection, terms, point.row, there, actor), word)
+
+
+def _check_word(found: Settled, word: str | None) -> None:
+    """Refuse without a word where that concerns anybody."""
     touched = [*found.unkept, *found.moved]
     if touched and word is None:
         text = (
-            f"{len(touched)} promised visits could not be made by this crew any more: send it again with "
+            f"{len(touched)} promised visits could not be made by their crew any more: send it again with "
             "?open_bookings=replan, and others make them where they can"
         )
         named = [row.booking_id for row in touched[:_MOST_NAMED]]
         raise ProblemError("state-conflict", text, more={"bookings": named, "n_bookings": len(touched)})
-    return found
 
 
 def put_service(connection: WriteConnection, point: PointRecord, service_id: str, facts: ServiceFacts) -> bool:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.audit.store import actor_of, record
 from service.bookings.stranding import check_no_visits
+from service.crews.changing import SecondVisitWord, settle_moved
 from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
 from service.http.context import RequestContext, services_of
 from service.http.fields import DatumName
@@ -56,19 +57,25 @@ _MATCHES = ("precondition-failed", "precondition-required")
     responses={201: {"model": PutAnswer}, **problems(*WRITES, *_SHAPES, *_MATCHES, "state-conflict")},
 )
 async def put_point(
-    request: Request, context: AdminOrMerchant, point_id: str, body: PointBody, open_orders: SecondWord = None
+    request: Request,
+    context: AdminOrMerchant,
+    point_id: str,
+    body: PointBody,
+    open_orders: SecondWord = None,
+    open_bookings: SecondVisitWord = None,
 ) -> Response:
     """
     Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
 
     Capacities are replaced, too: once one is set, the point has another ETag. What the body leaves out is told in
-    `filled`: time zone and country of the place, the norm's radius.
+    `filled`: time zone and country of the place, the norm's radius. Where it moves, what the crews have promised that start
+    there is settled as when they are replaced; a visit that nobody can make any more becomes `unplaced`.
     """
     merchant_id = _named_merchant(context, point_id)
     services = services_of(request)
     facts = await asyncio.to_thread(facts_of_one, point_id, body, services.norms)
 
-    def put(connection: WriteConnection) -> tuple[PointRecord | None, bool]:
+    def put(connection: WriteConnection) -> tuple[PointRecord, bool]:
         merchant_lock(connection, merchant_id)
         if not has_merchant(connection, merchant_id):
             raise not_found()
@@ -77,12 +84,14 @@ async def put_point(
         orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
+        after = owned(find_point(connection, point_id))
+        if before is not None and (before.row.lat, before.row.lng) != (after.row.lat, after.row.lng):
+            settle_moved(connection, services.bookings, after, context.key_holder.key_id, open_bookings)
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
-        return find_point(connection, point_id), before is None
+        return after, before is None
 
-    after, is_new = await services.store.write(put, context.deadline)
-    stored = owned(after)
+    stored, is_new = await services.store.write(put, context.deadline)
     answer = put_answer(stored, body.datum, facts.filled)
     return json_answer(answer, point_etag(stored), status=201 if is_new else 200)
 

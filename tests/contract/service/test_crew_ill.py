@@ -18,7 +18,7 @@ from service.clock import to_us
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import CREW, Visits
+from tests.contract.service.visiting import CREW, OFFER, Visits
 from tests.crew_walk import late_stops
 
 EXACT = {"window_minutes": 0, "lead_minutes": 0}
@@ -221,6 +221,44 @@ def test_change_of_a_crew__that_leaves_visits_behind_is_refused_without_a_second
     assert [(visits.read(one)["state"], visits.read(one, "corner")["crew_id"])] == [("unplaced", None)]
     for booking in (booking for booking in gone if booking is not one):
         assert visits.read(booking, "corner")["crew_id"] == "bert"
+    _all_can_be_kept(visits, point_id)
+
+
+def _move(visits: Visits, point_id: str, **query: str) -> httpx.Response:
+    """Let a provider be elsewhere, some twenty minutes away."""
+    path = f"/v1/points/{point_id}"
+    found = visits.desk.send("GET", path, "corner")
+    names = ("kind", "name", "lng", "timezone", "country")
+    offer = {"offer": OFFER, "hours": "24/7", "area": {"radius_m": 20_000}, "lead_s": 0}
+    body = {name: found.json()[name] for name in names} | {"lat": visits.desk.lat + 0.06, "offers": [offer]}
+    headers = {"If-Match": found.headers["ETag"]}
+    return visits.desk.send("PUT", path, "corner", json=body, headers=headers, params=query)
+
+
+def test_point_that_moves__takes_along_where_its_crews_start(visits: Visits) -> None:
+    point_id, old = visits.provider("anna", service=EXACT), (visits.desk.lat, LNG)
+    visits.crew(point_id, "bert", start={"lat": old[0], "lng": old[1]})
+    visits_of_both = _confirmed(visits, point_id, 12, 12)
+    assert _move(visits, point_id).status_code == 200
+    rows = visits.desk.rows(select(shifts).where(shifts.c.point_id == point_id))
+    new = (visits.desk.lat + 0.06, LNG)
+    assert {day.crew_id: (day.start, day.end) for day in map(day_of, rows)} == {"anna": (new, new), "bert": (old, old)}
+    assert [visits.read(one)["state"] for one in visits_of_both] == ["confirmed"] * 2
+    _all_can_be_kept(visits, point_id)
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_point_that_moves__leaves_no_visit_behind_without_a_second_word(visits: Visits, is_free: bool) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    visits.crew(point_id, "bert", start={"lat": visits.desk.lat, "lng": LNG})
+    first, *_ = _confirmed(visits, point_id, *((8,) if is_free else (8, 8)))
+    before = visits.kept(point_id)
+    refused = _move(visits, point_id)
+    assert (problem(refused), refused.json()["bookings"]) == ((409, "state-conflict"), _ids([first]))
+    assert visits.kept(point_id) == before
+    assert _move(visits, point_id, open_bookings="replan").status_code == 200
+    now = visits.read(first, "corner")
+    assert (now["state"], now["crew_id"]) == (("confirmed", "bert") if is_free else ("unplaced", None))
     _all_can_be_kept(visits, point_id)
 
 
