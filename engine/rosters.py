@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import functools
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from engine.openings import DAY_S, microseconds_of
 from engine.slots import Job, Slot, find_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -195,6 +196,14 @@ class Roster:
     def replace(self, number: int, day: CrewDay, n_jobs: int) -> None:
         """Put another day in the place of one; raises `UnkeptDayError` and leaves all as it was if it cannot be kept."""
         self.put(number, self.table.alone(day, number), n_jobs)
+
+    def with_days(self, days: Mapping[int, CrewDay]) -> Roster:
+        """Return a roster with other days in the place of some, by number; raises as `replace`, and is left as it was."""
+        roster = copy.copy(self)
+        roster.table = self.table.copy()
+        for number, day in days.items():
+            roster.table.replace(number, day)
+        return roster
 
     def put(self, number: int, alone: CrewDays, n_jobs: int) -> None:
         """Put a day, alone in a table with the same travel, in the place of one."""

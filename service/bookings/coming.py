@@ -88,7 +88,8 @@ class Coming:
                 continue
             known = self._terms.rosters.roster(connection, asked.facts, first, _DAYS_LOOKED_AT, asked.begun_at)
             with known.lock:
-                answer = known.roster.slots(asked.visit, asked.rules, ask.asked_at, first, _DAYS_LOOKED_AT)
+                roster = known.as_of(-(-to_us(ask.asked_at) // _SECOND_US))
+                answer = roster.slots(asked.visit, asked.rules, ask.asked_at, first, _DAYS_LOOKED_AT)
             starts = sorted(slot.starts_s for slots in answer.slots.values() for slot in slots)
             checker = self._terms.orders.checker
             found += [at for at in starts if at > after_s and judged_at(checker, asked, at) == "matched"][:1]

@@ -1,4 +1,4 @@
-"""Days of crews as the store keeps them, and the days that follow from hours and engagements alone."""
+"""Days of crews as the store keeps them, what engages crews in them, and how those of one crew go together."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, delete, select, text, update
 
-from engine.crew_days import CrewDay, CrewDays, Stop
-from engine.crews import crew_days
-from engine.errors import UnkeptDayError
-from engine.replanning import however_late
+from engine.crew_days import CrewDay, Stop
 from service.clock import from_us
 from service.errors import StateConflictError
 from service.store.plain import Plain
@@ -22,23 +19,21 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Sequence
 
-    from engine.crews import Crew
-    from engine.openings import OpeningTimes
-    from engine.travel import Travel
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
     "BUSY",
     "NOT_BACK",
     "VISIT",
-    "base_days",
     "begins_by",
     "behind",
     "day_of",
+    "days_before",
     "days_beside",
     "drop_shift",
     "engagements_in",
     "find_shift",
+    "free_s",
     "is_visit",
     "joined_days",
     "list_shifts",
@@ -61,6 +56,16 @@ _SECOND_US = 1_000_000
 _t = shifts.c
 _ITS = (_t.point_id == bindparam("of_point"), _t.crew_id == bindparam("of_crew"), _t.starts_at == bindparam("begun_at"))
 _SHIFT = Plain(select(shifts).where(*_ITS))
+_BEFORE = Plain(
+    select(shifts)
+    .where(
+        _t.point_id == bindparam("of_point"),
+        _t.crew_id == bindparam("of_crew"),
+        _t.starts_at < bindparam("begun_at"),
+        _t.ends_at > bindparam("since"),
+    )
+    .order_by(_t.starts_at)
+)
 _ADD = Plain(
     text(
         "INSERT INTO shifts (point_id, crew_id, starts_at, ends_at, day, revision)"
@@ -88,40 +93,6 @@ def engagements_in(day: CrewDay) -> set[str]:
 def n_visits(day: CrewDay) -> int:
     """Return how many visits a day holds."""
     return sum(map(is_visit, day.stops))
-
-
-def base_days(
-    crew: Crew,
-    openings: OpeningTimes,
-    engagements: Sequence[AnyRow],
-    first_day: dt.date,
-    n_days: int,
-    travel: Travel,
-) -> list[CrewDay]:
-    """
-    Return the shifts of a crew that begin on some local days, with its breaks and engagements, without visits.
-
-    Of two that begin one after the other the first is told with regard to the second: ask for a day more.
-    """
-    days = [with_engagements(day, engagements) for day in crew_days(crew, openings, first_day, n_days)]
-    table = CrewDays([], travel)
-    return [_with_its_ways(table, day, [other for other in days if other is not day]) for day in days]
-
-
-def _with_its_ways(table: CrewDays, day: CrewDay, others: Sequence[CrewDay]) -> CrewDay:
-    """
-    Return a shift whose crew comes late to engagements, and home from them, where their ways last longer than it has.
-
-    As it is where it would last into another one by that, or there is no way at all: then it cannot be kept.
-    """
-    engagements = engagements_in(day)
-    if not engagements:
-        return day
-    try:
-        late = however_late(table, day, engagements=engagements)
-    except UnkeptDayError:
-        return day
-    return day if overlaps(late, others) else late
 
 
 def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
@@ -206,9 +177,12 @@ def overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:
 
 
 def _overlap(first: CrewDay, second: CrewDay) -> bool:
-    waits_s = sum(stop.duration_s for stop in second.stops if stop.stop_id == NOT_BACK)
-    is_free_s = second.starts_s + waits_s
-    return first.starts_s == second.starts_s or is_free_s < min(first.ends_s, second.ends_s)
+    return first.starts_s == second.starts_s or free_s(second) < min(first.ends_s, second.ends_s)
+
+
+def free_s(day: CrewDay) -> int:
+    """Return when a crew that is not back from the shift before can do something in a day, in seconds since 1970."""
+    return day.starts_s + sum(stop.duration_s for stop in day.stops if stop.stop_id == NOT_BACK)
 
 
 def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
@@ -255,6 +229,12 @@ def days_beside(connection: ReadConnection, point_id: str, day: CrewDay) -> list
     rows = list_shifts(connection, point_id, *span, day.crew_id)
     others = [day_of(row) for row in rows if row.starts_at != span[0]]
     return [other for other in others if n_visits(other)]
+
+
+def days_before(connection: ReadConnection, point_id: str, day: CrewDay, since_s: int) -> list[CrewDay]:
+    """Return the shifts of the day's crew that began before it, in order, and ended after an instant."""
+    its = _its(point_id, day.crew_id, day.starts_s)
+    return [day_of(row) for row in connection.rows(_BEFORE, its | {"since": since_s * _SECOND_US})]
 
 
 def shift_name(point_id: str, crew_id: str, starts_s: int) -> str:

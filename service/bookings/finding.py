@@ -70,7 +70,9 @@ def find_windows(
     else:
         known = rosters.roster(connection, asked.facts, first_day, n_days, asked.begun_at)
     with known.lock:
-        answer = known.roster.slots(asked.visit, asked.rules, from_us(now_us), first_day, n_days)
+        answer = known.as_of(-(-now_us // _SECOND_US)).slots(
+            asked.visit, asked.rules, from_us(now_us), first_day, n_days
+        )
         table = known.roster.table.days
         days = {slot.day: table[slot.day] for slots in answer.slots.values() for slot in slots}
     for day, slots in list(answer.slots.items()):

@@ -6,9 +6,9 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from engine.replanning import however_late, kept_part
+from service.bookings.bases import base_days
 from service.bookings.days import (
     NOT_BACK,
-    base_days,
     day_of,
     engagements_in,
     is_visit,

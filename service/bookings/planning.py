@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
+from service.bookings.bases import base_days
 from service.bookings.days import (
-    base_days,
     behind,
     day_of,
+    days_before,
     days_beside,
     find_shift,
     local_day,
@@ -19,6 +20,7 @@ from service.bookings.days import (
     write_shift,
 )
 from service.bookings.lasting import carry_on
+from service.bookings.late_crews import days_now
 from service.bookings.point_rosters import Nobody
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept, list_engagements
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Window", "place_visit", "take_visit_out"]
 
 _SECOND_US = 1_000_000
+_DAY_S = 86_400
 
 
 class Window(NamedTuple):
@@ -115,7 +118,20 @@ def _checked(
         return None
     if check_slots(table, visit.job, [slot], not_before_s=now_s)[0] is None:
         return None
+    if not _is_back(connection, point.point_id, table, visit, slot, now_s):
+        return None
     return slot, now, 0 if row is None else row.revision
+
+
+def _is_back(
+    connection: WriteConnection, point_id: str, table: CrewDays, visit: VisitAsk, slot: Slot, now_s: int
+) -> bool:
+    """Tell whether a visit can be kept, too, as late as its crew is by now from the shifts before that day."""
+    (day,) = table.days
+    if day.starts_s >= now_s + 2 * _DAY_S:  # no shift goes on for so long
+        return True
+    *_, now = days_now(table, [*days_before(connection, point_id, day, now_s - _DAY_S), day], now_s)
+    return now is day or check_slots(table.alone(now), visit.job, [slot], not_before_s=now_s)[0] is not None
 
 
 def _able(

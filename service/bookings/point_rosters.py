@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from service.bookings.days import n_visits
+from service.bookings.late_crews import late_days
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay, CrewDays
@@ -107,12 +108,21 @@ class PointRoster:
         """Tell whether a local day can be asked for."""
         return 0 <= (day - self.first_day).days < self.n_days
 
+    def as_of(self, now_s: int) -> Roster:
+        """
+        Return the roster as it can still be kept: who cannot be back from a shift by the next one begins that later.
+
+        Its days have the numbers and the stops of those that are planned; whoever asks it holds the lock.
+        """
+        late = late_days(self.roster.table, now_s)
+        return self.roster.with_days(late) if late else self.roster
+
     def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int, *, waits: bool = True) -> Spot | None:
         """Return where a visit would cost least in a window; None, too, where others ask and the caller does not wait."""
         if not self.lock.acquire(blocking=waits):
             return None
         try:
-            slot = self.roster.slot(visit, starts_s, width_s, now_s)
+            slot = self.as_of(now_s).slot(visit, starts_s, width_s, now_s)
             if slot is None:
                 return None
             table, revision = self.roster.table.only(slot.day), self.revisions.get(slot.day, 0)

@@ -15,7 +15,8 @@ from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
-from service.bookings.days import base_days, day_of, find_shift, joined_days, list_shifts, local_day, n_visits
+from service.bookings.bases import base_days
+from service.bookings.days import day_of, find_shift, joined_days, list_shifts, local_day, n_visits
 from service.bookings.point_rosters import KeptCrew, PointRoster
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts

@@ -133,18 +133,22 @@ def hand_on(
     first = min(local_day(point.timezone, stop.earliest_s) for stop in loose)
     last = max(local_day(point.timezone, stop.latest_s) for stop in loose)
     known = terms.rosters.made(connection, point, first, (last - first).days + 1)
+    now_s = -(-connection.now_us // _SECOND_US)
+    planned = known.roster.table.days
     found = replan(
-        known.roster.table,
+        known.as_of(now_s).table,
         {},
         loose,
         is_asked=lambda stop, table: _can_come(known, booked[stop.stop_id], table),
-        not_before_s=-(-connection.now_us // _SECOND_US),
+        not_before_s=now_s,
     )
     for number, day in found.days.items():
-        write_shift(connection, point, day, known.revisions.get(number, 0))
+        its = {stop.stop_id: stop for stop in planned[number].stops}
+        stops = tuple(its.get(stop.stop_id, stop) for stop in day.stops)
+        write_shift(connection, point, planned[number]._replace(stops=stops), known.revisions.get(number, 0))
     moved = []
     for name, number in found.moved.items():
-        day = known.roster.table.days[number]
+        day = planned[number]
         act = Act(Event.MOVE, Party.MERCHANT, actor)
         place: dict[str, Any] = {"crew_id": day.crew_id, "shift_at": day.starts_s * _SECOND_US}
         moved.append(act_on(connection, terms, booked[name], act, **place))

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
 from engine.replanning import starts_however_late_s
+from service.bookings.bases import base_days
 from service.bookings.days import (
     BUSY,
-    base_days,
     day_of,
     engagements_in,
     is_visit,

@@ -299,6 +299,37 @@ def test_window_that_became_free_a_moment_ago__is_found_where_memory_does_not_kn
     assert visits.planned(point_id) == {"anna": ["vis_new"]}
 
 
+def test_window_found_before_its_crew_was_late__is_not_given_to_it_afterwards(visits: Visits) -> None:
+    point_id = visits.provider("anna", crew={"hours": "Mo-Su 08:00-12:00,13:00-18:00"})
+    wide = {"window_minutes": 120, "lead_minutes": 0}
+    visits.service(point_id, **wide)
+    visits.brought(
+        visits.book(point_id, visits.tomorrow(10)), "confirm"
+    )  # two hours of work, until twelve if all goes well
+    visits.service(point_id, **EXACT)
+    times = [visits.tomorrow(11, 30), *(visits.tomorrow(hour) for hour in (13, 14))]
+    until, early_s, late_s = times[0], *map(_seconds, times[1:])
+    services, asked = visits.desk.registry.services, _asked(visits, point_id)
+    visits.desk.registry.follow()
+    spots = [
+        services.store.read_now(
+            partial(candidate_for, terms=services.bookings, asked=asked, starts_s=at_s, now_us=visits.desk.now_us)
+        )
+        for at_s in (early_s, late_s)
+    ]
+    assert all(isinstance(spot, Spot) for spot in spots)
+    visits.desk.pass_until(until)  # she is back at half past one
+    place = partial(place_visit, rosters=services.bookings.rosters, point=asked.facts, visit=asked.visit)
+    early, late = (
+        partial(place, window=Window(at_s, 0), booking_id=f"vis_{at_s}", candidate=spot)
+        for at_s, spot in zip((early_s, late_s), spots, strict=True)
+    )
+    with pytest.raises(NotFeasibleError, match="no_crew"):
+        services.store.write_now(early)
+    services.store.write_now(late)
+    assert visits.planned(point_id)["anna"][-1] == f"vis_{late_s}"
+
+
 def _remembered(visits: Visits, point_id: str, starts_at: str) -> CrewDay:
     """Return the day in which memory, which knows a visit of before, would put another one."""
     visits.book(point_id, visits.starts(point_id)[0])

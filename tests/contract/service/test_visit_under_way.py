@@ -17,6 +17,7 @@ from tests.contract.service.visiting import CREW, Visits
 
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "minutes": 60}
 At = Callable[..., str]
+WIDE = {"window_minutes": 120, "lead_minutes": 0, "minutes": 120}
 SPLIT = {"hours": "Mo-Su 08:00-12:00,13:00-18:00"}
 
 
@@ -417,6 +418,46 @@ def test_visit_that_has_not_begun_by_now__keeps_its_crew_for_as_long_from_now_on
     visits.done(nine, "start", "corner", {"code": visits.read(nine)["start_code"]})
     assert not _can_be_booked(visits, point, at(14))
     assert _can_be_booked(visits, point, at(14, 30))
+
+
+@pytest.mark.parametrize(("crew", "begins", "follows"), [(SPLIT, 10, 13), ({"hours": "24/7"}, 22, 24)])
+def test_visit_that_has_not_begun_by_now__keeps_its_crew_from_the_next_shift_until_it_can_be_back(
+    visits: Visits, at: At, crew: dict[str, Any], begins: int, follows: int
+) -> None:
+    point = visits.provider("anna", service=WIDE, crew=crew)
+    (late,) = _confirmed(visits, point, at(begins))
+    visits.service(point, **EXACT)
+    free = [at(follows + half // 2, 30 * (half % 2)) for half in range(6)]
+    since = dt.datetime.fromisoformat(at(begins))
+    for minutes in (0, 60, 75, 105):  # it takes two hours, and can begin up to two hours later
+        visits.desk.pass_until(since.isoformat(), 60 * minutes)
+        back = since + dt.timedelta(minutes=minutes + 120)
+        assert [_can_be_booked(visits, point, one) for one in free] == [
+            dt.datetime.fromisoformat(one) >= back for one in free
+        ]
+    (other,) = _confirmed(visits, point, free[4])
+    visits.done(late, "cancel", "app", {})
+    assert [_can_be_booked(visits, point, one) for one in free[:3]] == [True] * 3  # nothing of it was written
+    assert visits.read(other)["state"] == "confirmed"
+
+
+def test_visit_that_has_not_begun_by_now__is_handed_nothing_on_that_its_crew_is_too_late_for(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service=WIDE, crew=SPLIT)
+    _confirmed(visits, point, at(10))
+    visits.service(point, **EXACT)
+    visits.crew(point, "bert", hours="Mo-Su 13:00-18:00")
+    visits.crew(point, "anna", **SPLIT, paused=True)
+    soon, later = _confirmed(visits, point, at(13), at(15))
+    visits.crew(point, "anna", **SPLIT)
+    visits.desk.pass_until(at(11, 30))  # she is back at half past one
+    path = f"/v1/points/{point}/crews/bert:ill"
+    told = visits.desk.send("POST", path, "corner", json={"until": at(20)}).json()
+    assert [one["booking_id"] for one in told["unkept"]] == [soon["booking_id"]]
+    assert [one["booking_id"] for one in told["moved"]] == [later["booking_id"]]
+    (_, afternoon) = _sheet(visits, point, at(10))
+    assert afternoon == [("visit", "15:00", "16:00")]
 
 
 def test_visit_that_is_set_out_to__is_the_next_one_and_nothing_is_put_before_it(visits: Visits, at: At) -> None:

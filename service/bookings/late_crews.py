@@ -1,0 +1,93 @@
+"""Crews that cannot be back from a shift when their next one begins, since they have not begun yet what they do in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.errors import UnkeptDayError
+from engine.replanning import however_late
+from service.bookings.days import engagements_in, free_s, n_visits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.crew_days import CrewDay, CrewDays
+
+__all__ = ["days_now", "late_days"]
+
+
+def late_days(table: CrewDays, now_s: int) -> dict[int, CrewDay]:
+    """Return the days of a table, by number, that begin later by now than is planned, as `days_now` tells them."""
+    crews = _late_crews(table, now_s)
+    if not crews:
+        return {}
+    numbers_of: dict[str, list[int]] = {}
+    for number in sorted(range(len(table.days)), key=lambda number: table.days[number].starts_s):
+        numbers_of.setdefault(table.days[number].crew_id, []).append(number)
+    found: dict[int, CrewDay] = {}
+    for crew_id in crews:
+        days = [table.days[number] for number in numbers_of[crew_id]]
+        late = zip(numbers_of[crew_id], days, days_now(table, days, now_s), strict=True)
+        found |= {number: day for number, was, day in late if day is not was}
+    return found
+
+
+def _late_crews(table: CrewDays, now_s: int) -> set[str]:
+    """Return the crews of which some day that goes on may last longer than its shift, and until after now."""
+    arrays = table.arrays
+    begun = np.flatnonzero(arrays.earliest[:, 0] < now_s)
+    if not begun.size:
+        return set()
+    ends, first = arrays.n_nodes[begun] - 1, arrays.first[begun]
+    late_s = np.where(arrays.placed[begun], np.minimum(arrays.latest[begun], now_s) - first, 0)
+    late_s[np.arange(late_s.shape[1]) >= ends[:, np.newaxis]] = 0  # not the way home
+    late_s[:, 0] = 0
+    each = np.arange(begun.size)
+    home_s = first[each, ends] + late_s.max(axis=1, initial=0)  # at the latest: what comes between may make up for it
+    is_late = (home_s > arrays.latest[begun, ends]) & (home_s > now_s)
+    return {table.days[number].crew_id for number in begun[is_late].tolist()}
+
+
+def days_now(table: CrewDays, days: Iterable[CrewDay], now_s: int) -> list[CrewDay]:
+    """
+    Return the days of a crew, in order of time, each with the stops that it has, as they can still be kept.
+
+    A visit that has not begun begins now at the earliest, if it still can. A day begins when its crew is back from those
+    before, and what comes late by that does; any other is the very object that was given.
+
+    Parameters
+    ----------
+    table
+        Any days: how long ways take is asked of it.
+    now_s
+        Seconds since 1970.
+    """
+    found: list[CrewDay] = []
+    back_s = 0
+    for planned in days:
+        day = planned
+        if back_s > max(free_s(day), now_s):
+            day = _late(table, day._replace(starts_s=min(back_s, day.ends_s))) or planned
+        if n_visits(day) and (day is not planned or day.starts_s < now_s):
+            back_s = max(back_s, _back_s(table, day, now_s))
+        found.append(day)
+    return found
+
+
+def _back_s(table: CrewDays, day: CrewDay, now_s: int) -> int:
+    """Return when a crew is back at the earliest, in seconds since 1970; 0 where there is no way."""
+    stops = (
+        stop if stop.place is None else stop._replace(earliest_s=max(stop.earliest_s, min(now_s, stop.latest_s)))
+        for stop in day.stops
+    )
+    late = _late(table, day._replace(stops=tuple(stops)))
+    return 0 if late is None else int(table.alone(late).arrays.first[0, -1])
+
+
+def _late(table: CrewDays, day: CrewDay) -> CrewDay | None:
+    try:
+        return however_late(table, day, engagements=engagements_in(day))
+    except UnkeptDayError:  # there is no way at all
+        return None
