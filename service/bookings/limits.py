@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.bookings.rules import OPEN, State
-from service.bookings.store import recent_bookings
+from service.bookings.store import count_given_up, recent_bookings
 from service.http.problems import ProblemError
 from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR
 
@@ -36,7 +36,8 @@ def check_bookings(connection: WriteConnection, buyer: str, device: str) -> None
             which = "held" if state == {State.HELD} else "open"
             text = f"at most {most} visits are {which} for one buyer at a time: confirm or cancel one first"
             raise ProblemError("state-conflict", text)
-    left = sum(row.state in {State.CANCELLED, State.EXPIRED} for row in recent)
+    ended = [row.booking_id for row in recent if row.state in {State.CANCELLED, State.EXPIRED}]
+    left = count_given_up(connection, ended) if len(ended) >= LEFT_AN_HOUR else 0
     if left >= LEFT_AN_HOUR:
         text = f"{left} visits were given up within an hour: wait"
         raise ProblemError("rate-limited", text, headers={"Retry-After": "600"})

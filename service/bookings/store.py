@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from service.bookings.days import VISIT
-from service.bookings.rules import State
+from service.bookings.rules import Event, State
 from service.ids import new_id
 from service.payments.store import paid_since
 from service.store.order_tables import payments
 from service.store.plain import Plain
+from service.store.tables import keys
 from service.store.visit_tables import booking_events, bookings, shifts
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "bookings_of_ids",
     "change_booking",
     "change_shift_of",
+    "count_given_up",
     "due_bookings",
     "find_booking",
     "forget_bookings",
@@ -108,6 +110,14 @@ def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence
 def recent_bookings(connection: ReadConnection, buyer: str, device: str, since_us: int) -> Sequence[AnyRow]:
     """Return the bookings of a buyer or a device that are open, or were made since an instant."""
     return connection.rows(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+
+
+def count_given_up(connection: ReadConnection, ids: Sequence[str]) -> int:
+    """Return how many of some bookings their customers cancelled, or let expire: not those that a merchant could not keep."""
+    its = booking_events.c
+    merchants = select(keys.c.key_id).where(keys.c.key_id == its.actor, keys.c.scope.in_(("merchant", "crew")))
+    ends = (its.event.in_([Event.CANCEL, Event.EXPIRE]), ~merchants.exists())
+    return int(connection.value(select(func.count()).where(its.booking_id.in_(list(ids)), *ends)))
 
 
 def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:

@@ -261,6 +261,22 @@ def test_bad_key__opens_nothing(visits: Visits, provider: str, key: str) -> None
     assert visits.kept(provider) == before
 
 
+def test_visits_that_the_merchant_could_not_keep__do_not_make_their_buyer_wait(visits: Visits, provider: str) -> None:
+    """Ten within an hour, of a device that many share: cancelled, or held and lost as their crew fell ill."""
+    visits.service(provider, minutes=5)
+    body = visits.body(provider, visits.tomorrow(10), device="at the desk")
+    for number in range(10):
+        booking = visits.ask(body | {"buyer": f"buyer {number}"}).json()
+        visits.done(booking, "cancel", "corner", {"reason": "closed"})
+    lost = visits.ask(body | {"buyer": "another"}).json()
+    path, until = f"/v1/points/{provider}/crews/anna", visits.tomorrow(20)
+    visits.desk.send("POST", f"{path}:ill", "corner", json={"until": until})
+    assert visits.read(lost)["state"] == "expired"
+    (ill,) = visits.desk.send("GET", f"{path}/busy", "corner").json()["items"]
+    visits.desk.send("DELETE", f"{path}/busy/{ill['engagement_id']}", "corner")
+    assert visits.ask(body | {"buyer": "a third"}).status_code == 201
+
+
 def test_too_many_visits_of_one_buyer__are_refused_and_given_up_ones_make_him_wait(
     visits: Visits, provider: str
 ) -> None:
