@@ -17,6 +17,7 @@ from service.bookings.days import (
     is_visit,
     joined_days,
     list_shifts,
+    n_visits,
 )
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
@@ -80,7 +81,9 @@ def shifts_between(
     zone = ZoneInfo(point.timezone)
     low_us, high_us = (to_us(dt.datetime.combine(first_day + days * _ONE_DAY, dt.time(), zone)) for days in (0, n_days))
     stored = [day_of(one) for one in list_shifts(connection, point.point_id, low_us, high_us, crew_id)]
-    planned = {day.starts_s * _SECOND_US: day for day in stored if day.starts_s * _SECOND_US >= low_us}
+    planned = {
+        day.starts_s * _SECOND_US: day for day in stored if n_visits(day) and day.starts_s * _SECOND_US >= low_us
+    }
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
     travel = rosters.travel(connection, point.point_id)

@@ -123,6 +123,21 @@ def test_visits__stand_where_the_time_zone_of_their_point_becomes_another(
     ]
 
 
+def test_shift_that_hours_have_no_more__is_told_no_more_once_it_is_empty(visits: Visits) -> None:
+    point_id, date = visits.provider("anna", service=EXACT), visits.tomorrow(10)[:10]
+    booking = visits.book(point_id, visits.tomorrow(10))
+    path = f"/v1/points/{point_id}/crews/anna/day"
+
+    def told() -> list[tuple[str, int]]:
+        shifts_of = visits.desk.send("GET", path, "corner", params={"date": date}).json()["shifts"]
+        return [(shift["starts_at"], len(shift["stops"])) for shift in shifts_of]
+
+    visits.change_point(point_id, timezone="Asia/Bangkok")  # an hour behind
+    assert [n_stops for _, n_stops in told()] == [1]
+    visits.done(booking, "cancel", "app", {})
+    assert told() == [(f"{date}T01:00:00Z", 0)]
+
+
 def test_shift__is_not_begun_where_another_one_of_its_crew_is_known_by_then(visits: Visits) -> None:
     point_id = visits.provider("anna", service=EXACT)
     at_s = _seconds(visits.tomorrow(10))
