@@ -36,14 +36,22 @@ class Answer:
         self._send = send
         self._headers = headers
         self._closes = closes
+        self._open_ended: RequestResponseCycle | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         """Send a message, the first one with the gate's own headers."""
         if message["type"] != "http.response.start":
+            if self._open_ended is not None:  # uvicorn takes a part for all that is left
+                self._open_ended.expected_content_length = len(message.get("body", b""))
             await self._send(message)
             return
-        await self._send({**message, "headers": self.with_own(message.get("headers", ()))})
+        headers = self.with_own(message.get("headers", ()))
+        cycle = self._cycle
+        if cycle is not None and cycle.scope["http_version"] == "1.0" and not _has_length(headers):
+            cycle.chunked_encoding = False  # which HTTP/1.0 does not know: the answer lasts until the connection ends
+            self._open_ended = cycle
+        await self._send({**message, "headers": headers})
         self.status = message["status"]
 
     def sends_whole(self, body: bytes) -> bool:
@@ -73,6 +81,10 @@ class Answer:
     def _cycle(self) -> RequestResponseCycle | None:
         cycle = getattr(self._send, "__self__", None)
         return cycle if isinstance(cycle, RequestResponseCycle) else None
+
+
+def _has_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"content-length" for name, _ in headers)
 
 
 async def send_answer(

@@ -1,4 +1,4 @@
-"""A second answer to a client that takes nothing of the first: it is said late, or never, and counted so."""
+"""How answers come out: late, or never, behind one that is not taken; without a length over HTTP/1.0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.keys.store import create_key
 from service.services import Services, open_services
 from service.settings import load_settings
 
-BIG, SMALL, MATCH = "/v1/big", "/v1/small", "/v1/match"
+BIG, SMALL, PARTS, MATCH = "/v1/big", "/v1/small", "/v1/parts", "/v1/match"
 RAW: dict[tuple[str, str], Any] = {("GET", MATCH): lambda _services, _scope, _context: b"{}"}
 N_BYTES = 4_000_000
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
@@ -43,7 +43,7 @@ def _key(services: Services) -> str:
 
 
 class Answering:
-    """An application with a big answer and a small one."""
+    """An application with a big answer, a small one, and one in parts that tells no length."""
 
     def __init__(self) -> None:
         self.is_late = False
@@ -52,18 +52,23 @@ class Answering:
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         """Answer."""
         body = b"x" * (N_BYTES if scope["path"] == BIG else 1)
-        headers = [(b"content-length", b"%d" % len(body))]
+        headers = [] if scope["path"] == PARTS else [(b"content-length", b"%d" % len(body))]
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
         except asyncio.CancelledError:
             self.is_late = True
             raise
+        if not headers:
+            await send({"type": "http.response.body", "body": b"part, ", "more_body": True})
         await send({"type": "http.response.body", "body": body})
 
 
-def _heard(services: Services, second: str, is_time: Callable[[Answering], bool]) -> bytes:
-    """Ask for the big answer and another at once, and listen when it is time."""
-    head = f" HTTP/1.1\r\nHost: linli\r\nAuthorization: Bearer {_key(services)}\r\n"
+def _heard(
+    services: Services, *paths: str, version: str = "1.1", is_time: Callable[[Answering], bool] = lambda _app: True
+) -> bytes:
+    """Ask for all at once, and listen, when it is time, until the connection ends."""
+    head = f"HTTP/{version}\r\nHost: linli\r\nAuthorization: Bearer {_key(services)}\r\n"
+    sent = "\r\n".join(f"GET {path} {head}" for path in paths) + "Connection: close\r\n\r\n"
     app, protocol = Answering(), limited_protocol(WireLimits())
     config = Config(Gate(services, RAW, app), lifespan="off", log_config=None, interface="asgi3")
 
@@ -72,7 +77,7 @@ def _heard(services: Services, second: str, is_time: Callable[[Answering], bool]
         ours.setblocking(False)
         with ours:
             await loop.connect_accepted_socket(lambda: protocol(config, ServerState(), {}, loop), theirs)
-            await loop.sock_sendall(ours, f"GET {BIG}{head}\r\nGET {second}{head}Connection: close\r\n\r\n".encode())
+            await loop.sock_sendall(ours, sent.encode())
             async with asyncio.timeout(20):
                 while not is_time(app):  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
@@ -88,7 +93,7 @@ def _counted(services: Services) -> dict[int, int]:
 
 
 def test_answer__is_a_problem_where_the_client_takes_the_one_before_too_late(services: Services) -> None:
-    first, _, second = _heard(services, SMALL, lambda app: app.is_late).partition(b"x" * N_BYTES)
+    first, _, second = _heard(services, BIG, SMALL, is_time=lambda app: app.is_late).partition(b"x" * N_BYTES)
     assert STATUS.findall(first) + STATUS.findall(second) == [b"200", b"503"]
     assert b"application/problem+json" in second
     assert b"deadline-exceeded" in second
@@ -97,8 +102,18 @@ def test_answer__is_a_problem_where_the_client_takes_the_one_before_too_late(ser
 
 @pytest.mark.parametrize("second", [SMALL, MATCH])
 def test_answer__is_a_close_where_the_client_does_not_take_the_one_before(second: str, services: Services) -> None:
-    heard = _heard(services, second, lambda _app: 499 in _counted(services))
+    heard = _heard(services, BIG, second, is_time=lambda _app: 499 in _counted(services))
     assert STATUS.findall(heard) == [b"200"]
     assert heard.endswith(b"x" * N_BYTES)
     assert _counted(services).keys() == {200, 499}
     assert services.n_inflight == 0, "it keeps no place from the others"
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.0", b"part, x"), ("1.1", b"6\r\npart, \r\n1\r\nx\r\n0\r\n\r\n")])
+def test_answer__of_unknown_length_comes_in_chunks_only_where_the_client_knows_them(
+    version: str, told: bytes, services: Services
+) -> None:
+    head, _, body = _heard(services, PARTS, version=version).partition(b"\r\n\r\n")
+    assert body == told
+    assert (b"transfer-encoding" in head) == (version == "1.1")
+    assert b"connection: close" in head
