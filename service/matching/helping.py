@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.matching.asks import Ask
     from service.services import Services
 
-__all__ = ["nobody"]
+__all__ = ["help_waits", "nobody"]
 
 _LOOKED_AT = 20
 _TRIES = 4
@@ -66,6 +66,11 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
     }
 
 
+def help_waits(services: Services, ask: Ask) -> bool:
+    """Tell whether to find out what would help may take longer than a moment, beyond what the offer itself takes."""
+    return any(services.rooms.waits(offer) for offer in _other_offers(services, ask))
+
+
 def _opens_at(facts: RowFacts, row: int, ask: Ask, patience: dt.timedelta) -> dt.datetime | None:
     """Return when a row's doors are open and its lead time is over, if it is asked for within ``patience`` from now."""
     fact = facts.row(row)
@@ -96,16 +101,19 @@ def _farther(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | N
 
 
 def _other_modes(services: Services, engine: Engine, ask: Ask) -> list[dict[str, Any]]:
-    sector, _, mode = ask.offer.partition("/")
     there = set(engine.offers)
     found = []
-    for other in services.norms.sectors[sector].modes:
-        offer = f"{sector}/{other}"
-        if other != mode and offer in there:
+    for offer in _other_offers(services, ask):
+        if offer in there:
             told = _nearest(services, engine, ask._replace(offer=offer))
             if told is not None:
                 found.append({"offer": offer, **told})
     return found
+
+
+def _other_offers(services: Services, ask: Ask) -> list[str]:
+    sector, _, mode = ask.offer.partition("/")
+    return [f"{sector}/{other}" for other in services.norms.sectors[sector].modes if other != mode]
 
 
 def _nearest(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | None:

@@ -6,27 +6,47 @@ from typing import TYPE_CHECKING, Any
 
 from engine.promises import promise
 from service.matching.free_slots import found_free
-from service.matching.helping import nobody
+from service.matching.helping import help_waits, nobody
 from service.matching.items import split_of
 from service.places import told_place
 
 if TYPE_CHECKING:
+    from engine import Engine
     from engine.answers import Found
     from engine.norms import OfferNorm
+    from service.feed.index import IndexView
     from service.matching.asks import Ask
     from service.services import Services
 
-__all__ = ["index_of", "reply_to"]
+__all__ = ["index_of", "reply_at_once", "reply_to"]
 
 
 def reply_to(services: Services, ask: Ask) -> dict[str, Any]:
-    """Return the answer to a question: plain values, instants as datetimes."""
+    """Return the answer to a question: plain values, instants as datetimes. It may read the store."""
+    return _reply(services, ask, *_search(services, ask))
+
+
+def reply_at_once(services: Services, ask: Ask) -> dict[str, Any] | None:
+    """Return the answer to a question as `reply_to` does; None where that may take longer than a moment."""
+    if services.rooms.waits(ask.offer) or (ask.items and ask.split > 1):
+        return None
+    view, engine, found = _search(services, ask)
+    if not found.rows and help_waits(services, ask):
+        return None
+    return _reply(services, ask, view, engine, found)
+
+
+def _search(services: Services, ask: Ask) -> tuple[IndexView, Engine, Found]:
     view = services.index.view
     engine = view.engine
     found = found_free(engine, services.rooms, ask)
     if not found.rows:  # once more, of a version that stands still, since more is to be asked of it
         engine = engine.still()
         found = found_free(engine, services.rooms, ask)
+    return view, engine, found
+
+
+def _reply(services: Services, ask: Ask, view: IndexView, engine: Engine, found: Found) -> dict[str, Any]:
     norm = services.norms.by_offer[ask.offer]
     reply: dict[str, Any] = {
         "matches": [_told(found, i, ask, norm) for i in range(len(found.rows))],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from service.matching.asks import ask_of
-from service.matching.replies import reply_to
+from service.matching.replies import reply_at_once
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -22,9 +22,8 @@ MATCH = ("GET", "/v1/match")
 
 def match(services: Services, scope: Scope, _context: RequestContext) -> bytes | None:
     """Answer one question; None where that may take longer than a moment, so that a thread must do it."""
-    ask = ask_of(scope["query_string"], services)
-    is_long = services.rooms.waits(ask.offer) or (ask.items and ask.split > 1)
-    return None if is_long else dump(reply_to(services, ask))
+    reply = reply_at_once(services, ask_of(scope["query_string"], services))
+    return None if reply is None else dump(reply)
 
 
 def dump(reply: object) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from service.bookings.coming import Coming
 from service.matching.arrow_batches import ARROW
 from service.matching.asks import Ask
 from tests.contract.service.desk import LNG, Desk, open_desk
@@ -101,6 +103,35 @@ def test_match__of_a_visit_now_does_not_hang_on_the_second(visits: Visits) -> No
 def test_match__of_a_provider_that_is_not_booked_here_goes_by_its_door(visits: Visits) -> None:
     point_id = visits.desk.shop(offer={"offer": OFFER, "hours": "24/7", "area": {"radius_m": 8000}})
     assert [one["point_id"] for one in _match(visits, visits.tomorrow(3))["matches"]] == [point_id]
+
+
+def _asked_of_pickup(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], list[threading.Thread]]:
+    """Ask for laundry to be fetched; return the answer, and where it was asked whether a crew can come instead."""
+    threads, can_come = list[threading.Thread](), Coming.can_come
+
+    def note(coming: Coming, point_id: str, ask: Ask) -> bool:
+        threads.append(threading.current_thread())
+        return can_come(coming, point_id, ask)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Coming, "can_come", note)
+        return _match(visits, visits.tomorrow(10), offer="laundry/pickup"), threads
+
+
+def test_match__asks_whether_a_crew_of_another_mode_can_come_without_keeping_others_waiting(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"hours": "24/7", "area": {"radius_m": 3000}, "lead_s": 0}
+    point_id = visits.desk.shop(offer={"offer": "laundry/onsite", **place})
+    visits.service(point_id, offer="laundry/onsite")
+    visits.crew(point_id, "anna")
+    told, threads = _asked_of_pickup(visits, monkeypatch)
+    assert [one["point_id"] for one in told["would_help"]["other_modes"]] == [point_id]
+    assert threads
+    assert threading.current_thread() not in threads, "all others wait for its loop"
+    fetching = visits.desk.shop(offer={"offer": "laundry/pickup", **place})
+    told, threads = _asked_of_pickup(visits, monkeypatch)
+    assert ([one["point_id"] for one in told["matches"]], threads) == ([fetching], [])
 
 
 def test_match_and_booking__agree_on_every_window_of_a_day(visits: Visits) -> None:
