@@ -40,6 +40,7 @@ __all__ = [
     "list_bookings",
     "new_booking_id",
     "open_at_point",
+    "points_with_visits",
     "postpone_booking",
     "recent_bookings",
 ]
@@ -99,6 +100,12 @@ def open_at_point(connection: ReadConnection, point_id: str) -> Sequence[AnyRow]
     return connection.rows(
         select(bookings).where(_t.point_id == point_id, _t.ended_at.is_(None)).order_by(_t.starts_at, _t.booking_id)
     )
+
+
+def points_with_visits(connection: ReadConnection, point_ids: Sequence[str]) -> set[str]:
+    """Return which of some points have bookings that have not ended."""
+    query = select(_t.point_id).where(_t.point_id.in_(bindparam("ids", expanding=True)), _t.ended_at.is_(None))
+    return {row[0] for row in connection.rows(query.distinct(), {"ids": list(point_ids)})} if point_ids else set()
 
 
 def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence[AnyRow]:

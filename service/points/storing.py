@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, select
 
 from engine.errors import InvalidHoursError, InvalidTimezoneError
+from service.bookings.store import points_with_visits
 from service.http.problems import ProblemError, as_problem
 from service.orders.store import points_with_orders
 from service.orders.stranding import OpenOrders
@@ -29,6 +30,7 @@ _IDS: Any = bindparam("ids", expanding=True)
 _POINTS = select(points.c.point_id, points.c.special_days, points.c.is_paused).where(
     points.c.point_id.in_(_IDS), points.c.is_deleted.is_(False)
 )
+_PLACES = select(points.c.point_id, points.c.lat, points.c.lng).where(points.c.point_id.in_(_IDS))
 _OFFERS = select(offers.c.point_id, offers.c.offer, offers.c.is_paused, offers.c.slot_orders, offers.c.slot_s).where(
     offers.c.point_id.in_(_IDS)
 )
@@ -49,7 +51,7 @@ def store_points(
     norms: Norms,
 ) -> StoredPoints:
     """
-    Store points; one that is so already keeps its revision, and one that would leave open orders behind is left.
+    Store points; one that is so already keeps its revision, and one that would leave orders or visits behind is left.
 
     Parameters
     ----------
@@ -63,9 +65,9 @@ def store_points(
     ids = [fact.point_id for _, fact in facts]
     lock_points(connection, ids)
     busy = points_with_orders(connection, ids)
+    facts, refused = _left_where_they_are(connection, facts)
     pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
     n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
-    refused: list[tuple[int, ProblemError]] = []
     for line, fact in facts:
         if fact.point_id in busy:
             try:
@@ -77,6 +79,22 @@ def store_points(
             except ProblemError as problem:
                 refused.append((line, problem))
     return StoredPoints(n_changed, refused)
+
+
+def _left_where_they_are(
+    connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]
+) -> tuple[list[tuple[int, PointFacts]], list[tuple[int, ProblemError]]]:
+    """Return points but for those that would move away from visits that are promised there, and these with their problems."""
+    visited = list(points_with_visits(connection, [fact.point_id for _, fact in facts]))
+    places = {row.point_id: (row.lat, row.lng) for row in connection.rows(_PLACES, {"ids": visited})} if visited else {}
+    stay, refused = [], []
+    for line, fact in facts:
+        if places.get(fact.point_id, (fact.lat, fact.lng)) == (fact.lat, fact.lng):
+            stay.append((line, fact))
+        else:
+            text = "visits are promised from where it is: move it by PUT with ?open_bookings=replan"
+            refused.append((line, ProblemError("state-conflict", text)))
+    return stay, refused
 
 
 def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:

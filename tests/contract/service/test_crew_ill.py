@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -260,6 +261,32 @@ def test_point_that_moves__leaves_no_visit_behind_without_a_second_word(visits: 
     now = visits.read(first, "corner")
     assert (now["state"], now["crew_id"]) == (("confirmed", "bert") if is_free else ("unplaced", None))
     _all_can_be_kept(visits, point_id)
+
+
+def test_point_that_moves_by_file__stays_while_visits_are_promised_there(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    (booking,) = _confirmed(visits, point_id, 12)
+    path = f"/v1/points/{point_id}"
+    before = visits.desk.send("GET", path, "corner").json()
+    names = ("point_id", "kind", "name", "lng", "timezone", "country")
+    line = {name: before[name] for name in names} | {"offers": [{"offer": OFFER, "hours": "24/7"}]}
+    lines = [
+        line | {"lat": visits.desk.lat, "name": "Here"},
+        line | {"lat": visits.desk.lat + 0.06, "name": "Elsewhere"},
+    ]
+    body = b"".join(json.dumps(one).encode() + b"\n" for one in lines)
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": point_id}
+    told = visits.desk.send("POST", "/v1/points:import", "corner", content=body, headers=headers).json()
+    assert (told["rejected"], told["upserted"]) == (1, 1)
+    errors = visits.desk.send("GET", f"/v1/imports/{told['import_id']}/errors", "corner").json()["items"]
+    assert [(one["line"], one["type"]) for one in errors] == [(2, "state-conflict")]
+    after = visits.desk.send("GET", path, "corner").json()
+    assert (after["lat"], after["name"]) == (before["lat"], "Here")
+    visits.done(booking, "cancel", "app", {})
+    headers["Idempotency-Key"] += "-again"
+    told = visits.desk.send("POST", "/v1/points:import", "corner", content=body, headers=headers).json()
+    assert told["rejected"] == 0
+    assert visits.desk.send("GET", path, "corner").json()["name"] == "Elsewhere"
 
 
 @pytest.mark.parametrize("how", ["shorter hours", "engagement", "deleted"])
