@@ -71,7 +71,7 @@ async def get_day(
         if found is None or found.row.timezone is None:
             raise not_found()
         wanted = day or local_day(found.row.timezone, now_us // 1_000_000)
-        return day_sheet(connection, services.bookings.rosters, found.row, crew_id, wanted, seen)
+        return day_sheet(connection, services.bookings.rosters, found.row, crew_id, wanted, seen, now_us // 1_000_000)
 
     return await services.store.read(read, context.deadline)
 

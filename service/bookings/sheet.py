@@ -21,6 +21,7 @@ from service.bookings.days import (
 )
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
+from service.bookings.spreading import fixed_stops
 from service.bookings.store import bookings_of_ids
 from service.clock import from_us, to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -48,10 +49,16 @@ class Span(NamedTuple):
 
 
 def day_sheet(
-    connection: ReadConnection, rosters: Rosters, point: AnyRow, crew_id: str, date: dt.date, seen: Span
+    connection: ReadConnection,
+    rosters: Rosters,
+    point: AnyRow,
+    crew_id: str,
+    date: dt.date,
+    seen: Span,
+    now_s: int,
 ) -> DayAnswer:
     """
-    Return the shifts of a crew that begin on a local day, of those that may be seen.
+    Return the shifts of a crew that begin on a local day, of those that may be seen, as they can still be kept.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def day_sheet(
     """
     zone = ZoneInfo(point.timezone)
     low, high = (to_us(dt.datetime.combine(day, dt.time(), zone)) for day in (date, date + _ONE_DAY))
-    shifts = shifts_between(connection, rosters, point, crew_id, date, 1)
+    shifts = shifts_between(connection, rosters, point, crew_id, date, 1, now_s)
     told = [
         shift
         for shift in shifts
@@ -72,9 +79,20 @@ def day_sheet(
 
 
 def shifts_between(
-    connection: ReadConnection, rosters: Rosters, point: AnyRow, crew_id: str, first_day: dt.date, n_days: int
+    connection: ReadConnection,
+    rosters: Rosters,
+    point: AnyRow,
+    crew_id: str,
+    first_day: dt.date,
+    n_days: int,
+    now_s: int | None = None,
 ) -> list[ShiftAnswer]:
-    """Return the shifts of a crew that begin on some local days; raises `ProblemError` for a crew that there is not."""
+    """
+    Return the shifts of a crew that begin on some local days; raises `ProblemError` for a crew that there is not.
+
+    Given an instant, in seconds since 1970, what has not begun in a shift that goes on begins then at the earliest, or
+    with its window's end; otherwise all is told as it is planned.
+    """
     row = find_kept(connection, CREWS, point.point_id, crew_id)
     if row is None:
         raise not_found()
@@ -95,7 +113,19 @@ def shifts_between(
     }
     ids = [stop.stop_id for day in days.values() for stop in day.stops if is_visit(stop)]
     booked = bookings_of_ids(connection, ids)
-    return [_shift(CrewDays([], travel), days[at], booked, names) for at in sorted(days)]
+    told = (_from_now(days[at], booked, now_s) for at in sorted(days))
+    return [_shift(CrewDays([], travel), day, booked, names) for day in told]
+
+
+def _from_now(day: CrewDay, booked: dict[str, AnyRow], now_s: int | None) -> CrewDay:
+    if now_s is None or not day.starts_s < now_s < day.ends_s:
+        return day
+    fixed = fixed_stops(day, booked)
+    stops = (
+        stop if stop.stop_id in fixed else stop._replace(earliest_s=max(stop.earliest_s, min(now_s, stop.latest_s)))
+        for stop in day.stops
+    )
+    return day._replace(stops=tuple(stops))
 
 
 def _shift(travel: CrewDays, day: CrewDay, booked: dict[str, AnyRow], names: dict[str, str]) -> ShiftAnswer:

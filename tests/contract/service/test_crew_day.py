@@ -177,6 +177,23 @@ def test_sheet__tells_where_who_and_when(team: Team) -> None:
     assert starts == sorted(starts)
 
 
+def test_sheet__tells_what_has_not_begun_from_now_on_up_to_its_windows_end(team: Team) -> None:
+    clock, window = team.visits.desk.registry.clock, team.today
+    starts, ends = (dt.datetime.fromisoformat(window[name]) for name in ("starts_at", "ends_at"))
+    late = starts + (ends - starts) / 2
+
+    def told(at: dt.datetime) -> list[dt.datetime]:
+        clock.at = at
+        shifts = team.day("anna", "corner", TODAY).json()["shifts"]
+        return [dt.datetime.fromisoformat(stop["starts_at"]) for stop in shifts[0]["stops"] if stop["booking_id"]]
+
+    assert [told(at) for at in (starts, late, ends + HOUR / 2)] == [[starts], [late], [ends]]
+    clock.at = late
+    team.visits.done(window, "depart", "corner", None)
+    team.visits.done(window, "start", "corner", {"code": window["start_code"]})
+    assert told(late + HOUR) == [late]
+
+
 def test_crew_that_is_not_asked_for__would_be_seen(tmp_path: Path) -> None:
     """The control: without the guard, the key of one crew reads the day of another."""
     found = []
