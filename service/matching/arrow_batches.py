@@ -83,8 +83,10 @@ def _orders(services: Services, columns: dict[str, pa.Array[Any]], datum: str) -
     orders, bad = check_orders(RawOrders(rows, columns, []), datum=datum)
     if bad:
         raise _bad_rows(bad, rows.size)
-    for number_ in np.unique(orders.offer).tolist():  # a dictionary may hold others, which nobody asks for
-        check_offer(services, orders.offers[number_], f"/{np.argmax(orders.offer == number_)}/offer")
+    used, offer = np.unique(orders.offer, return_inverse=True)  # a dictionary may hold others, which nobody asks for
+    orders = replace(orders, offer=offer.astype(np.int32), offers=[orders.offers[number_] for number_ in used.tolist()])
+    for number_, name in enumerate(orders.offers):
+        check_offer(services, name, f"/{np.argmax(orders.offer == number_)}/offer")
     most = orders.quantity > MAX_QUANTITY
     if most.any():
         raise _bad_rows([BadRow(int(np.argmax(most)), f"quantity must be at most {MAX_QUANTITY}")], rows.size)

@@ -144,13 +144,18 @@ def _batches(stream: Any) -> list[pa.RecordBatch]:
             raise ProblemError("batch-too-large", f"at most {MAX_PLACES} places are taken, got more; split it")
         if len(batches) == _MAX_BATCHES:
             raise ProblemError("batch-too-large", f"at most {_MAX_BATCHES} record batches are taken, got more")
-        n_bytes += sum(column.dictionary.nbytes for column in batch if pa.types.is_dictionary(column.type))
+        n_bytes += sum(_dictionary_bytes(column) for column in batch if pa.types.is_dictionary(column.type))
         if n_bytes > _MAX_DICTIONARY_BYTES:
             text = f"at most {_MAX_DICTIONARY_BYTES} bytes of dictionaries are taken over all record batches, got more"
             raise ProblemError("batch-too-large", text)
         batch.validate(full=True)
         batches.append(batch)
     return batches if len(batches) < 2 else [_plain(batch) for batch in batches]
+
+
+def _dictionary_bytes(column: Any) -> int:
+    """Return how many bytes a dictionary has; what it says of itself is not believed yet, or read."""
+    return sum(buffer.size for buffer in column.dictionary.buffers() if buffer is not None)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -175,7 +175,8 @@ def _joined(column: pa.Array[Any]) -> tuple[pa.Array[Any], NDArray[np.bool_]]:
     text: pa.Array[Any] = pc.call_function("binary_join", [lists, pa.scalar(";")])  # null where a key is null
     faulty = as_mask(column.is_valid()) & as_mask(text.is_null())
     no_key = as_mask(pc.match_substring_regex(lists.flatten(), "^$|;"))  # which would be read as other lists
-    faulty[pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)[no_key]] = True
+    n_keys = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    faulty[np.repeat(np.arange(len(lists)), n_keys)[no_key]] = True
     return none_if_empty(text.cast(pa.string())), faulty
 
 

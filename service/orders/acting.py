@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sqlalchemy import bindparam, select
+
 from service.clock import from_us, to_us
 from service.errors import StateConflictError
 from service.orders.ordering import AT_LEAST_S, answer_by_us, free_code
@@ -13,6 +15,8 @@ from service.orders.store import OrderRecord, add_event, change_order, find_fact
 from service.orders.taking import Place, give_back, sell
 from service.payments.store import payer_of, settle
 from service.stock.counting import count_on, lock_points
+from service.store.order_tables import orders
+from service.store.plain import Plain
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Act", "act", "check_act", "check_in_time", "lock_order", "locked_order", "place_of"]
 
 _SECOND_US = 1_000_000
+_SLOT = Plain(select(orders.c.slot_at).where(orders.c.order_id == bindparam("of_order")))
 
 
 class Act(NamedTuple):
@@ -126,16 +131,20 @@ def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what
     return after
 
 
-def place_of(row: AnyRow) -> Place:
-    """Return where an order is in work."""
-    return Place(row.point_id, row.offer, row.slot_at)
+def place_of(connection: WriteConnection, row: AnyRow) -> Place:
+    """
+    Return where an order is in work; its point's stock was counted on.
+
+    Until then a change of the point may have put it in another slot, which counts no revision of the order on.
+    """
+    return Place(row.point_id, row.offer, connection.value(_SLOT, {"of_order": row.order_id}))
 
 
 def _move(connection: WriteConnection, order: OrderRecord, effect: Effect) -> None:
     if effect not in {Effect.GIVE_BACK, Effect.SELL}:
         return
     revision = count_on(connection, order.row.merchant_id, order.row.point_id)
-    (sell if effect is Effect.SELL else give_back)(connection, place_of(order.row), order.held, revision)
+    (sell if effect is Effect.SELL else give_back)(connection, place_of(connection, order.row), order.held, revision)
 
 
 def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, event: Event) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, w
     judged = {share.point_id: _judged(connection, terms, row, share.point_id) for share in plan}
     revisions = _counted_on(connection, row.point_id, {name: facts for name, (facts, _, _) in judged.items()})
     lines = _divided(stays, plan)
-    give_back(connection, place_of(row), order.held, revisions[row.point_id])
+    give_back(connection, place_of(connection, row), order.held, revisions[row.point_id])
     first, *others = (share.point_id for share in plan)
     changes = _taken(connection, terms, row, judged[first], row.order_id, lines[first], revisions)
     for other in others:

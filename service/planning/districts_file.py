@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,11 @@ def _frame(path: Path) -> Any:
 
 def _unknown_system(path: Path) -> str | None:
     """Return the coordinate system that a GeoJSON file names where nobody knows it: GDAL takes it for degrees."""
-    if pyogrio.read_info(path)["driver"] != "GeoJSON":
+    if pyogrio.read_info(path)["driver"] != "GeoJSON" or zipfile.is_zipfile(path):
         return None
     with path.open("rb") as file:
-        told = json.load(file).get("crs")
+        whole = json.load(file)
+    told = whole.get("crs") if isinstance(whole, dict) else None
     properties = told.get("properties") if isinstance(told, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
     if not isinstance(name, str) or name.endswith(_DEGREES):

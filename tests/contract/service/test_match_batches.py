@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import resource
+import struct
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from geo import convert_datum
+from service.matching.arrow_batches import _orders
 from tests.registry import NOW, Registry, opened, told
 from tests.scale import scaled
 from tests.unit.service.matching.cities import OFFERS, STATUS, city, dice, question
@@ -288,6 +290,37 @@ def test_arrow__refuses_dictionaries_that_are_long_with_each_of_many_batches(reg
     entries = [OFFERS[0], *(f"{number:08x}" for number in range(40_000))]
     _refused(_post(registry, _of_dictionaries(entries, 100)), 413, "batch-too-large")
     assert len(_rows(_post(registry, _of_dictionaries(entries, 4)))) == 4
+
+
+def test_arrow__refuses_a_dictionary_that_says_it_is_longer_than_it_is(registry: Registry) -> None:
+    """Nothing of it is read before that is seen: what lies behind it is not ours."""
+    body = bytearray(_of_dictionaries([OFFERS[0], OFFERS[1], OFFERS[0]], 1))
+    length = struct.pack("<qq", 3, 0)  # of the node of a dictionary: its length, and how many are null
+    assert body.count(length) == 1
+    at = body.index(length)
+    body[at : at + 8] = struct.pack("<q", 1_000_000)
+    _refused(_post(registry, bytes(body)), 422, "validation")
+
+
+def test_arrow__takes_a_null_list_with_keys_behind_it(registry: Registry) -> None:
+    ends = pa.array([0, 2, 3], pa.int32()).buffers()[1]
+    keys = pa.array(["lift", "curbside", "lift"])
+    lists = pa.ListArray.from_buffers(pa.list_(pa.string()), 2, [pa.py_buffer(bytes([0b10])), ends], children=[keys])
+    assert lists.to_pylist() == [None, ["lift"]]
+    plain = _rows(_post(registry, _stream(_one(features=lists.to_pylist()))))
+    assert _rows(_post(registry, _stream(_one(features=lists)))) == plain
+
+
+def _arrays(columns: dict[str, Any]) -> dict[str, pa.Array[Any]]:
+    return {name: pa.array(values) for name, values in columns.items()}
+
+
+def test_arrow__of_a_long_dictionary_asks_what_rows_name(registry: Registry) -> None:
+    entries = [f"no/{number:x}" for number in range(300_000)]
+    offer = pa.DictionaryArray.from_arrays(pa.array([300_000] * 20_000, pa.int32()), pa.array([*entries, OFFERS[0]]))
+    columns = {"lat": [31.2] * 20_000, "lng": [121.5] * 20_000, "offer": offer}
+    orders = _orders(registry.services, _arrays(columns), "wgs84")
+    assert orders.offers == [OFFERS[0]]
 
 
 def test_arrow__refuses_a_flood_of_empty_batches(registry: Registry) -> None:

@@ -9,6 +9,10 @@ import pytest
 
 from service.feed.full_slots import FullSlots
 from service.feed.outbox import Change, Position
+from service.orders.acting import Act, act, locked_order
+from service.orders.rules import Event, Party
+from service.orders.taking import count_slots
+from service.store.connections import WriteConnection
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 
@@ -43,6 +47,23 @@ def test_slots_of_another_length__hold_the_orders_that_were_there(desk: Desk, be
     assert desk.ask(desk.body(shop, at=(at + dt.timedelta(minutes=after)).isoformat())).is_success
     desk.done(order, "cancel", "app")
     assert desk.ask(desk.body(shop, at=at.isoformat())).is_success
+
+
+def test_order_that_ends_while_slots_change__gives_back_the_one_that_it_is_in_then(desk: Desk) -> None:
+    """On PostgreSQL whoever ends it has read it before, and waits for whoever changes its point."""
+    shop = desk.shop(offer=_slot(15))
+    order = desk.order(shop, at=_hour(desk, 4, 15).isoformat(), **COUNTER)
+    terms = desk.registry.services.orders
+
+    def end(connection: WriteConnection) -> None:
+        read = locked_order(connection, order["order_id"])
+        assert read is not None
+        count_slots(connection, shop, PICKUP, 3600, [read.row])
+        act(connection, terms, read, Act(Event.CANCEL, Party.CUSTOMER, "app"))
+
+    desk.registry.services.store.write_now(end)
+    assert desk.read(order)["state"] == "cancelled"
+    assert desk.taken(shop) == {}
 
 
 def test_slots__that_an_offer_has_no_more_are_forgotten(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """District files."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ OVER_180 = shapely.Polygon([(179, -17), (-179, -17), (-179, -16), (179, -16)])
 
 def _frame(**columns: list[object]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"adcode": [1], **columns}, geometry=[SQUARE], crs=4326)
+
+
+def test_read_districts__reads_a_map_that_is_zipped(tmp_path: Path) -> None:
+    _frame(name=["静安区"]).to_file(tmp_path / "d.geojson")
+    with zipfile.ZipFile(tmp_path / "d.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "d.geojson", "d.geojson")
+    assert read_districts(tmp_path / "d.zip")["district"].tolist() == ["静安区"]
 
 
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg"])
