@@ -42,7 +42,12 @@ class Replan(NamedTuple):
 
 
 def kept_part(
-    table: CrewDays, day: CrewDay, fixed: Collection[str] = (), *, engagements: Collection[str] = ()
+    table: CrewDays,
+    day: CrewDay,
+    fixed: Collection[str] = (),
+    *,
+    engagements: Collection[str] = (),
+    goes_anyway: bool = False,
 ) -> tuple[CrewDay, list[Stop]]:
     """
     Return what a crew can still keep of its day, and the visits that another one has to make.
@@ -60,6 +65,8 @@ def kept_part(
         Names of stops that are not given away: what is begun or done, and private engagements.
     engagements
         Names of those that end when they end, however late they begin; nobody goes to one that would be over by then.
+    goes_anyway
+        Whether the crew goes there all the same: what can be kept behind it then can be kept where it is in time, too.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def kept_part(
             elif error.late_s >= _LATEST_S:
                 raise
             else:
-                day = _later(day, error.node, error.late_s, engagements)
+                day = _later(day, error.node, error.late_s, engagements, goes_anyway=goes_anyway)
         else:
             return day, late
 
@@ -98,10 +105,12 @@ def _helps(table: CrewDays, day: CrewDay, stop: Stop, error: UnkeptDayError) -> 
     return True
 
 
-def however_late(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> CrewDay:
+def however_late(
+    table: CrewDays, day: CrewDay, *, engagements: Collection[str] = (), goes_anyway: bool = False
+) -> CrewDay:
     """Return a day of which all is kept, however late; arguments and errors as of `kept_part`."""
-    kept, _ = kept_part(table, day, [stop.stop_id for stop in day.stops], engagements=engagements)
-    return kept
+    fixed = [stop.stop_id for stop in day.stops]
+    return kept_part(table, day, fixed, engagements=engagements, goes_anyway=goes_anyway)[0]
 
 
 def starts_however_late_s(table: CrewDays, day: CrewDay, *, engagements: Collection[str] = ()) -> list[int]:
@@ -113,12 +122,12 @@ def starts_however_late_s(table: CrewDays, day: CrewDay, *, engagements: Collect
     return table.alone(however_late(table, day, engagements=engagements)).starts_s(0)
 
 
-def _later(day: CrewDay, node: int, late_s: int, engagements: Collection[str]) -> CrewDay:
+def _later(day: CrewDay, node: int, late_s: int, engagements: Collection[str], *, goes_anyway: bool) -> CrewDay:
     if node > len(day.stops):
         return day._replace(ends_s=day.ends_s + late_s)
     stop = day.stops[node - 1]
     later = stop._replace(latest_s=stop.latest_s + late_s)
-    if stop.stop_id in engagements and stop.place is not None and late_s >= stop.duration_s:
+    if stop.stop_id in engagements and stop.place is not None and late_s >= stop.duration_s and not goes_anyway:
         later = stop._replace(place=None)  # it would be over: nobody goes there any more
     elif stop.stop_id in engagements:
         later = later._replace(duration_s=max(0, stop.duration_s - late_s))

@@ -8,11 +8,11 @@ from engine.crew_days import CrewDays
 from engine.crews import crew_days
 from engine.errors import UnkeptDayError
 from engine.replanning import however_late
-from service.bookings.days import engagements_in, overlaps, with_engagements
+from service.bookings.days import engagements_in, free_s, joined_days, overlaps, with_engagements
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from engine.crew_days import CrewDay
     from engine.crews import Crew
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.travel import Travel
     from service.store.connections import AnyRow
 
-__all__ = ["base_days"]
+__all__ = ["base_days", "shifts_of", "with_its_ways"]
 
 
 def base_days(
@@ -38,10 +38,19 @@ def base_days(
     """
     days = [with_engagements(day, engagements) for day in crew_days(crew, openings, first_day, n_days)]
     table = CrewDays([], travel)
-    return [_with_its_ways(table, day, [other for other in days if other is not day]) for day in days]
+    return [with_its_ways(table, day, [other for other in days if other is not day]) for day in days]
 
 
-def _with_its_ways(table: CrewDays, day: CrewDay, others: Sequence[CrewDay]) -> CrewDay:
+def shifts_of(bases: Sequence[CrewDay], stored: Collection[CrewDay], travel: Travel) -> list[CrewDay]:
+    """Return the days of a crew as `joined_days` does, those that wait for it with their ways."""
+    table, days = CrewDays([], travel), joined_days(bases, stored)
+    return [
+        day if free_s(day) == day.starts_s else with_its_ways(table, day, [other for other in days if other is not day])
+        for day in days
+    ]
+
+
+def with_its_ways(table: CrewDays, day: CrewDay, others: Sequence[CrewDay]) -> CrewDay:
     """
     Return a shift whose crew comes late to engagements, and home from them, where their ways last longer than it has.
 

@@ -99,9 +99,9 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
     """
     Return a day with the engagements that fall into it, in order of their starts, each in its place by time.
 
-    They are cut to the day, and where two overlap the later one begins behind the other. From one that is on already the
-    crew comes, and where one goes on it stays: there is no way to its place then, or home. A break that could only be
-    taken within one is left out.
+    They are cut to the day, and where two overlap the later one begins behind the other. In one that is on already the
+    crew is, and where one goes on it stays: there is no way to its place then, or home. A break that could only be taken
+    within one is left out.
     """
     taken_s = day.starts_s
     for row in engagements:
@@ -109,12 +109,12 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
         end_s = min(day.ends_s, -(-row.ends_at // _SECOND_US))
         if start_s < end_s:
             place = None if row.lat is None else (row.lat, row.lng)
-            stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s)
+            is_there = place is not None and start_s == day.starts_s
+            stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s, has_begun=is_there)
             stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
             after = sum(begins_by(other, start_s) for other in stops)
-            start = place if place and start_s == day.starts_s else day.start
             end = place if place and end_s == day.ends_s else day.end
-            day = day._replace(start=start, end=end, stops=(*stops[:after], stop, *stops[after:]))
+            day = day._replace(end=end, stops=(*stops[:after], stop, *stops[after:]))
             taken_s = end_s
     return day
 
@@ -143,8 +143,8 @@ def waiting(day: CrewDay, back_s: int) -> CrewDay:
 def _behind(stop: Stop, back_s: int) -> Stop:
     if stop.earliest_s >= back_s or not stop.stop_id.startswith(BUSY):
         return stop
-    left_s = max(0, stop.earliest_s + stop.duration_s - back_s)
-    return stop._replace(duration_s=left_s, earliest_s=back_s, latest_s=back_s)
+    left_s = max(0, stop.latest_s + stop.duration_s - back_s)  # it ends when it ends, however late it was to begin
+    return stop._replace(duration_s=left_s, earliest_s=back_s, latest_s=back_s, has_begun=False)
 
 
 def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[CrewDay]:
@@ -190,7 +190,7 @@ def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
 
 
 def _is_break(stop: Stop) -> bool:
-    return stop.place is None and stop.earliest_s < stop.latest_s
+    return stop.place is None and stop.earliest_s < stop.latest_s and not stop.stop_id.startswith(BUSY)
 
 
 def local_day(timezone: str, at_s: int) -> dt.date:

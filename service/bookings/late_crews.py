@@ -8,19 +8,21 @@ import numpy as np
 
 from engine.errors import UnkeptDayError
 from engine.replanning import however_late
-from service.bookings.days import engagements_in, free_s, n_visits
+from service.bookings.days import engagements_in, free_s, is_visit, n_visits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine.crew_days import CrewDay, CrewDays
 
-__all__ = ["days_now", "late_days"]
+__all__ = ["days_now", "late_crews", "late_days"]
+
+_NEVER_S = 1 << 42
 
 
 def late_days(table: CrewDays, now_s: int) -> dict[int, CrewDay]:
     """Return the days of a table, by number, that begin later by now than is planned, as `days_now` tells them."""
-    crews = _late_crews(table, now_s)
+    crews = late_crews(table, now_s)
     if not crews:
         return {}
     numbers_of: dict[str, list[int]] = {}
@@ -34,8 +36,8 @@ def late_days(table: CrewDays, now_s: int) -> dict[int, CrewDay]:
     return found
 
 
-def _late_crews(table: CrewDays, now_s: int) -> set[str]:
-    """Return the crews of which some day that goes on may last longer than its shift, and until after now."""
+def late_crews(table: CrewDays, now_s: int) -> set[str]:
+    """Return the crews of a table of which some day that goes on may last longer than its shift, and until after now."""
     arrays = table.arrays
     begun = np.flatnonzero(arrays.earliest[:, 0] < now_s)
     if not begun.size:
@@ -64,16 +66,29 @@ def days_now(table: CrewDays, days: Iterable[CrewDay], now_s: int) -> list[CrewD
     now_s
         Seconds since 1970.
     """
+    planned_days = list(days)
     found: list[CrewDay] = []
     back_s = 0
-    for planned in days:
-        day = planned
+    for number, planned in enumerate(planned_days):
+        day, back_s = planned, min(back_s, _present_s(planned_days[number:]))
         if back_s > max(free_s(day), now_s):
-            day = _late(table, day._replace(starts_s=min(back_s, day.ends_s))) or planned
+            day = _late(table, _from(day, back_s)) or planned
         if n_visits(day) and (day is not planned or day.starts_s < now_s):
             back_s = max(back_s, _back_s(table, day, now_s))
         found.append(day)
     return found
+
+
+def _present_s(days: Iterable[CrewDay]) -> int:
+    """Return when a crew began the first visit of some days: it was back by then."""
+    begun = (stop.earliest_s for day in days for stop in day.stops if stop.has_begun and is_visit(stop))
+    return min(begun, default=_NEVER_S)
+
+
+def _from(day: CrewDay, back_s: int) -> CrewDay:
+    """Return a day that begins when its crew is back, wherever it was to be by then."""
+    stops = tuple(stop if is_visit(stop) else stop._replace(has_begun=False) for stop in day.stops)
+    return day._replace(starts_s=min(back_s, day.ends_s), stops=stops)
 
 
 def _back_s(table: CrewDays, day: CrewDay, now_s: int) -> int:
@@ -88,6 +103,6 @@ def _back_s(table: CrewDays, day: CrewDay, now_s: int) -> int:
 
 def _late(table: CrewDays, day: CrewDay) -> CrewDay | None:
     try:
-        return however_late(table, day, engagements=engagements_in(day))
+        return however_late(table, day, engagements=engagements_in(day), goes_anyway=True)
     except UnkeptDayError:  # there is no way at all
         return None

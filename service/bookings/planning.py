@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.crew_days import CrewDays, Stop
 from engine.errors import EngineError
 from engine.slots import Slot, check_slots
-from service.bookings.bases import base_days
+from service.bookings.bases import base_days, with_its_ways
 from service.bookings.days import (
     behind,
     day_of,
@@ -108,7 +108,7 @@ def _checked(
         return None
     if not n_visits(now):
         others = days_beside(connection, point.point_id, now)
-        now = behind(now, others) if row is None else now
+        now = with_its_ways(CrewDays([], travel), behind(now, others), others) if row is None else now
         if overlaps(now, others):
             return None
     now_s = -(-connection.now_us // _SECOND_US)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from service.bookings.days import n_visits
-from service.bookings.late_crews import late_days
+from service.bookings.late_crews import late_crews, late_days
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay, CrewDays
@@ -118,11 +118,17 @@ class PointRoster:
         return self.roster.with_days(late) if late else self.roster
 
     def candidate(self, visit: VisitAsk, starts_s: int, width_s: int, now_s: int, *, waits: bool = True) -> Spot | None:
-        """Return where a visit would cost least in a window; None, too, where others ask and the caller does not wait."""
+        """
+        Return where a visit would cost least in a window.
+
+        None, too, where others ask, or crews are late and have to be told anew, and the caller does not wait for that.
+        """
         if not self.lock.acquire(blocking=waits):
             return None
         try:
-            slot = self.as_of(now_s).slot(visit, starts_s, width_s, now_s)
+            slot = self.roster.slot(visit, starts_s, width_s, now_s)  # none better where a crew is late
+            if slot is not None and self.roster.table.days[slot.day].crew_id in late_crews(self.roster.table, now_s):
+                slot = self.as_of(now_s).slot(visit, starts_s, width_s, now_s) if waits else None
             if slot is None:
                 return None
             table, revision = self.roster.table.only(slot.day), self.revisions.get(slot.day, 0)

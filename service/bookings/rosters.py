@@ -15,8 +15,8 @@ from engine.errors import EngineError
 from engine.openings import OpeningTimes
 from engine.rosters import Roster
 from engine.travel import GreatCircleTravel, norm_travel
-from service.bookings.bases import base_days
-from service.bookings.days import day_of, find_shift, joined_days, list_shifts, local_day, n_visits
+from service.bookings.bases import base_days, shifts_of
+from service.bookings.days import day_of, find_shift, list_shifts, local_day, n_visits
 from service.bookings.point_rosters import KeptCrew, PointRoster
 from service.clock import to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -168,7 +168,7 @@ class Rosters:
             # a day more before: what began then is known as a shift, however long it lasts
             bases = base_days(crew, self.openings, taken.get(crew.crew_id, ()), first - _ONE_DAY, n_days + 3, travel)
             stored = {day_of(row): row.revision for row in planned.get(crew.crew_id, ())}
-            days += [day for day in joined_days(bases, stored) if day.ends_s * _SECOND_US > low_us]
+            days += [day for day in shifts_of(bases, stored, travel) if day.ends_s * _SECOND_US > low_us]
             read |= {(day.crew_id, day.starts_s): revision for day, revision in stored.items()}
         roster = Roster(crews, days, travel, self.openings, n_jobs=[n_visits(day) for day in days])
         numbered = ((n, read.get((day.crew_id, day.starts_s))) for n, day in enumerate(roster.table.days))

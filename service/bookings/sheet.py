@@ -9,13 +9,12 @@ from zoneinfo import ZoneInfo
 from engine.crew_days import CrewDays
 from engine.errors import UnkeptDayError
 from engine.replanning import starts_however_late_s
-from service.bookings.bases import base_days
+from service.bookings.bases import base_days, shifts_of
 from service.bookings.days import (
     BUSY,
     day_of,
     engagements_in,
     is_visit,
-    joined_days,
     list_shifts,
     n_visits,
 )
@@ -105,9 +104,9 @@ def shifts_between(
     crew = CrewFacts.of_json(row.facts).crew(crew_id, point)
     taken = list_engagements(connection, point.point_id, low_us, crew_id)
     travel = rosters.travel(connection, point.point_id)
-    bases = base_days(crew, rosters.openings, taken, first_day - _ONE_DAY, n_days + 1, travel)
-    joined = {day.starts_s * _SECOND_US: day for day in joined_days(bases, stored)}
-    days = {at: day for at, day in joined.items() if at >= low_us} | planned
+    bases = base_days(crew, rosters.openings, taken, first_day - _ONE_DAY, n_days + 2, travel)
+    joined = {day.starts_s * _SECOND_US: day for day in shifts_of(bases, stored, travel)}
+    days = {at: day for at, day in joined.items() if low_us <= at < high_us} | planned
     names = {
         one.service_id: ServiceFacts.of_json(one.facts).name for one in list_kept(connection, SERVICES, point.point_id)
     }

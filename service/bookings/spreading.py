@@ -169,7 +169,7 @@ def _over_by(at_s: int, free_s: int, stops: Sequence[Stop]) -> tuple[list[Stop],
     over: list[Stop] = []
     for stop in stops:
         if stop.stop_id.startswith(BUSY):
-            done_s = max(free_s, stop.earliest_s + stop.duration_s)
+            done_s = max(free_s, stop.latest_s + stop.duration_s)
         else:
             done_s = max(free_s, stop.earliest_s) + stop.duration_s
         if stop.stop_id == NOT_BACK or (not is_visit(stop) and done_s <= at_s):

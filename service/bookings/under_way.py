@@ -148,7 +148,11 @@ def _late_s(table: CrewDays, day: CrewDay, booked: dict[str, AnyRow], now_s: int
     asked = day._replace(stops=tuple(stops))
     latest = however_late(table, asked, engagements=engagements_in(day))
     late_s = sorted(
-        (stop.stop_id, stop.latest_s - was.latest_s) for stop, was in zip(latest.stops, asked.stops, strict=True)
+        (
+            stop.stop_id,
+            was.duration_s if stop.place != was.place else stop.latest_s - was.latest_s,
+        )  # or nobody goes there
+        for stop, was in zip(latest.stops, asked.stops, strict=True)
     )
     return [*(seconds for _, seconds in late_s), latest.ends_s - day.ends_s]
 

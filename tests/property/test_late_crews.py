@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from engine.crew_days import CrewDay, CrewDays, Place, Stop
 from engine.replanning import however_late
-from engine.slots import Job, check_slots, find_slots
+from engine.slots import Job, check_slots, find_slots, witness
 from engine.travel import GreatCircleTravel
 from service.bookings.days import behind, engagements_in
 from service.bookings.late_crews import days_now, late_days
 from tests.scale import scaled
 
-N_ROSTERS = scaled(60)
-N_CREWS, HOUR_S = 40, 3600
+N_ROSTERS = scaled(300)
+N_CREWS, N_JOBS, HOUR_S = 40, 6, 3600
 SHIFTS_H = ((0, 4), (5, 10), (10, 14))
 TRAVEL = GreatCircleTravel()
 
@@ -27,11 +29,12 @@ def _day(rng: np.random.Generator, crew_id: str, hours: tuple[int, int]) -> Crew
     """Return a shift with a few stops, whether they can be kept or not."""
     starts_s, ends_s = (hour * HOUR_S for hour in hours)
     stops = []
-    for number, at_s in enumerate(sorted(rng.integers(starts_s, ends_s - 1800, rng.integers(0, 3)).tolist())):
-        kind = rng.choice(["vis_", "vis_", "vis_", "busy ", "break "])
+    for number, at_s in enumerate(sorted(rng.integers(starts_s, ends_s - 1800, rng.integers(0, 4)).tolist())):
+        kind = rng.choice(["vis_", "vis_", "busy ", "busy ", "break "])
         width_s = 0 if kind == "busy " else int(rng.choice([0, 3600, 7200]))
-        place = None if kind == "break " else _place(rng)
-        stops.append(Stop(f"{kind}{number}", place, int(rng.integers(1, 5)) * 900, at_s, at_s + width_s))
+        is_placed = kind == "vis_" or (kind == "busy " and rng.random() < 0.7)
+        place = _place(rng) if is_placed else None
+        stops.append(Stop(f"{kind}{number}", place, int(rng.integers(1, 5)) * 600, at_s, at_s + width_s))
     home = _place(rng)
     return CrewDay(crew_id, home, home, starts_s, ends_s, tuple(stops))
 
@@ -61,10 +64,13 @@ def test_late_days__are_those_alone_that_begin_later_and_what_is_booked_in_them_
             assert [stop.stop_id for stop in day.stops] == [stop.stop_id for stop in table.days[number].stops]
             assert table.days[number].starts_s < day.starts_s
             now.replace(number, day)
-        is_late = np.isin(np.arange(len(table.days)), list(late))
-        job = Job(*_place(rng), 600)
-        slots = find_slots(now, job, range(0, 14 * HOUR_S, 300), 0, is_asked=is_late, not_before_s=now_s)
-        assert None not in check_slots(table, job, slots, not_before_s=now_s)
-        assert all(slot.starts_s >= late[slot.day].starts_s for slot in slots)
-        n_booked += len(slots)
+        jobs = [Job(*_place(rng), 600) for _ in range(N_JOBS)]
+        for number, job, width_s in itertools.product(late, jobs, (0, 1800)):
+            is_asked = np.arange(len(table.days)) == number
+            slots = find_slots(now, job, range(0, 14 * HOUR_S, 600), width_s, is_asked=is_asked, not_before_s=now_s)
+            assert None not in check_slots(table, job, slots, not_before_s=now_s)
+            assert all(slot.ends_s >= late[slot.day].starts_s for slot in slots)
+            for slot in slots[:20]:
+                table.alone(witness(table, job, slot, "vis_new"))
+            n_booked += len(slots)
     assert min(n_late, n_booked) > N_ROSTERS

@@ -305,7 +305,9 @@ def test_arrow__refuses_a_dictionary_that_says_it_is_longer_than_it_is(registry:
 def test_arrow__takes_a_null_list_with_keys_behind_it(registry: Registry) -> None:
     ends = pa.array([0, 2, 3], pa.int32()).buffers()[1]
     keys = pa.array(["lift", "curbside", "lift"])
-    lists = pa.ListArray.from_buffers(pa.list_(pa.string()), 2, [pa.py_buffer(bytes([0b10])), ends], children=[keys])
+    lists: Any = pa.ListArray.from_buffers(
+        pa.list_(pa.string()), 2, [pa.py_buffer(bytes([0b10])), ends], children=[keys]
+    )
     assert lists.to_pylist() == [None, ["lift"]]
     plain = _rows(_post(registry, _stream(_one(features=lists.to_pylist()))))
     assert _rows(_post(registry, _stream(_one(features=lists)))) == plain
