@@ -101,7 +101,7 @@ class Killer:
         """
         call = 0
         for call, wrong in self.stopped_at_each(step, words):
-            assert wrong == [], f"stopped at call {call}"
+            assert wrong == [], f"stopped at call {call}: {wrong}"
         for killed in drawn.choices(range(1, call + 1), k=kills):
             assert self.killed_at(killed, words)[1] == [], f"killed at call {killed}"
         return call

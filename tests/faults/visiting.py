@@ -26,6 +26,7 @@ from service.bookings.point_rosters import Candidate
 from service.bookings.rescheduling import reschedule
 from service.bookings.rosters import Rosters
 from service.bookings.rules import Act, Event, Party
+from service.bookings.under_way import begin_visit, finish_visit, set_out
 from service.clock import to_us
 from service.crews.changing import locked_point, settled
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -49,6 +50,7 @@ __all__ = ["MERCHANT", "POINT", "book_once", "booking_terms_of", "enter_provider
 MERCHANT, POINT = "m0", "m0:provider"
 CREW_IDS = ("anna", "bert", "carl", "dora")
 N_BOOKINGS = 25
+_UNDER_WAY = {Event.DEPART: set_out, Event.START: begin_visit, Event.FINISH: finish_visit}
 ROUTE = "POST /v1/bookings"
 
 
@@ -116,11 +118,12 @@ def book_once(
 
 
 def happen_to(connection: WriteConnection, terms: BookingTerms, booking_id: str, event: Event) -> AnyRow:
-    """Let an event happen to a booking."""
+    """Let an event happen to a booking, as its route does."""
     found = locked_booking(connection, booking_id)
     assert found is not None
     customers = event in {Event.CONFIRM, Event.CANCEL}
-    return act_on(connection, terms, found, Act(event, Party.CUSTOMER if customers else Party.MERCHANT, "k"))
+    happen = _UNDER_WAY.get(event, act_on)
+    return happen(connection, terms, found, Act(event, Party.CUSTOMER if customers else Party.MERCHANT, "k"))
 
 
 def _move(connection: WriteConnection, terms: BookingTerms, booking_id: str, starts_at: str) -> AnyRow:
