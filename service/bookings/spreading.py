@@ -123,7 +123,7 @@ def _is_rebuilt(
         return False
     if old.ends_s != base.ends_s and not any(_is_late(base, stop, booked) for stop in old.stops):
         return False  # its hours are others
-    day = base._replace(stops=tuple(usual[stop.stop_id] for stop in old.stops))
+    day = base._replace(stops=_behind_begun([usual[stop.stop_id] for stop in old.stops], booked))
     return however_late(table, day, engagements=engagements_in(day)) == old
 
 
@@ -161,7 +161,14 @@ def as_begun(day: CrewDay, booked: dict[str, AnyRow]) -> CrewDay:
         over, left = _over_by(stop.earliest_s, free_s, left)
         stops += [*over, stop._replace(is_set_out=True, has_begun=True)]
         free_s = max(free_s, stop.earliest_s) + stop.duration_s
-    return day._replace(stops=(*stops, *left))
+    return day._replace(stops=_behind_begun((*stops, *left), booked))
+
+
+def _behind_begun(stops: Sequence[Stop], booked: dict[str, AnyRow]) -> tuple[Stop, ...]:
+    """Return stops of which nothing has begun behind the last visit that has: its crew has the way there from that."""
+    begun = (k for k, stop in enumerate(stops) if is_visit(stop) and not _is_loose(stop.stop_id, booked))
+    last = max(begun, default=len(stops))
+    return tuple(stop._replace(has_begun=False) if k > last else stop for k, stop in enumerate(stops))
 
 
 def _over_by(at_s: int, free_s: int, stops: Sequence[Stop]) -> tuple[list[Stop], list[Stop]]:

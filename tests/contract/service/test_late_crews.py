@@ -120,6 +120,28 @@ def test_visit_that_is_set_out_to__comes_not_before_another_where_an_engagement_
     assert day.stops[2].place is not None
 
 
+def test_visit_that_is_begun_before_a_shift__leaves_the_engagement_at_its_beginning_where_it_is(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service=EXACT, crew={"hours": "Mo-Su 08:00-18:00"})
+    _engaged(visits, point, at(8), at(9), NEAR)
+    booking = visits.brought(visits.book(point, at(10)), "confirm")
+    visits.desk.pass_until(at(5))
+    visits.done(booking, "depart", "corner")
+    visits.done(booking, "start", "corner", {"code": visits.read(booking)["start_code"]})
+    assert [_begins(visits, point, at(*time)) for time in ((6, 30), (7, 30), (9, 30))] == [False, False, True]
+
+
+def test_visit_that_is_begun_during_an_engagement__has_the_way_back_there_behind_it(visits: Visits, at: At) -> None:
+    point = visits.provider("anna", service=EXACT | {"minutes": 30}, crew={"hours": "Mo-Su 08:00-18:00"})
+    _engaged(visits, point, at(8), at(9, 30), 0.07)
+    booking = visits.brought(visits.book(point, at(11)), "confirm")
+    visits.desk.pass_until(at(8, 35))
+    visits.done(booking, "depart", "corner")
+    visits.done(booking, "start", "corner", {"code": visits.read(booking)["start_code"]})
+    assert [_begins(visits, point, at(*time), north=0.07) for time in ((9, 30), (10, 30))] == [False, True]
+
+
 def test_crew_that_is_at_work_again__was_back_though_nobody_said_so(visits: Visits, at: At) -> None:
     point = visits.provider("anna", service=WIDE, crew=SPLIT)
     visits.brought(visits.book(point, at(10)), "confirm")
