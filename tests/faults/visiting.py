@@ -118,12 +118,22 @@ def book_once(
 
 
 def happen_to(connection: WriteConnection, terms: BookingTerms, booking_id: str, event: Event) -> AnyRow:
-    """Let an event happen to a booking, as its route does."""
+    """Let an event happen to a booking, and nothing to the day of its crew."""
+    return _happen(act_on, connection, terms, booking_id, event)
+
+
+def _go_on(connection: WriteConnection, terms: BookingTerms, booking_id: str, event: Event) -> AnyRow:
+    """Let an event happen to a booking as its route does: the day of its crew goes on, too."""
+    return _happen(_UNDER_WAY.get(event, act_on), connection, terms, booking_id, event)
+
+
+def _happen(
+    act: Callable[..., AnyRow], connection: WriteConnection, terms: BookingTerms, booking_id: str, event: Event
+) -> AnyRow:
     found = locked_booking(connection, booking_id)
     assert found is not None
     customers = event in {Event.CONFIRM, Event.CANCEL}
-    happen = _UNDER_WAY.get(event, act_on)
-    return happen(connection, terms, found, Act(event, Party.CUSTOMER if customers else Party.MERCHANT, "k"))
+    return act(connection, terms, found, Act(event, Party.CUSTOMER if customers else Party.MERCHANT, "k"))
 
 
 def _move(connection: WriteConnection, terms: BookingTerms, booking_id: str, starts_at: str) -> AnyRow:
@@ -179,7 +189,7 @@ def _script_of(store: Store, fault: str) -> Callable[[Say], None]:
             keys[booking_id] = key
             say(f"ok {key} 1")
             for event in after.get(number % 5, ()):
-                row = store.write_now(partial(happen_to, terms=terms, booking_id=booking_id, event=event))
+                row = store.write_now(partial(_go_on, terms=terms, booking_id=booking_id, event=event))
                 say(f"ok {key} {row.revision}")
             if number % 5 == 2:
                 to = behind[number // 5]
