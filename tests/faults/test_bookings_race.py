@@ -69,6 +69,10 @@ class Race:
                 self.buyer(app, windows, drawn, does)
             app.close()
 
+        first = self.provider.app()
+        for does in ("leaves", "cancels"):  # whatever the others draw
+            self.buyer(first, windows, random.Random(f"{SEED} {number}"), does)  # noqa: S311
+        first.close()
         at_once(N_AT_ONCE, buy)
         self._book_the_rest(windows, 60.0)
 
