@@ -60,18 +60,10 @@ _TAKE_SLOT = Plain(
         " ON CONFLICT (point_id, offer, starts_at) DO UPDATE SET taken = slots.taken + 1 WHERE slots.taken < :most"
     )
 )
-_GIVE_SLOT = Plain(
-    update(slots)
-    .where(
-        slots.c.point_id == _POINT,
-        slots.c.offer == _OFFER,
-        slots.c.starts_at == bindparam("slot"),
-        slots.c.taken > 0,
-    )
-    .values(taken=slots.c.taken - 1)
-)
 _ITS_SLOTS = (slots.c.point_id == _POINT, slots.c.offer == _OFFER)
-_TAKEN = select(slots.c.taken).where(*_ITS_SLOTS, slots.c.starts_at == bindparam("slot"))
+_ITS_SLOT = (*_ITS_SLOTS, slots.c.starts_at == bindparam("slot"))
+_GIVE_SLOT = Plain(update(slots).where(*_ITS_SLOT, slots.c.taken > 0).values(taken=slots.c.taken - 1))
+_TAKEN = select(slots.c.taken).where(*_ITS_SLOT)
 _FORGET_SLOTS = delete(slots).where(*_ITS_SLOTS)
 _PUT_IN_SLOT = update(orders).where(orders.c.order_id == bindparam("of_order")).values(slot_at=bindparam("slot"))
 
