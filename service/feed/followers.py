@@ -100,6 +100,10 @@ class Follower:
         """How old the oldest change may be that is not followed yet, None if all never were."""
         return None if self._confirmed_at is None else time.monotonic() - self._confirmed_at
 
+    def has_come_to(self, instant: float) -> bool:
+        """Tell whether all is followed that was committed before an instant of the monotonic clock."""
+        return self._confirmed_at is not None and self._confirmed_at >= instant
+
     @property
     def has_gap(self) -> bool:
         """Whether something is known to be missing."""

@@ -19,7 +19,7 @@ from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
 from service.http.shares import LATER, Lasting, Shares
-from service.keys.formats import holds_key
+from service.keys.formats import holds_key, is_well_formed, key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ _LOG = logging.getLogger("service.requests")
 _EVENTS = "/v1/events"
 _OPEN_FOLDER = "/docs/"
 _GRACE_S = 0.15
+_STEP_S, _NEWS_S = 0.005, 0.5
 _PREFIX, _PREFIX_BYTES = "linli_", b"linli_"  # of every key
 _MOST_KEY_BYTES = 64
 _UPLOADS = 16
@@ -139,7 +140,10 @@ class Gate:
         caller = self._caller(scope, authorization)
         if caller is None:
             await self._count_stranger(scope, headers)
-            raise unauthenticated(_HOW_TO)
+            caller = await self._newcomer(scope, authorization)
+            if caller is None:
+                raise unauthenticated(_HOW_TO)
+            del headers[1:]  # what strangers have left is none of its business
         rate = caller.rate or limits.key_rate
         allowance = services.rates.admit_now(caller.key_id, rate) or await services.rates.admit(caller.key_id, rate)
         _heed(allowance, rate, headers)
@@ -169,6 +173,21 @@ class Gate:
         if may_hold_key and (holds_key(scope["path"]) or holds_key(query.decode("latin-1"))):
             return None
         return self._services.ring.caller_of(authorization[7:].decode("latin-1"), self._services.clock.now_us())
+
+    async def _newcomer(self, scope: Scope, authorization: bytes) -> Caller | None:
+        """Return whose key it is once all that was stored before it came is followed: another process may just have made it."""
+        services, came_at = self._services, time.monotonic()
+        key = authorization[7:].decode("latin-1")
+        if not is_well_formed(key) or services.ring.knows(key_digest(key)):  # one that is known has expired
+            return None
+        is_followed = False
+        while not is_followed and time.monotonic() < came_at + _NEWS_S:
+            await asyncio.sleep(_STEP_S)
+            is_followed = services.follower.has_come_to(came_at)
+            caller = self._caller(scope, authorization)
+            if caller is not None:
+                return caller
+        return None
 
     async def _count_stranger(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         rates, rate = self._services.rates, self._services.settings.limits.ip_rate

@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
-from service.keys.formats import key_digest
+from service.keys.formats import key_digest, new_key
 from service.keys.store import LIVE_KEYS_A_MERCHANT
 from tests.contract.service.talking import create, dump, make_key, make_merchant, problem, together
 from tests.servers import short_folder
@@ -71,6 +72,21 @@ def test_create__makes_a_key_that_is_taken_at_once(service: Serving, admin: http
     kept = {name: made[name] for name in FIELDS}
     assert admin.get(f"/v1/keys/{made['key_id']}").json() == kept
     assert (kept["rate"], kept["expires_at"], kept["revoked_at"]) == (7, "2099-01-01T00:00:00Z", None)
+
+
+def test_create__beside_a_worker_makes_a_key_that_it_takes_at_once_however_seldom_it_looks(
+    service: Serving, tmp_path: Path
+) -> None:
+    with running_service(
+        Place(tmp_path, service.place.database), admin_key=service.admin_key, poll_s=0.3, ip_rate=40
+    ) as worker:
+        for _ in range(5):
+            made = linli("key", "create", "--scope=app", "--label=beside", "--json", *worker.place.flags)
+            with worker.client(json.loads(made.stdout)["secret"]) as client:
+                answer = client.get("/v1/merchants/none-such")
+            assert answer.status_code != 401
+            assert "ratelimit" not in answer.headers  # those of strangers
+        assert not _is_taken(worker, new_key("app"))
 
 
 def test_create__sent_again_tells_the_same_but_no_secret(admin: httpx.Client) -> None:
