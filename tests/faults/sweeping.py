@@ -1,7 +1,8 @@
 """
-A process that lets happen what is due: ``python -m tests.faults.sweeping DATABASE FOLDER LEASE_S``.
+A process that lets happen what is due: ``python -m tests.faults.sweeping DATABASE FOLDER LEASE_S WRITE_S``.
 
-It says its name as the holder of the lease, then logs to its standard error until it is killed.
+It says its name as the holder of the lease, then logs to its standard error until it is killed. ``WRITE_S`` is how long it
+gives itself for each write.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from service.bookings.holding import BookingTerms
 from service.bookings.rosters import Rosters
 from service.feed.index import LiveIndex
+from service.orders import sweeping
 from service.orders.ordering import OrderTerms
 from service.orders.sweeping import JumpGuard, Sweeper
 from service.payments.sandbox import SandboxProvider
@@ -35,8 +37,9 @@ def sweeper_of(
     return Sweeper(store, LiveIndex(), terms, settler, bookings, every_s=0.05, lease_s=lease_s, guard=guard)
 
 
-def main(database: str, folder: str, lease_s: float) -> None:
+def main(database: str, folder: str, lease_s: float, write_s: float) -> None:
     logging.basicConfig(level=logging.INFO)
+    sweeping._WRITE_S = write_s
     store = opened(database)
     sweeper = sweeper_of(store, terms_of(store), Path(folder), lease_s=lease_s)
     os.write(1, f"{sweeper._tenure._holder}\n".encode())
@@ -45,4 +48,4 @@ def main(database: str, folder: str, lease_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))
