@@ -39,8 +39,8 @@ __all__ = [
     "list_booking_events",
     "list_bookings",
     "new_booking_id",
+    "offers_with_visits",
     "open_at_point",
-    "points_with_visits",
     "postpone_booking",
     "recent_bookings",
 ]
@@ -102,10 +102,13 @@ def open_at_point(connection: ReadConnection, point_id: str) -> Sequence[AnyRow]
     )
 
 
-def points_with_visits(connection: ReadConnection, point_ids: Sequence[str]) -> set[str]:
-    """Return which of some points have bookings that have not ended."""
-    query = select(_t.point_id).where(_t.point_id.in_(bindparam("ids", expanding=True)), _t.ended_at.is_(None))
-    return {row[0] for row in connection.rows(query.distinct(), {"ids": list(point_ids)})} if point_ids else set()
+def offers_with_visits(connection: ReadConnection, point_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return under which of the offers of some points bookings have not ended: points and offers."""
+    query = select(_t.point_id, _t.offer).where(
+        _t.point_id.in_(bindparam("ids", expanding=True)), _t.ended_at.is_(None)
+    )
+    found = connection.rows(query.distinct(), {"ids": list(point_ids)}) if point_ids else ()
+    return {(row.point_id, row.offer) for row in found}
 
 
 def list_booking_events(connection: ReadConnection, booking_id: str) -> Sequence[AnyRow]:

@@ -9,6 +9,8 @@ from service.crews.store import count_roster
 from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from service.store.connections import WriteConnection
 
 __all__ = ["check_no_visits"]
@@ -16,9 +18,14 @@ __all__ = ["check_no_visits"]
 _MOST_NAMED = 100
 
 
-def check_no_visits(connection: WriteConnection, point_id: str) -> None:
+def check_no_visits(connection: WriteConnection, point_id: str, of: Collection[str] | None = None) -> None:
     """
-    Refuse to delete a point at which visits are promised; its roster is locked.
+    Refuse what takes a point, or some of its offers, from under visits that are promised there; its roster is locked.
+
+    Parameters
+    ----------
+    of
+        The offers that go; None for all.
 
     Raises
     ------
@@ -26,7 +33,7 @@ def check_no_visits(connection: WriteConnection, point_id: str) -> None:
         state-conflict, with the bookings.
     """
     count_roster(connection, point_id.partition(":")[0], point_id)
-    rows = open_at_point(connection, point_id)
+    rows = [row for row in open_at_point(connection, point_id) if of is None or row.offer in of]
     if rows:
         named = [row.booking_id for row in rows[:_MOST_NAMED]]
         text = f"{len(rows)} visits are promised there: cancel them, or let them end"

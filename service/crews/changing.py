@@ -126,11 +126,13 @@ def settled(
 
 def settle_moved(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, actor: str, word: str | None
-) -> None:
+) -> Settled:
     """Settle what the crews have promised that start where their point is, which is elsewhere now; raises as `settled`."""
     rows = list_kept(connection, CREWS, point.row.point_id)
     there = [row.crew_id for row in rows if CrewFacts.of_json(row.facts).start is None]
-    _check_word(resettle_crews(connection, terms, point.row, there, actor), word)
+    found = resettle_crews(connection, terms, point.row, there, actor)
+    _check_word(found, word)
+    return found
 
 
 def _check_word(found: Settled, word: str | None) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.audit.store import actor_of, record
+from service.bookings.settling import Settled
 from service.bookings.stranding import check_no_visits
+from service.bookings.telling import told
 from service.crews.changing import SecondVisitWord, settle_moved
 from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
 from service.http.context import RequestContext, services_of
@@ -69,30 +71,34 @@ async def put_point(
 
     Capacities are replaced, too: once one is set, the point has another ETag. What the body leaves out is told in
     `filled`: time zone and country of the place, the norm's radius. Where it moves, what the crews have promised that start
-    there is settled as when they are replaced; a visit that nobody can make any more becomes `unplaced`.
+    there is settled as when they are replaced: who cannot be kept is told first, with other windows. An offer under which
+    visits are promised stays: they are named.
     """
     merchant_id = _named_merchant(context, point_id)
     services = services_of(request)
     facts = await asyncio.to_thread(facts_of_one, point_id, body, services.norms)
 
-    def put(connection: WriteConnection) -> tuple[PointRecord, bool]:
+    def put(connection: WriteConnection) -> tuple[PointRecord, bool, Settled]:
         merchant_lock(connection, merchant_id)
         if not has_merchant(connection, merchant_id):
             raise not_found()
         before = find_point(connection, point_id)
         _check_condition(request, None if before is None else point_etag(before))
+        gone = set() if before is None else {row.offer for row in before.offers} - {kept.offer for kept in facts.offers}
+        if gone:
+            check_no_visits(connection, point_id, gone)
         orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
-        after = owned(find_point(connection, point_id))
+        after, found = owned(find_point(connection, point_id)), Settled([], [])
         if before is not None and (before.row.lat, before.row.lng) != (after.row.lat, after.row.lng):
-            settle_moved(connection, services.bookings, after, context.key_holder.key_id, open_bookings)
+            found = settle_moved(connection, services.bookings, after, context.key_holder.key_id, open_bookings)
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
-        return after, before is None
+        return after, before is None, found
 
-    stored, is_new = await services.store.write(put, context.deadline)
-    answer = put_answer(stored, body.datum, facts.filled)
+    stored, is_new, found = await services.store.write(put, context.deadline)
+    answer = put_answer(stored, body.datum, facts.filled, await told(services, context, found))
     return json_answer(answer, point_etag(stored), status=201 if is_new else 200)
 
 

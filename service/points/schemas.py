@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from engine.columns import MAX_LEAD_S
+from service.bookings.schemas import SettledAnswer
 from service.features import FEATURE
 from service.http.fields import Answer, Body, DatumName, Line, line
 from service.http.json_bodies import check_text
@@ -205,8 +206,8 @@ class Filled(Answer):
     source: Literal["norm", "place"]
 
 
-class PutAnswer(PointAnswer):
-    """A point as it was stored."""
+class PutAnswer(PointAnswer, SettledAnswer):
+    """A point as it was stored, and what became of visits that its crews had promised."""
 
     filled: list[Filled]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, select
 
 from engine.errors import InvalidHoursError, InvalidTimezoneError
-from service.bookings.store import points_with_visits
+from service.bookings.store import offers_with_visits
 from service.http.problems import ProblemError, as_problem
 from service.orders.store import points_with_orders
 from service.orders.stranding import OpenOrders
@@ -65,7 +65,7 @@ def store_points(
     ids = [fact.point_id for _, fact in facts]
     lock_points(connection, ids)
     busy = points_with_orders(connection, ids)
-    facts, refused = _left_where_they_are(connection, facts)
+    facts, refused = _left_as_they_are(connection, facts)
     pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
     n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
     for line, fact in facts:
@@ -81,19 +81,24 @@ def store_points(
     return StoredPoints(n_changed, refused)
 
 
-def _left_where_they_are(
+def _left_as_they_are(
     connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]
 ) -> tuple[list[tuple[int, PointFacts]], list[tuple[int, ProblemError]]]:
-    """Return points but for those that would move away from visits that are promised there, and these with their problems."""
-    visited = list(points_with_visits(connection, [fact.point_id for _, fact in facts]))
-    places = {row.point_id: (row.lat, row.lng) for row in connection.rows(_PLACES, {"ids": visited})} if visited else {}
+    """Return points but for those that would go, or lose an offer, from under promised visits; these with their problems."""
+    visited = offers_with_visits(connection, [fact.point_id for _, fact in facts])
+    ids = {point_id for point_id, _ in visited}
+    places = {row.point_id: (row.lat, row.lng) for row in connection.rows(_PLACES, {"ids": list(ids)})} if ids else {}
     stay, refused = [], []
     for line, fact in facts:
-        if places.get(fact.point_id, (fact.lat, fact.lng)) == (fact.lat, fact.lng):
-            stay.append((line, fact))
-        else:
+        kept = {(fact.point_id, offer.offer) for offer in fact.offers}
+        if places.get(fact.point_id, (fact.lat, fact.lng)) != (fact.lat, fact.lng):
             text = "visits are promised from where it is: move it by PUT with ?open_bookings=replan"
-            refused.append((line, ProblemError("state-conflict", text)))
+        elif any(point_id == fact.point_id for point_id, _ in visited - kept):
+            text = "visits are promised under an offer that it would lose: cancel them, or let them end"
+        else:
+            stay.append((line, fact))
+            continue
+        refused.append((line, ProblemError("state-conflict", text)))
     return stay, refused
 
 

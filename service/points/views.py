@@ -15,6 +15,7 @@ from service.points.schemas import OfferAnswer, PointAnswer, PublicOffer, Public
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.bookings.schemas import SettledAnswer
     from service.points.schemas import Filled
     from service.points.store import PointRecord
     from service.store.connections import AnyRow
@@ -42,9 +43,9 @@ def point_answer(record: PointRecord, datum: str) -> PointAnswer:
     return PointAnswer(**_whole(record, datum))
 
 
-def put_answer(record: PointRecord, datum: str, filled: Sequence[Filled]) -> PutAnswer:
-    """Return a point as it was stored, with what stands in for what was left out."""
-    return PutAnswer(**_whole(record, datum), filled=list(filled))
+def put_answer(record: PointRecord, datum: str, filled: Sequence[Filled], visits: SettledAnswer) -> PutAnswer:
+    """Return a point as it was stored, with what stands in for what was left out, and what became of visits."""
+    return PutAnswer(**_whole(record, datum), filled=list(filled), unkept=visits.unkept, moved=visits.moved)
 
 
 def public_point(record: PointRecord, datum: str) -> PublicPoint:

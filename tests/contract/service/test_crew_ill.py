@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service.bookings.asking import asked_of
 from service.bookings.days import day_of
 from service.bookings.finding import candidate_for
 from service.bookings.planning import Window, place_visit
 from service.clock import to_us
+from service.store.tables import offers
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
@@ -257,7 +258,9 @@ def test_point_that_moves__leaves_no_visit_behind_without_a_second_word(visits: 
     refused = _move(visits, point_id)
     assert (problem(refused), refused.json()["bookings"]) == ((409, "state-conflict"), _ids([first]))
     assert visits.kept(point_id) == before
-    assert _move(visits, point_id, open_bookings="replan").status_code == 200
+    told = _move(visits, point_id, open_bookings="replan")
+    assert told.status_code == 200
+    assert _ids(told.json()["moved" if is_free else "unkept"]) == _ids([first])
     now = visits.read(first, "corner")
     assert (now["state"], now["crew_id"]) == (("confirmed", "bert") if is_free else ("unplaced", None))
     _all_can_be_kept(visits, point_id)
@@ -287,6 +290,32 @@ def test_point_that_moves_by_file__stays_while_visits_are_promised_there(visits:
     told = visits.desk.send("POST", "/v1/points:import", "corner", content=body, headers=headers).json()
     assert told["rejected"] == 0
     assert visits.desk.send("GET", path, "corner").json()["name"] == "Elsewhere"
+
+
+def test_point__keeps_the_offer_under_which_visits_are_promised(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    (booking,) = _confirmed(visits, point_id, 12)
+    path, other = f"/v1/points/{point_id}", {"offer": "retail/pickup", "hours": "24/7"}
+    found = visits.desk.send("GET", path, "corner")
+    names = ("kind", "name", "lat", "lng", "timezone", "country")
+    body = {name: found.json()[name] for name in names}
+    headers = {"If-Match": found.headers["ETag"]}
+
+    def put(offers: list[dict[str, str]]) -> httpx.Response:
+        answer = visits.desk.send("PUT", path, "corner", json=body | {"offers": offers}, headers=headers)
+        headers["If-Match"] = answer.headers.get("ETag", headers["If-Match"])
+        return answer
+
+    refused = put([other])
+    assert (problem(refused), refused.json()["bookings"]) == ((409, "state-conflict"), _ids([booking]))
+    line = json.dumps({"point_id": point_id, **body, "offers": [other]}).encode()
+    upload = {"Content-Type": "application/x-ndjson", "Idempotency-Key": point_id}
+    told = visits.desk.send("POST", "/v1/points:import", "corner", content=line, headers=upload).json()
+    assert (told["rejected"], told["upserted"]) == (1, 0)
+    assert visits.desk.send("GET", path, "corner").json() == found.json()
+    assert put([other, {"offer": OFFER, "hours": "24/7"}]).status_code == 200
+    visits.done(booking, "cancel", "app", {})
+    assert put([other]).status_code == 200
 
 
 @pytest.mark.parametrize("how", ["shorter hours", "engagement", "deleted"])
@@ -453,13 +482,7 @@ def test_shift_that_was_cut_short_and_is_over__can_be_made_longer_again(visits: 
 def test_crew_of_a_point_that_offers_no_visits_any_more__can_be_ill_all_the_same(visits: Visits) -> None:
     point_id = visits.provider("anna", service=EXACT)
     (booking,) = _confirmed(visits, point_id, 10)
-    path = f"/v1/points/{point_id}"
-    found = visits.desk.send("GET", path, "corner")
-    kept = ("kind", "name", "lat", "lng", "timezone", "country")
-    body = {name: found.json()[name] for name in kept} | {
-        "offers": [{"offer": "retail/pickup", "hours": "24/7", "area": {"radius_m": 3000}}]
-    }
-    headers = {"If-Match": found.headers["ETag"]}
-    assert visits.desk.send("PUT", path, "corner", json=body, headers=headers).is_success
+    its = update(offers).where(offers.c.point_id == point_id).values(offer="retail/pickup")  # as could be once
+    visits.desk.registry.services.store.write_now(lambda connection: connection.run(its))
     told = _ill(visits, point_id)
     assert [(one["booking_id"], one["slots"]) for one in told["unkept"]] == [(booking["booking_id"], [])]
