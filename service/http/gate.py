@@ -17,9 +17,10 @@ from service.deadlines import Deadline
 from service.http.answers import Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
+from service.http.newcomers import Newcomers
 from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
 from service.http.shares import LATER, Lasting, Shares
-from service.keys.formats import holds_key, is_well_formed, key_digest
+from service.keys.formats import holds_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,6 @@ _LOG = logging.getLogger("service.requests")
 _EVENTS = "/v1/events"
 _OPEN_FOLDER = "/docs/"
 _GRACE_S = 0.15
-_STEP_S, _NEWS_S = 0.005, 0.5
 _PREFIX, _PREFIX_BYTES = "linli_", b"linli_"  # of every key
 _MOST_KEY_BYTES = 64
 _UPLOADS = 16
@@ -70,6 +70,7 @@ class Gate:
         # What may last for minutes has limits of its own: it must not use up those of all other requests.
         self._events, self._uploads = Lasting(limits.streams), Lasting(_UPLOADS)
         self._shares = Shares(max(1, limits.inflight // 2))
+        self._newcomers = Newcomers(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or send it away."""
@@ -83,10 +84,7 @@ class Gate:
         answer = Answer(send, headers, closes=services.is_draining)
         raw = self._raw.get((scope["method"], path))
         lasting = self._lasting(path)
-        if lasting is None:
-            services.n_inflight += 1
-        else:
-            lasting.n += 1
+        self._count(lasting, 1)
         try:
             context = await self._admitted(scope, request_id, headers)
             if raw is None or not await self._answered(raw, scope, answer, context):
@@ -96,10 +94,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - whatever fails, the caller gets an answer
             await _refuse(answer, error, request_id, services.settings.limits.deadline_s)
         finally:
-            if lasting is None:
-                services.n_inflight -= 1
-            else:
-                lasting.n -= 1
+            self._count(lasting, -1)
             route = path if raw is not None else _template(scope)
             seconds = time.perf_counter() - started
             services.metrics.count(route, answer.status, seconds)
@@ -131,8 +126,7 @@ class Gate:
         if services.is_stopping:
             raise ProblemError("draining", "this server is about to stop; another will answer", headers=LATER)
         lasting = self._lasting(path)
-        if services.n_inflight > limits.inflight or (lasting is not None and lasting.n > lasting.limit):
-            raise ProblemError("overloaded", "too many requests at once; try again", headers=LATER)
+        self._demand_place(lasting)
         if is_link(path):  # whether its secret opens anything, its route knows
             await self._count_stranger(scope, headers)
             return self._noted(scope, RequestContext(request_id, None, deadline))
@@ -140,9 +134,12 @@ class Gate:
         caller = self._caller(scope, authorization)
         if caller is None:
             await self._count_stranger(scope, headers)
-            caller = await self._newcomer(scope, authorization)
+            with self._outside(lasting):
+                is_known = await self._newcomers.becomes_known(authorization[7:].decode("latin-1"))
+            caller = self._caller(scope, authorization) if is_known else None
             if caller is None:
                 raise unauthenticated(_HOW_TO)
+            self._demand_place(lasting)
             del headers[1:]  # what strangers have left is none of its business
         rate = caller.rate or limits.key_rate
         allowance = services.rates.admit_now(caller.key_id, rate) or await services.rates.admit(caller.key_id, rate)
@@ -153,6 +150,11 @@ class Gate:
         if methods is not None and (scope["method"], path) not in self._raw:
             raise ProblemError("method-not-allowed", f"this place knows {methods}", headers={"Allow": methods})
         return self._noted(scope, RequestContext(request_id, caller, deadline))
+
+    def _demand_place(self, lasting: Lasting | None) -> None:
+        n_inflight, limit = self._services.n_inflight, self._services.settings.limits.inflight
+        if n_inflight > limit or (lasting is not None and lasting.n > lasting.limit):
+            raise ProblemError("overloaded", "too many requests at once; try again", headers=LATER)
 
     def _lasting(self, path: str) -> Lasting | None:
         if path == _EVENTS:
@@ -174,20 +176,20 @@ class Gate:
             return None
         return self._services.ring.caller_of(authorization[7:].decode("latin-1"), self._services.clock.now_us())
 
-    async def _newcomer(self, scope: Scope, authorization: bytes) -> Caller | None:
-        """Return whose key it is once all that was stored before it came is followed: another process may just have made it."""
-        services, came_at = self._services, time.monotonic()
-        key = authorization[7:].decode("latin-1")
-        if not is_well_formed(key) or services.ring.knows(key_digest(key)):  # one that is known has expired
-            return None
-        is_followed = False
-        while not is_followed and time.monotonic() < came_at + _NEWS_S:
-            await asyncio.sleep(_STEP_S)
-            is_followed = services.follower.has_come_to(came_at)
-            caller = self._caller(scope, authorization)
-            if caller is not None:
-                return caller
-        return None
+    @contextlib.contextmanager
+    def _outside(self, lasting: Lasting | None) -> Iterator[None]:
+        """Give the place of a request back for a while."""
+        self._count(lasting, -1)
+        try:
+            yield
+        finally:
+            self._count(lasting, 1)
+
+    def _count(self, lasting: Lasting | None, n: int) -> None:
+        if lasting is None:
+            self._services.n_inflight += n
+        else:
+            lasting.n += n
 
     async def _count_stranger(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         rates, rate = self._services.rates, self._services.settings.limits.ip_rate

@@ -19,6 +19,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from service.audit.store import COMMAND
+from service.http import newcomers
 from service.http.app import create_app
 from service.http.gate import Gate
 from service.http.intake import network_of
@@ -440,6 +441,39 @@ def test_gate__sheds_what_is_over_the_limit_in_milliseconds(path: str, services:
         assert (await crowd.client.get("/v1/slow")).status_code == 200, "normal again"
 
     _in_crowd(services, key, crowded)
+
+
+def test_gate__strangers_that_might_be_known_soon_hold_no_place_while_they_wait(
+    services: Services, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.follower, "has_come_to", lambda _instant: False)  # the store is away
+
+    async def crowded(crowd: Crowd) -> None:
+        asked = [_bearer(new_key("app")) for _ in range(2 * N_INFLIGHT)]
+        strangers = [asyncio.ensure_future(crowd.client.get("/v1/slow", headers=one)) for one in asked]
+        await asyncio.sleep(0.05)
+        running = crowd.begin(N_INFLIGHT)
+        await crowd.begun(N_INFLIGHT)
+        assert {response.status_code for response in await asyncio.gather(*strangers)} == {401}
+        crowd.slow.go.set()
+        assert {response.status_code for response in await asyncio.gather(*running)} == {200}
+
+    _in_crowd(services, key, crowded)
+
+
+def test_newcomers__wait_no_more_than_some_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.follower, "has_come_to", lambda _instant: False)
+    monkeypatch.setattr(newcomers, "_MOST", 3)
+
+    async def crowded() -> None:
+        waiting = newcomers.Newcomers(services)
+        asked = [asyncio.ensure_future(waiting.becomes_known(new_key("app"))) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert [one.done() for one in asked] == [False] * 3 + [True] * 2
+        assert await asyncio.gather(*asked) == [False] * 5
+        assert await waiting.becomes_known(_key(services)) is False, "it is known already"
+
+    asyncio.run(crowded())
 
 
 def test_gate__a_key_has_half_of_all_places_and_keeps_out_no_other(services: Services, key: str) -> None:
