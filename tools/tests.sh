@@ -6,8 +6,9 @@
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults: three of these with whole counts, which wait more. What is slow must not be taken for what is broken: in CI the
-# faults come alone, and with whole counts those at the end that say themselves how long they may take.
+# the faults: four of these with whole counts, which wait more, and one of the models of orders and bookings, which wait for the
+# disk. What is slow must not be taken for what is broken: in CI the faults come alone, and with whole counts those at the end
+# that say themselves how long they may take.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -33,12 +34,15 @@ lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
 no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
 service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" "$@"; }
 postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
-long() { lane long tests/property tests/browser "${no_database[@]}"; }
+models=(tests/property/test_{bookings,orders}.py)
+models() { lane models "${models[@]}"; }
+long() { lane long tests/property tests/browser "${no_database[@]}" "$@"; }
 faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
 timed=(tests/faults/test_{orders_linear,orders_oversell,rates_served}.py)
 early() { lane early tests/faults/test_[a-ln]*.py; }
 orders() { lane orders tests/faults/test_o*.py "${timed[@]/#/--deselect=}"; }
-late() { lane late tests/faults/test_[p-z]*.py "${timed[@]/#/--deselect=}"; }
+late() { lane late tests/faults/test_[p-r]*.py "${timed[@]/#/--deselect=}"; }
+stops() { lane stops tests/faults/test_[s-z]*.py; }
 short() { # the faults among them for which the lane above has no time
     local apart
     if is_once; then apart=(tests/faults tests/contract/test_benchmarks.py); else apart=(tests/faults/test_[!m]*); fi
@@ -66,7 +70,9 @@ else
         start early
         start orders
         start late
-        start long
+        start stops
+        start models
+        start long "${models[@]/#/--ignore=}"
     elif ! is_ci; then
         start faults
     fi
