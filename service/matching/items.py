@@ -15,13 +15,17 @@ from service.skus import Sku, why_no_sku
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine import Engine
+    from engine import Engine, Split
     from service.matching.asks import Ask
     from service.matching.rooms import Rooms
 
 __all__ = ["ItemAsk", "Items", "items_of", "items_of_text", "split_of"]
 
 Items = tuple[tuple[str, int], ...]
+
+_MOST_WHOLE = 256
+_MOST_SEARCHES = 16
+_UNKNOWN: dict[str, Any] = {"split": None, "is_split_unknown": True}
 
 
 class ItemAsk(Body):
@@ -56,11 +60,28 @@ def items_of(lines: Iterable[tuple[str, int]], where: str) -> Items:
 
 
 def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any]:
-    """Return ``split``: the basket divided between the fewest points, then the nearest; None where that cannot be."""
+    """
+    Return ``split`` where no point is a match: the basket divided between the fewest that have room, then the nearest.
+
+    It is None where that cannot be. Those that turn out to have no room are left out of the next search; after
+    `_MOST_SEARCHES` it is told that nobody knows, as where a search was given up.
+    """
     terms = ask.terms()
-    found = engine.split(ask.lat, ask.lng, ask.offer, terms.pop("items"), max_points=ask.split, **terms)
-    if not found.parts or any(not rooms.is_free(part.point_id, ask) for part in found.parts):
-        return {"split": None} | ({"is_split_unknown": True} if found.is_unknown else {})
+    whole = engine.found(ask.lat, ask.lng, ask.offer, _MOST_WHOLE, **terms)
+    full = {whole.facts.row(row).point_id for row in whole.rows}  # with room, one would be the match
+    items = terms.pop("items")
+    for _ in range(_MOST_SEARCHES):
+        found = engine.split(ask.lat, ask.lng, ask.offer, items, max_points=ask.split, without=full, **terms)
+        more = {part.point_id for part in found.parts if not rooms.is_free(part.point_id, ask)}
+        if not more:
+            return _told(found)
+        full |= more
+    return _UNKNOWN
+
+
+def _told(found: Split) -> dict[str, Any]:
+    if not found.parts:
+        return _UNKNOWN if found.is_unknown else {"split": None}
     parts = [
         {
             "point_id": part.point_id,

@@ -173,7 +173,8 @@ class MatchAnswer(Answer):
     is_split_unknown: bool = Field(
         False,
         description="Whether there is no split only because the search for the best among very many points was given "
-        "up: a smaller max_distance_m helps, or fewer items.",
+        "up: a smaller max_distance_m helps, or fewer items; or because points of all that were found had no room: "
+        "another time may help.",
     )
 
 
