@@ -120,6 +120,7 @@ def _run(
 
 
 def _tell(held: PointsFile, outcome: CoverageOutcome, *, as_json: bool) -> None:
+    from engine.coverage import band_name
     from service.planning.outputs import summary
 
     bad = [*held.bad, *outcome.demand.bad]
@@ -136,7 +137,7 @@ def _tell(held: PointsFile, outcome: CoverageOutcome, *, as_json: bool) -> None:
     typer.echo(f"total {report.total:,.0f}, unserved {report.unserved:,.0f}")
     for band, weight in report.within.items():
         share = 100 * weight / report.total if report.total else 0.0
-        typer.echo(f"within {band:g} m: {weight:,.0f} ({share:.1f} %)")
+        typer.echo(f"within {band_name(band)} m: {weight:,.0f} ({share:.1f} %)")
     for name in ("mean_m", "median_m", "p95_m", "worst_m"):
         value = getattr(report, name)
         typer.echo(f"{name.removesuffix('_m')}: {'nothing is served' if value is None else f'{value:,.1f} m'}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from engine.coverage import band_name
 from service.maps.page import HexClass
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ def count_classes(highest: float, noun: str, colours: Sequence[str] = SHORTFALL_
 def band_classes(bands_m: Sequence[float], colours: Sequence[str] = DISTANCE_COLOURS) -> Classes:
     """Return classes for distances: within each band, then beyond the last."""
     uppers = tuple(sorted({float(band) for band in bands_m}))[: len(colours) - 1]
-    labels = [f"up to {uppers[0]:g} m"]
-    labels += [f"over {low:g} up to {high:g} m" for low, high in pairwise(uppers)]
-    labels.append(f"over {uppers[-1]:g} m")
+    names = [band_name(upper) for upper in uppers]
+    labels = [f"up to {names[0]} m"]
+    labels += [f"over {low} up to {high} m" for low, high in pairwise(names)]
+    labels.append(f"over {names[-1]} m")
     return Classes(uppers, _legend(labels, colours))
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from engine import CoverageReport, Engine, coverage
+from engine.coverage import band_name
 from geo.cells import ancestor_cells
 from service.errors import ServiceError
 from service.files import write_text
@@ -173,7 +174,7 @@ def _drawn_resolution(demand: DemandFile, finest: int) -> int:
 def _question(request: CoverageRequest) -> str:
     when = "At any time" if request.at is None else f"At {request.at.isoformat(sep=' ', timespec='minutes')}"
     unknown = ", unknown hours counted as open" if request.unknown_hours == "allow" else ""
-    limit = "" if request.max_distance_m is None else f", not further than {request.max_distance_m:g} m"
+    limit = "" if request.max_distance_m is None else f", not further than {band_name(request.max_distance_m)} m"
     areas = ", service areas left out" if request.any_area else ""
     return f"{when}{unknown if request.at else ''}{limit}{areas}."
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.coverage import band_name
 from geo.cells import cell_boundary, cell_to_text
 from service.maps import (
     Bounds,
@@ -109,7 +110,7 @@ def layers(report: CoverageReport, bands: list[float], noun: str) -> tuple[HexLa
         HexLayer(
             "beyond",
             f"{noun} out of reach",
-            f"{noun.capitalize()} in each hexagon with nothing that serves them within {bands[-1]:g} m.",
+            f"{noun.capitalize()} in each hexagon with nothing that serves them within {band_name(bands[-1])} m.",
             counts.legend,
             by_count,
         ),
@@ -121,7 +122,7 @@ def _beyond(figures: CoverageFigures, limit_m: float) -> float:
 
 
 def _lines(cell: int, figures: CoverageFigures, bands: list[float], noun: str) -> tuple[str, ...]:
-    inside = [f"{_share(figures.within[band], figures.total)} within {band:g} m" for band in bands]
+    inside = [f"{_share(figures.within[band], figures.total)} within {band_name(band)} m" for band in bands]
     return (
         f"{_number(figures.total)} {noun}",
         f"mean distance {_metres(figures.mean_m)}",
@@ -132,7 +133,7 @@ def _lines(cell: int, figures: CoverageFigures, bands: list[float], noun: str) -
 
 def _figures(report: CoverageReport, noun: str) -> tuple[Figure, ...]:
     within = [
-        Figure(_share(weight, report.total), f"of {noun} within {band:g} m ({_number(weight)})")
+        Figure(_share(weight, report.total), f"of {noun} within {band_name(band)} m ({_number(weight)})")
         for band, weight in report.within.items()
     ]
     return (
@@ -147,7 +148,7 @@ def _table(report: CoverageReport, bands: list[float]) -> Table:
     header = (
         "district",
         "total",
-        *(f"within {band:g} m" for band in bands),
+        *(f"within {band_name(band)} m" for band in bands),
         "unserved",
         "mean m",
         "median m",

@@ -57,6 +57,12 @@ def test_coverage__writes_a_row_for_each_cell(folder: Path) -> None:
     assert sum(float(row["total"]) for row in rows(folder)) == 450.0
 
 
+def test_coverage__tells_distances_by_all_of_their_digits(folder: Path) -> None:
+    result = run(folder, "--bands", "1234567,1234568", "--max-distance", "1234569", "--report", "map.html")
+    assert "within 1234567 m: 450 (100.0 %)" in result.output
+    assert "not further than 1234569 m" in (folder / "map.html").read_text()
+
+
 def test_coverage__prints_figures_as_json(folder: Path) -> None:
     told = json.loads(run(folder, "--bands", "20,500", "--json").stdout)
     assert told["total"] == 450.0

@@ -35,6 +35,21 @@ def test_page__tells_the_figures_of_the_report() -> None:
     assert "south" in text
 
 
+def test_page__tells_bands_by_all_of_their_digits() -> None:
+    engine = Engine.from_columns(["a"], ["community/parcel"], [60.0], [25.0])
+    demand = {"lat": [60.001], "lng": [25.0], "weight": [1.0]}
+    html = _page(coverage(engine, demand, "community/parcel", (1_234_567, 1_234_568.5)))
+    assert "e+06" not in html
+    for words in (
+        "of people within 1234567 m",  # figures
+        ">within 1234568.5 m<",  # table
+        "within 1234567 m, 100.0 % within 1234568.5 m",  # cells
+        "serves them within 1234568.5 m",
+        "over 1234567 up to 1234568.5 m",  # legend
+    ):
+        assert words in html
+
+
 def test_page__of_nothing_served_says_so() -> None:
     engine = Engine.from_columns(["a"], ["retail/pickup"], [60.0], [25.0])
     report = coverage(engine, {"lat": [60.0], "lng": [25.0], "weight": [5.0]}, "community/parcel")
