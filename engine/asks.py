@@ -19,6 +19,7 @@ from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.lean import is_repeated, repeated
 from engine.local_time import check_instants
 from geo.metric import ecef
+from geo.numbers import as_float, is_number
 from geo.places import check_latlng
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class Question:
 def _check_limit(limit: object) -> None:
     if limit is None:
         return
-    number = isinstance(limit, int | float | np.number) and not isinstance(limit, bool)
-    if not number or not 0.0 <= float(limit) < np.inf:  # type: ignore[arg-type]
+    if not is_number(limit) or not 0.0 <= as_float(limit) < np.inf:
         expected = f"must be a finite distance of at least 0 m, or None, got {limit!r:.40}"
         raise InvalidQueryError("max_distance_m", expected, value=limit)
 

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.demand import Demand, demand_columns, is_number
+from engine.demand import Demand, demand_columns
 from engine.errors import InvalidQueryError
 from engine.inputs import as_list
 from engine.kernels import coverage as kernels
 from geo.cells import ancestor_cells
 from geo.districts import containing_district
+from geo.numbers import as_float, is_number
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -220,11 +221,11 @@ def _checked_bands(bands_m: Sequence[float]) -> dict[float, float]:
     """Return the limits by the bands as they were given."""
     bands: dict[float, float] = {}
     for position, band in enumerate(as_list(bands_m, "bands_m")):
-        number = is_number(band)
-        if not number or not math.isfinite(band) or band < 0:
+        limit_m = as_float(band) if is_number(band) else math.nan
+        if not 0.0 <= limit_m < math.inf:
             text = f"must be a finite distance of at least 0 in metres, got {band!r:.40}"
             raise InvalidQueryError(argument="bands_m", expected=text, position=position, value=band)
-        bands[band] = float(band)
+        bands[band] = limit_m
     return bands
 
 

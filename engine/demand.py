@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError
+from geo.numbers import as_floats, find_non_number
 from geo.places import check_latlng
 
-__all__ = ["MOST_WEIGHT", "Demand", "demand_columns", "is_number"]
+__all__ = ["MOST_WEIGHT", "Demand", "demand_columns"]
 
 _COLUMNS = ("lat", "lng", "weight")
 MOST_WEIGHT = 1e15
@@ -71,13 +72,13 @@ def _column(demand: Any, name: str) -> NDArray[Any]:
 
 
 def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
-    if weight.size and weight.dtype.kind not in "fiu":
-        position = next((i for i, value in enumerate(weight.tolist()) if not is_number(value)), 0)
+    position = find_non_number(weight)
+    if position is not None:
         value = weight.tolist()[position]
         raise InvalidQueryError(
             argument="demand.weight", expected=f"must be a number, got {value!r:.60}", position=position, value=value
         )
-    weights = np.ascontiguousarray(weight, np.float64)
+    weights = as_floats(weight)
     good = (weights >= 0) & (weights <= MOST_WEIGHT)
     if not good.all():
         position = int(np.argmin(good))
@@ -85,8 +86,3 @@ def _checked_weights(weight: NDArray[Any]) -> NDArray[np.float64]:
         text = f"must be a number from 0 to {MOST_WEIGHT:g}, got {value!r}"
         raise InvalidQueryError(argument="demand.weight", expected=text, position=position, value=value)
     return weights
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a value is a number: neither text nor a boolean."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

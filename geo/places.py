@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geo.errors import InvalidLatLngError
+from geo.numbers import as_floats, find_non_number, is_number
 
 __all__ = ["check_latlng"]
 
@@ -19,7 +20,7 @@ def check_latlng(
     Parameters
     ----------
     lat, lng
-        Degrees, n of each (one value counts as n = 1); numbers only, neither text nor booleans.
+        Degrees, n of each (one value counts as n = 1); numbers only, neither text nor booleans; Python objects where each is one.
     lat_name, lng_name
         How the caller calls them, for the error.
 
@@ -39,24 +40,20 @@ def check_latlng(
 
 
 def _degrees(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    mixed = isinstance(values, list | tuple) and not all(_is_number(value) for value in values)
+    mixed = isinstance(values, list | tuple) and not all(is_number(value) for value in values)
     array = np.atleast_1d(np.asarray(values, dtype=object if mixed else None))  # NumPy would count True as 1.0
     if array.size == 0:
         return np.empty(0)
     if array.ndim != 1:
         raise InvalidLatLngError(name, f"must have one dimension, got {array.ndim}")
-    if array.dtype.kind not in "fiu":
-        position = next((i for i, value in enumerate(array.tolist()) if not _is_number(value)), 0)
+    position = find_non_number(array)
+    if position is not None:
         value = array.tolist()[position]
         raise InvalidLatLngError(
             name, f"must be a number in degrees, got {value!r:.60}", position=position, value=value
         )
-    degrees = np.ascontiguousarray(array, dtype=np.float64)
+    degrees = as_floats(array)
     return degrees if degrees.flags.writeable else degrees.copy()  # one layout, or kernels compile again
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _check_range(values: NDArray[np.float64], name: str, limit: float, lngs: NDArray[np.float64] | None) -> None:

@@ -21,6 +21,13 @@ from geo.errors import InvalidLatLngError, InvalidResolutionError
 BANDS = (300, 500, 1000)
 
 
+def _objects(*values: object) -> Any:
+    """Return a column of Python objects."""
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column
+
+
 def brute_distance_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     """Told distance by the chord through the WGS 84 ellipsoid."""
     e2 = (2 - 1 / 298.257223563) / 298.257223563
@@ -188,6 +195,15 @@ def test_coverage__takes_dict_frame_and_arrow_alike(engine: Engine, demand: dict
     assert reports[0] == reports[1] == reports[2]
 
 
+def test_coverage__takes_columns_of_python_objects_that_are_numbers(engine: Engine) -> None:
+    lat, lng, weight = [60.0, 60], [24, np.float32(24.5)], [np.int64(3), 2.5]
+    wanted = coverage(engine, {"lat": lat, "lng": lng, "weight": weight}, "community/parcel")
+    columns = {"lat": _objects(*lat), "lng": _objects(*lng), "weight": _objects(*weight)}
+    for demand in (columns, pd.DataFrame(columns), pd.DataFrame(columns).convert_dtypes()):
+        assert coverage(engine, demand, "community/parcel") == wanted
+    assert wanted.total == 5.5
+
+
 def _halves(**columns: list[str]) -> gpd.GeoDataFrame:
     boxes = [
         shapely.box(24.8, 59.8, 25.0, 60.2),
@@ -238,6 +254,12 @@ def test_to_frame__has_a_row_for_whole_districts_and_cells(engine: Engine, deman
         ({"weight": [1e15, 1, 1e308]}, InvalidQueryError, r"demand.weight\[2\] must be .* to 1e\+15, got 1e\+308"),
         ({"weight": [1, None, 1]}, InvalidQueryError, r"demand.weight\[1\] must be a number, got None"),
         ({"weight": [True, False, True]}, InvalidQueryError, r"demand.weight\[0\] must be a number, got True"),
+        ({"weight": _objects(1, True, 1)}, InvalidQueryError, r"demand.weight\[1\] must be a number, got True"),
+        ({"weight": _objects(1, 1, "1")}, InvalidQueryError, r"demand.weight\[2\] must be a number, got '1'"),
+        ({"weight": _objects(1, 10**400, 1)}, InvalidQueryError, r"demand.weight\[1\] must be a number from 0"),
+        ({"weight": np.ones(3, "timedelta64[s]")}, InvalidQueryError, r"demand.weight\[0\] must be a number"),
+        ({"lat": _objects(0, "0", 0)}, InvalidLatLngError, r"demand.lat\[1\] must be a number in degrees, got '0'"),
+        ({"lng": _objects(0, 0, -(10**400))}, InvalidLatLngError, r"demand.lng\[2\] must be in \[-180, 180\]"),
         ({"weight": [1, 1]}, InvalidQueryError, r"demand.weight must be as many as demand.lat \(3\), got 2"),
         ({"lat": [0, 91, 0]}, InvalidLatLngError, r"demand.lat\[1\]"),
         ({"lng": [0, 0, math.nan]}, InvalidLatLngError, r"demand.lng\[2\]"),
@@ -255,6 +277,9 @@ def test_coverage__refuses_bad_demand(
     [
         ({"bands_m": (300, -1)}, InvalidQueryError, r"bands_m\[1\] must be"),
         ({"bands_m": (math.nan,)}, InvalidQueryError, r"bands_m\[0\] must be"),
+        ({"bands_m": (300, 10**400)}, InvalidQueryError, r"bands_m\[1\] must be a finite distance"),
+        ({"bands_m": (np.timedelta64(1, "s"),)}, InvalidQueryError, r"bands_m\[0\] must be"),
+        ({"max_distance_m": 10**400}, InvalidQueryError, "max_distance_m must be a finite distance"),
         ({"districts": ["x", "y"]}, InvalidQueryError, r"districts must be .* 1 demand rows, got 2"),
         ({"quantity": 2}, InvalidQueryError, "quantity must be left out"),
         ({"k": 2}, InvalidQueryError, "k must be left out"),
