@@ -170,7 +170,8 @@ def put_plainly(
         return None
     quantity, require, limit = ask.get("quantity", 1), ask.get("require", CHECKS), ask.get("max_distance_m")
     unknown_hours = ask.get("unknown_hours", "refuse")
-    good = type(quantity) is int and 1 <= quantity < 1 << 62 and type(require) is tuple
+    good = type(quantity) is int and 1 <= quantity < 1 << 62
+    good = good and (require is CHECKS or (type(require) is tuple and all(type(check) is str for check in require)))
     features = vocabulary.find_enough(ask.get("features", ()))
     if features is None or not (good and (limit is None or isinstance(limit, float)) and type(unknown_hours) is str):
         return None

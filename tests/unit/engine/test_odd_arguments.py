@@ -49,9 +49,37 @@ COVERED = {"demand": DEMAND, "offer": OFFER, "at": NOW, "bands_m": (10, 20), "di
 
 
 def _odd() -> list[Any]:
-    texts = [5, 2.5, None, "x", "", "\ud800", b"x", True, -1, 10**30, 1j, object(), len, NOW, NOW.date()]
+    texts = [
+        5,
+        2.5,
+        None,
+        "x",
+        "",
+        "\ud800",
+        b"x",
+        True,
+        -1,
+        10**30,
+        10**400,
+        -(10**400),
+        1j,
+        object(),
+        len,
+        NOW,
+        NOW.date(),
+    ]
     lists = [[], [[]], [["a"], ["b"]], [5], [None, None], [object(), 1], [b"x", "y"], [10**30], ["\ud800", "b"], {"z"}]
-    arrays = [np.zeros((2, 2)), np.array(3.0), np.datetime64("NaT"), np.array(["a", None], object), float("nan")]
+    lists += [([],), [10**400], [np.complex128(1)]]
+    arrays = [
+        np.array([1, 10**400], object),
+        np.array([1, True], object),
+        np.array([1], "timedelta64[s]"),
+        np.zeros((2, 2)),
+        np.array(3.0),
+        np.datetime64("NaT"),
+        np.array(["a", None], object),
+        float("nan"),
+    ]
     return [*texts, *lists, *arrays, {1: 2}, {"a": 1}, range(2), pa.array([[1], [2]]), pa.array([b"x", b"y"])]
 
 
