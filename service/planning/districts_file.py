@@ -22,7 +22,17 @@ __all__ = ["read_districts"]
 _NAMES = ("district", "name")
 _DEGREES = ("CRS84", "CRS:84", "#4326")
 """How names of WGS 84 in degrees end that are no names to pyproj."""
-_UNREADABLE = (OSError, ValueError, pyogrio.errors.DataSourceError, shapely.errors.ShapelyError, ProjError)
+_NAMED_BY = {"epsg": "code", "ogc": "urn", "link": "href", "url": "url"}
+"""Where a coordinate system of a type that is not ``name`` has its name."""
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    NotImplementedError,
+    pyogrio.errors.DataSourceError,
+    shapely.errors.ShapelyError,
+    zipfile.BadZipFile,
+    ProjError,
+)
 
 
 def read_districts(path: Path, *, name_column: str | None = None) -> Any:
@@ -74,7 +84,7 @@ def read_districts(path: Path, *, name_column: str | None = None) -> Any:
 def _frame(path: Path) -> Any:
     try:
         frame = gpd.read_file(path)
-        unknown = _unknown_system(path)
+        unknown = _unknown_system(path, getattr(frame, "crs", None))  # a table has none
     except _UNREADABLE as error:
         raise BadFileError(path, None, f"cannot be read as a map: {str(error).strip()}") from error
     if unknown is not None:
@@ -82,19 +92,39 @@ def _frame(path: Path) -> Any:
     return frame
 
 
-def _unknown_system(path: Path) -> str | None:
+def _unknown_system(path: Path, read_as: pyproj.CRS | None) -> str | None:
     """Return the coordinate system that a GeoJSON file names where nobody knows it: GDAL takes it for degrees."""
-    if pyogrio.read_info(path)["driver"] != "GeoJSON" or zipfile.is_zipfile(path):
+    if pyogrio.read_info(path)["driver"] != "GeoJSON":
         return None
-    with path.open("rb") as file:
-        whole = json.load(file)
-    told = whole.get("crs") if isinstance(whole, dict) else None
-    properties = told.get("properties") if isinstance(told, dict) else None
-    name = properties.get("name") if isinstance(properties, dict) else None
-    if not isinstance(name, str) or name.endswith(_DEGREES):
+    name = _system_name(_document(path))
+    if name is None or name.endswith(_DEGREES):
         return None
     try:
-        pyproj.CRS.from_user_input(name)
+        known = pyproj.CRS.from_user_input(name)
     except ProjError:
         return name
-    return None
+    is_passed_over = read_as is not None and read_as.is_geographic and not known.is_geographic
+    return name if is_passed_over else None
+
+
+def _system_name(document: Any) -> str | None:
+    """Return the coordinate system that a GeoJSON document names, in any form of GeoJSON 2008 and those before it."""
+    told = document.get("crs") if isinstance(document, dict) else None
+    properties = told.get("properties") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(properties, dict):
+        return None
+    word = _NAMED_BY.get(str(told.get("type")).lower(), "name")
+    if properties.get(word) is None:
+        return None
+    return f"EPSG:{properties[word]}" if word == "code" else str(properties[word])
+
+
+def _document(path: Path) -> Any:
+    """Return a JSON file's document, or that of the one file in an archive."""
+    if path.suffix != ".zip":
+        with path.open("rb") as file:
+            return json.load(file)
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if not name.endswith("/"))
+        with archive.open(name) as file:
+            return json.load(file)

@@ -79,12 +79,24 @@ RING = [[24.9, 60.1], [25.0, 60.1], [25.0, 60.2], [24.9, 60.2], [24.9, 60.1]]
 
 
 def _geojson(folder: Path, ring: list[list[float]], system: Any = None) -> Path:
+    crs = None if system is None else {"type": "name", "properties": {"name": system}}
+    return _geojson_of(folder, ring, crs)
+
+
+def _geojson_of(folder: Path, ring: list[list[float]], crs: Any) -> Path:
     geometry = {"type": "Polygon", "coordinates": [ring]}
     feature = {"type": "Feature", "properties": {"name": "x"}, "geometry": geometry}
-    crs = {} if system is None else {"crs": {"type": "name", "properties": {"name": system}}}
     path = folder / "d.geojson"
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature], **crs}))
+    told = {} if crs is None else {"crs": crs}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature], **told}))
     return path
+
+
+def _zipped(path: Path) -> Path:
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("maps")
+        archive.write(path, f"maps/{path.name}")
+    return path.with_suffix(".zip")
 
 
 @pytest.mark.filterwarnings("ignore:Non closed ring")
@@ -106,6 +118,34 @@ def test_read_districts__refuses_a_ring_that_is_none(tmp_path: Path, ring: list[
 def test_read_districts__refuses_a_system_that_nobody_knows(tmp_path: Path, system: str, reason: str) -> None:
     with pytest.raises(BadFileError, match=rf"d\.geojson: {reason}"):
         read_districts(_geojson(tmp_path, RING, system))
+    with pytest.raises(BadFileError, match=rf"d\.zip: {reason}"):
+        read_districts(_zipped(tmp_path / "d.geojson"))
+
+
+@pytest.mark.parametrize(
+    ("crs", "name"),
+    [
+        ({"type": "EPSG", "properties": {"code": 999999}}, "EPSG:999999"),
+        ({"type": "OGC", "properties": {"urn": "urn:ogc:def:crs:EPSG::999999"}}, "urn:ogc:def:crs:EPSG::999999"),
+        ({"type": "link", "properties": {"href": "file:yard.prj", "type": "esriwkt"}}, "file:yard.prj"),
+        ({"type": "name", "properties": {"name": 3879}}, "3879"),
+        ({"properties": {"name": "EPSG:3879"}}, "EPSG:3879"),  # GDAL wants the type, too
+    ],
+)
+def test_read_districts__refuses_a_system_of_any_form_that_is_passed_over(tmp_path: Path, crs: Any, name: str) -> None:
+    with pytest.raises(BadFileError, match=f"names a coordinate system that is not known: '{name}'"):
+        read_districts(_geojson_of(tmp_path, RING, crs))
+
+
+@pytest.mark.parametrize(
+    "crs", [{"type": "EPSG", "properties": {"code": 3857}}, {"type": "name", "properties": {"name": "EPSG:3857"}}]
+)
+def test_read_districts__turns_a_system_of_either_form(tmp_path: Path, crs: Any) -> None:
+    ring = shapely.Polygon(RING)
+    metres = gpd.GeoSeries([ring], crs=4326).to_crs(3857)[0].exterior.coords
+    path = _geojson_of(tmp_path, [list(place) for place in metres], crs)
+    for one in (path, _zipped(path)):
+        assert read_districts(one).total_bounds.tolist() == pytest.approx([24.9, 60.1, 25.0, 60.2])
 
 
 def test_read_districts__refuses_a_system_that_is_of_no_place(tmp_path: Path) -> None:
@@ -118,4 +158,13 @@ def test_read_districts__refuses_a_system_that_is_of_no_place(tmp_path: Path) ->
 
 @pytest.mark.parametrize("system", [None, "EPSG:4326", "urn:ogc:def:crs:OGC:1.3:CRS84", "CRS84", "WGS84"])
 def test_read_districts__takes_degrees_by_any_of_their_names(tmp_path: Path, system: str | None) -> None:
-    assert read_districts(_geojson(tmp_path, RING, system)).total_bounds.tolist() == [24.9, 60.1, 25.0, 60.2]
+    path = _geojson(tmp_path, RING, system)
+    for one in (path, _zipped(path)):
+        assert read_districts(one).total_bounds.tolist() == [24.9, 60.1, 25.0, 60.2]
+
+
+@pytest.mark.parametrize(
+    "crs", [{}, {"type": "name", "properties": {}}, {"type": "EPSG", "properties": {"code": 4326}}]
+)
+def test_read_districts__takes_degrees_where_nothing_else_is_named(tmp_path: Path, crs: Any) -> None:
+    assert read_districts(_geojson_of(tmp_path, RING, crs)).total_bounds.tolist() == [24.9, 60.1, 25.0, 60.2]
