@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -24,7 +25,7 @@ __all__ = ["ItemAsk", "Items", "items_of", "items_of_text", "split_of"]
 Items = tuple[tuple[str, int], ...]
 
 _MOST_WHOLE = 256
-_MOST_SEARCHES = 16
+_MOST_SEARCHES, _LONGEST_S = 16, 3.0
 _UNKNOWN: dict[str, Any] = {"split": None, "is_split_unknown": True}
 
 
@@ -64,18 +65,21 @@ def split_of(engine: Engine, rooms: Rooms, ask: Ask) -> dict[str, Any]:
     Return ``split`` where no point is a match: the basket divided between the fewest that have room, then the nearest.
 
     It is None where that cannot be. Those that turn out to have no room are left out of the next search; after
-    `_MOST_SEARCHES` it is told that nobody knows, as where a search was given up.
+    `_MOST_SEARCHES`, or `_LONGEST_S`, it is told that nobody knows, as where a search was given up.
     """
     terms = ask.terms()
     whole = engine.found(ask.lat, ask.lng, ask.offer, _MOST_WHOLE, **terms)
     full = {whole.facts.row(row).point_id for row in whole.rows}  # with room, one would be the match
     items = terms.pop("items")
+    begun = time.monotonic()
     for _ in range(_MOST_SEARCHES):
         found = engine.split(ask.lat, ask.lng, ask.offer, items, max_points=ask.split, without=full, **terms)
         more = {part.point_id for part in found.parts if not rooms.is_free(part.point_id, ask)}
         if not more:
             return _told(found)
         full |= more
+        if time.monotonic() - begun > _LONGEST_S:
+            break
     return _UNKNOWN
 
 
