@@ -44,8 +44,9 @@ async def post_key(request: Request, context: AdminOrMerchant, body: AskedKey) -
     """Make a key: any as an admin; as a merchant those of scope merchant, station and crew of your own."""
     services, is_own = services_of(request), owner_of(context) is not None
     merchant_id = _merchant_of(services, context, body)
-    expires_us = None if body.expires_at is None else to_us(body.expires_at)
-    rate = body.rate or (context.key_holder.rate if is_own else None)
+    rate, expires_us = body.rate, _expires_us(body)
+    if is_own:
+        rate, expires_us = rate or context.key_holder.rate, expires_us or context.key_holder.expires_us
 
     def create(connection: WriteConnection) -> Created:
         if merchant_id is not None and find_merchant(connection, merchant_id) is None:
@@ -115,6 +116,10 @@ def _body(row: AnyRow, secret: str | None) -> bytes:
     return KeyOnce(**key_of(row).model_dump(), secret=secret).model_dump_json().encode()
 
 
+def _expires_us(body: AskedKey) -> int | None:
+    return None if body.expires_at is None else to_us(body.expires_at)
+
+
 def _merchant_of(services: Services, context: RequestContext, body: AskedKey) -> str | None:
     """Return whose key it is to be; raises where its maker may not make it."""
     owner, fault = owner_of(context), None
@@ -122,7 +127,7 @@ def _merchant_of(services: Services, context: RequestContext, body: AskedKey) ->
         if body.merchant_id not in {None, owner}:
             raise not_found()
         default_rate = services.settings.limits.key_rate
-        fault = fault_of_merchants_key(context.key_holder, body.scope, body.rate, default_rate)
+        fault = fault_of_merchants_key(context.key_holder, body.scope, body.rate, default_rate, _expires_us(body))
     merchant_id = body.merchant_id if owner is None else owner
     fault = fault or fault_of_key(body.scope, merchant_id, body.crew)
     if fault is not None:

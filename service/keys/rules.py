@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.clock import from_us
+
 if TYPE_CHECKING:
     from service.keys.ring import Caller
 
@@ -28,11 +30,19 @@ def fault_of_key(scope: str, merchant_id: str | None, crew: str | None = None) -
     return None
 
 
-def fault_of_merchants_key(maker: Caller, scope: str, rate: int | None, default_rate: int) -> tuple[str, str] | None:
-    """Return the field of a new key that its maker, a merchant, may not choose so, and why."""
+def fault_of_merchants_key(
+    maker: Caller, scope: str, rate: int | None, default_rate: int, expires_us: int | None = None
+) -> tuple[str, str] | None:
+    """
+    Return the field of a new key that its maker, a merchant, may not choose so, and why.
+
+    What is None the new key has from its maker's: in particular it ends with that.
+    """
     if scope not in OF_MERCHANTS:
         return "scope", f"must be {', '.join(OF_MERCHANTS[:-1])} or {OF_MERCHANTS[-1]} in a key that a merchant makes"
     most = maker.rate or default_rate
     if rate is not None and rate > most:
         return "rate", f"must be at most {most}, that of your own key"
+    if maker.expires_us is not None and expires_us is not None and expires_us > maker.expires_us:
+        return "expires_at", f"must be at most {from_us(maker.expires_us).isoformat()}, when your own key ends"
     return None

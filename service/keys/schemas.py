@@ -29,7 +29,9 @@ class AskedKey(Body):
         None, description="Of a key of scope crew: whose day it sees, a point, a slash, a crew."
     )
     rate: Rate | None = None
-    expires_at: Instant | None = Field(None, description="When it ends; without, never.")
+    expires_at: Instant | None = Field(
+        None, description="When it ends; without, never, or with the merchant's key that makes it: none outlasts that."
+    )
 
 
 class Key(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.clock import to_us
 from service.keys.formats import key_digest, new_key
 from service.keys.store import LIVE_KEYS_A_MERCHANT
+from tests.contract.service.desk import Desk
 from tests.contract.service.talking import create, dump, make_key, make_merchant, problem, together
 from tests.servers import short_folder
 from tests.serving import Place, Serving, linli, running_service
@@ -206,6 +209,24 @@ def test_merchant__makes_keys_of_its_own_and_sees_no_others(service: Serving, ad
         for stranger in ("theirs", "none-such"):
             answer = create(merchant, "/v1/keys", {"scope": "crew", "merchant_id": stranger})
             assert answer.content == absent.content
+
+
+@pytest.mark.parametrize("scope", ["merchant", "station", "crew"])
+def test_merchant__makes_no_key_that_outlasts_its_own(desk: Desk, scope: str) -> None:
+    ends_at = desk.now + dt.timedelta(minutes=5)
+    desk.registry.add_key("short", "merchant", "corner", expires_us=to_us(ends_at))
+
+    def answer(**more: object) -> httpx.Response:
+        once = {"Idempotency-Key": uuid.uuid4().hex}
+        return desk.send("POST", "/v1/keys", "short", json={"scope": scope, **more}, headers=once)
+
+    earlier, later = ((ends_at + dt.timedelta(seconds=seconds)).isoformat() for seconds in (-1, 1))
+    made = [answer().json(), answer(expires_at=None).json(), answer(expires_at=ends_at.isoformat()).json()]
+    assert [dt.datetime.fromisoformat(key["expires_at"]) for key in made] == [ends_at] * 3
+    told = answer(expires_at=earlier).json()["expires_at"]
+    assert dt.datetime.fromisoformat(told) == ends_at - dt.timedelta(seconds=1)
+    assert problem(answer(expires_at=later)) == (422, "validation")
+    assert [trouble["where"] for trouble in answer(expires_at=later).json()["errors"]] == ["/expires_at"]
 
 
 @pytest.mark.parametrize(

@@ -39,3 +39,19 @@ def test_merchants_key__is_of_no_scope_beyond_a_merchants(scope: str) -> None:
 def test_merchants_key__is_no_faster_than_his_own(own: int | None, asked: int | None, is_allowed: bool) -> None:
     fault = fault_of_merchants_key(Caller("key_1", "merchant", "shop", own, None), "crew", asked, 500)
     assert (fault is None) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "is_allowed"),
+    [
+        (None, None, True),
+        (None, 2000, True),
+        (1000, None, True),  # it ends with his own then
+        (1000, 1000, True),
+        (1000, 1001, False),
+    ],
+)
+def test_merchants_key__does_not_outlast_his_own(own: int | None, asked: int | None, is_allowed: bool) -> None:
+    fault = fault_of_merchants_key(Caller("key_1", "merchant", "shop", None, own), "crew", None, 500, asked)
+    assert (fault is None) is is_allowed
+    assert fault is None or fault[0] == "expires_at"
