@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from sqlalchemy import ColumnElement, case
 
 from engine import NOT_KEPT, StockEntries
 from engine.shelves import MAX_UNITS
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
 
     from service.store.connections import AnyRow
 
-__all__ = ["COLUMNS", "columns_of", "joined_features", "split_features", "stock_of", "units_left"]
+__all__ = ["COLUMNS", "REVISION", "columns_of", "joined_features", "split_features", "stock_of", "units_left"]
 
 _NAT = np.iinfo(np.int64).min
+
+REVISION: ColumnElement[int] = 2 * points.c.revision + case((merchants.c.status == "verified", 1), else_=0)
+"""What a point is apart from its stock: its revision doubled, and whether its merchant may serve."""
 
 COLUMNS = (
     points.c.point_id,
     points.c.merchant_id,
-    (points.c.revision + merchants.c.revision).label("revision"),
+    REVISION.label("revision"),
     points.c.stock_revision,
     points.c.lat,
     points.c.lng,

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select
 from engine import Engine
 from engine.errors import EngineError, UnknownPointError
 from geo.errors import GeoError
-from service.feed.columns import COLUMNS, columns_of, stock_of, units_left
+from service.feed.columns import COLUMNS, REVISION, columns_of, stock_of, units_left
 from service.feed.outbox import START, Position
 from service.stock.store import stock_changes, stock_of_points
 from service.store.tables import merchants, offers, points
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["IndexView", "LiveIndex", "Revisions", "store_digest"]
 
 Revisions = dict[str, tuple[int, int]]
-"""By point: the revisions of it and its merchant, added; and that of its stock. Each change raises one."""
+"""By point: `REVISION` of it, and the revision of its stock. Each change that the index must know of changes one."""
 
 _LOG = logging.getLogger(__name__)
 _POINTS_A_READ = 500
@@ -37,6 +37,7 @@ _MOST_VERSIONS = 4096
 _MODULUS = 1009  # a sum alone would not see a point too many where another has one revision less
 _NEVER = (-1, 0)
 _ALIVE = points.c.is_deleted.is_(False)
+_REVISION = REVISION.label("revision")
 _ROWS = (
     select(*COLUMNS)
     .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
@@ -44,14 +45,17 @@ _ROWS = (
     .where(_ALIVE)
 )
 _SOME = _ROWS.where(points.c.point_id.in_(bindparam("ids", expanding=True))).order_by(points.c.point_id)
-_REVISION = (points.c.revision + merchants.c.revision).label("revision")
 _SOME_STOCK = (
     select(offers.c.point_id, offers.c.offer, offers.c.capacity, offers.c.in_work, points.c.stock_revision, _REVISION)
     .join_from(offers, points, offers.c.point_id == points.c.point_id)
     .join(merchants, points.c.merchant_id == merchants.c.merchant_id)
     .where(_ALIVE, offers.c.point_id.in_(bindparam("ids", expanding=True)))
 )
-_OF_MERCHANTS = select(points.c.point_id).where(_ALIVE, points.c.merchant_id.in_(bindparam("ids", expanding=True)))
+_OF_MERCHANTS = (
+    select(points.c.point_id, _REVISION)
+    .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)
+    .where(_ALIVE, points.c.merchant_id.in_(bindparam("ids", expanding=True)))
+)
 
 
 class IndexView:
@@ -114,7 +118,7 @@ class LiveIndex:
 
     @property
     def revisions(self) -> Revisions:
-        """For each point that it knows, the revision of point and merchant, and that of its stock."""
+        """For each point that it knows, its `REVISION` and the revision of its stock."""
         return self._revisions
 
     def restore(self, engine: Engine, revisions: Revisions, position: Position) -> None:
@@ -140,7 +144,7 @@ class LiveIndex:
         whole = {change.subject for change in changes if change.kind == "point"}
         owners = {change.subject for change in changes if change.kind == "merchant"}
         if owners:
-            whole |= {row[0] for row in connection.rows(_OF_MERCHANTS, {"ids": sorted(owners)})}
+            whole |= self._stale(connection.rows(_OF_MERCHANTS, {"ids": sorted(owners)}))
         stock = {change.subject for change in changes if change.kind == "stock"} - whole
         stale: set[str] = set()
         for ids in _pieces(sorted(stock)):
@@ -155,7 +159,7 @@ class LiveIndex:
 
     def digest(self) -> str:
         """Return a digest of what the index holds: equal to `store_digest` of the same facts."""
-        totals = [whole + stock for whole, stock in self._revisions.copy().values()]
+        totals = [whole + 2 * stock for whole, stock in self._revisions.copy().values()]
         return _digest(len(totals), sum(totals), sum(total * (total % _MODULUS) for total in totals))
 
     def _replace(self, rows: Sequence[AnyRow], ids: Collection[str], stock: Sequence[AnyRow]) -> None:
@@ -169,6 +173,11 @@ class LiveIndex:
         for point_id in gone:
             del self._revisions[point_id]
         self._revisions.update(alive)
+
+    def _stale(self, rows: Iterable[AnyRow]) -> set[str]:
+        """Return the points that are not as they are known, apart from their stock."""
+        known = self._revisions
+        return {point_id for point_id, revision in rows if known.get(point_id, _NEVER)[0] != revision}
 
     def _set_stock(self, connection: ReadConnection, rows: Sequence[AnyRow]) -> set[str]:
         """Set what is left at points that are else as they are known; return those that are not."""
@@ -193,7 +202,7 @@ class LiveIndex:
 
 def store_digest(connection: ReadConnection) -> str:
     """Return the digest of the points in the store, as `LiveIndex.digest`."""
-    total = points.c.revision + merchants.c.revision + points.c.stock_revision
+    total = REVISION + 2 * points.c.stock_revision  # what else could hide whether a merchant may serve is even
     of_points = (
         select(func.count(), func.sum(total), func.sum(total * (total % _MODULUS)))
         .join_from(points, merchants, points.c.merchant_id == merchants.c.merchant_id)

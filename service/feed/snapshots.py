@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Snapshots", "restored"]
 
 _LOG = logging.getLogger(__name__)
-_IDS, _REVISIONS = "point_ids", "revisions"
+_IDS = "point_ids"
+_REVISIONS = "doubled_revisions"  # older files have "revisions", which are others: they are passed over
 
 
 @dataclass(frozen=True)

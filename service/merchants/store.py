@@ -51,10 +51,14 @@ def create_merchant(connection: WriteConnection, actor: Actor, merchant_id: str,
 def rename_merchant(
     connection: WriteConnection, actor: Actor, merchant_id: str, name: str, check: Callable[[int], None]
 ) -> AnyRow | None:
-    """Give a merchant another name; return it, None if there is none. ``check`` may refuse its revision."""
+    """
+    Give a merchant another name; return it, None if there is none. ``check`` may refuse its revision.
+
+    The name that it has changes nothing.
+    """
     row = _locked(connection, merchant_id, check)
-    if row is None:
-        return None
+    if row is None or row.name == name:
+        return row
     return _changed(connection, actor, row, "merchant.change", {"name": name}, changed=["name"])
 
 

@@ -105,6 +105,18 @@ def test_rename__counts_the_revision_and_leaves_a_change(service: Serving, admin
     assert _changes_of(service, "renamed") == [1, 2]
 
 
+def test_rename__to_the_same_name_changes_nothing(service: Serving, admin: httpx.Client) -> None:
+    before = make_merchant(admin, "unnamed", "Same")
+    for match in ('"1"', "*"):
+        answer = admin.patch("/v1/merchants/unnamed", json={"name": "Same"}, headers={"If-Match": match})
+        assert (answer.status_code, answer.headers["etag"], answer.json()) == (200, '"1"', before)
+    late = admin.patch("/v1/merchants/unnamed", json={"name": "Same"}, headers={"If-Match": '"2"'})
+    assert problem(late) == (412, "precondition-failed")
+    assert _changes_of(service, "unnamed") == [1]
+    trail = admin.get("/v1/audit", params={"subject": "unnamed"}).json()["items"]
+    assert [item["action"] for item in trail] == ["merchant.create"]
+
+
 def test_rename__of_two_at_once_who_saw_the_same_lets_one_pass(service: Serving, admin: httpx.Client) -> None:
     make_merchant(admin, "raced")
 

@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import delete, update
 
 from engine.norms import load_norms
+from service.audit.store import COMMAND
 from service.clock import SettableClock, SystemClock
 from service.feed.index import LiveIndex, store_digest
 from service.feed.outbox import START, Change, Position, head, read_changes
 from service.keys.ring import KeyRing
 from service.keys.store import create_key, revoke_key
+from service.merchants.store import rename_merchant
 from service.points.rules import OfferFacts, facts_of_one
 from service.points.schemas import PointBody
 from service.points.store import write_points
@@ -86,6 +88,43 @@ def test_index__is_not_told_by_a_stock_change_that_a_point_change_was_followed(s
 
     store.write_now(move_unseen)
     store.write_now(lambda connection: set_units(connection, "m0:1", "laundry/pickup", 4))
+    _follow(store, index, position)
+    assert _is_equal(store, index)
+
+
+def test_index__leaves_the_points_of_a_merchant_that_has_but_another_name(store: Store) -> None:
+    index, position = _built(store)
+    version = index.view.engine.version
+    store.write_now(lambda c: rename_merchant(c, COMMAND, "m0", "Another name", lambda _revision: None))
+    reached = _follow(store, index, position)
+    assert index.view.engine.version == version
+    assert index.view.position_of(version) == str(reached) != str(position)
+    assert _is_equal(store, index)
+
+
+def test_index__reads_of_a_renamed_merchant_what_is_not_as_it_is_known(store: Store) -> None:
+    index, position = _built(store)
+
+    def write(connection: WriteConnection) -> None:
+        put_merchant(connection, "m0", "suspended")
+        put_point(connection, "m1:1", lat=31.4)
+        connection.run(delete(changes))  # nobody hears of either
+        for merchant_id in ("m0", "m1"):
+            rename_merchant(connection, COMMAND, merchant_id, "Another name", lambda _revision: None)
+
+    store.write_now(write)
+    assert not _is_equal(store, index)
+    _follow(store, index, position)
+    assert _is_equal(store, index)
+
+
+def test_index__sees_that_a_merchant_serves_no_more_however_stock_changed_meanwhile(store: Store) -> None:
+    index, position = _built(store)
+    store.write_now(lambda connection: put_merchant(connection, "m0", "suspended"))
+    for number in range(3):
+        store.write_now(lambda c, number=number: set_units(c, f"m0:{number}", "laundry/pickup", 7))
+        with store.reading() as connection:
+            assert not index.verify(connection)
     _follow(store, index, position)
     assert _is_equal(store, index)
 

@@ -103,6 +103,17 @@ def test_snapshot__that_does_not_equal_the_store_is_found_at_the_first_rest(stor
     assert _is_equal(store, index)
 
 
+def test_snapshot__that_counts_revisions_as_they_once_were_is_passed_over(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("service.feed.snapshots._REVISIONS", "revisions")
+        _follow_once(store, tmp_path)
+    index, n_reloads = _follow_once(store, tmp_path)
+    assert n_reloads == 1
+    assert _is_equal(store, index)
+
+
 def test_snapshot__is_written_beside_the_follower_when_it_is_time(store: Store, tmp_path: Path) -> None:
     index = LiveIndex()
     snapshots = Snapshots(index, tmp_path / "index", every_s=0.05)
