@@ -24,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 _KEY = "linli:rate:"
 _LEASE = 0.02
+_SHARE_OF_LEFT = 16
 _PATIENCE_S = 0.05
 _LONG_PATIENCE_S = 1.0  # of what nobody waits for: a connection over TLS may take longer than a request may
 _REST_S = 1.0
@@ -55,9 +56,14 @@ def connect(url: str) -> Redis:
 
 @dataclass(slots=True)
 class _Lease:
-    """Tokens of one second that this worker took; ``left_there`` are those that nobody had taken then."""
+    """
+    Tokens of one second that this worker holds.
+
+    Of it, ``taken`` are all that the worker has had in that second; ``left_there`` are those that nobody had taken then.
+    """
 
     tokens: int
+    taken: int
     left_there: int
     until: float
 
@@ -179,12 +185,24 @@ class SharedRates:
 
     async def _take(self, asks: dict[str, _Ask], patience_s: float) -> list[Any]:
         arguments: list[int] = []
-        for ask in asks.values():
-            arguments += (max(len(ask.waiting), int(ask.rate * _LEASE), 1), ask.rate)
+        for caller, ask in asks.items():
+            arguments += (max(len(ask.waiting), self._ahead(caller, ask.rate), 1), ask.rate)
         async with asyncio.timeout(patience_s):
             reply: Any = self._redis.eval(_TAKE, len(asks), *(_KEY + caller for caller in asks), *arguments)
             answer: list[Any] = await reply
         return answer
+
+    def _ahead(self, caller: str, rate: int) -> int:
+        """
+        Return how many tokens to take though nobody waits for them yet.
+
+        At most as many as this worker has had in this second, for what it takes and does not use is lost to the others:
+        so however many workers there are, a caller gets at least half its rate. And fewer where little is left.
+        """
+        lease = self._leases.get(caller)
+        if lease is None or time.monotonic() >= lease.until:
+            return 0
+        return min(lease.taken, int(rate * _LEASE), lease.left_there // _SHARE_OF_LEFT)
 
     def _deal(self, asks: dict[str, _Ask], answer: list[Any], asked_at: float) -> None:
         second, us_left, *numbers = answer
@@ -192,7 +210,9 @@ class SharedRates:
             self._second, self._leases = second, {}
         until = asked_at + us_left / 1e6
         for (caller, ask), tokens, left_there in zip(asks.items(), numbers[::2], numbers[1::2], strict=True):
-            lease = self._leases[caller] = _Lease(tokens, left_there, until)
+            before = self._leases.get(caller)
+            taken = tokens if before is None else before.taken + tokens
+            lease = self._leases[caller] = _Lease(tokens, taken, left_there, until)
             for future in ask.waiting:
                 if future.done():  # whoever waited has gone
                     continue

@@ -26,6 +26,7 @@ POLICY = {"key_a": 500, "key_b": 40, "ip 192.0.2.1": 50}
 N_FAULTS = scaled(200)
 FAULTS = ["killed", "flushed", "stopped", "full"]
 N_TRIES = 3
+N_WORKERS, N_ROUNDS = 64, 3
 WAIT_S = 10.0
 
 
@@ -78,6 +79,21 @@ def test_shared__admits_what_the_policy_says_with_two_workers(valkey_server: Val
     # Patient, so that a stall of this machine is not taken for one of Redis: it is the count that is looked at.
     admitted = _admitted_in(SECONDS, lambda: SharedRates(connect(valkey_server.url), LocalRates(), patience_s=5.0))
     _check_fair(admitted, SECONDS)
+
+
+def test_shared__refuses_nobody_below_the_policy_however_many_workers(valkey_server: ValkeyServer) -> None:
+    async def run() -> list[int]:
+        workers = [SharedRates(connect(valkey_server.url), LocalRates(), patience_s=5.0) for _ in range(N_WORKERS)]
+        found: list[int] = []
+        for _ in range(N_ROUNDS):
+            told = [one.admit_now("key_w", 500) or await one.admit("key_w", 500) for one in workers]
+            found.append(sum(allowance.admitted for allowance in told))
+        for one in workers:
+            await one.close()
+        return found
+
+    time.sleep(1 - time.time() % 1)
+    assert asyncio.run(run()) == [N_WORKERS] * N_ROUNDS
 
 
 def test_fairness_checker__catches_workers_that_do_not_share() -> None:
