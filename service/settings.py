@@ -134,6 +134,13 @@ class WebhookSettings(_Group):
         networks_of(text)  # raises what names the fault
         return text
 
+    @field_validator("webhook_ca")
+    @classmethod
+    def _authorities(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            _check_authorities(path)
+        return path
+
 
 _GROUPS = (StoreSettings, ServerSettings, LimitSettings, WebhookSettings)
 
@@ -199,6 +206,16 @@ def _made(group: type[_Group], values: dict[str, Any]) -> Any:
         reason = first["msg"].removeprefix("Value error, ")
         text = f"{_PREFIX}{name.upper()} (or --{name.replace('_', '-')}): {reason}{got}"
         raise BadSettingError(text) from error
+
+
+def _check_authorities(path: Path) -> None:
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one, for a file of something else
+        message = f"must be a file of certificates in PEM that can be read ({error.strerror or error})"
+        raise ValueError(message) from error
 
 
 def _is_postgres(url: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from service.metrics import Metrics
 from service.settings import BadSettingError, load_settings, settings_table
+from tests.receivers import CERTIFICATES
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "operate.md"
 
@@ -53,3 +54,21 @@ def test_settings__keep_nothing_for_ever(name: str, seconds: str) -> None:
     """What is old is told by subtracting it, which would fail with them."""
     with pytest.raises(BadSettingError, match=name):
         load_settings({name: seconds})
+
+
+@pytest.mark.parametrize("name", ["none-such.pem", "empty.pem", "words.pem", "."])
+def test_settings__name_a_file_of_authorities_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.pem").touch()
+    Path("words.pem").write_text("no certificate", encoding="utf-8")
+    with pytest.raises(
+        BadSettingError, match=rf"^LINLI_WEBHOOK_CA .* must be a file of certificates .*, got '{name}'$"
+    ):
+        load_settings({"LINLI_WEBHOOK_CA": name})
+
+
+def test_settings__take_a_file_of_authorities() -> None:
+    path = CERTIFICATES / "authority.pem"
+    assert load_settings({"LINLI_WEBHOOK_CA": str(path)}).webhooks.webhook_ca == path
