@@ -39,6 +39,7 @@ PLACES = {False: 4, True: 1}
 
 _BREATH_S = 0.03  # what is committed within it is planned in one step
 _POLL_S = 0.5
+_UNSEEN_S = 5.0  # after that what is overdue is not known any more, and grows
 _KEEP_PLACE_S = 5.0
 _MARK_AT_ONCE = 100
 _WRITE_S = 10.0
@@ -92,6 +93,7 @@ class WebhookWorker:
         self._tried: deque[Tried] = deque()
         self._looked_at = self._kept_at = 0.0
         self._late_s = 0.0
+        self._seen_at: float | None = None  # when that was so, on the monotonic clock; None where another process sends
         self._is_down = False
         self._woken, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="linli-webhooks", daemon=True)
@@ -99,8 +101,14 @@ class WebhookWorker:
 
     @property
     def late_s(self) -> float:
-        """For how long the delivery that is most overdue has been due, as far as this process sends."""
-        return self._late_s
+        """
+        For how long the delivery that is most overdue has been due, as far as this process sends.
+
+        While it cannot look, because planning or marking fails, as if nothing were sent since.
+        """
+        seen_at = self._seen_at
+        unseen_s = 0.0 if seen_at is None else time.monotonic() - seen_at
+        return self._late_s + (unseen_s if unseen_s > _UNSEEN_S else 0.0)
 
     def start(self) -> None:
         """Begin."""
@@ -154,7 +162,9 @@ class WebhookWorker:
     def _step(self) -> float:
         lease = self._tenure.held()
         if lease is None:
-            return self._lose() if self._running or self._place is not None else _POLL_S
+            return _POLL_S if self._seen_at is None else self._lose()
+        if self._seen_at is None:
+            self._seen_at = time.monotonic()
         self._mark(lease)
         rest_s = self._looked_at + _BREATH_S - time.monotonic()
         if rest_s > 0.0:
@@ -174,7 +184,7 @@ class WebhookWorker:
             self._tried.clear()
             self._running.clear()
             self._failing.clear()
-            self._place, self._late_s = None, 0.0
+            self._place, self._late_s, self._seen_at = None, 0.0, None
         return _POLL_S
 
     def _leave(self) -> float:
@@ -206,6 +216,7 @@ class WebhookWorker:
             return due_deliveries(connection, now_us, running, PLACES), late_s(connection, now_us)
 
         found, self._late_s = self._store.read_now(read, _WRITE_S)
+        self._seen_at = time.monotonic()
         n_running = sum(map(len, running.values()))
         for due in _in_turn(found, running):
             has_place = n_running < _AT_ONCE and not (due.is_failing and len(self._failing) >= _AT_ONCE // 2)

@@ -444,6 +444,27 @@ def test_worker_that_loses_the_lease_and_cannot_break_off_its_tries__goes_on(
     assert len(one.got) == 2
 
 
+@pytest.mark.parametrize("work", ["plan_deliveries", "mark_tried"])
+def test_late__grows_while_nothing_can_be_planned_or_marked(
+    shop: Hooked, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise DeadlineExceededError("the store did not answer in time")
+
+    monkeypatch.setattr(worker, "_UNSEEN_S", 1.0)
+    with receiver() as one, shop.working() as at_work:
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        shop.wait_for(hook.webhook_id, "delivered")
+        wait_until(lambda: at_work.late_s < 1.0, 10, "no alarm")
+        with monkeypatch.context() as broken:
+            broken.setattr(worker, work, fail)
+            shop.happen("2", "placed")
+            wait_until(lambda: at_work.late_s > 2.0, 10, "the alarm")
+        wait_until(lambda: at_work.late_s < 1.0, 10, "the end of it")
+        shop.wait_for(hook.webhook_id, "delivered", "delivered")
+
+
 def test_try_that_is_marked_again__for_the_answer_of_the_store_was_lost_counts_once(
     shop: Hooked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
