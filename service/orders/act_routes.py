@@ -86,8 +86,8 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     """
     Say that the point does not take it: the merchant's next point that can takes it over, or it ends.
 
-    Where none has all of it and its `max_points` allows, it is divided between the fewest: what goes elsewhere than to
-    its new `point_id` is `parted`, and stands in the orders that `parts` names.
+    Where none that has all of it can take it and its `max_points` allows, it is divided between the fewest: what goes
+    elsewhere than to its new `point_id` is `parted`, and stands in the orders that `parts` names.
     """
     services = services_of(request)
     now_us = services.clock.now_us()

@@ -8,6 +8,7 @@ from engine.splits import MAX_LINES
 from service.clock import from_us
 from service.feed.columns import split_features
 from service.orders.routing import cooling_of_merchant, districts, points_before, routing_of
+from service.orders.taking import full_points
 from service.places import centre_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Known", "Plan", "Share", "known_of", "plans_for"]
 
 _MOST_WHOLE = 20
+_MOST_DISTRICTS = 4
 
 
 class Share(NamedTuple):
@@ -41,9 +43,10 @@ class Known(NamedTuple):
     Attributes
     ----------
     left_out
-        Points that are not asked: that rejects, those that the order was at, those that cool down.
+        Points that are not asked: that rejects, those that the order was at, those that cool down, those whose
+        preparation slot is full.
     districts
-        Of the point that rejects.
+        Of the point that rejects; none where the merchant's rules do not ask for them.
     can_divide
         Whether app and merchant let the order be divided.
     """
@@ -58,17 +61,19 @@ def known_of(connection: ReadConnection, order: OrderRecord, now_us: int) -> Kno
     row = order.row
     routing = routing_of(connection, row.merchant_id)
     cool = cooling_of_merchant(connection, row.merchant_id, routing.cool_since_us(now_us))
-    left_out = frozenset({row.point_id, *points_before(connection, row), *cool})
-    own = districts(connection, [row.point_id])[row.point_id]
+    full = full_points(connection, row.merchant_id, row.offer, row.handover_at, now_us)
+    left_out = frozenset({row.point_id, *points_before(connection, row), *cool, *full})
+    own = districts(connection, [row.point_id])[row.point_id] if "district" in routing.rules else ()
     return Known(left_out, frozenset(own), row.max_points > 1 and "splits" in routing.rules)
 
 
 def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> list[Plan]:
     """
-    Return who of the merchant's points can take an order over: each that can alone, and how the fewest can together.
+    Return who of the merchant's points can take an order over: each that can alone, and how the fewest others can together.
 
     The customer's place is known as a cell alone, so distances are from its centre. Lead times are left out: what is
-    handed on may be ready later. Counts must be fit to be trusted now.
+    handed on may be ready later, and a point that can alone may turn out to be closed by then. It is no part of any
+    division, so that there is one without it. Counts must be fit to be trusted now.
     """
     row = order.row
     if row.cell is None:
@@ -84,17 +89,12 @@ def plans_for(engine: Engine, order: OrderRecord, known: Known, now_us: int) -> 
     plans: list[Plan] = [(Share(match.point_id, match.distance_m, basket),) for match in able]
     if not known.can_divide or not 1 < len(basket) <= MAX_LINES:
         return plans
-    for more in ((), *((district,) for district in sorted(known.districts))):
-        split = engine.split(
-            lat,
-            lng,
-            row.offer,
-            basket,
-            max_points=row.max_points,
-            without=known.left_out,
-            features=(*features, *more),
-            **asked,
-        )
-        if len(split.parts) > 1:
+    without = known.left_out.union(match.point_id for match in able)
+    for more in (*((district,) for district in sorted(known.districts)[:_MOST_DISTRICTS]), ()):
+        its = {"features": (*features, *more), **asked}
+        split = engine.split(lat, lng, row.offer, basket, max_points=row.max_points, without=without, **its)
+        if split.parts:
             plans.append(tuple(Share(part.point_id, part.distance_m, part.items) for part in split.parts))
+        elif split.is_unknown:  # a wider search would be given up, too: one is all that is paid for
+            break
     return plans

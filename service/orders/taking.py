@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, or_, select, text, update
+from sqlalchemy import BigInteger, and_, bindparam, case, delete, or_, select, text, update
 
 from service.errors import NotFeasibleError
 from service.orders.slots import slot_start
 from service.stock.rules import has_units
 from service.store.order_tables import orders, slots, stock
 from service.store.plain import Plain
-from service.store.tables import offers
+from service.store.tables import offers, points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ __all__ = [
     "Place",
     "check_left",
     "count_slots",
+    "full_points",
     "give_back",
     "give_stock",
     "sell",
@@ -64,6 +65,16 @@ _ITS_SLOTS = (slots.c.point_id == _POINT, slots.c.offer == _OFFER)
 _ITS_SLOT = (*_ITS_SLOTS, slots.c.starts_at == bindparam("slot"))
 _GIVE_SLOT = Plain(update(slots).where(*_ITS_SLOT, slots.c.taken > 0).values(taken=slots.c.taken - 1))
 _TAKEN = select(slots.c.taken).where(*_ITS_SLOT)
+_LEAD_ENDS = bindparam("now", type_=BigInteger) + offers.c.lead_s * _SECOND_US
+_HANDOVER = case((bindparam("at", type_=BigInteger) < _LEAD_ENDS, _LEAD_ENDS), else_=bindparam("at", type_=BigInteger))
+_FULL_POINTS = (
+    select(offers.c.point_id)
+    .join_from(points, offers, offers.c.point_id == points.c.point_id)
+    .join(slots, and_(slots.c.point_id == offers.c.point_id, slots.c.offer == offers.c.offer))
+    .where(points.c.merchant_id == bindparam("of_merchant"), offers.c.offer == _OFFER)
+    .where(slots.c.starts_at == _HANDOVER - _HANDOVER % (offers.c.slot_s * _SECOND_US))
+    .where(slots.c.taken >= offers.c.slot_orders)
+)
 _FORGET_SLOTS = delete(slots).where(*_ITS_SLOTS)
 _PUT_IN_SLOT = update(orders).where(orders.c.order_id == bindparam("of_order")).values(slot_at=bindparam("slot"))
 
@@ -181,6 +192,12 @@ def check_left(
         if entry is None or not has_units(entry, wanted, now_us):
             raise NotFeasibleError("out_of_stock", sku)
     return entries
+
+
+def full_points(connection: ReadConnection, merchant_id: str, offer: str, handover_us: int, now_us: int) -> set[str]:
+    """Return the points of a merchant whose slot is full in which they would hand out what is wanted at an instant, or later."""
+    its = {"of_merchant": merchant_id, "of_offer": offer, "at": handover_us, "now": now_us}
+    return {row[0] for row in connection.rows(_FULL_POINTS, its)}
 
 
 def count_slots(

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
+from engine import Engine
+from engine.splits import Split
 from service.orders.acting import Act, act, locked_order
 from service.orders.rules import Event, Party
 from service.payments.sandbox import SandboxProvider
+from service.places import centre_of, coarse_cell
 from service.store.connections import WriteConnection
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 
 REJECTED = {"reason": "out_of_stock"}
 WANTED = {"milk": 2, "bread": 1}
+FULL_AFTER_ONE: dict[str, Any] = {"slot": {"orders": 1, "minutes": 60}}
 
 
 @pytest.fixture
@@ -27,8 +31,9 @@ def at(desk: Desk) -> str:
 
 
 def _shops(desk: Desk, *stocks: Mapping[str, int], **changes: Any) -> list[str]:
-    """Make shops, each further away than the one before it."""
-    return [desk.shop(stock=stock, lng=LNG + 0.002 * number, **changes) for number, stock in enumerate(stocks)]
+    """Make shops, each further away than the one before it: from the centre of the cell that an order keeps."""
+    lat, lng = centre_of(coarse_cell(desk.lat, LNG))
+    return [desk.shop(stock=stock, lat=lat, lng=lng + 0.002 * number, **changes) for number, stock in enumerate(stocks)]
 
 
 def _order(desk: Desk, shop: str, at: str, **more: Any) -> dict[str, Any]:
@@ -89,6 +94,53 @@ def test_order__goes_whole_to_a_point_further_away_rather_than_in_parts(desk: De
     first, _, _, whole = _shops(desk, {"milk": 5, "bread": 5}, {"bread": 5}, {"milk": 5}, {"milk": 2, "bread": 1})
     order = _order(desk, first, at, max_points=max_points)
     assert (_rejected(desk, order)["point_id"], _parts(desk, order)) == (whole, [])
+
+
+@pytest.mark.parametrize("why", ["full", "closed", "currency"])
+def test_order__is_divided_where_the_point_that_has_all_of_it_cannot_take_it(desk: Desk, at: str, why: str) -> None:
+    told = desk.now + dt.timedelta(hours=8 + 5)  # what clocks in Shanghai show when it is to be collected
+    hours = f"{told - dt.timedelta(hours=2):%H}:00-{told + dt.timedelta(hours=1):%H}:00"
+    offer = {"full": FULL_AFTER_ONE, "closed": {"lead_s": 8 * 3600, "hours": hours}, "currency": {}}[why]
+    (first,), (whole,) = _shops(desk, {"milk": 5, "bread": 5}), _shops(desk, {}, offer=offer)
+    if why == "full":
+        desk.order(whole, at=at)
+    for sku in WANTED:
+        entry = {"name": sku, "price_minor": 500, "currency": "JPY" if why == "currency" else "CNY", "counted": 5}
+        assert desk.send("PUT", f"/v1/points/{whole}/stock/{sku}", "corner", json=entry).is_success
+    _, bread, milk = _shops(desk, {}, {"bread": 5}, {"milk": 5})
+    order = _order(desk, first, at)
+    moved = _rejected(desk, order)
+    assert (moved["state"], moved["point_id"]) == ("placed", bread)
+    assert [part["point_id"] for part in _parts(desk, order)] == [milk]
+
+
+@pytest.mark.parametrize("lead_h", [0, 24])
+def test_order__is_divided_past_a_point_whose_slot_is_full_when_it_could_hand_its_part_out(
+    desk: Desk, at: str, lead_h: int
+) -> None:
+    offer = FULL_AFTER_ONE | {"lead_s": lead_h * 3600}
+    (first,), (full,) = _shops(desk, {"milk": 5, "bread": 5}), _shops(desk, {"milk": 5}, offer=offer)
+    desk.order(full, at=(desk.now + dt.timedelta(hours=lead_h)).isoformat() if lead_h else at)
+    _, bread, milk = _shops(desk, {}, {"bread": 5}, {"milk": 5})
+    order = _order(desk, first, at)
+    moved = _rejected(desk, order)
+    assert (moved["state"], moved["point_id"]) == ("placed", bread)
+    assert [part["point_id"] for part in _parts(desk, order)] == [milk]
+
+
+def test_order__is_not_searched_for_again_once_a_search_for_its_parts_was_given_up(
+    desk: Desk, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops = _shops(desk, {"milk": 5, "bread": 5}, {"bread": 5}, {"milk": 5}, features=["district:a", "district:b"])
+    searched: list[Any] = []
+
+    def given_up(_engine: Any, *_: Any, **asked: Any) -> Split:
+        searched.append(asked["features"])
+        return Split([], float("inf"), 1, is_unknown=True)
+
+    monkeypatch.setattr(Engine, "split", given_up)
+    assert _rejected(desk, _order(desk, shops[0], at))["state"] == "rejected"
+    assert searched == [("merchant:corner", "district:a")]
 
 
 @pytest.mark.parametrize("rules", [None, ["district", "distance"]])
