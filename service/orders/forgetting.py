@@ -9,17 +9,28 @@ from sqlalchemy import bindparam, delete, select, update
 from service.store.order_tables import orders, slots
 
 if TYPE_CHECKING:
-    from service.store.connections import WriteConnection
+    from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["forget_buyer", "forget_buyers", "forget_slots"]
+__all__ = ["forget_buyer", "forget_buyers", "forget_slots", "whose"]
 
 _FORGOTTEN = {"buyer": None, "device": None, "collector": None, "cell": None}
+_WHOSE = (
+    select(*(orders.c[name] for name in _FORGOTTEN)).where(orders.c.order_id == bindparam("of_order")).with_for_update()
+)
+
+
+def whose(connection: WriteConnection, order_id: str) -> AnyRow | None:
+    """Return whose an order is now, and where: what is forgotten; until this transaction ends nobody forgets it."""
+    return connection.row(_WHOSE, {"of_order": order_id})
 
 
 def forget_buyer(connection: WriteConnection, owner: str, buyer: str) -> int:
     """Forget whose orders of an app they were; return how many."""
-    its = (orders.c.owner == owner, orders.c.buyer == buyer)
-    return connection.run(update(orders).where(*its).values(_FORGOTTEN))
+    its = update(orders).where(orders.c.owner == owner, orders.c.buyer == buyer).values(_FORGOTTEN)
+    n_orders = 0
+    while n_more := connection.run(its):  # what was parted from one while this waited for it, the next statement sees
+        n_orders += n_more
+    return n_orders
 
 
 def forget_buyers(connection: WriteConnection, before_us: int, limit: int) -> int:

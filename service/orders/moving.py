@@ -9,6 +9,7 @@ from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
 from service.orders.checks import Wanted
+from service.orders.forgetting import whose
 from service.orders.ordering import answer_by_us, free_code
 from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
@@ -158,9 +159,11 @@ def _part(
     connection: WriteConnection, row: AnyRow, changes: dict[str, Any], lines: Sequence[AnyRow], what: Act
 ) -> None:
     """Make an order of lines that are parted from another; they cost what they did, and it is paid as that is."""
-    order_id = changes["order_id"]
+    order_id, its = changes["order_id"], whose(connection, row.order_id)  # who was forgotten since does not come back
+    if its is None:
+        raise StateConflictError("the order is gone")
     same = {"state": State.PLACED, "revision": 1, "max_points": 1, "split_of": row.order_id}
-    add_order(connection, row._asdict() | same | {"total_minor": total_minor(lines)} | changes)
+    add_order(connection, row._asdict() | its._asdict() | same | {"total_minor": total_minor(lines)} | changes)
     alone = {"order_id": order_id, "replaces": None, "answer_by": None}
     add_lines(connection, [line._asdict() | alone | {"line": number} for number, line in enumerate(lines, 1)])
     for line in lines:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import or_, select
 
 from service.feed.full_slots import FullSlots
 from service.feed.outbox import Change, Position
 from service.orders.acting import Act, act, locked_order
+from service.orders.forgetting import forget_buyer
+from service.orders.moving import reject
+from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party
 from service.orders.taking import count_slots
 from service.store.connections import WriteConnection
+from service.store.order_tables import orders
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
+from tests.registry import WAIT_S
 
 COUNTER: dict[str, Any] = {"payment": "counter"}
 ZONE = dt.timezone(dt.timedelta(hours=8))
@@ -111,6 +121,56 @@ def test_order_of_a_forgotten_customer__goes_to_whoever_has_its_code(desk: Desk)
     assert desk.send("POST", "/v1/buyers:erase", json={"buyer": body["buyer"]}).json()["orders"] == 1
     shown = {"code": desk.read(order)["code"], "collector": "Bo Li"}
     assert desk.send("POST", f"/v1/points/{shop}:collect", "corner", json=shown).json()["state"] == "collected"
+
+
+def _divided(desk: Desk, order: Mapping[str, Any], connection: WriteConnection, forgets: bool = False) -> None:
+    """Divide an order, as its point rejects it; its buyer may be forgotten once it was read."""
+    services = desk.registry.services
+    read = locked_order(connection, order["order_id"])
+    assert read is not None
+    now_us = connection.now_us
+    plans = plans_for(services.index.view.engine, read, known_of(connection, read, now_us), now_us)
+    if forgets:
+        assert forget_buyer(connection, read.row.owner, read.row.buyer) == 1
+    reject(connection, services.orders, read, Act(Event.REJECT, Party.MERCHANT, "corner"), plans)
+
+
+def _to_divide(desk: Desk) -> dict[str, Any]:
+    both = {"milk": 5, "bread": 5}
+    shop, *_ = [desk.shop(stock=stock) for stock in (both, {"milk": 5}, {"bread": 5})]
+    more: dict[str, Any] = {"max_points": 2, "collector": "Bo Li", "buyer": f"ann-{desk.town}", **COUNTER}
+    return desk.order(shop, {"milk": 1, "bread": 1}, at=_hour(desk, 5).isoformat(), **more)
+
+
+def _whose(desk: Desk, order: Mapping[str, Any]) -> list[Any]:
+    """Return what is kept of whose an order and its parts are."""
+    its = (orders.c.order_id == order["order_id"], orders.c.split_of == order["order_id"])
+    columns = (orders.c.buyer, orders.c.device, orders.c.collector, orders.c.cell)
+    return [tuple(row) for row in desk.rows(select(*columns).where(or_(*its)))]
+
+
+def test_customer_who_is_forgotten_while_his_order_is_divided__does_not_come_back_with_a_part(desk: Desk) -> None:
+    order = _to_divide(desk)
+    desk.registry.services.store.write_now(lambda connection: _divided(desk, order, connection, forgets=True))
+    assert _whose(desk, order) == [(None,) * 4] * 2
+
+
+def test_customer__is_forgotten_with_the_part_that_was_made_meanwhile(desk: Desk) -> None:
+    order, is_divided = _to_divide(desk), threading.Event()
+
+    def divide(connection: WriteConnection) -> None:
+        _divided(desk, order, connection)
+        connection.settle()
+        is_divided.set()
+        time.sleep(0.3)  # the other begins before this one has ended
+
+    with ThreadPoolExecutor(1) as pool:
+        dividing = pool.submit(desk.registry.services.store.write_now, divide)
+        assert is_divided.wait(WAIT_S)
+        erased = desk.send("POST", "/v1/buyers:erase", json={"buyer": f"ann-{desk.town}"})
+        dividing.result()
+    assert erased.json()["orders"] == 2
+    assert _whose(desk, order) == [(None,) * 4] * 2
 
 
 @pytest.mark.parametrize(
