@@ -10,9 +10,9 @@ from service.orders.store import held_by, recent_orders
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.store.connections import AnyRow, WriteConnection
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["HOLDS_AT_ONCE", "LEFT_AN_HOUR", "UNITS_ANYWAY", "UNIT_SHARE", "check_holds", "check_units"]
+__all__ = ["HOLDS_AT_ONCE", "LEFT_AN_HOUR", "UNITS_ANYWAY", "UNIT_SHARE", "check_holds", "check_units", "lock_holds"]
 
 HOLDS_AT_ONCE = 3
 """Orders that one buyer, or one device, may hold at a time."""
@@ -25,18 +25,24 @@ UNIT_SHARE = 0.05
 _HOUR_US = 3_600_000_000
 
 
-def check_holds(connection: WriteConnection, buyer: str, device: str) -> bool:
+def lock_holds(connection: WriteConnection, buyer: str, device: str) -> None:
+    """Let no other transaction that locks the holds of a buyer or a device go on until this one has ended."""
+    for subject in sorted({buyer, device}):
+        connection.lock(f"holds of {subject}")
+
+
+def check_holds(connection: ReadConnection, buyer: str, device: str, now_us: int) -> bool:
     """
     Refuse one more hold where there are too many, or too many were given up; tell whether there are others at all.
+
+    Who then holds something has locked them before by `lock_holds`.
 
     Raises
     ------
     ProblemError
         state-conflict for too many at once, rate-limited for too many that were given up.
     """
-    for subject in sorted({buyer, device}):
-        connection.lock(f"holds of {subject}")
-    recent = recent_orders(connection, buyer, device, connection.now_us - _HOUR_US)
+    recent = recent_orders(connection, buyer, device, now_us - _HOUR_US)
     if sum(row.state == "held" for row in recent) >= HOLDS_AT_ONCE:
         text = f"at most {HOLDS_AT_ONCE} orders are held for one buyer at a time: place or cancel one first"
         raise ProblemError("state-conflict", text)
@@ -48,7 +54,7 @@ def check_holds(connection: WriteConnection, buyer: str, device: str) -> bool:
 
 
 def check_units(
-    connection: WriteConnection,
+    connection: ReadConnection,
     buyer: str,
     device: str,
     point_id: str,
@@ -58,7 +64,7 @@ def check_units(
     has_others: bool,
 ) -> None:
     """
-    Refuse to hold more of a point's stock for one buyer than a fair share; the caller has locked the point.
+    Refuse to hold more of a point's stock for one buyer than a fair share; who then holds it has locked the point.
 
     ``has_others`` is what `check_holds` told.
     """

@@ -14,7 +14,7 @@ from service.http.problems import ProblemError, invalid
 from service.matching.asks import check_span
 from service.orders.checks import Checker, Wanted
 from service.orders.codes import code_digest, code_of
-from service.orders.limits import check_holds, check_units
+from service.orders.limits import check_holds, check_units, lock_holds
 from service.orders.rules import MOST_MINOR, Event, State
 from service.orders.store import (
     OrderRecord,
@@ -158,7 +158,8 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
     NotFeasibleError, ProblemError
         As `judged` does, and if there is not enough left, too much is held, or it costs something else.
     """
-    has_others = check_holds(connection, wish.buyer, wish.device)
+    lock_holds(connection, wish.buyer, wish.device)
+    has_others = check_holds(connection, wish.buyer, wish.device, connection.now_us)
     for _ in range(_MOST_READS):
         quote = judged(connection, terms, wish, connection.now_us)
         facts = quote.facts
@@ -173,12 +174,7 @@ def _held(
 ) -> OrderRecord:
     place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
     entries = take(connection, place, wish.units, slot_orders=quote.facts.slot_orders, revision=revision)
-    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
-    lines = priced(wish.units, entries)
-    total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)
-    if wish.total_minor is not None and wish.total_minor != total_minor:
-        text = f"it costs {total_minor} now, not {wish.total_minor}: ask the customer again"
-        raise ProblemError("price-changed", text, more={"total_minor": total_minor})
+    lines, total_minor = priced(connection, wish, entries, has_others=has_others)
     order_id = new_order_id(connection.now_us)
     values = _values(connection, terms, wish, quote, order_id)
     currency = next((line["currency"] for line in lines), None)
@@ -193,34 +189,36 @@ def _held(
     return made
 
 
-def priced(units: Mapping[str, int], entries: Mapping[str, AnyRow]) -> list[dict[str, Any]]:
+def priced(
+    connection: ReadConnection, wish: Wish, entries: Mapping[str, AnyRow], *, has_others: bool
+) -> tuple[list[dict[str, Any]], int]:
     """
-    Return the lines of an order with the prices that hold now.
+    Return the lines of an order with the prices that hold now, and what they cost together.
+
+    Parameters
+    ----------
+    entries
+        Of the point's stock, by SKU: all that is wanted.
+    has_others
+        What `check_holds` told.
 
     Raises
     ------
-    NotFeasibleError, ProblemError
-        For an unknown SKU; validation for more than any sum can be.
+    ProblemError
+        If too much is held, or it costs something else; validation for more than any sum can be.
     """
+    check_units(connection, wish.buyer, wish.device, wish.point_id, wish.units, entries, has_others=has_others)
     lines = []
-    for number, (sku, quantity) in enumerate(units.items(), 1):
-        if sku not in entries:
-            raise NotFeasibleError("out_of_stock", sku)
-        entry = entries[sku]
-        lines.append(
-            {
-                "line": number,
-                "sku": sku,
-                "name": entry.name,
-                "quantity": quantity,
-                "price_minor": entry.price_minor,
-                "currency": entry.currency,
-                "state": "wanted",
-            }
-        )
-    if sum(line["price_minor"] * line["quantity"] for line in lines) > MOST_MINOR:
+    for number, (sku, quantity) in enumerate(wish.units.items(), 1):
+        told = {name: getattr(entries[sku], name) for name in ("name", "price_minor", "currency")}
+        lines.append({"line": number, "sku": sku, "quantity": quantity, "state": "wanted", **told})
+    total_minor = sum(line["price_minor"] * line["quantity"] for line in lines)
+    if total_minor > MOST_MINOR:
         raise invalid("/items", f"must cost at most {MOST_MINOR} in the currency's smallest unit together")
-    return lines
+    if wish.total_minor is not None and wish.total_minor != total_minor:
+        text = f"it costs {total_minor} now, not {wish.total_minor}: ask the customer again"
+        raise ProblemError("price-changed", text, more={"total_minor": total_minor})
+    return lines, total_minor
 
 
 def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Quote, order_id: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_offer, features_of, place_in_wgs84
 from service.orders.codes import customer_digest, digest_of
 from service.orders.forgetting import forget_buyer
+from service.orders.limits import check_holds
 from service.orders.ordering import Wish, hold, judged, priced
 from service.orders.proposing import refusal
 from service.orders.rules import Party, StateName
@@ -54,8 +55,8 @@ _CREATES = problems(
     "idempotency-key-invalid", "idempotency-key-reused", "idempotency-in-progress",
 )  # fmt: skip
 _ASKS = problems(
-    "invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large", "not-found", "sold-out",
-    "not-feasible", "coordinate-out-of-range",
+    "invalid-json", "text-invalid", "unsupported-media-type", "payload-too-large", "not-found", "state-conflict",
+    "sold-out", "not-feasible", "price-changed", "coordinate-out-of-range",
 )  # fmt: skip
 
 
@@ -85,22 +86,29 @@ async def post_order(request: Request, context: Ordering, body: OrderBody) -> Re
 
 @router.post(":quote", summary="Ask what an order would be", responses=_ASKS)
 async def quote_order(request: Request, context: Ordering, body: OrderBody) -> QuoteAnswer:
-    """Tell what an order would cost and promise, by the facts as they are stored now; nothing is held."""
+    """
+    Tell what an order would cost and promise, by the facts as they are stored now; nothing is held.
+
+    What the order would be refused for is refused here, too, as that would be: how much the buyer holds, another
+    `total_minor`.
+    """
     services = services_of(request)
     wish = _wish(services, context, body)
 
     def ask(connection: ReadConnection) -> QuoteAnswer:
         now_us = services.clock.now_us()
+        has_others = check_holds(connection, wish.buyer, wish.device, now_us)
         quote = judged(connection, services.orders, wish, now_us)
         place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
-        lines = priced(wish.units, check_left(connection, place, quote.facts, wish.units, now_us))
+        entries = check_left(connection, place, quote.facts, wish.units, now_us)
+        lines, total_minor = priced(connection, wish, entries, has_others=has_others)
         promise = quote.promise
         return QuoteAnswer(
             point_id=wish.point_id,
             offer=wish.offer,
             items=[{name: line[name] for name in ("sku", "name", "quantity", "price_minor")} for line in lines],
             currency=next((line["currency"] for line in lines), None),
-            total_minor=sum(line["price_minor"] * line["quantity"] for line in lines),
+            total_minor=total_minor,
             order_by=promise.order_by,
             ready_at=promise.ready_at,
             handover_at=quote.at,

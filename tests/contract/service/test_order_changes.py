@@ -16,6 +16,7 @@ from service.feed.full_slots import FullSlots
 from service.feed.outbox import Change, Position
 from service.orders.acting import Act, act, locked_order
 from service.orders.forgetting import forget_buyer
+from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party
@@ -193,6 +194,39 @@ def test_quote__is_refused_where_the_order_would_be(
         refused = desk.send("POST", path, json=body, headers={"Idempotency-Key": shop})
         assert problem(refused) == (409, "sold-out")
         assert (refused.json()["reason"], refused.json().get("sku")) == told
+
+
+def _refused_alike(desk: Desk, body: Mapping[str, Any]) -> tuple[int, str]:
+    """Return why a quote is refused, which must be why its order is."""
+    quoted = desk.send("POST", "/v1/orders:quote", json=body)
+    ordered = desk.ask(body)
+    assert quoted.json() | {"request_id": None} == ordered.json() | {"request_id": None}
+    assert quoted.headers.get("retry-after") == ordered.headers.get("retry-after")
+    return problem(quoted)
+
+
+def test_quote__of_more_units_than_are_held_for_one_is_refused_as_the_order(desk: Desk) -> None:
+    shop, buyer = desk.shop(stock={"milk": 20}), f"bo-{desk.town}"
+    assert _refused_alike(desk, desk.body(shop, {"milk": 11})) == (409, "state-conflict")
+    desk.order(shop, {"milk": 6}, buyer=buyer)
+    assert _refused_alike(desk, desk.body(shop, {"milk": 5}, buyer=buyer)) == (409, "state-conflict")
+    assert desk.send("POST", "/v1/orders:quote", json=desk.body(shop, {"milk": 4}, buyer=buyer)).is_success
+
+
+def test_quote__of_another_price_is_refused_as_the_order(desk: Desk) -> None:
+    body = desk.body(desk.shop(stock={"milk": 20}), {"milk": 1}, total_minor=1)
+    assert _refused_alike(desk, body) == (409, "price-changed")
+    assert desk.send("POST", "/v1/orders:quote", json=body | {"total_minor": 1000}).is_success
+
+
+def test_quote__to_one_who_holds_or_gave_up_too_much_is_refused_as_the_order(desk: Desk) -> None:
+    shop, buyer = desk.shop(stock={"milk": 50}), f"bo-{desk.town}"
+    held = [desk.order(shop, {"milk": 1}, buyer=buyer) for _ in range(HOLDS_AT_ONCE)]
+    assert _refused_alike(desk, desk.body(shop, {"milk": 1}, buyer=buyer)) == (409, "state-conflict")
+    for number in range(LEFT_AN_HOUR):
+        order = held[number] if number < len(held) else desk.order(shop, {"milk": 1}, buyer=buyer)
+        desk.done(order, "cancel", "app")
+    assert _refused_alike(desk, desk.body(shop, {"milk": 1}, buyer=buyer)) == (429, "rate-limited")
 
 
 def test_full_slot__is_full_at_every_moment_while_its_point_is_read_anew(desk: Desk) -> None:
