@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.asks import hours_at, open_schedules_at
+from engine.haste import demand_patience
 from engine.local_time import FIRST_S, LAST_S, changes_on_minutes
 from engine.packing import pack
 
@@ -51,6 +53,7 @@ class DayTables:
     def __init__(self, book: ScheduleBook) -> None:
         self._book = book
         self._tables: dict[int, DayTable] = {}
+        self._making = threading.Lock()
 
     def at(self, at_us: int) -> tuple[DayTable, int] | None:
         """
@@ -58,12 +61,23 @@ class DayTables:
 
         None for a day that is not told by minutes: outside the years that hours are known for, or one on which
         a zone is off by seconds.
+
+        Raises
+        ------
+        NotMadeError
+            If the table is to be made first, and who asks is in haste.
         """
         day, rest = divmod(at_us, _DAY_US)
         table = self._tables.get(day)
         if table is None or table.n_schedules < self._book.n_schedules:
-            table = self._made(day)
+            demand_patience()
+            table = self._made_once(day)
         return None if table is None else (table, rest // _MINUTE_US)
+
+    def _made_once(self, day: int) -> DayTable | None:
+        with self._making:
+            table = self._tables.get(day)
+            return self._made(day) if table is None or table.n_schedules < self._book.n_schedules else table
 
     def _made(self, day: int) -> DayTable | None:
         seconds = day * _DAY_S + np.arange(0, _DAY_S, 60)

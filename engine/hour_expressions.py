@@ -22,6 +22,7 @@ Decided here, where the specification or the evaluator leave it open:
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -45,7 +46,7 @@ ALL_DAY = (1 << MINUTES_A_DAY) - 1
 _ALL_UNKNOWN: DayBits = (0, ALL_DAY)
 _MAX_CHARS = 4096
 _MAX_UNKNOWN_HOLIDAYS = 4
-_ONE_DAY = dt.timedelta(1)
+_MONDAY, _ONE_DAY = 4, dt.timedelta(1)  # 1970-01-05
 _CLOSED, _OPEN = evaluator.State.CLOSED, evaluator.State.OPEN
 _NEVER = "SH"
 _ARGUMENT = "hours"
@@ -155,6 +156,11 @@ class HourExpression:
             "weekly": self.weekly and not self.sun,
         }
         return frozenset(name for name, present in facts.items() if present)
+
+    @functools.cached_property
+    def week(self) -> list[DayBits]:
+        """The minutes of Monday to Sunday without holidays; nothing where weeks differ."""
+        return self.bits(_MONDAY, 7) if self.weekly else []
 
     def text_on(self, day: int, holidays: frozenset[int]) -> str:
         """Return the expression for a day (since 1970), given which of the days it asks about are holidays."""
@@ -266,8 +272,7 @@ def _bits(text: str, first_day: int, n_days: int, *, weekly: bool) -> list[DayBi
 
 @kept_by_texts(1 << 16)
 def _week_bits(text: str) -> tuple[DayBits, ...]:
-    monday = 4
-    return tuple(_evaluate(text, monday, 7))
+    return tuple(_evaluate(text, _MONDAY, 7))
 
 
 def _evaluate(text: str, first_day: int, n_days: int) -> list[DayBits]:

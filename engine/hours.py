@@ -74,7 +74,8 @@ class ScheduleBook:
     """
     All schedules of an engine, append-only and safe to share between threads.
 
-    Days are compiled when they are first asked for, eight at a time, and the last ones used are kept.
+    Days are compiled when they are first asked for, eight at a time, and the last ones used are kept; who adds or asks
+    for what is compiled already does not wait meanwhile.
 
     Parameters
     ----------
@@ -172,19 +173,23 @@ class ScheduleBook:
         ------
         InvalidQueryError
             For an instant outside these years; ``argument`` is ``at``.
+        NotMadeError
+            If days are to be compiled first, and who asks is in haste.
         """
         instants = np.ascontiguousarray(at_s, np.int64)
         check_instants(instants)
         with self._lock:
             zones, tz_of_schedule = list(self._zones), self._tz_of_schedule
         day, minute = local_minutes(instants, zones)
-        with self._lock:
-            bitmap_of = self._days.gather(day)[:, : tz_of_schedule.size]
-            open_bits, unknown_bits = self._days.bitmaps.arrays()
+        bitmap_of = self._days.gather(day)[:, : tz_of_schedule.size]
+        open_bits, unknown_bits = self._days.minutes()
         return HourTable(tz_of_schedule, day, minute, bitmap_of, open_bits, unknown_bits)
 
     def _intern(self, keys: list[ScheduleKey], parsed: list[HourExpression]) -> NDArray[np.int32]:
         """Return the ids of distinct keys, and -1 behind them."""
+        for key, expression in zip(keys, parsed, strict=True):
+            if key not in self._ids:
+                _ = expression.week  # compiled before anybody has to wait for it
         with self._lock:
             new = [(key, expression) for key, expression in zip(keys, parsed, strict=True) if key not in self._ids]
             for key, expression in new:

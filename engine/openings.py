@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError
+from engine.haste import demand_patience
 from engine.holidays import HolidayCalendar, HolidayFile, check_country
 from engine.hour_bitmaps import minute_states
 from engine.hour_expressions import HourExpression, holiday_states
@@ -82,6 +84,14 @@ class OpenSpans:
         return place
 
 
+class _Making:
+    """A window that is being found: who asks for it meanwhile waits for whoever asked first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.spans: OpenSpans | None = None
+
+
 class OpeningTimes:
     """
     Tell when schedules open and close; safe to share between threads.
@@ -101,8 +111,19 @@ class OpeningTimes:
     def __init__(self, extra_days: HolidayFile | None = None, *, max_kept: int = _MOST_KEPT) -> None:
         calendar = functools.cache(lambda country: HolidayCalendar(country, extra_days=extra_days))
 
+        in_the_making: dict[tuple[ScheduleKey, int], _Making] = {}
+
         def spans(key: ScheduleKey, window: int) -> OpenSpans:
-            return _open_spans(key, window, calendar(check_country(key[2])) if key[2] is not None else None)
+            demand_patience()
+            making = in_the_making.setdefault((key, window), _Making())
+            try:
+                with making.lock:
+                    if making.spans is None:
+                        known = None if key[2] is None else calendar(check_country(key[2]))
+                        making.spans = _open_spans(key, window, known)
+                    return making.spans
+            finally:
+                in_the_making.pop((key, window), None)
 
         self._spans = functools.lru_cache(maxsize=max_kept)(spans)
         self._spans_of_long = functools.lru_cache(maxsize=min(max_kept, _MOST_LONG_KEPT))(spans)
@@ -115,6 +136,8 @@ class OpeningTimes:
         ------
         InvalidHoursError, InvalidTimezoneError
             As `engine.hours.ScheduleBook.intern_many` does.
+        NotMadeError
+            If they are to be found first, and who asks is in haste.
         """
         return (self._spans if len(key[0]) <= LONG_CHARS else self._spans_of_long)(key, window)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.haste import told_in_haste
 from engine.promises import promise
 from service.matching.free_slots import found_free
 from service.matching.helping import help_waits, nobody
@@ -30,6 +31,10 @@ def reply_at_once(services: Services, ask: Ask) -> dict[str, Any] | None:
     """Return the answer to a question as `reply_to` does; None where that may take longer than a moment."""
     if services.rooms.waits(ask.offer) or (ask.items and ask.split > 1):
         return None
+    return told_in_haste(_reply_in_haste, services, ask)
+
+
+def _reply_in_haste(services: Services, ask: Ask) -> dict[str, Any] | None:
     view, engine, found = _search(services, ask)
     if not found.rows and help_waits(services, ask):
         return None
@@ -55,13 +60,11 @@ def _reply(services: Services, ask: Ask, view: IndexView, engine: Engine, found:
         "datum": ask.datum,
         "index": index_of(services, view.position_of(found.facts.version)),
     }
-    if found.rows:
-        services.metrics.count_places(1, 0)
-    else:
-        services.metrics.count_places(0, 1)
+    if not found.rows:
         reply |= nobody(services, engine, ask)
         if ask.items and ask.split > 1:
             reply |= split_of(engine, services.rooms, ask)
+    services.metrics.count_places(*((1, 0) if found.rows else (0, 1)))  # once, by whoever could tell it
     return reply
 
 

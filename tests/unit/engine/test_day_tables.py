@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine import Engine, day_tables
+from engine.haste import told_in_haste
 
 NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
@@ -29,3 +30,19 @@ def test_nearest__is_right_while_another_schedule_comes_in(monkeypatch: pytest.M
     monkeypatch.setattr(day_tables, "hours_at", entered_first)
     for _ in range(2):
         assert engine.nearest(60.0, 24.0, "r/p", at=NOON).matches[0].point_id == "p1"
+
+
+@pytest.mark.parametrize("items", [None, {"milk": 1}])
+def test_nearest__in_haste_is_what_it_is_once_the_day_is_known(items: dict[str, int] | None) -> None:
+    ask: Any = {"at": NOON, "asked_at": NOON, "items": items}
+    shop: Any = {"point_ids": ["a"], "offers": ["r/p"], "lat": [60.0], "lng": [24.0], "stock": [{"milk": 1}]}
+    engine = Engine.from_columns(**shop, hours=["Nov 10:00-14:00"], timezone="UTC")
+    for hours in (None, "Nov 11:00-14:00"):  # the first that there is, and one that comes in
+        if hours is not None:
+            engine.upsert(
+                {"point_ids": "b", "offers": ["r/p"], "lat": 61.0, "lng": 24.0, "hours": hours, "timezone": "UTC"}
+            )
+        assert told_in_haste(engine.nearest, 60.0, 24.0, "r/p", **ask) is None
+        told = engine.nearest(60.0, 24.0, "r/p", **ask)
+        assert [one.point_id for one in told.matches] == ["a"]
+        assert told_in_haste(engine.nearest, 60.0, 24.0, "r/p", **ask) == told

@@ -229,6 +229,38 @@ def test_table_at__answers_while_another_thread_adds_schedules() -> None:
     assert not wrong
 
 
+def test_intern_many__does_not_wait_while_days_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = ScheduleBook()
+    book.intern_many(["Jul 10:00-12:00"], "UTC", None)
+    at = instants("2026-07-06T11:00Z")
+    begun, go, compiled, told = threading.Event(), threading.Event(), list[str](), list[list[int]]()
+    whole = HourExpression.bits
+
+    def slow(expression: HourExpression, *given: Any) -> Any:
+        compiled.append(expression.text)
+        begun.set()
+        assert go.wait(30)
+        return whole(expression, *given)
+
+    monkeypatch.setattr(HourExpression, "bits", slow)
+    asking = [threading.Thread(target=lambda: told.append(states(book, 0, at))) for _ in range(3)]
+    interning = threading.Thread(target=lambda: book.intern_many(["Aug 10:00-12:00"], "UTC", None))
+    try:
+        for one in asking:
+            one.start()
+        assert begun.wait(30)
+        interning.start()
+        interning.join(10)
+        assert book.n_schedules == 2
+    finally:
+        go.set()
+        for one in (*asking, interning):
+            one.join()
+    assert told == [[OPEN]] * 3
+    assert states(book, 1, at) == [CLOSED]
+    assert sorted(compiled) == ["Aug 10:00-12:00", "Jul 10:00-12:00"], "each once"
+
+
 @pytest.mark.parametrize("at_s", [-1, int(dt.datetime(9999, 1, 1, tzinfo=dt.UTC).timestamp())])
 def test_table_at__refuses_years_outside_1970_to_9998(at_s: int) -> None:
     with pytest.raises(InvalidQueryError) as caught:

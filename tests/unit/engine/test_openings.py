@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from engine import OpeningTimes, openings
 from engine.errors import InvalidHoursError, InvalidQueryError, InvalidTimezoneError
+from engine.haste import told_in_haste
 from engine.holidays import parse_holiday_file
 from engine.hours import ScheduleKey
 
@@ -132,3 +136,30 @@ def test_windows__of_long_hours_are_kept_in_a_small_number(monkeypatch: pytest.M
         now = at("2026-03-04T12:00Z") + dt.timedelta(days=32 * step)
         assert times.next_open(long, now) == TIMES.next_open(OFFICE, now)
     assert times.n_kept == 2
+
+
+def test_windows__that_many_ask_for_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, now, found = OpeningTimes(), at("2026-03-04T08:00Z"), list[Any]()
+    whole, together = vars(openings)["_open_spans"], threading.Barrier(4)
+
+    def slow(*given: Any) -> Any:
+        found.append(given)
+        time.sleep(0.1)
+        return whole(*given)
+
+    def ask(_: int) -> dt.datetime | None:
+        together.wait(30)
+        return times.next_open(OFFICE, now)
+
+    monkeypatch.setattr(openings, "_open_spans", slow)
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(ask, range(4)))
+    assert told == [now] * 4
+    assert len(found) == 1
+
+
+def test_next_open__in_haste_is_what_it_is_once_it_is_known() -> None:
+    times, now = OpeningTimes(), at("2026-03-04T08:00Z")
+    assert told_in_haste(times.next_open, OFFICE, now) is None
+    assert times.n_kept == 0
+    assert times.next_open(OFFICE, now) == told_in_haste(times.next_open, OFFICE, now) == now

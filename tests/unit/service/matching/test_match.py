@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from engine import covers
+from engine.hour_expressions import HourExpression
 from geo import convert_datum
-from service.matching import replies
+from service.matching import replies, single_route
 from service.matching.items import split_of
 from tests.property.twins import brute_nearest, brute_reason, brute_refused, brute_told
 from tests.registry import NOW, Offer, Point, Registry, opened
@@ -241,6 +242,49 @@ def test_split__is_looked_for_beside_all_else_and_told_where_it_is_given_up(
     assert (told["split"], told["is_split_unknown"]) == (None, True)
     assert len(threads) == 2
     assert threading.main_thread() not in threads  # which answers all others
+
+
+@pytest.mark.parametrize(
+    ("hours", "extra"),
+    [
+        ("Nov 08:00-22:00", {}),
+        ("Nov 08:00-22:00", {"items": "milk"}),  # nobody keeps it
+        ("Nov 14:00-22:00; Dec 08:00-22:00", {}),  # closed: when it opens is asked, and what would help
+    ],
+)
+def test_match__has_hours_compiled_in_a_thread(
+    empty: Registry, monkeypatch: pytest.MonkeyPatch, hours: str, extra: dict[str, Any]
+) -> None:
+    """Each question is asked again, of what is compiled then: that is told at once, and the same."""
+    empty.put(Point("alpha:1", 31.2, 121.5, [Offer(OFFERS[0], hours=hours, lead_s=60)]))
+    at_once, threads, whole = [], [], HourExpression.bits
+
+    def told(*given: Any) -> Any:
+        at_once.append(replies.reply_at_once(*given))
+        return at_once[-1]
+
+    def seen(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return whole(*given)
+
+    monkeypatch.setattr(single_route, "reply_at_once", told)
+    monkeypatch.setattr(HourExpression, "bits", seen)
+    ask: dict[str, Any] = {"lat": 31.2, "lng": 121.5, "offer": OFFERS[0], **extra}
+    for day in (0, 12):  # both days and windows are new
+        at = NOW + dt.timedelta(days=day, minutes=5)
+        first, again = (empty.match(**ask, at=at).json() for _ in range(2))
+        assert first | {"index": 0} == again | {"index": 0}
+    assert [reply is not None for reply in at_once] == [False, True] * 2
+    assert threads
+    assert threading.main_thread() not in threads  # which answers all others
+    assert sum(_places_told(empty)) == 4
+
+
+def _places_told(registry: Registry) -> tuple[float, float]:
+    text = registry.runner.run(registry.client.get("/metrics")).text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("linli_places_total"))
+    matched, unmatched = (float(lines[f'linli_places_total{{outcome="{name}"}}']) for name in ("matched", "unmatched"))
+    return matched, unmatched
 
 
 def test_version__never_moves_back_and_follows_each_change(empty: Registry) -> None:
