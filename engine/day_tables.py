@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from engine.kernels.packing import Packed
     from engine.kernels.state import Hours
 
-__all__ = ["DayTable", "DayTables"]
+__all__ = ["DayTable", "DayTables", "KeptDays"]
 
 _DAY_S = 86_400
 _DAY_US = _DAY_S * 1_000_000
@@ -38,21 +39,64 @@ class DayTable:
     hours, packed
         What kernels read, and the same as one argument.
     open_schedules
-        By whether unknown counts as open: each minute's `Asks.open_schedules`, the bits as an int64.
+        By whether unknown counts as open: each minute's `Asks.open_schedules`, the bits as an int64. Memoryviews, which
+        weigh a third of what lists do.
     """
 
     n_schedules: int
     hours: Hours
     packed: Packed
-    open_schedules: tuple[list[int], list[int]]
+    open_schedules: tuple[memoryview, memoryview]
+
+
+class KeptDays:
+    """
+    The tables that were made last, of one index or of several; safe to share between threads.
+
+    Parameters
+    ----------
+    most
+        How many: one of a few schedules weighs some 40 kB.
+    """
+
+    def __init__(self, most: int = _MOST_DAYS) -> None:
+        self._most = most
+        self._tables: OrderedDict[tuple[object, int], DayTable] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def n_kept(self) -> int:
+        """How many tables are kept."""
+        return len(self._tables)
+
+    def find(self, owner: object, day: int) -> DayTable | None:
+        """Return the table of an owner's day, None where it is not kept."""
+        return self._tables.get((owner, day))
+
+    def keep(self, owner: object, day: int, table: DayTable) -> None:
+        """Keep the table of an owner's day in place of the one that was made first."""
+        with self._lock:
+            self._tables[owner, day] = table
+            while len(self._tables) > self._most:
+                self._tables.popitem(last=False)
 
 
 class DayTables:
-    """The days that were asked for last; a table is made once, by whoever asks first, and never changed."""
+    """
+    The days of one book; a table is made by whoever asks first, and never changed.
 
-    def __init__(self, book: ScheduleBook) -> None:
+    Parameters
+    ----------
+    book
+        The schedules.
+    kept
+        Where tables are kept, None for a place of its own.
+    """
+
+    def __init__(self, book: ScheduleBook, kept: KeptDays | None = None) -> None:
         self._book = book
-        self._tables: dict[int, DayTable] = {}
+        self._kept = kept or KeptDays()
+        self._owner = object()  # not the book: it would live for as long as one of its days is kept
         self._making = threading.Lock()
 
     def at(self, at_us: int) -> tuple[DayTable, int] | None:
@@ -68,7 +112,7 @@ class DayTables:
             If the table is to be made first, and who asks is in haste.
         """
         day, rest = divmod(at_us, _DAY_US)
-        table = self._tables.get(day)
+        table = self._kept.find(self._owner, day)
         if table is None or table.n_schedules < self._book.n_schedules:
             demand_patience()
             table = self._made_once(day)
@@ -76,7 +120,7 @@ class DayTables:
 
     def _made_once(self, day: int) -> DayTable | None:
         with self._making:
-            table = self._tables.get(day)
+            table = self._kept.find(self._owner, day)
             return self._made(day) if table is None or table.n_schedules < self._book.n_schedules else table
 
     def _made(self, day: int) -> DayTable | None:
@@ -88,11 +132,9 @@ class DayTables:
             return None
         bits = tuple(_by_minute(hours, allow_unknown=allow_unknown) for allow_unknown in (False, True))
         table = DayTable(hours.tz_of_schedule.size, hours, pack(hours), bits)  # type: ignore[arg-type]
-        for oldest in list(self._tables)[: max(0, len(self._tables) + 1 - _MOST_DAYS)]:
-            self._tables.pop(oldest, None)
-        self._tables[day] = table
+        self._kept.keep(self._owner, day, table)
         return table
 
 
-def _by_minute(hours: Hours, *, allow_unknown: bool) -> list[int]:
-    return open_schedules_at(hours, allow_unknown=allow_unknown).view(np.int64).tolist()
+def _by_minute(hours: Hours, *, allow_unknown: bool) -> memoryview:
+    return open_schedules_at(hours, allow_unknown=allow_unknown).view(np.int64).data

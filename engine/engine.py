@@ -14,6 +14,7 @@ from engine.arrays import from_arrays, to_arrays
 from engine.asks import question_of
 from engine.changes import apply_changes, columns_of_point
 from engine.columns import parse_columns
+from engine.day_tables import KeptDays
 from engine.explaining import check_point, explain, refused
 from engine.facts import RowFacts
 from engine.holidays import HolidayFile
@@ -72,6 +73,7 @@ class Engine:
         stock: Column | StockEntries | Mapping[str, Column] | None = None,
         *,
         extra_days: HolidayFile | None = None,
+        kept_days: KeptDays | None = None,
     ) -> Self:
         """
         Build the index from columns, one row for every offer of every point, numbered as they come.
@@ -98,8 +100,8 @@ class Engine:
             n mappings from SKU to units left or (units, good_until), or a point's and SKU's each, `StockEntries`. Units
             None are no limit; from good_until on a count is not trusted, and counts as none. A point without stock has
             no SKU. It is the point's: its rows agree, or one of them has it.
-        extra_days
-            Holidays that an operator adds before the packages know them.
+        extra_days, kept_days
+            Holidays that an operator adds before the packages know them; where the hours of days are kept, if it is shared.
 
         Raises
         ------
@@ -112,8 +114,8 @@ class Engine:
         >>> engine.nearest(31.21, 121.5, "retail/pickup").matches[0].point_id
         'a'
         """
-        given = {name: value for name, value in locals().items() if name not in {"cls", "extra_days"}}
-        vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days))
+        given = {name: value for name, value in locals().items() if name not in {"cls", "extra_days", "kept_days"}}
+        vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days), kept_days)
         return cls(vocabulary, first_snapshot(*parse_columns(vocabulary, given)))
 
     @classmethod

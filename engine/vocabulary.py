@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.day_tables import DayTables
+from engine.day_tables import DayTables, KeptDays
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.feature_sets import FeatureSets
 from engine.hours import ScheduleBook
@@ -33,9 +33,9 @@ class Vocabulary:
         The schedules, the hours of whole days, and when they open next.
     """
 
-    def __init__(self, book: ScheduleBook | None = None) -> None:
+    def __init__(self, book: ScheduleBook | None = None, kept_days: KeptDays | None = None) -> None:
         self.book = book or ScheduleBook()
-        self.days = DayTables(self.book)
+        self.days = DayTables(self.book, kept_days)
         self.openings = OpeningTimes(self.book.extra_days)
         self._lock = threading.Lock()
         self._offers: dict[str, int] = {}

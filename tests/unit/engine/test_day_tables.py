@@ -46,3 +46,41 @@ def test_nearest__in_haste_is_what_it_is_once_the_day_is_known(items: dict[str, 
         told = engine.nearest(60.0, 24.0, "r/p", **ask)
         assert [one.point_id for one in told.matches] == ["a"]
         assert told_in_haste(engine.nearest, 60.0, 24.0, "r/p", **ask) == told
+
+
+def test_indexes_that_share_their_days__keep_no_more_than_are_kept() -> None:
+    kept = day_tables.KeptDays(3)
+    ends = range(10, 20)
+    engines = [
+        Engine.from_columns(
+            ["p"], ["r/p"], [60.0], [24.0], hours=[f"Mo-Su 08:00-{end}:30"], timezone="UTC", kept_days=kept
+        )
+        for end in ends
+    ]
+    for hour in (12, 18, 9):
+        for day in range(4):
+            at = NOON.replace(hour=hour) + dt.timedelta(day)
+            is_open = [bool(engine.nearest(60.0, 24.0, "r/p", at=at).matches) for engine in engines]
+            assert is_open == [hour <= end for end in ends]
+            assert kept.n_kept <= 3
+
+
+def test_index_that_shares_its_days__asks_no_hours_again_while_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = day_tables.KeptDays(2)
+    engine = Engine.from_columns(["p"], ["r/p"], [60.0], [24.0], hours=["24/7"], timezone="UTC", kept_days=kept)
+    days = [NOON + dt.timedelta(day) for day in range(3)]
+    for at in days:
+        engine.nearest(60.0, 24.0, "r/p", at=at)
+    asked: list[Any] = []
+    whole: Any = vars(day_tables)["hours_at"]
+
+    def noted(*more: Any) -> Any:
+        asked.append(more)
+        return whole(*more)
+
+    monkeypatch.setattr(day_tables, "hours_at", noted)
+    for at in days[1:]:
+        engine.nearest(60.0, 24.0, "r/p", at=at)
+    assert not asked
+    engine.nearest(60.0, 24.0, "r/p", at=days[0])
+    assert len(asked) == 1
