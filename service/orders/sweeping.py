@@ -174,14 +174,13 @@ class Sweeper:
         return n_done + sweep_bookings(self._store, self._bookings, lease)
 
     def _one(self, lease: Lease, order_id: str, now_us: int) -> bool:
-        plans = self._plans(order_id, now_us)
-
         def settle(connection: WriteConnection) -> bool:
             found = locked_order(connection, order_id)
             demand(connection, lease)
             return found is not None and _let_happen(connection, self._terms, found, plans)
 
         try:
+            plans = self._plans(order_id, now_us)
             return self._store.write_now(settle, _WRITE_S)
         except StateConflictError:  # somebody was quicker
             return False

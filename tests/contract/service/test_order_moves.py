@@ -344,14 +344,15 @@ def test_what_was_offered__is_withdrawn_where_the_next_point_has_the_line(desk: 
     assert desk.brought(order, "accept", "ready")["total_minor"] == 2000
 
 
-def test_order_that_cannot_go_on__holds_up_no_other(desk: Desk, at: str) -> None:
+@pytest.mark.parametrize(("is_placed", "spoilt"), [(False, {"offer": "gone/pickup"}), (True, {"cell": "spoilt"})])
+def test_order_that_cannot_go_on__holds_up_no_other(desk: Desk, is_placed: bool, spoilt: dict[str, str]) -> None:
     first = desk.shop(stock={"milk": 5})
-    poison, other = desk.order(first, {"milk": 1}), desk.order(first, {"milk": 1})
+    poison, other = desk.order(first, {"milk": 1}, **(COUNTER if is_placed else {})), desk.order(first, {"milk": 1})
 
     def spoil(connection: WriteConnection) -> None:
         its = orders.c.order_id == poison["order_id"]
-        connection.run(update(orders).where(its).values(offer="gone/pickup", due_at=to_us(desk.now)))
+        connection.run(update(orders).where(its).values(**spoilt, due_at=to_us(desk.now)))
 
     desk.registry.services.store.write_now(spoil)
     desk.pass_(600)
-    assert (desk.read(other)["state"], desk.read(poison)["state"]) == ("expired", "held")
+    assert (desk.read(other)["state"], desk.read(poison)["state"]) == ("expired", poison["state"])
