@@ -133,7 +133,7 @@ class OpenOrders:
         norm, at_us, now_us = self._norms.by_offer[row.offer], row.handover_at, self._connection.now_us
         if at_us < now_us:  # it waits there: as long as the point opens once more before it is released
             at_us = self._checker.opens_us(facts, now_us)
-            if row.state == State.READY and row.expires_at is not None and at_us > row.expires_at:
+            if row.state in {State.ACCEPTED, State.READY} and row.expires_at is not None and at_us > row.expires_at:
                 return False
         wanted = Wanted(*place, from_us(at_us), None, tuple(split_features(row.features)), "allow")
         return self._checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None

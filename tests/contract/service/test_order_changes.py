@@ -86,22 +86,24 @@ def test_slots__that_an_offer_has_no_more_are_forgotten(desk: Desk) -> None:
     assert desk.in_work(shop) == 0
 
 
+@pytest.mark.parametrize("events", [("accept",), ("accept", "ready")])
 @pytest.mark.parametrize(("hours", "is_left"), [("Mo-Su 09:00-18:00", False), ("Mo-Su 22:00-23:00", True)])
-def test_hours__leave_what_is_ready_where_the_point_opens_once_more_for_it(
-    desk: Desk, hours: str, is_left: bool
+def test_hours__leave_what_is_kept_where_the_point_opens_once_more_for_it(
+    desk: Desk, hours: str, is_left: bool, events: tuple[str, ...]
 ) -> None:
     """It was to be collected at eight in the evening, days ago, and is kept until eight in the evening of today."""
     shop = desk.shop(stock={"milk": 5})
     local = desk.now.astimezone(ZONE)
     at = (local + dt.timedelta(days=1)).replace(hour=20, minute=0, second=0, microsecond=0)
     order = desk.order(shop, {"milk": 1}, at=at.isoformat(), **COUNTER)
-    kept = dt.datetime.fromisoformat(desk.brought(order, "accept", "ready")["expires_at"])
+    brought = desk.brought(order, *events)
+    kept = dt.datetime.fromisoformat(brought["expires_at"])
     assert kept.astimezone(ZONE).hour == at.hour
     desk.registry.clock.at = kept - dt.timedelta(hours=12)
     assert desk.now > at
     changed = _changed(desk, shop, hours=hours)
     assert changed.json().get("orders") == ([order["order_id"]] if is_left else None)
-    assert desk.read(order)["state"] == "ready"
+    assert desk.read(order)["state"] == brought["state"]
 
 
 def test_rejected_order__is_not_handed_to_a_point_with_prices_in_another_currency(desk: Desk) -> None:
