@@ -21,10 +21,12 @@ from service.orders.plans import known_of, plans_for
 from service.orders.rules import OPEN, Event, Party, State
 from service.orders.store import find_facts, open_orders
 from service.orders.taking import count_slots
-from service.places import places_in
+from service.places import place_in_both, places_in
 from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.norms import Norms
     from service.orders.checks import Checker
     from service.orders.store import OrderRecord
@@ -122,10 +124,11 @@ class OpenOrders:
             return True
         if before is None or before.offer is None:
             return False
-        own = (before.lat, before.lng)
-        places = [own] if order.row.cell is None else [*places_in(order.row.cell), own]
-        place = next((place for place in places if self._serves(before, order, place)), None)
-        return place is not None and not self._serves(after, order, place)
+        place = next((place for place in _places(before, order) if self._serves(before, order, place)), None)
+        if place is None:  # none is known that it served: what is not its area is judged all the same
+            before, after = (facts._replace(area=None, radius_m=None) for facts in (before, after))
+            place = (before.lat, before.lng)
+        return self._serves(before, order, place) and not self._serves(after, order, place)
 
     def _serves(self, facts: AnyRow, order: OrderRecord, place: tuple[float, float]) -> bool:
         """Tell whether the point would serve an order from a place; its merchant's being suspended is not the point's change."""
@@ -145,3 +148,14 @@ class OpenOrders:
         locked = locked_order(connection, order.row.order_id)
         if locked is not None and locked.row.state in OPEN:
             reject(connection, services.orders, locked, Act(Event.REJECT, Party.MERCHANT, actor, _REASON), plans)
+
+
+def _places(facts: AnyRow, order: OrderRecord) -> Iterator[tuple[float, float]]:
+    """Yield places that may stand for the one that an order came from, of which its cell is known."""
+    cell = order.row.cell
+    if cell is not None:
+        yield from places_in(cell)
+        inside = None if facts.area is None else place_in_both(cell, facts.area)
+        if inside is not None:
+            yield inside
+    yield facts.lat, facts.lng

@@ -21,6 +21,7 @@ from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party
 from service.orders.taking import count_slots
+from service.places import coarse_cell, places_in
 from service.store.connections import WriteConnection
 from service.store.order_tables import orders
 from tests.contract.service.desk import LNG, PICKUP, Desk
@@ -104,6 +105,38 @@ def test_hours__leave_what_is_kept_where_the_point_opens_once_more_for_it(
     changed = _changed(desk, shop, hours=hours)
     assert changed.json().get("orders") == ([order["order_id"]] if is_left else None)
     assert desk.read(order)["state"] == brought["state"]
+
+
+def _square(lat: float, lng: float) -> dict[str, Any]:
+    """Return an area some 100 m wide."""
+    turns = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+    return {"type": "Polygon", "coordinates": [[[lng + 5e-4 * east, lat + 5e-4 * north] for east, north in turns]]}
+
+
+def _between(desk: Desk) -> tuple[float, float]:
+    """Return a place some 2 km north that is far from its cell's centre and corners, and from the borders."""
+    centre, *corners = places_in(coarse_cell(desk.lat + 0.02, LNG))
+    return (centre[0] + corners[0][0]) / 2, (centre[1] + corners[0][1]) / 2
+
+
+@pytest.mark.parametrize("change", ["pause", "hours", "area", "wider"])
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_change__names_an_order_from_an_area_that_is_small(desk: Desk, change: str, is_forgotten: bool) -> None:
+    """It holds neither the shop nor a corner of the customer's cell; of who is forgotten not even that is known."""
+    lat, lng = _between(desk)
+    shop = desk.shop(stock={"milk": 5}, offer={"area": _square(lat, lng)})
+    body = desk.body(shop, {"milk": 1}, **COUNTER) | {"lat": lat, "lng": lng}
+    order = desk.ask(body).json()
+    if is_forgotten:
+        assert desk.send("POST", "/v1/buyers:erase", json={"buyer": body["buyer"]}).json()["orders"] == 1
+    if change == "pause":
+        changed = desk.send("POST", f"/v1/points/{shop}:pause", "corner")
+    else:
+        areas = {"hours": _square(lat, lng), "area": _square(lat + 0.1, lng), "wider": {"radius_m": 5000}}
+        changed = _changed(desk, shop, area=areas[change], hours="off" if change == "hours" else "24/7")
+    is_named = change in {"pause", "hours"} or (change == "area" and not is_forgotten)
+    assert changed.json().get("orders") == ([order["order_id"]] if is_named else None), changed.text
+    assert changed.is_success is not is_named
 
 
 def test_rejected_order__is_not_handed_to_a_point_with_prices_in_another_currency(desk: Desk) -> None:
