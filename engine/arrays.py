@@ -36,10 +36,16 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
     Return a version as named arrays, copies; living rows are numbered anew where some are dead.
 
     They are the columns, the trees and look-ups as they stand in memory, the lists of rows near cells where there
-    are any (made anew where rows are numbered anew), and ``words``, JSON in UTF-8.
+    are any (made anew where rows are numbered anew), and ``words``, JSON in UTF-8. Where rows are numbered anew, so are
+    the schedules that they have; others are left out, or each would be compiled for ever.
     """
+    schedules = vocabulary.book.expressions()
     if snapshot.n_rows > snapshot.base.columns.n_rows or snapshot.dead.any():
-        is_listed, snapshot = snapshot.base.is_listed, merged(snapshot)
+        used = _used_schedules(snapshot)
+        number = np.full(len(schedules) + 1, -1, np.int32)  # the last is that of unknown hours
+        number[used] = np.arange(used.size)
+        schedules = [schedules[schedule] for schedule in used]
+        is_listed, snapshot = snapshot.base.is_listed, merged(snapshot, number)
         base = snapshot.base.listed() if is_listed else snapshot.base
     else:
         base = snapshot.base
@@ -49,7 +55,7 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
         "offers": vocabulary.offers(),
         "skus": vocabulary.skus(),
         "feature_sets": [sorted(features) for features in vocabulary.feature_sets()],
-        "schedules": vocabulary.book.expressions(),
+        "schedules": schedules,
         "extra_days": _days_to_words(vocabulary.book.extra_days),
     }
     named = dict(named_arrays(base.columns))
@@ -89,6 +95,12 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Vocabulary, Snapsho
         if isinstance(error, InvalidColumnError):
             raise
         raise InvalidColumnError("arrays", f"must be what Engine.to_arrays gave: {error}") from error
+
+
+def _used_schedules(snapshot: Snapshot) -> NDArray[np.int32]:
+    """Return the schedules of living rows, ascending."""
+    schedule = snapshot.column("schedule")
+    return np.unique(schedule[~snapshot.dead & (schedule >= 0)])
 
 
 def _words(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -218,9 +218,11 @@ def with_base(base: IndexPart, units: UnitPages, shelves: Shelves, number: int) 
     return Snapshot(base, empty, empty, np.zeros(base.columns.n_rows, np.bool_), units, shelves, number)
 
 
-def merged(snapshot: Snapshot) -> Snapshot:
-    """Return the same version with all living rows in the base, numbered anew."""
-    return _of_base(joined_columns(_living(snapshot, snapshot.parts)), snapshot.shelves, snapshot.number)
+def merged(snapshot: Snapshot, schedules: NDArray[np.int32]) -> Snapshot:
+    """Return the same version with all living rows in the base, numbered anew; ``schedules`` are the numbers of theirs."""
+    columns = joined_columns(_living(snapshot, snapshot.parts))
+    columns = replace(columns, schedule=schedules[columns.schedule])
+    return _of_base(columns, snapshot.shelves, snapshot.number)
 
 
 def with_rows(snapshot: Snapshot, gone: NDArray[np.int64], new: Columns | None) -> Snapshot:

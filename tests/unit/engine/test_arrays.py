@@ -15,6 +15,7 @@ from geo import cells, metric
 
 NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 OFFERS = ["retail/pickup", "retail/delivery"]
+SHOP = {"offers": OFFERS[:1], "lat": 31.2, "lng": 121.5, "timezone": "Asia/Shanghai"}
 
 
 def city(n=200, seed=1):
@@ -208,3 +209,28 @@ def test_from_arrays__calls_no_kernel(arrays, tmp_path, monkeypatch):
     for module in (ids, cells, metric, forest, point_rows):
         monkeypatch.setattr(module, "kernels", None)
     assert Engine.from_arrays(given).n_rows == arrays["point"].size
+
+
+def test_to_arrays__leaves_out_schedules_that_no_living_row_has():
+    engine = city()
+    for minute in range(30):  # one shop changes its hours again and again, another goes
+        engine.upsert({**SHOP, "point_ids": "new", "hours": f"Mo-Su 10:{minute:02d}-21:00; Mar 05 off"})
+        engine.upsert({**SHOP, "point_ids": "gone", "hours": f"Mar 10:00-20:{minute:02d}"})
+    engine.upsert({**SHOP, "point_ids": "unknown"})
+    engine.remove("gone")
+    again = Engine.from_arrays(engine.to_arrays())
+    assert (
+        engine.facts.schedules[:2]
+        == again.facts.schedules[:2]
+        == (
+            ("24/7", "Asia/Shanghai", None),
+            ("Mo-Fr 08:00-18:00", "Asia/Shanghai", None),
+        )
+    )
+    assert again.facts.schedules[2:] == (("Mo-Su 10:29-21:00; Mar 05 off", "Asia/Shanghai", None),)
+    for hours in (-4, 2, 8, 24, 26):
+        at = NOON + dt.timedelta(hours=hours)
+        for unknown in ("refuse", "allow"):
+            told = [one.nearest(31.2, 121.5, OFFERS[0], 250, at=at, unknown_hours=unknown) for one in (engine, again)]
+            assert told[0].matches == told[1].matches
+            assert told[0].matches
