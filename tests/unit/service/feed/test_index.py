@@ -122,11 +122,15 @@ def test_index__sees_that_a_merchant_serves_no_more_however_stock_changed_meanwh
     index, position = _built(store)
     store.write_now(lambda connection: put_merchant(connection, "m0", "suspended"))
     for number in range(3):
-        store.write_now(lambda c, number=number: set_units(c, f"m0:{number}", "laundry/pickup", 7))
+        _set_units(store, f"m0:{number}")
         with store.reading() as connection:
             assert not index.verify(connection)
     _follow(store, index, position)
     assert _is_equal(store, index)
+
+
+def _set_units(store: Store, point_id: str) -> None:
+    store.write_now(lambda connection: set_units(connection, point_id, "laundry/pickup", 7))
 
 
 def _set_revision(connection: WriteConnection, point_id: str, revision: int) -> None:
