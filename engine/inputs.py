@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import EngineError, InvalidColumnError, InvalidOfferError
+from engine.sorting import sorted_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -258,12 +259,11 @@ def as_flags(values: Column | None, argument: str, n: int) -> NDArray[np.bool_]:
 
 def ascending_order(
     key: NDArray[np.int64], argument: str, rule: str, error: type[EngineError] = InvalidColumnError
-) -> NDArray[np.int64] | None:
+) -> NDArray[np.int32] | None:
     """Return the stable order that sorts key, or None where it ascends already; none may come twice."""
     if (key[1:] > key[:-1]).all():
         return None
-    order = np.argsort(key, kind="stable")
-    ranked = key[order]
+    order, ranked = sorted_by(key.astype(np.uint64))
     again = order[1:][ranked[1:] == ranked[:-1]]
     if again.size:
         raise error(argument, rule, position=int(again.min()))

@@ -65,7 +65,7 @@ def room() -> Room:
         settled=np.empty(CHUNK, np.bool_),
         low=np.empty(STACK, np.int64),
         high=np.empty(STACK, np.int64),
-        signature=np.empty(SIGNATURE_WORDS, np.uint64),
+        signature=np.empty((CHUNK, SIGNATURE_WORDS), np.uint64),
     )
 
 

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.feasibility import chord_sq_to, is_awake, serves
-from engine.kernels.neighbours import fetch_lists, locate
+from engine.kernels.fetching import BEHIND, fetch_keepers
+from engine.kernels.neighbours import locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
 from engine.kernels.search import insert, least_chord_sq, n_filled, steps_to
-from engine.kernels.shelves import has_all, has_lines
+from engine.kernels.shelves import has_all, has_lines, is_signed, write_signatures
 from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
-from engine.kernels.stock import SIGNATURE_BITS, SIGNATURE_WORDS, Postings
-from geo.jit import borrowing_kernel, inlined_kernel, kernel, prefetch
+from engine.kernels.stock import Postings
+from geo.jit import borrowing_kernel, inlined_kernel, kernel
 from geo.kernels.metric import max_chord_sq
 
 FEW = 16
@@ -44,25 +45,6 @@ def rarest(postings: Postings, asks: Asks, query: int) -> tuple[int, int]:
         if high < 0 or postings.start[at + 1] - postings.start[at] < high - low:
             low, high = postings.start[at], postings.start[at + 1]
     return low, high
-
-
-@inlined_kernel
-def write_signature(asks: Asks, query: int, out: NDArray[np.uint64]) -> None:
-    """Write the bits of a query's SKUs."""
-    for word in range(SIGNATURE_WORDS):
-        out[word] = 0
-    for line in range(asks.first_line[query], asks.end_line[query]):
-        bit = asks.line_sku[line] % SIGNATURE_BITS
-        out[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
-
-
-@inlined_kernel
-def is_signed(signature: NDArray[np.uint64], i: int, wanted: NDArray[np.uint64]) -> bool:
-    """Tell whether a row has all bits that are wanted: it may have the SKUs, else it has not."""
-    lacking = np.uint64(0)
-    for word in range(SIGNATURE_WORDS):
-        lacking |= wanted[word] & ~signature[i, word]
-    return bool(lacking == 0)
 
 
 @inlined_kernel
@@ -136,21 +118,6 @@ def _enter_keeper(
 
 
 @inlined_kernel
-def fetch_keepers(part: Part, asks: Asks, first: int, at: int, n: int, room: Room) -> None:
-    """Ask for the memory that the queries a little behind ``at`` in a chunk of n will need: list, then what rows keep."""
-    neighbours, leaf = part.neighbours, room.leaf
-    fetch_lists(neighbours, leaf, at, n, True)
-    ahead = at + 4
-    if ahead < n and leaf[ahead] >= 0 and neighbours.schedule_bits[leaf[ahead]] & asks.open_schedules[first + ahead]:
-        start = neighbours.start[leaf[ahead]]
-        for entry in range(start, min(start + 16, neighbours.start[leaf[ahead] + 1])):
-            row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
-            prefetch(part.postings.signature, row)
-            prefetch(part.xyz, row)
-            prefetch(part.schedule_bit, row)
-
-
-@inlined_kernel
 def scan_keepers(
     part: Part,
     version: Version,
@@ -166,7 +133,6 @@ def scan_keepers(
     neighbours, leaf, off_m = part.neighbours, room.leaf[at], room.off_m[at]
     if not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
         return
-    write_signature(asks, query, room.signature)
     near_m = np.float64(neighbours.near_m[leaf])
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
     worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
@@ -176,23 +142,22 @@ def scan_keepers(
         if (word >> ROW_BITS) > most_steps:
             return
         i = int(word & ((1 << ROW_BITS) - 1))
-        if is_signed(part.postings.signature, i, room.signature):
+        if is_signed(part.postings.signature, i, room.signature, at):
             before, worst = worst, _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
             most_steps = steps_to(worst, off_m, steps_per_m) if worst < before else most_steps
 
 
 @inlined_kernel
 def search_keepers(
-    part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, best: Best, room: Room
+    part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, at: int, best: Best, room: Room
 ) -> None:
-    """Enter the rows of a part that have a query's offer and basket and are better than the best so far."""
+    """Enter the rows of a part that have the offer and basket of the query at a place of its chunk and are better than the best so far."""
     # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away.
     offer = asks.offer[query]
     root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
     low, high = rarest(part.postings, asks, query)
     if root < 0 or low == high:
         return
-    write_signature(asks, query, room.signature)
     worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
     forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
@@ -212,7 +177,7 @@ def search_keepers(
             continue
         for posting in range(low, high):
             i = int(place[posting])
-            if is_signed(part.postings.signature, i, room.signature):
+            if is_signed(part.postings.signature, i, room.signature, at):
                 worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
 
 
@@ -222,18 +187,20 @@ def search_chunk(
 ) -> None:
     """Do what `search_keepers` does for those of n queries from ``first`` on that ask for a basket."""
     leaf, rest_bits = room.leaf, part.neighbours.rest_bits
+    write_signatures(asks, first, n, room.signature)
     if terms.ask_area:
         locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
+        room.place[: min(n, BEHIND)] = -1
     for at in range(n):
         query = first + at
         if terms.ask_area:
-            fetch_keepers(part, asks, first, at, n, room)
+            fetch_keepers(part, version, asks, first, at, n, room)
         if asks.first_line[query] == asks.end_line[query]:
             continue
         if terms.ask_area and leaf[at] >= 0 and not rest_bits[leaf[at]] & asks.open_schedules[query]:
             scan_keepers(part, version, hours, asks, terms, query, at, best, room)
         else:
-            search_keepers(part, version, hours, asks, terms, query, best, room)
+            search_keepers(part, version, hours, asks, terms, query, at, best, room)
 
 
 @borrowing_kernel

@@ -210,5 +210,5 @@ def room_at(packed: Packed) -> Room:
         flat(packed, 7, np.bool_),
         flat(packed, 8, np.int64),
         flat(packed, 9, np.int64),
-        flat(packed, 10, np.uint64),
+        grid(packed, 10, np.uint64),
     )

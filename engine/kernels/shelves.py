@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.state import PAGE_BITS, PAGE_ROWS, Asks
-from engine.kernels.stock import NO_SHELF, SHELF_BITS, SIGNATURE_BITS, Stock
-from geo.jit import inlined_kernel, kernel
+from engine.kernels.stock import NO_SHELF, SHELF_BITS, SIGNATURE_BITS, SIGNATURE_WORDS, Stock
+from geo.jit import inlined_kernel, kernel, prefetch
 
 SIZE_MASK = (1 << SHELF_BITS) - 1
+_A_LINE, _FETCHED = 16, 64  # entries of a cache line, and of a shelf that are asked for ahead
 
 
 # Axes: e entries, l lines.
@@ -76,9 +77,40 @@ def has_lines(stock: Stock, row: int, asks: Asks, query: int, first: int, end: i
 
 
 @inlined_kernel
+def fetch_entries(stock: Stock, row: int) -> None:
+    """Ask for the memory of the first entries of a row's shelf."""
+    word = stock.word[stock.page[row >> PAGE_BITS], row & (PAGE_ROWS - 1)]
+    start, size = word >> SHELF_BITS, word & SIZE_MASK
+    if word != NO_SHELF and start < stock.sku.shape[0]:
+        for entry in range(start, start + min(size, _FETCHED) + _A_LINE - 1, _A_LINE):
+            prefetch(stock.sku, entry)
+            prefetch(stock.units, entry)
+
+
+@inlined_kernel
 def has_all(stock: Stock, row: int, asks: Asks, query: int) -> bool:
     """Tell whether a row's point has everything that a query asks for."""
     return has_lines(stock, row, asks, query, asks.first_line[query], asks.end_line[query])
+
+
+@inlined_kernel
+def write_signatures(asks: Asks, first: int, n: int, out: NDArray[np.uint64]) -> None:
+    """Write the bits of the SKUs of n queries from ``first`` on."""
+    for at in range(n):
+        for word in range(SIGNATURE_WORDS):
+            out[at, word] = 0
+        for line in range(asks.first_line[first + at], asks.end_line[first + at]):
+            bit = asks.line_sku[line] % SIGNATURE_BITS
+            out[at, bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@inlined_kernel
+def is_signed(signature: NDArray[np.uint64], i: int, wanted: NDArray[np.uint64], at: int) -> bool:
+    """Tell whether a row has all bits that are wanted at a place of a chunk: it may have the SKUs, else it has not."""
+    lacking = np.uint64(0)
+    for word in range(SIGNATURE_WORDS):
+        lacking |= wanted[at, word] & ~signature[i, word]
+    return bool(lacking == 0)
 
 
 # Axes: n rows, e entries of both pools, s SKUs.

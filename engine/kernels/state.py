@@ -273,12 +273,13 @@ class Room(NamedTuple):
         int64[STACK] and float64[STACK]: nodes of a tree, and the least squared chord to each.
     plane, place, pending
         float64[CHUNK, 3], int32[CHUNK] and int32[CHUNK]: queries on their way to a leaf: where they are on their
-        face's plane, and how many metres a spacing is there.
+        face's plane, and how many metres a spacing is there; ``place`` then is of `fetch_keepers`.
     leaf, off_m, settled
         int32[CHUNK], float64[CHUNK] and bool[CHUNK]: each query's leaf, how far it is from its centre at most, and
         whether the leaf's list was enough.
     low, high, signature
-        int64[STACK] twice: the postings of a stacked node; uint64[SIGNATURE_WORDS]: of a query's SKUs, as of `Postings`.
+        int64[STACK] twice: the postings of a stacked node; uint64[CHUNK, SIGNATURE_WORDS]: of each query's SKUs, as of
+        `Postings`.
     """
 
     stack: NDArray[np.int64]
