@@ -154,8 +154,9 @@ def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[C
     A shift that lasts into the next one, because a visit ran over, keeps the crew from that until it is back.
 
     Hours are read anew where the clock, the country or the holidays of a point become others. A stored day with visits
-    stands in the place of all that overlap it; where its crew does not work any more, nothing else is asked of it. One
-    without visits stands only where hours still have it.
+    stands in the place of all that overlap it; where its crew does not work any more, nothing else is asked of it. Where
+    all of its visits have begun it stands in the place of none that begins behind it: that waits for it. One without
+    visits stands only where hours still have it.
     """
     by_hours = {day.starts_s: day for day in bases}
     asked = [day for day in stored if day.starts_s in by_hours or (n_visits(day) and overlaps(day, bases))]
@@ -164,11 +165,15 @@ def joined_days(bases: Sequence[CrewDay], stored: Collection[CrewDay]) -> list[C
     found: list[CrewDay] = []
     told = {day.starts_s for day in stored if n_visits(day)}  # nothing stands in for them
     for day in (*asked, *(behind(day, asked) for day in bases if day.starts_s not in told)):
-        span = by_hours.get(day.starts_s, day)
+        span = by_hours.get(day.starts_s) or (day._replace(ends_s=day.starts_s) if _is_begun(day) else day)
         if not overlaps(span, spans) and not overlaps(day, found):
             spans.append(span)
             found.append(day)
     return sorted(found, key=lambda day: day.starts_s)
+
+
+def _is_begun(day: CrewDay) -> bool:
+    return all(stop.has_begun for stop in day.stops if is_visit(stop))
 
 
 def overlaps(day: CrewDay, others: Iterable[CrewDay]) -> bool:

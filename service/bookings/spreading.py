@@ -99,7 +99,7 @@ def spread(
         if base is None and stop.stop_id not in fixed:
             loose.append(stop)
             continue
-        home = base or same or old._replace(stops=())
+        home = base or same or old._replace(stops=(), ends_s=old.starts_s)  # no shift by hours: no longer than it must
         there = homes.setdefault(home.starts_s, Home(home, [], {}, set()))
         there.visits.append(stop)
         there.planned[stop.stop_id] = planned_s

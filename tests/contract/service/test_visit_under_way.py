@@ -342,6 +342,44 @@ def test_hours_that_begin_after_a_visit_did__leave_it_in_its_shift(visits: Visit
     assert _can_be_booked(visits, point, at(13))
 
 
+@pytest.mark.parametrize(
+    ("hours", "state", "free"),
+    [("09:00-12:00", "unplaced", [10, 11]), ("09:00-18:00", "confirmed", [10, 11, 12, 13, 14, 15, 17])],
+)
+@pytest.mark.parametrize("is_over", [True, False])
+def test_hours_that_begin_later_today__are_those_of_the_crew_once_what_it_has_begun_is_over(
+    visits: Visits, at: At, hours: str, state: str, free: list[int], is_over: bool
+) -> None:
+    point = visits.provider("anna", service=EXACT)
+    four, eight = _confirmed(visits, point, at(16), at(8))
+    _begin(visits, eight, at(8, 30))
+    if is_over:
+        _finish(visits, eight, at(9, 30))
+    visits.desk.pass_until(at(9, 40))
+    _put_hours(visits, point, f"Mo-Su {hours}")
+    assert visits.read(four)["state"] == state
+    assert [hour for hour in range(10, 18) if _can_be_booked(visits, point, at(hour))] == free
+
+
+@pytest.mark.parametrize("hour", [9, 10])
+def test_hours_that_begin_later_today__need_no_second_word_where_all_is_kept(visits: Visits, at: At, hour: int) -> None:
+    point = visits.provider("anna", service=EXACT)
+    four, eight = _confirmed(visits, point, at(16), at(8))
+    _begin(visits, eight, at(8, 30))
+    visits.crew(point, "anna", hours=f"Mo-Su {hour:02}:00-18:00")
+    assert visits.read(four)["state"] == "confirmed"
+    assert _can_be_booked(visits, point, at(10))
+
+
+def test_hours_that_begin_later_today__are_those_of_the_crew_though_nothing_else_is_promised(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service=EXACT)
+    _begin(visits, *_confirmed(visits, point, at(8)), at(8, 30))
+    visits.crew(point, "anna", hours="Mo-Su 09:00-12:00")
+    assert [hour for hour in range(10, 18) if _can_be_booked(visits, point, at(hour))] == [10, 11]
+
+
 def test_overrun__of_a_long_night_leaves_the_next_one_its_hours_after_midnight(visits: Visits, at: At) -> None:
     point = visits.provider("anna", service=EXACT, crew={"hours": "Mo-Su 06:00-02:00"})
     one = _begun(visits, point, at(25))
