@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from engine.crew_days import Stop
 from service.bookings.days import day_of
+from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import CREW, Visits
@@ -750,3 +752,31 @@ def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again
     _finish(visits, nine, at(11, 30))
     assert _sheet(visits, point, at(12))[1] == [("visit", "13:00", "14:00"), ("busy", "14:00", "16:00")]
     assert visits.read(one)["state"] == "confirmed"
+
+
+def _erase(visits: Visits, buyer: str) -> None:
+    answer = visits.desk.send("POST", "/v1/buyers:erase", "app", json={"buyer": buyer})
+    assert answer.json() == {"orders": 0, "bookings": 1, "open_bookings": 0}
+
+
+def _free(visits: Visits, point: str, at: str, **place: float) -> list[str]:
+    return visits.starts(point, from_day=at[:10], days=1, **place)
+
+
+def test_customer_who_is_erased__leaves_the_day_of_a_crew_that_was_there_sooner_than_it_could_come(
+    visits: Visits, at: At
+) -> None:
+    point, place = visits.provider("anna", service=EXACT | {"minutes": 30}), {"lat": visits.desk.lat + 0.065}
+    eight = visits.brought(visits.book(point, at(9), buyer="one", **place), "confirm")
+    _begin(visits, eight, at(8))
+    _finish(visits, eight, at(8, 30))
+    following = visits.book(point, _free(visits, point, at(8), **place)[0], buyer="two", **place)
+    was = _free(visits, point, at(8), **place)
+    _erase(visits, "one")
+    assert _free(visits, point, at(8), **place) == was != []
+    visits.done(following, "confirm", "app")
+    _begin(visits, following, following["starts_at"])
+    visits.brought(following, "finish", "pay")
+    _erase(visits, "two")
+    (row,) = visits.desk.rows(select(shifts).where(shifts.c.point_id == point))
+    assert str(place["lat"]) not in row.day
