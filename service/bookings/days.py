@@ -100,10 +100,11 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
     Return a day with the engagements that fall into it, in order of their starts, each in its place by time.
 
     They are cut to the day, and where two overlap the later one begins behind the other. In one that is on already the
-    crew is, and where one goes on it stays: there is no way to its place then, or home. A break that could only be taken
-    within one is left out.
+    crew is, and where one goes on it stays: there is no way to its place then, or home. A break for which they leave no
+    time is left out.
     """
     taken_s = day.starts_s
+    spans: list[tuple[int, int]] = []
     for row in engagements:
         start_s = max(taken_s, row.starts_at // _SECOND_US)
         end_s = min(day.ends_s, -(-row.ends_at // _SECOND_US))
@@ -111,17 +112,28 @@ def with_engagements(day: CrewDay, engagements: Sequence[AnyRow]) -> CrewDay:
             place = None if row.lat is None else (row.lat, row.lng)
             is_there = place is not None and start_s == day.starts_s
             stop = Stop(f"{BUSY}{row.engagement_id}", place, end_s - start_s, start_s, start_s, has_begun=is_there)
-            stops = [other for other in day.stops if not _is_within(other, start_s, end_s)]
-            after = sum(begins_by(other, start_s) for other in stops)
+            spans.append((start_s, end_s))
+            stops = [other for other in day.stops if _has_time(other, spans)]
+            after = sum(begins_by(other, start_s, taken_s) for other in stops)
             end = place if place and end_s == day.ends_s else day.end
             day = day._replace(end=end, stops=(*stops[:after], stop, *stops[after:]))
             taken_s = end_s
     return day
 
 
-def begins_by(stop: Stop, at_s: int) -> bool:
-    """Tell whether a stop comes before an engagement that begins at an instant: a break only if it can be over by then."""
-    return stop.earliest_s + (stop.duration_s if _is_break(stop) else 0) <= at_s
+def begins_by(stop: Stop, at_s: int, free_s: int = 0) -> bool:
+    """Tell whether a stop comes before an engagement that begins then: a break only if its crew, once free, can be done."""
+    return max(stop.earliest_s, free_s) + stop.duration_s <= at_s if _is_break(stop) else stop.earliest_s <= at_s
+
+
+def _has_time(stop: Stop, spans: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether spans of time, in order, leave enough for a stop, if it is a break."""
+    at_s = stop.earliest_s
+    for start_s, end_s in spans:
+        if at_s + stop.duration_s <= start_s:
+            return True
+        at_s = max(at_s, end_s)
+    return at_s <= stop.latest_s or not _is_break(stop)
 
 
 def behind(day: CrewDay, others: Iterable[CrewDay]) -> CrewDay:
@@ -135,7 +147,7 @@ def waiting(day: CrewDay, back_s: int) -> CrewDay:
     back_s = min(back_s, day.ends_s)
     if back_s <= day.starts_s:
         return day
-    left = [_behind(stop, back_s) for stop in day.stops if not _is_within(stop, day.starts_s, back_s)]
+    left = [_behind(stop, back_s) for stop in day.stops if _has_time(stop, [(day.starts_s, back_s)])]
     stops = [stop for stop in left if stop.duration_s > 0 or not stop.stop_id.startswith(BUSY)]
     return day._replace(stops=(Stop(NOT_BACK, None, back_s - day.starts_s, day.starts_s, day.starts_s), *stops))
 
@@ -188,10 +200,6 @@ def _overlap(first: CrewDay, second: CrewDay) -> bool:
 def free_s(day: CrewDay) -> int:
     """Return when a crew that is not back from the shift before can do something in a day, in seconds since 1970."""
     return day.starts_s + sum(stop.duration_s for stop in day.stops if stop.stop_id == NOT_BACK)
-
-
-def _is_within(rest: Stop, start_s: int, end_s: int) -> bool:
-    return _is_break(rest) and rest.earliest_s + rest.duration_s > start_s and rest.latest_s < end_s
 
 
 def _is_break(stop: Stop) -> bool:

@@ -268,14 +268,16 @@ def _anew(
     """Return a shift with its visits, and those that it has no time for; as ``old`` where nothing is different from it."""
     if old is not None and _is_rebuilt(table, base, old, home.visits, booked):
         return old, []
-    begun_s = [stop.earliest_s for stop in home.visits if not _is_loose(stop.stop_id, booked)]
+    begun = [stop for stop in home.visits if not _is_loose(stop.stop_id, booked)]
+    engaged = [stop for stop in base.stops if stop.stop_id.startswith(BUSY) and stop.stop_id != NOT_BACK]
 
     def place(stop: Stop) -> tuple[int, bool]:
-        """Return when a stop is planned; an engagement over visits that have begun goes on behind the last of them."""
+        """Return when a stop is planned: engagements go on behind begun visits, a break that can wait for them behind them."""
         at_s = home.planned.get(stop.stop_id, stop.earliest_s)
-        is_busy = stop.stop_id.startswith(BUSY) and stop.stop_id != NOT_BACK
-        within_s = [other for other in begun_s if is_busy and at_s < other < at_s + stop.duration_s]
-        return max(within_s, default=at_s), bool(within_s)
+        others = begun if stop in engaged else engaged if not is_visit(stop) else []
+        within = [one for one in others if at_s < one.earliest_s < at_s + stop.duration_s]
+        waits = stop in engaged or all(one.earliest_s + one.duration_s <= stop.latest_s for one in within)
+        return max((one.earliest_s for one in within if waits), default=at_s), bool(within) and waits
 
     planned = as_begun(base._replace(stops=tuple(sorted([*base.stops, *home.visits], key=place))), booked)
     fixed = fixed_stops(base, booked) | home.fixed

@@ -754,6 +754,33 @@ def test_visit_that_was_late_in_the_next_shift__comes_before_an_engagement_again
     assert visits.read(one)["state"] == "confirmed"
 
 
+@pytest.mark.parametrize("is_planned", [False, True])
+@pytest.mark.parametrize(
+    ("latest", "engaged", "told"),
+    [
+        ("13:30", [(11, 0, 12, 0), (12, 0, 13, 0)], [("busy", "11:00", "12:00"), ("busy", "12:00", "13:00"), ("break", "13:00", "13:30")]),
+        ("13:30", [(11, 0, 12, 0), (12, 20, 13, 0)], [("busy", "11:00", "12:00"), ("busy", "12:20", "13:00"), ("break", "13:00", "13:30")]),
+        ("13:30", [(11, 0, 12, 0), (12, 30, 13, 0)], [("busy", "11:00", "12:00"), ("break", "12:00", "12:30"), ("busy", "12:30", "13:00")]),
+        ("12:45", [(11, 0, 12, 0), (12, 0, 13, 0)], [("busy", "11:00", "12:00"), ("busy", "12:00", "13:00")]),
+    ],
+)  # fmt: skip
+def test_break__is_taken_in_no_engagement_of_two_that_follow_one_another(
+    visits: Visits,
+    at: At,
+    latest: str,
+    engaged: list[tuple[int, int, int, int]],
+    told: list[tuple[str, str, str]],
+    is_planned: bool,
+) -> None:
+    rest = {"earliest": "11:30", "latest": latest, "minutes": 30}
+    point = visits.provider("anna", service=EXACT, crew={"breaks": [rest]})
+    planned = _confirmed(visits, point, at(16)) if is_planned else []
+    for number, (hour, minute, end_hour, end_minute) in enumerate(engaged):
+        body = {"starts_at": at(hour, minute), "ends_at": at(end_hour, end_minute)}
+        visits.put(f"/v1/points/{point}/crews/anna/busy/meeting-{number}", body)
+    assert _sheet(visits, point, at(8)) == [[*told, *(("visit", "16:00", "17:00") for _ in planned)]]
+
+
 def _erase(visits: Visits, buyer: str) -> None:
     answer = visits.desk.send("POST", "/v1/buyers:erase", "app", json={"buyer": buyer})
     assert answer.json() == {"orders": 0, "bookings": 1, "open_bookings": 0}
