@@ -134,9 +134,10 @@ def _cut(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> Iterator[tuple
     """Give a span in its zone, day by day if it lasts more than one."""
     while (end - start).total_seconds() > DAY_S:
         midnight = dt.datetime.combine(start.astimezone(zone).date() + _ONE_DAY, dt.time(), zone).astimezone(dt.UTC)
-        yield start, midnight
+        yield start, min(midnight, end)  # a day may last longer than that
         start = midnight
-    yield start, end
+    if start < end:
+        yield start, end
 
 
 def _day(crew: Crew, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> CrewDay:

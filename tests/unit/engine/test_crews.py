@@ -73,6 +73,14 @@ def test_crew_days__last_as_long_as_the_clock_makes_them() -> None:
     assert autumn.stops[0].earliest_s - autumn.starts_s == 4.5 * 3600  # the first of both
 
 
+@pytest.mark.parametrize(
+    ("hours", "hours_long"), [("Su 00:00-24:00", [25]), ("Su 00:00-23:30", [24.5]), ("Su 00:00-26:00", [25, 2])]
+)
+def test_crew_days__have_no_empty_shift_where_the_clock_is_put_back(hours: str, hours_long: list[float]) -> None:
+    found = days_of(crew(hours), dt.date(2026, 10, 24), 4)
+    assert [(day.ends_s - day.starts_s) / 3600 for day in found] == hours_long
+
+
 def test_crew_days__know_days_off_and_holidays() -> None:
     one = crew("Mo-Su 08:00-16:00; PH off; 2026 Dec 28 off", timezone="Europe/Berlin", country="DE")
     found = [f"{dt.datetime.fromtimestamp(day.starts_s, BERLIN):%d}" for day in days_of(one, dt.date(2026, 12, 24), 6)]
