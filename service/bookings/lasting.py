@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["bookings_in", "carry_on", "shifts_by_hours"]
+__all__ = ["bookings_in", "carry_on", "from_now", "shifts_by_hours"]
 
 _SECOND_US = 1_000_000
 _DAY_S = 86_400
@@ -93,7 +93,7 @@ def carry_on(
             its = promised(day_of(row), booked).without_stop(NOT_BACK)
             its_bases = by_hours(its)
             its = as_usual(its, _same(its_bases, its))
-            loose += spread(table, its, its_bases, booked, homes, keeps_all=keeps_all, stays=True)
+            loose += spread(table, its, its_bases, booked, homes, keeps_all=keeps_all, stays=True, now=its)
         loose += write_anew(connection, table, point, later, homes, booked, [*before, after], hands_on=not keeps_all)
     return loose, booked
 
@@ -135,3 +135,13 @@ def shifts_by_hours(
 def bookings_in(connection: WriteConnection, days: Iterable[CrewDay]) -> dict[str, AnyRow]:
     """Return the bookings whose visits stand in some days, by their ids."""
     return bookings_of_ids(connection, [stop.stop_id for day in days for stop in day.stops if is_visit(stop)])
+
+
+def from_now(day: CrewDay, booked: dict[str, AnyRow], now_s: int) -> CrewDay:
+    """Return a shift in which what has not begun begins at an instant at the earliest, or with its window's end."""
+    fixed = fixed_stops(day, booked)
+    stops = (
+        stop if stop.stop_id in fixed else stop._replace(earliest_s=max(stop.earliest_s, min(now_s, stop.latest_s)))
+        for stop in day.stops
+    )
+    return day._replace(stops=tuple(stops))

@@ -12,7 +12,7 @@ from engine.rosters import VisitAsk
 from engine.slots import Job
 from service.bookings.acting import act_on
 from service.bookings.days import day_of, list_shifts, local_day, n_visits, write_shift
-from service.bookings.lasting import bookings_in, shifts_by_hours
+from service.bookings.lasting import bookings_in, from_now, shifts_by_hours
 from service.bookings.rules import Act, Event, Party
 from service.bookings.spreading import Home, as_promised, spread, ways, write_anew
 from service.crews.facts import CrewFacts
@@ -89,7 +89,8 @@ def _resettled(
     for row in rows:
         is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away
         day = day_of(row)
-        loose += spread(table, day, by_hours(day), booked, homes, keeps_all=is_over, stays=False)
+        now = day if is_over else from_now(day, booked, -(-connection.now_us // _SECOND_US))
+        loose += spread(table, day, by_hours(day), booked, homes, keeps_all=is_over, stays=False, now=now)
     kept = find_kept(connection, CREWS, point.point_id, crew_id)
     if kept is not None:
         loose += _let_go(homes.values(), booked, CrewFacts.of_json(kept.facts).crew(crew_id, point))

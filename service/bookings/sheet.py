@@ -18,9 +18,9 @@ from service.bookings.days import (
     list_shifts,
     n_visits,
 )
+from service.bookings.lasting import from_now
 from service.bookings.rules import Party, State, next_actions
 from service.bookings.schemas import DayAnswer, ShiftAnswer, StopAnswer
-from service.bookings.spreading import fixed_stops
 from service.bookings.store import bookings_of_ids
 from service.clock import from_us, to_us
 from service.crews.facts import CrewFacts, ServiceFacts
@@ -119,12 +119,7 @@ def shifts_between(
 def _from_now(day: CrewDay, booked: dict[str, AnyRow], now_s: int | None) -> CrewDay:
     if now_s is None or not day.starts_s < now_s < day.ends_s:
         return day
-    fixed = fixed_stops(day, booked)
-    stops = (
-        stop if stop.stop_id in fixed else stop._replace(earliest_s=max(stop.earliest_s, min(now_s, stop.latest_s)))
-        for stop in day.stops
-    )
-    return day._replace(stops=tuple(stops))
+    return from_now(day, booked, now_s)
 
 
 def _shift(travel: CrewDays, day: CrewDay, booked: dict[str, AnyRow], names: dict[str, str]) -> ShiftAnswer:

@@ -73,12 +73,15 @@ def spread(
     *,
     keeps_all: bool,
     stays: bool,
+    now: CrewDay,
 ) -> list[Stop]:
     """
     Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
 
+    Given the shift as it can be from ``now`` on, each is planned, and judged afterwards, as it is in that.
     What is begun or done stays in its shift, as that was where there is no other. Where all is kept nothing is given
-    away; where it ``stays``, or the shift is still what follows, each visit stays in its shift, if there is that.
+    away; where it ``stays``, or the shift is still what follows, each visit stays in its shift, if there is that. When
+    each is planned, and judged to be, is what the shift is like ``now``.
     """
     visits = [stop for stop in old.stops if is_visit(stop)]
     its = old._replace(stops=tuple(stop for stop in old.stops if not is_visit(stop) and stop.stop_id != NOT_BACK))
@@ -88,8 +91,8 @@ def spread(
     if same is not None:
         homes.setdefault(old.starts_s, Home(same, [], {}, set()))
     loose: list[Stop] = []
-    starts_s = starts_however_late_s(table, old, engagements=engagements_in(old))
-    for stop, planned_s in zip(old.stops, starts_s, strict=True):
+    starts_s = starts_however_late_s(table, now, engagements=engagements_in(now))
+    for stop, planned_s in zip(now.stops, starts_s, strict=True):
         if not is_visit(stop):
             if same is not None and stop in same.stops:  # it is taken when it was
                 homes[old.starts_s].planned[stop.stop_id] = planned_s
@@ -109,9 +112,8 @@ def spread(
 
 def _as_then(base: CrewDay, old: CrewDay) -> CrewDay:
     """Return a shift as it is by hours, with what kept its crew from it before."""
-    return waiting(
-        base, max((stop.earliest_s + stop.duration_s for stop in old.stops if stop.stop_id == NOT_BACK), default=0)
-    )
+    back_s = max((stop.earliest_s + stop.duration_s for stop in old.stops if stop.stop_id == NOT_BACK), default=0)
+    return waiting(base, back_s)
 
 
 def _is_rebuilt(
@@ -175,10 +177,8 @@ def _over_by(at_s: int, free_s: int, stops: Sequence[Stop]) -> tuple[list[Stop],
     """Return what of stops is over by an instant where a crew has time from another on, and what is not, in its order."""
     over: list[Stop] = []
     for stop in stops:
-        if stop.stop_id.startswith(BUSY):
-            done_s = max(free_s, stop.latest_s + stop.duration_s)
-        else:
-            done_s = max(free_s, stop.earliest_s) + stop.duration_s
+        ends_s, behind_s = stop.latest_s + stop.duration_s, max(free_s, stop.earliest_s) + stop.duration_s
+        done_s = max(free_s, ends_s) if stop.stop_id.startswith(BUSY) else behind_s
         if stop.stop_id == NOT_BACK or (not is_visit(stop) and done_s <= at_s):
             over.append(stop)
             free_s = done_s

@@ -121,6 +121,39 @@ def test_crew_that_is_ill__goes_on_with_what_it_has_begun_and_does_nothing_behin
     _all_can_be_kept(visits, point_id)
 
 
+@pytest.mark.parametrize(("hour", "minute"), [(10, 30), (11, 5)])
+@pytest.mark.parametrize("is_free", [True, False])
+def test_visit_that_has_not_begun_though_it_was_planned__is_stood_in_for_while_its_window_is_open(
+    visits: Visits, hour: int, minute: int, is_free: bool
+) -> None:
+    point_id = visits.provider("anna", service={"window_minutes": 240, "lead_minutes": 0, "minutes": 60})
+    (ten,) = _confirmed(visits, point_id, 10)
+    if is_free:
+        visits.crew(point_id, "bert")
+    visits.desk.pass_until(visits.tomorrow(hour, minute))
+    told = _ill(visits, point_id)
+    assert (_ids(told["moved"]), _ids(told["unkept"])) == ((_ids([ten]), []) if is_free else ([], _ids([ten])))
+    now = visits.read(ten)
+    assert (now["state"], now["starts_at"]) == ("confirmed" if is_free else "unplaced", ten["starts_at"])
+    assert visits.read(ten, "corner")["crew_id"] == ("bert" if is_free else None)
+    _all_can_be_kept(visits, point_id)
+
+
+def test_visit_that_has_not_begun__stays_as_it_was_promised_where_its_crew_has_time_before_it_goes_home(
+    visits: Visits,
+) -> None:
+    point_id = visits.provider("anna", service={"window_minutes": 240, "lead_minutes": 0, "minutes": 60})
+    (ten,) = _confirmed(visits, point_id, 10)
+    visits.desk.pass_until(visits.tomorrow(11, 30))
+    visits.crew(point_id, "anna", hours="Mo-Su 08:00-13:00")
+    (row,) = visits.desk.rows(select(shifts).where(shifts.c.point_id == point_id))
+    (stop,) = day_of(row).stops
+    promised = (dt.datetime.fromisoformat(ten[name]).timestamp() for name in ("starts_at", "ends_at"))
+    assert (stop.earliest_s, stop.latest_s) == tuple(promised)
+    shorter = {**CREW, "hours": "Mo-Su 08:00-12:00"}
+    assert problem(visits.desk.send("PUT", _crew(point_id), "corner", json=shorter)) == (409, "state-conflict")
+
+
 def test_crew_that_is_ill_during_a_visit__is_well_again_when_it_said_and_no_later(visits: Visits) -> None:
     point_id = visits.provider("anna", service=EXACT)
     one, ten, fifteen = (_told(visits.tomorrow(13)), *_confirmed(visits, point_id, 10, 15))
