@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -45,13 +45,35 @@ class Prepared(Generic[F]):
     bad: Sequence[BadLine]
     filled: Counter[str] = field(default_factory=Counter)
 
+    def before(self, line: int) -> Prepared[F]:
+        """Return what is there of the lines before one."""
+        facts = [(number, fact) for number, fact in self.facts if number < line]
+        return replace(self, facts=facts, bad=[bad for bad in self.bad if bad.line < line])
+
+    def behind(self, line: int) -> Prepared[F]:
+        """Return what is there of a line and those behind it."""
+        facts = [(number, fact) for number, fact in self.facts if number >= line]
+        return replace(self, facts=facts, bad=[bad for bad in self.bad if bad.line >= line])
+
 
 @dataclass(frozen=True)
 class Stored:
-    """How many lines of a batch changed something, and those that the store refused."""
+    """
+    What became of a batch.
+
+    Attributes
+    ----------
+    n_upserted
+        How many lines changed something.
+    bad
+        Those that the store refused.
+    stopped_at
+        The line of the first fact that is left for another write, as are those behind it; None where none is.
+    """
 
     n_upserted: int
     bad: Sequence[BadLine] = ()
+    stopped_at: int | None = None
 
 
 class ImportKind(Protocol[F]):
@@ -86,5 +108,5 @@ class ImportKind(Protocol[F]):
         ...
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, F]]) -> Stored:
-        """Store the facts of a batch; the merchant is locked."""
+        """Store the facts of a batch, or the first of them; the merchant is locked."""
         ...

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from _hashlib import HASH
     from collections.abc import Iterator
 
-__all__ = ["MAX_LINE_BYTES", "Batch", "LineCutter"]
+__all__ = ["MAX_LINE_BYTES", "Batch", "LineCutter", "Reach"]
 
 MAX_LINE_BYTES = 256 * 1024
 _MOST_LINES, _MOST_BYTES = 500, 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Reach:
+    """
+    How far into a stream.
+
+    Attributes
+    ----------
+    n_bytes, digest
+        How many bytes there are up to here, and their SHA-256.
+    """
+
+    n_bytes: int
+    digest: str
+    _hash: HASH = field(compare=False, repr=False)
+
+    @classmethod
+    def start(cls) -> Reach:
+        """Return that of no byte."""
+        empty = hashlib.sha256()
+        return cls(0, empty.hexdigest(), empty)
+
+    def behind(self, data: bytes) -> Reach:
+        """Return how far it is behind some more bytes."""
+        longer = self._hash.copy()
+        longer.update(data)
+        return Reach(self.n_bytes + len(data), longer.hexdigest(), longer)
 
 
 class Batch(NamedTuple):
@@ -23,15 +53,21 @@ class Batch(NamedTuple):
     first
         The number of the first, counted from 1.
     lines
-        Their bytes without line ends; None for one that is longer than `MAX_LINE_BYTES`.
-    n_bytes, digest
-        How many bytes there are up to its end, and their SHA-256.
+        Their bytes without line ends; None for one that is longer than `MAX_LINE_BYTES`, which is the last then.
+    start, end
+        How far it is up to it, and up to its end.
     """
 
     first: int
     lines: list[bytes | None]
-    n_bytes: int
-    digest: str
+    start: Reach
+    end: Reach
+
+    def parted(self, line: int) -> tuple[Batch, Batch]:
+        """Return the lines before one of them, and it with those behind it."""
+        lines = self.lines[: line - self.first]
+        middle = self.start.behind(b"".join([one + b"\n" for one in lines if one is not None]))
+        return Batch(self.first, lines, self.start, middle), Batch(line, self.lines[len(lines) :], middle, self.end)
 
     @property
     def last(self) -> int:
@@ -50,9 +86,8 @@ class LineCutter:
     """
 
     def __init__(self, lines_done: int = 0, bytes_done: int = 0) -> None:
-        self._hash = hashlib.sha256()
+        self._start = self._end = Reach.start()  # of the next batch, and of what is digested
         self._to_pass = bytes_done
-        self._n_bytes = 0
         self._n_lines = lines_done
         self._lines: list[bytes | None] = []
         self._size = 0
@@ -67,12 +102,12 @@ class LineCutter:
     @property
     def digest(self) -> str:
         """The SHA-256 of the bytes up to the last batch's end."""
-        return self._hash.hexdigest()
+        return self._end.digest
 
     def pass_over(self, block: bytes) -> bytes:
         """Digest what is done of a block; return the rest."""
         done, rest = block[: self._to_pass], block[self._to_pass :]
-        self._digest(done)
+        self._start = self._end = self._end.behind(done)
         self._to_pass -= len(done)
         return rest
 
@@ -106,10 +141,10 @@ class LineCutter:
         if not self._is_too_long and len(self._tail) + len(piece) > MAX_LINE_BYTES:
             if self._lines:
                 yield self._batch(self._joined())
-            self._digest(self._tail)
+            self._end = self._end.behind(self._tail)
             self._tail, self._is_too_long = b"", True
         if self._is_too_long:
-            self._digest(piece)
+            self._end = self._end.behind(piece)
             if is_ended:
                 self._is_too_long = False
                 self._lines.append(None)
@@ -126,13 +161,10 @@ class LineCutter:
     def _joined(self, too_long: bytes = b"") -> bytes:
         return b"".join([(too_long if line is None else line) + b"\n" for line in self._lines])
 
-    def _digest(self, data: bytes) -> None:
-        self._hash.update(data)
-        self._n_bytes += len(data)
-
     def _batch(self, data: bytes) -> Batch:
-        self._digest(data)
-        batch = Batch(self._n_lines + 1, self._lines, self._n_bytes, self.digest)
+        self._end = self._end.behind(data)
+        batch = Batch(self._n_lines + 1, self._lines, self._start, self._end)
+        self._start = self._end
         self._n_lines += len(self._lines)
         self._lines, self._size = [], 0
         return batch

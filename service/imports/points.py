@@ -77,4 +77,5 @@ class PointImport:
         """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
         terms = self.services.orders
         stored = store_points(connection, self.merchant_id, facts, terms.checker, terms.norms)
-        return Stored(stored.n_changed, [bad_line(line, problem) for line, problem in stored.refused])
+        bad = [bad_line(line, problem) for line, problem in stored.refused]
+        return Stored(stored.n_changed, bad, stored.stopped_at)

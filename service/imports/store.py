@@ -65,9 +65,9 @@ def add_batch(
     import_id: str,
     batch: Batch,
     prepared: Prepared[Any],
-) -> None:
+) -> tuple[Batch, Prepared[Any]] | None:
     """
-    Store a batch, and how far the import has come with it.
+    Store a batch, and how far the import has come with it; return what is left of it for another write.
 
     Raises
     ------
@@ -80,13 +80,18 @@ def add_batch(
         text = "another request with the same Idempotency-Key goes on with this import"
         raise ProblemError("idempotency-in-progress", text, headers={"Retry-After": "1"})
     stored = kind.store(connection, prepared.facts)
+    rest = None
+    if stored.stopped_at is not None:
+        rest_prepared, prepared = prepared.behind(stored.stopped_at), prepared.before(stored.stopped_at)
+        batch, rest_batch = batch.parted(stored.stopped_at)
+        rest = rest_batch, rest_prepared
     bad = [{"import_id": import_id, **one._asdict()} for one in (*prepared.bad, *stored.bad)]
     if bad:
         connection.run(insert(import_errors), bad)
     progress = {
         "lines_done": batch.last,
-        "bytes_done": batch.n_bytes,
-        "digest": batch.digest,
+        "bytes_done": batch.end.n_bytes,
+        "digest": batch.end.digest,
         "upserted": found.upserted + stored.n_upserted,
         "rejected": found.rejected + len(bad),
         "updated_at": connection.now_us,
@@ -94,6 +99,7 @@ def add_batch(
     connection.run(update(imports).where(imports.c.import_id == import_id).values(progress))
     told = {**kind.detail, "lines": f"{batch.first}-{batch.last}", "upserted": stored.n_upserted}
     record(connection, actor, kind.action, import_id, kind.merchant_id, **told)
+    return rest
 
 
 def end_import(connection: WriteConnection, merchant_id: str, import_id: str) -> AnyRow | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -100,16 +101,23 @@ class _Import:
         prepared = await asyncio.to_thread(kind.prepare, batch)
         self._filled += prepared.filled
         await self._stored()
-        self._storing = asyncio.create_task(
-            self._services.store.write(lambda connection: self._add(connection, batch, prepared), self._deadline)
-        )
+        self._storing = asyncio.create_task(self._store(batch, prepared))
 
-    def _add(self, connection: WriteConnection, batch: Batch, prepared: Prepared[Any]) -> None:
-        add_batch(connection, self._actor, self._kind, self._import_id, batch, prepared)
+    async def _store(self, batch: Batch, prepared: Prepared[Any]) -> None:
+        """Store a batch, in as many writes as it takes."""
+        rest: tuple[Batch, Prepared[Any]] | None = (batch, prepared)
+        while rest is not None:
+            rest = await self._services.store.write(partial(self._add, *rest), self._deadline)
+
+    def _add(
+        self, batch: Batch, prepared: Prepared[Any], connection: WriteConnection
+    ) -> tuple[Batch, Prepared[Any]] | None:
+        rest = add_batch(connection, self._actor, self._kind, self._import_id, batch, prepared)
         # Last of all in the transaction, which takes the batch back: it may have waited long for others.
         if not self._services.ring.still_holds(self._caller, self._services.clock.now_us()):
             text = f"the key was revoked or has expired; the lines before {batch.first} are stored"
             raise unauthenticated(text)
+        return rest
 
     async def _stored(self) -> None:
         storing, self._storing = self._storing, None

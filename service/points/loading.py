@@ -153,11 +153,14 @@ class _Load:
     def take(self, groups: list[list[tuple[int, Row]]]) -> None:
         """Store the points of some groups of rows."""
         facts = self._facts([self._alike(group) for group in groups])
-        stored = self._store.write_now(partial(self._write, facts=facts))
-        self._report.n_points += len(facts) - len(stored.refused)
-        self._report.n_written += stored.n_changed
-        for row, problem in stored.refused:
-            self._note(row, problem.detail)
+        while facts:
+            stored = self._store.write_now(partial(self._write, facts=facts))
+            n_taken = _n_before(stored.stopped_at, facts)
+            self._report.n_points += n_taken - len(stored.refused)
+            self._report.n_written += stored.n_changed
+            for row, problem in stored.refused:
+                self._note(row, problem.detail)
+            facts = facts[n_taken:]
 
     def _alike(self, group: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
         """Return the rows of a point that say the same of it as its first row; the others are noted."""
@@ -175,19 +178,18 @@ class _Load:
         self._report.bad.append(BadFileError(self._path, row, reason))
 
     def _write(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> StoredPoints:
+        """Store the first of some points: as many as one write has time for."""
         merchant_id = self._merchant_id
         merchant_lock(connection, merchant_id)
-        good: list[tuple[int, PointFacts]] = []
-        refused: list[tuple[int, ProblemError]] = []
-        for (row, _), fact in zip(facts, with_what_stands(connection, [fact for _, fact in facts]), strict=True):
-            if isinstance(fact, ProblemError):
-                refused.append((row, fact))
-            else:
-                good.append((row, fact))
+        rows, new = zip(*facts, strict=True)
+        filled = list(zip(rows, with_what_stands(connection, new), strict=True))
+        good = [(row, fact) for row, fact in filled if not isinstance(fact, ProblemError)]
         stored = store_points(connection, merchant_id, good, self._checker, self._norms)
         if stored.n_changed:
             record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=stored.n_changed)
-        return StoredPoints(stored.n_changed, refused + stored.refused)
+        taken = filled[: _n_before(stored.stopped_at, facts)]
+        refused = [(row, problem) for row, problem in taken if isinstance(problem, ProblemError)]
+        return stored._replace(refused=refused + stored.refused)
 
     def _facts(self, groups: list[list[tuple[int, Row]]]) -> list[tuple[int, PointFacts]]:
         """Return points, each behind its first row; a row that cannot be one is noted, and the others of its point stay."""
@@ -211,6 +213,11 @@ class _Load:
                     facts.append((group[0][0], fact._replace(is_synthetic=bool(group[0][1]["synthetic"]))))
             groups = again
         return facts
+
+
+def _n_before(row: int | None, facts: Sequence[tuple[int, PointFacts]]) -> int:
+    """Return how many points stand before a row; all where it is None."""
+    return len(facts) if row is None else [its for its, _ in facts].index(row)
 
 
 def _names_offer(problem: ProblemError) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "has_merchant",
     "list_points",
     "merchant_lock",
+    "news",
     "set_capacity",
     "set_offer_paused",
     "write_points",
@@ -142,6 +143,18 @@ def write_points(
     revisions = [(fact.point_id, known[fact.point_id].revision + 1 if fact.point_id in known else 1) for fact in facts]
     connection.record_changes("point", revisions, merchant_id)
     return len(facts)
+
+
+def news(connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> list[tuple[int, PointFacts]]:
+    """Lock points; return them, each behind its line, but for lines by which the point is so already and stays so."""
+    known = _known(connection, [fact.point_id for _, fact in facts])
+    found: list[tuple[int, PointFacts]] = []
+    changed: set[str] = set()
+    for line, fact in facts:
+        if fact.point_id in changed or fact.point_id not in known or not known[fact.point_id].holds(fact):
+            changed.add(fact.point_id)
+            found.append((line, fact))
+    return found
 
 
 def _replace(connection: WriteConnection, changed: Sequence[tuple[_Known, PointFacts]], now: int) -> None:

@@ -12,8 +12,7 @@ from service.http.problems import ProblemError, as_problem
 from service.orders.store import points_with_orders
 from service.orders.stranding import OpenOrders
 from service.points.rules import check_hours
-from service.points.store import write_points
-from service.stock.counting import lock_points
+from service.points.store import news, write_points
 from service.store.tables import offers, points
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StoredPoints", "store_points", "with_what_stands"]
 
+_MOST_JUDGED = 20
+"""Points whose open orders are judged in one write: some milliseconds each, for which all other writes wait."""
 _IDS: Any = bindparam("ids", expanding=True)
 _POINTS = select(points.c.point_id, points.c.special_days, points.c.is_paused).where(
     points.c.point_id.in_(_IDS), points.c.is_deleted.is_(False)
@@ -37,10 +38,22 @@ _OFFERS = select(offers.c.point_id, offers.c.offer, offers.c.is_paused, offers.c
 
 
 class StoredPoints(NamedTuple):
-    """How many points changed, and those that did not come about, each behind its line."""
+    """
+    What became of points.
+
+    Attributes
+    ----------
+    n_changed
+        How many changed.
+    refused
+        Those that did not come about, each behind its line.
+    stopped_at
+        The line of the first that is left for another write, as are those behind it; None where none is.
+    """
 
     n_changed: int
     refused: list[tuple[int, ProblemError]]
+    stopped_at: int | None = None
 
 
 def store_points(
@@ -53,19 +66,21 @@ def store_points(
     """
     Store points; one that is so already keeps its revision, and one that would leave orders or visits behind is left.
 
+    As soon as the open orders of so many points are judged as one write has time for, the rest is left for another.
+
     Parameters
     ----------
     merchant_id
         Whose they are; the caller has locked it.
     facts
-        Each behind the number of its line; of those that name the same point the last counts.
+        Each behind the number of its line, which no other has; of those that name the same point the last counts.
     checker, norms
         By which open orders are judged.
     """
-    ids = [fact.point_id for _, fact in facts]
-    lock_points(connection, ids)
-    busy = points_with_orders(connection, ids)
-    facts, refused = _left_as_they_are(connection, facts)
+    new = news(connection, facts)
+    busy = points_with_orders(connection, [fact.point_id for _, fact in new])
+    new, stopped_at = _within_a_write(new, busy)
+    facts, refused = _left_as_they_are(connection, new)
     pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
     n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
     for line, fact in facts:
@@ -78,7 +93,18 @@ def store_points(
                 n_changed += n_written
             except ProblemError as problem:
                 refused.append((line, problem))
-    return StoredPoints(n_changed, refused)
+    return StoredPoints(n_changed, refused, stopped_at)
+
+
+def _within_a_write(
+    facts: list[tuple[int, PointFacts]], busy: set[str]
+) -> tuple[list[tuple[int, PointFacts]], int | None]:
+    """Return the first points, as many as there is time for in one write, and the line of the next; None behind the last."""
+    to_judge = [place for place, (_, fact) in enumerate(facts) if fact.point_id in busy]
+    if len(to_judge) <= _MOST_JUDGED:
+        return facts, None
+    place = to_judge[_MOST_JUDGED]
+    return facts[:place], facts[place][0]
 
 
 def _left_as_they_are(

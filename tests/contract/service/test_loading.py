@@ -1,14 +1,24 @@
-"""What a points file changes of points that are in the registry, and what it leaves."""
+"""What a points file, or an import, changes of points that are in the registry, and what it leaves."""
 
 from __future__ import annotations
 
 import csv
+import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.errors import OverloadedError
+from service.imports import streaming
+from service.imports.store import add_batch, find_import, import_id_of
+from service.orders.stranding import OpenOrders
+from service.points import storing
 from service.points.loading import LoadReport, load_points
+from service.store.connections import WriteConnection
 from tests.contract.service.desk import LNG, PICKUP, Desk
+from tests.contract.service.shops import NDJSON, point
 
 HOURS = "Mo-Fr 09:00-18:00; PH off"
 
@@ -96,3 +106,120 @@ def test_load__names_a_row_that_says_another_thing_of_its_point(
     assert told.bad[0].reason.startswith(f"{name} must be the same in all rows of a point, got ")
     found = desk.send("GET", f"/v1/points/corner:two-{name}", "corner").json()
     assert [offer["offer"] for offer in found["offers"]] == ["laundry/pickup", PICKUP]
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Counter[WriteConnection]:
+    """Return of how many points the open orders are judged in each write, two at most."""
+    told: Counter[WriteConnection] = Counter()
+
+    class Told(OpenOrders):
+        def __init__(self, connection: WriteConnection, *more: Any) -> None:
+            told[connection] += 1
+            super().__init__(connection, *more)
+
+    monkeypatch.setattr(storing, "OpenOrders", Told)
+    monkeypatch.setattr(storing, "_MOST_JUDGED", 2)
+    return told
+
+
+def test_load__judges_no_orders_of_points_that_are_so_already(
+    desk: Desk, tmp_path: Path, judged: Counter[WriteConnection]
+) -> None:
+    rows: list[dict[str, object]] = [{"point_id": f"same-{number}"} for number in range(5)]
+    assert loaded(desk, tmp_path, rows).n_written == 5
+    for row in rows:
+        desk.count(f"corner:{row['point_id']}", "bread", 5)
+        desk.order(f"corner:{row['point_id']}", {"bread": 1})
+    told = loaded(desk, tmp_path, rows)
+    assert (told.n_points, told.n_written, told.bad, judged.total()) == (5, 0, [], 0)
+    told = loaded(desk, tmp_path, [*rows, {"point_id": "same-0", "offer": "retail/delivery"}])
+    assert (told.n_points, told.n_written, told.bad, judged.total()) == (5, 1, [], 1)
+
+
+def test_load__judges_orders_of_so_many_points_in_a_write_and_takes_each_once(
+    desk: Desk, tmp_path: Path, judged: Counter[WriteConnection]
+) -> None:
+    names = [f"busy-{number}" for number in range(7)]
+    for name in names:
+        desk.order(desk.shop(name, stock={"bread": 5}), {"bread": 1})
+    rows: list[dict[str, object]] = [{"point_id": name, "capacity": 9} for name in names]
+    rows[1]["offer"] = rows[4]["offer"] = "retail/delivery"
+    told = loaded(desk, tmp_path, [{"point_id": "calm-0"}, *rows, {"point_id": "calm-1"}])
+    assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (7, 7, [4, 7])
+    assert sorted(judged.values()) == [1, 2, 2, 2]
+    for name in (names[0], "calm-0", names[6], "calm-1"):
+        (offer,) = desk.send("GET", f"/v1/points/corner:{name}", "corner").json()["offers"]
+        assert (offer["offer"], offer["capacity"]) == (PICKUP, None if name.startswith("calm") else 9)
+
+
+def _changed(desk: Desk, point_id: str, **offer: Any) -> bytes:
+    """Return a line that changes a shop of the desk's."""
+    offers = [{"offer": PICKUP, "area": {"radius_m": 3000}, "hours": "24/7", **offer}]
+    place = {"lat": desk.lat, "lng": LNG, "timezone": "Asia/Shanghai", "country": "CN"}
+    return json.dumps({"point_id": point_id, **point(offers=offers, **place)}).encode()
+
+
+def _busy_lines(desk: Desk, name: str) -> list[bytes]:
+    """Return lines that change seven shops with open orders, of which two lines may not, with others between."""
+    lines = []
+    for number in range(7):
+        point_id = desk.shop(f"{name}-{number}", stock={"milk": 5})
+        desk.order(point_id, {"milk": 1})
+        changes = {"hours": "off"} if number in {2, 5} else {"capacity": 9}
+        lines += [_changed(desk, point_id, **changes), b"bad"]
+    return [*lines, _changed(desk, f"corner:{name}-0", capacity=8), _changed(desk, f"corner:{name}-calm")]
+
+
+def _told_of_busy(desk: Desk, lines: list[bytes], key: str) -> None:
+    """Send such lines with a key, and see that each counts once."""
+    answer = desk.send(
+        "POST", "/v1/points:import", "corner", content=b"\n".join(lines), headers={**NDJSON, "Idempotency-Key": key}
+    )
+    told = answer.json()
+    assert (told["state"], told["lines"], told["upserted"], told["rejected"]) == ("done", 16, 7, 9), answer.text
+    assert [one["line"] for one in told["errors"]] == [2, 4, 5, 6, 8, 10, 11, 12, 14]
+    for name, capacity in (("0", 8), ("1", 9), ("2", None), ("6", 9), ("calm", None)):
+        (offer,) = desk.send("GET", f"/v1/points/corner:{key}-{name}", "corner").json()["offers"]
+        assert (offer["hours"], offer["capacity"]) == ("24/7", capacity), name
+
+
+def test_import__ends_a_write_when_orders_of_so_many_points_are_judged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, ends = _busy_lines(desk, "pieces"), []
+    monkeypatch.setattr(storing, "_MOST_JUDGED", 2)
+
+    def told(connection: WriteConnection, *more: Any) -> Any:
+        rest = add_batch(connection, *more)
+        ends.append(None if rest is None else rest[0].first)
+        return rest
+
+    monkeypatch.setattr(streaming, "add_batch", told)
+    _told_of_busy(desk, lines, "pieces")
+    assert ends == [5, 9, 13, None]
+
+
+def test_import__that_broke_off_within_a_batch_goes_on_where_it_was(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = _busy_lines(desk, "within")
+    done: list[int] = []
+    monkeypatch.setattr(storing, "_MOST_JUDGED", 2)
+
+    def breaks(connection: WriteConnection, *more: Any) -> Any:
+        if len(done) == 2:
+            raise OverloadedError
+        done.append(1)
+        return add_batch(connection, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(streaming, "add_batch", breaks)
+        headers = {**NDJSON, "Idempotency-Key": "within"}
+        answer = desk.send("POST", "/v1/points:import", "corner", content=b"\n".join(lines), headers=headers)
+        assert answer.status_code == 503, answer.text
+    import_id = import_id_of("corner", "within")
+    found = desk.registry.services.store.read_now(lambda connection: find_import(connection, import_id))
+    assert found is not None
+    assert found.lines_done == 8
+    _told_of_busy(desk, lines, "within")

@@ -39,8 +39,8 @@ def test_cutter__gives_the_lines_that_a_split_gives(data: bytes, size: int) -> N
     assert [line for batch in batches for line in batch.lines] == twin(data)
     assert [batch.first for batch in batches[1:]] == [batch.last + 1 for batch in batches[:-1]]
     for batch in batches:
-        assert batch.digest == hashlib.sha256(data[: batch.n_bytes]).hexdigest()
-    assert (batches[-1].n_bytes if batches else 0) == len(data)
+        assert batch.end.digest == hashlib.sha256(data[: batch.end.n_bytes]).hexdigest()
+    assert (batches[-1].end.n_bytes if batches else 0) == len(data)
 
 
 def test_cutter__goes_on_behind_any_batch() -> None:
@@ -48,4 +48,18 @@ def test_cutter__goes_on_behind_any_batch() -> None:
     data = b"\n".join(b"l" * int(draw.integers(0, 3_000)) for _ in range(2_300))
     whole = cut(data, 65_536)
     for number, batch in enumerate(whole):
-        assert cut(data, int(draw.choice([999, 50_000, 10**7])), (batch.last, batch.n_bytes)) == whole[number + 1 :]
+        assert cut(data, int(draw.choice([999, 50_000, 10**7])), (batch.last, batch.end.n_bytes)) == whole[number + 1 :]
+
+
+def test_batch__is_parted_before_any_line_but_the_first() -> None:
+    data = b"a\n\nbcd\n" + b"x" * 70_000 + b"\nlast"
+    (whole,) = cut(data, len(data))
+    for line in range(2, 6):
+        before, behind = whole.parted(line)
+        assert before.lines + behind.lines == whole.lines
+        assert (before.first, before.last, behind.first, behind.last) == (1, line - 1, line, 5)
+        assert (before.start, before.end, behind.end) == (whole.start, behind.start, whole.end)
+        assert before.end.digest == hashlib.sha256(data[: before.end.n_bytes]).hexdigest()
+        assert cut(data, 1_000, (before.last, before.end.n_bytes)) == [behind]
+        if behind.first < 5:
+            assert behind.parted(5)[0].end == whole.parted(5)[0].end
