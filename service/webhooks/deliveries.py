@@ -42,6 +42,8 @@ _FAILED_BEFORE = 2  # tries of a delivery, for its next failure to tell of a rec
 _A_TRANSACTION = 1_000
 _KEEP_UNSENT = 4  # times as long as those that are done: what waits for a disabled webhook
 _t = webhook_deliveries.c
+_DUE = select(_t.due_at).where(_t.webhook_id == webhooks.c.webhook_id, _t.due_at.is_not(None))
+_FIRST_DUE = select(_DUE.order_by(_t.due_at).limit(1).scalar_subquery()).where(webhooks.c.is_disabled.is_(False))
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,8 @@ def _due(hook: AnyRow, row: AnyRow, now_us: int) -> Due:
 
 
 def late_s(connection: ReadConnection, now_us: int) -> float:
-    """Return for how long the delivery that is most overdue has been due."""
-    first = connection.value(select(func.min(_t.due_at)).where(_t.due_at.is_not(None)))
-    return 0.0 if first is None else max(0.0, (now_us - first) / _SECOND_US)
+    """Return for how long the delivery that is most overdue has been due; of each webhook only its first is looked at."""
+    return max((max(0.0, (now_us - row[0]) / _SECOND_US) for row in connection.rows(_FIRST_DUE) if row[0]), default=0.0)
 
 
 def mark_tried(connection: WriteConnection, lease: Lease, tried: Sequence[Tried], retries: Retries) -> list[Marked]:

@@ -12,18 +12,19 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import Select, delete, text, update
+from sqlalchemy.dialects import sqlite
 
 from service.audit.store import COMMAND
 from service.clock import SystemClock
 from service.errors import DeadlineExceededError
 from service.feed.outbox import Position, head
-from service.store.connections import WriteConnection
+from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.order_tables import leases, webhook_deliveries
 from service.store.tables import changes, marks
 from service.webhooks import worker
-from service.webhooks.deliveries import Marked, forget_deliveries
+from service.webhooks.deliveries import Marked, forget_deliveries, late_s
 from service.webhooks.rules import DISABLED_GONE, Retries
 from service.webhooks.sender import Sender
 from service.webhooks.store import Whose, enable_webhook, rotate_secret
@@ -545,3 +546,47 @@ def test_old_deliveries__are_forgotten_but_not_those_that_wait(shop: Hooked) -> 
     shop.store.write_now(lambda connection: forget_deliveries(connection, connection.now_us - 7 * DAY_US))
     shop.wait_for(hook.webhook_id)
     shop.wait_for(waiting.webhook_id, "waiting", "waiting")
+
+
+def _waiting(shop: Hooked, webhook_id: str, n_orders: int, due_us: int) -> None:
+    """Let two events of each of some orders wait for a webhook: the first is due since an instant, or a little later."""
+    names = ("webhook_id", "event_id", "subject", "revision", "body", "state", "tries", "due_at", "created_at")
+    rows = [
+        (webhook_id, f"msg_{order}_{revision}", f"ord_{order}", revision, "{}", "waiting", 0, due, due_us)
+        for order in range(n_orders)
+        for revision, due in ((1, due_us + order), (2, None))
+    ]
+    shop.store.write_now(lambda connection: connection.insert_rows(webhook_deliveries, names, rows))
+
+
+class _Planned:
+    """A connection that notes how SQLite comes to what is read."""
+
+    def __init__(self, connection: ReadConnection) -> None:
+        self._connection = connection
+        self.plan: list[str] = []
+
+    def rows(self, query: Select[Any]) -> Any:
+        if not self._connection.is_postgres:
+            told = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+            self.plan += [row[-1] for row in self._connection.rows(text(f"EXPLAIN QUERY PLAN {told}"))]
+        return self._connection.rows(query)
+
+    def value(self, query: Select[Any]) -> Any:
+        return self.rows(query)[0][0]
+
+
+def test_late__is_told_by_the_first_delivery_of_each_webhook_that_is_sent_to(shop: Hooked) -> None:
+    now_us = SystemClock().now_us()
+    for late, is_disabled in ((10, False), (30, False), (50, True)):
+        hook = shop.hook("https://a.example/x")
+        _waiting(shop, hook.webhook_id, 20, now_us - late * 1_000_000)
+        shop.change(hook.webhook_id, is_disabled=is_disabled)
+
+    def read(connection: ReadConnection) -> tuple[float, list[str]]:
+        planned: Any = _Planned(connection)
+        return late_s(planned, now_us), planned.plan
+
+    told_s, plan = shop.store.read_now(read)
+    assert told_s == 30.0
+    assert not [step for step in plan if "SCAN webhook_deliveries" in step or "TEMP B-TREE" in step]
