@@ -29,7 +29,7 @@ __all__ = [
     "forget_deliveries",
     "late_s",
     "mark_tried",
-    "release_all",
+    "release_some",
 ]
 
 LOCK = "webhook deliveries"
@@ -147,11 +147,11 @@ def _mark(connection: WriteConnection, tried: Tried, retries: Retries) -> Marked
     pause_s = retries.pause_s(row.tries + 1, tried.drawn)
     state = "delivered" if tried.told.is_delivered else "given_up" if pause_s is None else "waiting"
     why = None if hook.is_disabled else _mark_webhook(connection, hook, row, tried.told, state, retries)
-    waits = state == "waiting" and pause_s is not None and why is None and not hook.is_disabled
+    waits = state == "waiting" and pause_s is not None
     due_us = connection.now_us + int((pause_s or 0.0) * _SECOND_US) if waits else None
     values = {"state": state, "tries": row.tries + 1, "told": tried.told.text, "due_at": due_us}
     connection.run(update(webhook_deliveries).where(*one).values(**values))
-    if state in _DONE and why is None and not hook.is_disabled:
+    if state in _DONE:
         _release_next(connection, row)
     return Marked("failed" if state == "waiting" else state, why)
 
@@ -175,25 +175,37 @@ def _mark_webhook(
     if why is None and (state == "given_up" or row.tries >= _FAILED_BEFORE):
         why = why_failing((connection.now_us - since) / _SECOND_US, retries, told.text)
     connection.run(known.values(failing_since=since, is_disabled=why is not None, why_disabled=why))
-    if why is not None:
-        connection.run(
-            update(webhook_deliveries)
-            .where(_t.webhook_id == hook.webhook_id, _t.due_at.is_not(None))
-            .values(due_at=None)
-        )
+    if why is not None:  # what is due stays so, however much it is, and is not sent
         record(connection, _CLOCK, "webhook.disable", hook.webhook_id, hook.merchant_id)
     return why
 
 
 def _release_next(connection: WriteConnection, row: AnyRow) -> None:
-    """Let the next event of a subject be due, now that this one is done."""
+    """Let the next event of a subject be due, now that this one is done or gone."""
     waiting = (_t.webhook_id == row.webhook_id, _t.subject == row.subject, _t.state == "waiting")
     first = select(func.min(_t.revision)).where(*waiting).scalar_subquery()
     connection.run(update(webhook_deliveries).where(*waiting, _t.revision == first).values(due_at=connection.now_us))
 
 
-def release_all(connection: WriteConnection, webhook_id: str) -> None:
-    """Let what waits for a webhook be due: the first event of each subject."""
+def release_some(connection: WriteConnection, webhook_id: str) -> bool:
+    """
+    Let what is due later be due now, of a webhook that is disabled: much of it; tell whether that was all.
+
+    Of each subject that waits one event is due, whether its webhook is disabled or not.
+    """
+    now_us, its = connection.now_us, _t.webhook_id == webhook_id
+    if connection.row(select(_t.due_at).where(its, _t.due_at.is_not(None)).limit(1)) is None:
+        _release_all(connection, webhook_id)
+        return True
+    later = select(_t.event_id).where(its, _t.due_at > now_us).limit(_A_TRANSACTION)
+    n_released = connection.run(
+        update(webhook_deliveries).where(its, _t.event_id.in_(later)).values(due_at=now_us),
+    )
+    return n_released < _A_TRANSACTION
+
+
+def _release_all(connection: WriteConnection, webhook_id: str) -> None:
+    """Let the first event of each subject be due: a linli before this one let nothing be so for a disabled webhook."""
     before = webhook_deliveries.alias()
     earlier = exists().where(
         before.c.webhook_id == _t.webhook_id,
@@ -210,18 +222,21 @@ def forget_deliveries(connection: WriteConnection, before_us: int) -> int:
     if not connection.try_lock("deliveries kept"):
         return 0
     long_before_us = connection.now_us - _KEEP_UNSENT * (connection.now_us - before_us)
-    is_unsent = and_(_t.due_at.is_(None), _t.created_at < long_before_us, webhooks.c.is_disabled)
+    is_unsent = and_(_t.created_at < long_before_us, webhooks.c.is_disabled)
     old = connection.rows(
-        select(_t.webhook_id, _t.event_id)
+        select(_t.webhook_id, _t.event_id, _t.subject, _t.due_at)
         .join(webhooks, webhooks.c.webhook_id == _t.webhook_id)
         .where(_t.created_at < before_us, or_(_t.state.in_(_DONE), is_unsent))
         .order_by(_t.created_at)
         .limit(_A_TRANSACTION)
     )
     by_webhook: dict[str, list[str]] = defaultdict(list)
-    for webhook_id, event_id in old:
-        by_webhook[webhook_id].append(event_id)
+    for row in old:
+        by_webhook[row.webhook_id].append(row.event_id)
     for webhook_id, event_ids in by_webhook.items():
         gone: Any = (_t.webhook_id == webhook_id, _t.event_id.in_(event_ids))
         connection.run(delete(webhook_deliveries).where(*gone))
+    for row in old:
+        if row.due_at is not None:
+            _release_next(connection, row)
     return len(old)

@@ -37,7 +37,9 @@ from service.webhooks.store import (
 )
 
 if TYPE_CHECKING:
-    from service.store.connections import AnyRow, WriteConnection
+    from collections.abc import Sequence
+
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = ["router"]
 
@@ -101,11 +103,14 @@ async def get_webhook(request: Request, context: Orderer, webhook_id: str) -> We
 
 @router.delete("/{webhook_id}", status_code=204, summary="Delete a webhook", responses=problems("not-found"))
 async def remove_webhook(request: Request, context: Orderer, webhook_id: str) -> Response:
-    """Delete a webhook, and all that was to be delivered to it."""
-    row = await services_of(request).store.write(
-        lambda connection: delete_webhook(connection, actor_of(context), webhook_id, _whose(context)), context.deadline
-    )
-    if row is None:
+    """Delete a webhook, and all that was to be delivered to it; where that is much, it is disabled first."""
+    is_gone: bool | None = False
+    while is_gone is False:
+        is_gone = await services_of(request).store.write(
+            lambda connection: delete_webhook(connection, actor_of(context), webhook_id, _whose(context)),
+            context.deadline,
+        )
+    if is_gone is None:
         raise not_found()
     return Response(status_code=204)
 
@@ -128,9 +133,14 @@ async def rotate(request: Request, context: Orderer, webhook_id: str) -> Respons
 @router.post("/{webhook_id}:enable", summary="Enable a webhook", responses=problems("not-found"))
 async def enable(request: Request, context: Orderer, webhook_id: str) -> Webhook:
     """Let a webhook that was disabled be sent to again, first what was still waiting; once more changes nothing."""
-    row = await services_of(request).store.write(
-        lambda connection: enable_webhook(connection, actor_of(context), webhook_id, _whose(context)), context.deadline
-    )
+
+    def write(connection: WriteConnection) -> AnyRow | None:
+        return enable_webhook(connection, actor_of(context), webhook_id, _whose(context))
+
+    store = services_of(request).store
+    row = await store.write(write, context.deadline)
+    while row is not None and row.is_disabled:
+        row = await store.write(write, context.deadline)
     return _told(request, row)
 
 
@@ -146,18 +156,16 @@ async def get_deliveries(
     services, listed = services_of(request), f"deliveries {webhook_id}"
     place = read_cursor(services.secret, listed, cursor)
     after = None if place is None else (int(place[0]), str(place[1]))
-    rows = await services.store.read(
-        lambda connection: (
-            None
-            if find_webhook(connection, webhook_id, _whose(context)) is None
-            else list_deliveries(connection, webhook_id, after=after, limit=page_size + 1)
-        ),
-        context.deadline,
-    )
-    if rows is None:
-        raise not_found()
+
+    def read(connection: ReadConnection) -> tuple[bool, Sequence[AnyRow]]:
+        hook = find_webhook(connection, webhook_id, _whose(context))
+        if hook is None:
+            raise not_found()
+        return hook.is_disabled, list_deliveries(connection, webhook_id, after=after, limit=page_size + 1)
+
+    is_disabled, rows = await services.store.read(read, context.deadline)
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.created_at, row.event_id])
-    return DeliveryPage(items=[delivery_of(row) for row in page], next_cursor=next_cursor)
+    return DeliveryPage(items=[delivery_of(row, is_disabled=is_disabled) for row in page], next_cursor=next_cursor)
 
 
 def _whose(context: RequestContext) -> Whose:

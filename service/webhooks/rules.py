@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DISABLED_GONE", "OLD_SECRET_S", "STANDARD", "WEBHOOKS_AN_OWNER", "Retries", "why_failing"]
+__all__ = [
+    "DISABLED_DELETED",
+    "DISABLED_GONE",
+    "OLD_SECRET_S",
+    "STANDARD",
+    "WEBHOOKS_AN_OWNER",
+    "Retries",
+    "why_failing",
+]
 
 WEBHOOKS_AN_OWNER = 10
 OLD_SECRET_S = 86_400
 DISABLED_GONE = "the receiver answered 410: it wants no more"
+DISABLED_DELETED = "it is being deleted, with all that was to be delivered to it"
 _MINUTE_S, _HOUR_S = 60, 3600
 
 

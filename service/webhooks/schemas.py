@@ -83,7 +83,9 @@ class Delivery(Answer):
     state: DeliveryState
     tries: int
     told: str | None = Field(description="What came of the last try: a status, or why there is none.")
-    due_at: dt.datetime | None = Field(description="When it is tried next; null where an earlier event must go first.")
+    due_at: dt.datetime | None = Field(
+        description="When it is tried next; null where an earlier event must go first, or the webhook is disabled."
+    )
     created_at: dt.datetime
 
 
@@ -115,8 +117,8 @@ def webhook_once(row: AnyRow, now_us: int, *, secret: str | None) -> bytes:
     return WebhookOnce(**webhook_of(row, now_us).model_dump(), secret=secret).model_dump_json().encode()
 
 
-def delivery_of(row: AnyRow) -> Delivery:
-    """Return what is told of a row."""
+def delivery_of(row: AnyRow, *, is_disabled: bool) -> Delivery:
+    """Return what is told of a row; ``is_disabled`` is of its webhook."""
     return Delivery(
         event_id=row.event_id,
         order_id=row.subject,
@@ -124,6 +126,6 @@ def delivery_of(row: AnyRow) -> Delivery:
         state=row.state,
         tries=row.tries,
         told=row.told,
-        due_at=None if row.due_at is None else from_us(row.due_at),
+        due_at=None if row.due_at is None or is_disabled else from_us(row.due_at),
         created_at=from_us(row.created_at),
     )

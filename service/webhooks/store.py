@@ -11,8 +11,8 @@ from sqlalchemy import delete, func, insert, select, tuple_, update
 from service.audit.store import record
 from service.errors import StateConflictError
 from service.store.order_tables import webhook_deliveries, webhooks
-from service.webhooks.deliveries import LOCK, release_all
-from service.webhooks.rules import OLD_SECRET_S, WEBHOOKS_AN_OWNER
+from service.webhooks.deliveries import LOCK, release_some
+from service.webhooks.rules import DISABLED_DELETED, OLD_SECRET_S, WEBHOOKS_AN_OWNER
 from service.webhooks.signing import new_secret
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
 
 _SECOND_US = 1_000_000
 _OLD_SECRETS = 4
+_DELETED_AT_ONCE = 4_000  # deliveries
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,26 @@ def list_webhooks(connection: ReadConnection, whose: Whose, *, after: str, limit
     return connection.rows(whose.narrow(query))
 
 
-def delete_webhook(connection: WriteConnection, actor: Actor, webhook_id: str, whose: Whose) -> AnyRow | None:
-    """Delete a webhook with its deliveries; return it, None if there is none."""
+def delete_webhook(connection: WriteConnection, actor: Actor, webhook_id: str, whose: Whose) -> bool | None:
+    """
+    Delete a webhook with its deliveries; tell whether it is gone, None if there was none.
+
+    Where it has many it is disabled then, with fewer of them: it is called again, in another transaction.
+    """
     connection.lock(LOCK)  # or a delivery could be planned for it meanwhile
     row = _locked(connection, webhook_id, whose)
-    if row is not None:
-        connection.run(delete(webhook_deliveries).where(webhook_deliveries.c.webhook_id == webhook_id))
-        connection.run(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
-        record(connection, actor, "webhook.delete", webhook_id, row.merchant_id)
-    return row
+    if row is None:
+        return None
+    its = webhook_deliveries.c.webhook_id == webhook_id
+    some = select(webhook_deliveries.c.event_id).where(its).limit(_DELETED_AT_ONCE)
+    n_deleted = connection.run(delete(webhook_deliveries).where(its, webhook_deliveries.c.event_id.in_(some)))
+    if n_deleted == _DELETED_AT_ONCE:
+        values = {"is_disabled": True, "why_disabled": DISABLED_DELETED}
+        connection.run(update(webhooks).where(webhooks.c.webhook_id == webhook_id).values(values))
+        return False
+    connection.run(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
+    record(connection, actor, "webhook.delete", webhook_id, row.merchant_id)
+    return True
 
 
 def rotate_secret(connection: WriteConnection, actor: Actor, webhook_id: str, whose: Whose) -> AnyRow | None:
@@ -133,11 +145,16 @@ def rotate_secret(connection: WriteConnection, actor: Actor, webhook_id: str, wh
 
 
 def enable_webhook(connection: WriteConnection, actor: Actor, webhook_id: str, whose: Whose) -> AnyRow | None:
-    """Let a webhook be sent to again, first what was waiting; return it, None if there is none."""
+    """
+    Let a webhook be sent to again, first what was waiting; return it, None if there is none.
+
+    Where much waits it is still disabled then, with less to do: it is called again, in another transaction.
+    """
     row = _locked(connection, webhook_id, whose)
     if row is None or not row.is_disabled:
         return row
-    release_all(connection, webhook_id)
+    if not release_some(connection, webhook_id):
+        return row
     values = {"is_disabled": False, "why_disabled": None, "failing_since": None}
     return _changed(connection, actor, row, "webhook.enable", values)
 
