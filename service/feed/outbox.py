@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, tuple_, update
 
 from service.errors import ServiceError
 from service.store.plain import Plain
 from service.store.tables import changes, marks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from service.store.connections import ReadConnection, WriteConnection
 
 __all__ = [
@@ -42,13 +41,15 @@ _MOST: Any = bindparam("most")
 _COLUMNS = (changes.c.tx, changes.c.id, changes.c.kind, changes.c.subject, changes.c.revision, changes.c.merchant_id)
 PAGE = 2000
 """Changes that are read at once."""
-_BEHIND = or_(changes.c.tx > _TX, and_(changes.c.tx == _TX, changes.c.id > _ID))
+_PLACE, _HERE = tuple_(changes.c.tx, changes.c.id), tuple_(_TX, _ID)
+_ORDER = {True: (changes.c.tx, changes.c.id), False: (changes.c.id,)}
+"""In which order, by whether it is PostgreSQL: SQLite would go through all records for what is said of both columns."""
+_BEHIND: dict[bool, ColumnElement[bool]] = {True: _HERE < _PLACE, False: changes.c.id > _ID}
+_UP_TO: dict[bool, ColumnElement[bool]] = {True: _HERE >= _PLACE, False: changes.c.id <= _ID}
 _CHANGES = select(*_COLUMNS, changes.c.at).limit(_MOST)
 _READ = {
-    True: Plain(
-        _CHANGES.where(changes.c.tx >= _TX, _BEHIND, changes.c.tx < _VISIBLE).order_by(changes.c.tx, changes.c.id)
-    ),
-    False: Plain(_CHANGES.where(changes.c.id > _ID).order_by(changes.c.id)),
+    True: Plain(_CHANGES.where(_BEHIND[True], changes.c.tx < _VISIBLE).order_by(*_ORDER[True])),
+    False: Plain(_CHANGES.where(_BEHIND[False]).order_by(*_ORDER[False])),
 }
 """The next changes, by whether it is PostgreSQL: said at each look of every follower."""
 _OF_MERCHANT = {
@@ -62,10 +63,17 @@ _HEAD = {
 }
 _OLDEST = {
     is_postgres: Plain(
-        select(changes.c.at, now_us.label("now")).where(_BEHIND).order_by(changes.c.tx, changes.c.id).limit(1)
+        select(changes.c.at, now_us.label("now")).where(_BEHIND[is_postgres]).order_by(*_ORDER[is_postgres]).limit(1)
     )
     for is_postgres, now_us in _NOW_US.items()
 }
+_FIRST = select(changes.c.tx, changes.c.id, changes.c.at).limit(_MOST)
+_KEPT = {
+    True: Plain(_FIRST.where(changes.c.tx < _VISIBLE).order_by(*_ORDER[True])),
+    False: Plain(_FIRST.order_by(*_ORDER[False])),
+}
+"""The first changes of all, whatever their age: a look for old ones would go through all that are young."""
+_DELETE = {is_postgres: Plain(delete(changes).where(up_to)) for is_postgres, up_to in _UP_TO.items()}
 _MARK = Plain(select(marks.c.value).where(marks.c.name == bindparam("of_name")))
 
 
@@ -165,21 +173,17 @@ def kept_from(connection: ReadConnection) -> Position:
 
 def prune(connection: WriteConnection, before_us: int, *, limit: int = 10_000) -> int:
     """
-    Delete the oldest changes if they are older than an instant; return how many went.
+    Delete the oldest changes as far as they are older than an instant; return how many went.
 
-    At most about ``limit``, and only by one transaction at a time: what is kept never reaches further back again.
+    At most ``limit``, and only by one transaction at a time: what is kept never reaches further back again. All that is
+    behind a younger one stays with it, as where the clock of another process was ahead.
     """
     if not connection.try_lock("changes kept"):
         return 0
-    old = select(changes.c.tx, changes.c.id).where(changes.c.at < before_us)
-    if connection.is_postgres:
-        old = old.where(changes.c.tx < _VISIBLE)
-    gone: Sequence[tuple[int, int]] = [
-        (row[0], row[1]) for row in connection.rows(old.order_by(changes.c.tx, changes.c.id).limit(limit))
-    ]
+    first = connection.rows(_KEPT[connection.is_postgres], {"most": limit})
+    gone = [Position(row[0], row[1]) for row in takewhile(lambda row: row[2] < before_us, first)]
     if not gone:
         return 0
-    last = Position(*gone[-1])
-    behind = or_(changes.c.tx < last.tx, and_(changes.c.tx == last.tx, changes.c.id <= last.id))
+    last = gone[-1]
     connection.run(update(marks).where(marks.c.name == "kept_from").values(value=str(last)))
-    return connection.run(delete(changes).where(behind))
+    return connection.run(_DELETE[connection.is_postgres], {"of_tx": last.tx, "of_id": last.id})

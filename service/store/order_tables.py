@@ -20,6 +20,8 @@ __all__ = [
     "webhooks",
 ]
 
+_IS_KNOWN = text("buyer IS NOT NULL")
+
 stock = Table(
     "stock",
     METADATA,
@@ -94,6 +96,7 @@ orders = Table(
     Index("orders_of_device", "device", "order_at"),
     Index("orders_due", "due_at"),
     Index("orders_ended", "ended_at"),
+    Index("orders_to_forget", "ended_at", sqlite_where=_IS_KNOWN, postgresql_where=_IS_KNOWN),
     Index("orders_code", "point_id", "code_digest", unique=True),
     Index(
         "orders_split",

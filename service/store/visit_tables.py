@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _COMPLAINS = text("complaint_of IS NOT NULL")
+_IS_KNOWN = text("buyer IS NOT NULL OR lat IS NOT NULL")
 
 crews = Table(
     "crews",
@@ -134,7 +135,7 @@ bookings = Table(
     Index("bookings_of_buyer", "buyer", "booked_at"),
     Index("bookings_of_device", "device", "booked_at"),
     Index("bookings_due", "expires_at"),
-    Index("bookings_ended", "ended_at"),
+    Index("bookings_to_forget", "ended_at", sqlite_where=_IS_KNOWN, postgresql_where=_IS_KNOWN),
     Index("bookings_complaints", "complaint_of", sqlite_where=_COMPLAINS, postgresql_where=_COMPLAINS),
 )
 

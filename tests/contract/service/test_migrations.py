@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import StoreStateError
 from service.settings import load_settings
 from service.store.schema import check_schema, engine_of, migrate, migrate_to, newest_revision, schema_told
+from service.store.visit_tables import METADATA
 from tests.serving import Place
 
 _FILLED = (
@@ -34,11 +35,15 @@ def _opened(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+def _address(place: Place) -> str:
+    place.folder.mkdir(parents=True, exist_ok=True)
+    return load_settings({}, data=place.folder, database=place.database).database_url
+
+
 @pytest.fixture
 def url(place: Place) -> str:
     """Give the address of a database of the first schema, with a point in it."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    address = load_settings({}, data=place.folder, database=place.database).database_url
+    address = _address(place)
     with _opened(address) as connection:
         migrate_to(connection, "0001")
         for statement in _FILLED:
@@ -58,3 +63,25 @@ def test_migration__keeps_what_there_was_and_says_where_capacity_is(url: str) ->
         assert [tuple(row) for row in rows] == [("retail/delivery", None, 0, None), ("retail/pickup", 7, 0, None)]
     with pytest.raises(IntegrityError, match="offers_in_work"), _opened(url) as connection:
         connection.execute(text("UPDATE offers SET in_work = -1"))
+
+
+def _indexes_told() -> set[tuple[str, str, tuple[str, ...]]]:
+    return {
+        (table.name, str(index.name), tuple(column.name for column in index.columns))
+        for table in METADATA.tables.values()
+        for index in table.indexes
+    }
+
+
+def test_migration__ends_with_the_indexes_that_the_tables_tell(place: Place) -> None:
+    address = _address(place)
+    migrate(address)
+    with _opened(address) as connection:
+        asked = inspect(connection)
+        found = {
+            (table, str(index["name"]), tuple(map(str, index["column_names"])))
+            for table in METADATA.tables
+            for index in asked.get_indexes(table)
+            if not index.get("duplicates_constraint")
+        }
+    assert found == _indexes_told()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
+from service.bookings.store import forget_bookings
 from service.clock import SystemClock
 from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
-from service.feed.outbox import Position, head, kept_from, prune, read_changes
+from service.feed.outbox import Position, head, kept_from, oldest_unread_s, prune, read_changes
 from service.imports.store import forget_imports
 from service.keys.store import create_key, list_keys
+from service.orders.forgetting import forget_buyers
 from service.store.connections import WriteConnection
 from service.store.database import Store
-from service.store.tables import idempotency, import_errors, imports, keys
+from service.store.order_tables import orders
+from service.store.tables import changes, idempotency, import_errors, imports, keys
+from service.store.visit_tables import bookings
 from tests.feed_store import fill, opened_store, set_units, wait_until
 from tests.serving import Place, fresh_database
 
@@ -196,3 +201,70 @@ def test_imports__go_by_so_many_rows_at_a_time(store: Store) -> None:
     went = [store.write_now(lambda connection: forget_imports(connection, 11, 11, 3)) for _ in range(4)]
     assert went == [3, 3, 2, 0]
     assert _imports_left(store) == {}
+
+
+def _put_forgotten(connection: WriteConnection, numbers: range) -> None:
+    """Put orders and bookings whose buyers were forgotten long ago, and change records that are young."""
+    same = {"owner": "app", "merchant_id": "m0", "point_id": "m0:0", "offer": "laundry/pickup", "revision": 1}
+    same |= {"total_minor": 0, "fee_minor": 0, "state": "ended"}
+    order = {"features": ";", "order_at": 0, "ready_at": 0, "handover_at": 0, "code_number": 1}
+    booking = {"service_id": "", "duration_s": 0, "people": 1, "skills": "", "starts_at": 0, "ends_at": 0}
+    booking |= {"booked_at": 0, "currency": "CNY"}
+    each = [{"id": f"{number:09}", "ended_at": number} for number in numbers]
+    connection.run(insert(orders), [{**same, **order, "order_id": i["id"], "ended_at": i["ended_at"]} for i in each])
+    rows = [{**same, **booking, "booking_id": i["id"], "ended_at": i["ended_at"]} for i in each]
+    connection.run(insert(bookings), rows)
+    connection.record_changes("point", [("m0:0", number) for number in numbers], "m0")
+
+
+def _n_read(connection: WriteConnection, work: Callable[[WriteConnection], int]) -> int:
+    """Return what a work reads: rows on PostgreSQL, steps of its machine on SQLite."""
+    if connection.is_postgres:
+        read = "SELECT CAST(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS bigint) FROM pg_stat_xact_user_tables"
+        connection.run(text("SET LOCAL enable_seqscan = off"))  # else so little is read whole, whatever index there is
+        before = connection.value(text(read))
+        work(connection)
+        return int(connection.value(text(read)) - before)
+    steps: list[None] = []
+    raw: Any = connection._connection.connection.dbapi_connection
+    raw.set_progress_handler(lambda: steps.append(None), 1)
+    try:
+        work(connection)
+    finally:
+        raw.set_progress_handler(None, 0)
+    return len(steps)
+
+
+_WORKS = {
+    "prune": lambda c: prune(c, c.now_us - 3_600_000_000, limit=10),
+    "prune ten": lambda c: prune(c, c.now_us + 3_600_000_000, limit=10),
+    "buyers": lambda c: forget_buyers(c, c.now_us, 10),
+    "bookings": lambda c: forget_bookings(c, c.now_us, 10),
+    "age": lambda c: int(oldest_unread_s(c, head(c)) or 0),
+}
+
+
+@pytest.mark.parametrize("name", _WORKS)
+def test_housekeeping__reads_no_more_where_more_is_kept(store: Store, name: str) -> None:
+    store.write_now(partial(_put_forgotten, numbers=range(200)))
+    store.write_now(lambda connection: connection.run(text("ANALYZE")) if connection.is_postgres else 0)
+    few = store.write_now(partial(_n_read, work=_WORKS[name]))
+    store.write_now(partial(_put_forgotten, numbers=range(200, 4000)))
+    store.write_now(lambda connection: connection.run(text("ANALYZE")) if connection.is_postgres else 0)
+    assert store.write_now(partial(_n_read, work=_WORKS[name])) <= few + 20
+
+
+def _change_at(connection: WriteConnection, at_us: int) -> None:
+    connection.record_change("point", "m0:0", 1, "m0")
+    newest = select(func.max(changes.c.id)).scalar_subquery()
+    connection.run(update(changes).where(changes.c.id == newest).values(at=at_us))
+
+
+def test_prune__ends_before_what_is_young_whatever_is_behind_it(store: Store) -> None:
+    store.write_now(lambda connection: prune(connection, connection.now_us + 1))
+    for at_us in (5, 4, 20, 3):
+        store.write_now(partial(_change_at, at_us=at_us))
+    assert [store.write_now(lambda connection: prune(connection, 10)) for _ in range(2)] == [2, 0]
+    kept = store.read_now(lambda connection: read_changes(connection, kept_from(connection)))
+    assert [change.at_us for change in kept] == [20, 3]
+    assert store.write_now(lambda connection: prune(connection, 21)) == 2
