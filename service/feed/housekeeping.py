@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, cast, delete, select, update
@@ -128,23 +129,23 @@ class Housekeeping:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
-            self._try(self._keep_time)
+            self._try("the latest instant", self._keep_time)
 
     def _run(self) -> None:
         pruned_at = time.monotonic()
         while not self._ended.wait(self._every_s):
-            self._try(self._keep_time)
+            self._try("the latest instant", self._keep_time)
             if time.monotonic() - pruned_at >= self._prune_every_s:
-                self._try(self.prune)
+                self._try("a turn", self.prune)
                 pruned_at = time.monotonic()
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
         except ServiceError as error:
-            _LOG.warning("housekeeping waits: %s", error)
+            _LOG.warning("housekeeping waits with %s: %s", name, error)
         except Exception:  # noqa: BLE001 - it must go on at the next turn
-            _LOG.exception("housekeeping failed")
+            _LOG.exception("housekeeping failed with %s", name)
 
     def _keep_time(self) -> None:
         latest_us = self._clock.latest_us
@@ -153,9 +154,24 @@ class Housekeeping:
             self._kept_us = latest_us
 
     def prune(self) -> None:
-        """Delete what is old, a small transaction at a time, for as long as one turn may last."""
+        """
+        Delete what is old, a small transaction at a time, for as long as one turn may last.
+
+        What fails is told, and holds up nothing else: all that is to be forgotten has its transaction in each turn.
+        """
         until = time.monotonic() + _A_TURN_S
-        now_us = self._pace.instant_us(self._clock.now_us())
+        for name, work in self._works(self._pace.instant_us(self._clock.now_us())).items():
+            self._try(name, partial(self._repeat, work, until))
+            if self._ended.is_set():
+                return
+
+    def _repeat(self, work: Callable[[WriteConnection], int], until: float) -> None:
+        while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
+            if self._ended.is_set():
+                return
+
+    def _works(self, now_us: int) -> dict[str, Callable[[WriteConnection], int]]:
+        """Return what deletes or forgets what is old at an instant, a transaction's worth of it, by what that is."""
         changes_us = now_us - int(self._keep_changes_s * _SECOND_US)
         buyers_us = now_us - int(self._keep_buyers_s * _SECOND_US)
         shifts_us = now_us - int(min(_KEEP_SHIFTS_S, self._keep_buyers_s) * _SECOND_US)
@@ -165,21 +181,18 @@ class Housekeeping:
         keys_us = now_us - _KEEP_KEYS_S * _SECOND_US
         imports_us = now_us - _KEEP_IMPORTS_S * _SECOND_US
         broken_off_us = now_us - _KEEP_BROKEN_OFF_S * _SECOND_US
-        for work in (
-            lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
-            lambda connection: forget_requests(connection, requests_us),
-            lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
-            lambda connection: forget_bookings(connection, buyers_us, _A_TRANSACTION),
-            lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
-            lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
-            lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
-            lambda connection: forget_deliveries(connection, deliveries_us),
-            lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
-            lambda connection: forget_imports(connection, imports_us, broken_off_us, _A_TRANSACTION),
-        ):
-            while self._store.write_now(work, _WRITE_S) >= _A_TRANSACTION and time.monotonic() < until:
-                if self._ended.is_set():
-                    return
+        return {
+            "changes": lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
+            "requests": lambda connection: forget_requests(connection, requests_us),
+            "buyers": lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
+            "bookings": lambda connection: forget_bookings(connection, buyers_us, _A_TRANSACTION),
+            "shifts": lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
+            "engagements": lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
+            "slots": lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
+            "deliveries": lambda connection: forget_deliveries(connection, deliveries_us),
+            "keys": lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
+            "imports": lambda connection: forget_imports(connection, imports_us, broken_off_us, _A_TRANSACTION),
+        }
 
 
 def kept_mark(connection: ReadConnection) -> int:

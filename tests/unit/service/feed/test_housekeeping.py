@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select, text, update
 
 from service.bookings.store import forget_bookings
 from service.clock import SystemClock
+from service.errors import DeadlineExceededError
 from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
 from service.feed.outbox import Position, head, kept_from, oldest_unread_s, prune, read_changes
 from service.imports.store import forget_imports
@@ -268,3 +269,25 @@ def test_prune__ends_before_what_is_young_whatever_is_behind_it(store: Store) ->
     kept = store.read_now(lambda connection: read_changes(connection, kept_from(connection)))
     assert [change.at_us for change in kept] == [20, 3]
     assert store.write_now(lambda connection: prune(connection, 21)) == 2
+
+
+def test_housekeeping__goes_on_behind_a_work_that_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(connection: WriteConnection, before_us: int, *, limit: int) -> int:
+        del connection, before_us, limit
+        raise error
+
+    store.write_now(partial(_keep_request, key="order", at_us=5))
+    monkeypatch.setattr("service.feed.housekeeping.prune", fail)
+    error: Exception = DeadlineExceededError("the write took too long")
+    Housekeeping(store, SystemClock(), keep_changes_s=3600).prune()
+    assert _n_requests(store) == 0
+    error = ValueError("unforeseen")
+    store.write_now(partial(_keep_request, key="order", at_us=5))
+    Housekeeping(store, SystemClock(), keep_changes_s=3600).prune()
+    assert _n_requests(store) == 0
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == [
+        "housekeeping waits with changes: the write took too long",
+        "housekeeping failed with changes",
+    ]
