@@ -95,12 +95,14 @@ class EventStream(Response):
         told_at = time.monotonic()
         while True:
             is_quiet = False
-            if not page.is_full:
+            if page.is_passing:
+                await asyncio.sleep(self._services.hub.pause_s)
+            elif not page.is_full:
                 is_quiet = not await _is_set_within(woken, told_at + _HEARTBEAT_S - time.monotonic())
                 await asyncio.sleep(self._services.hub.pause_s)
                 woken.clear()
             page = await self._read(page.reached)
-            told = _page_bytes(page) or (f":\nid: {page.reached}\n\n".encode() if is_quiet else b"")
+            told = _page_bytes(page) or (f":\nid: {page.reached}\n\n".encode() if is_quiet or page.is_passing else b"")
             if told:
                 await _send(send, told)
                 told_at = time.monotonic()

@@ -8,7 +8,17 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.errors import OverloadedError
-from service.feed.outbox import BadPositionError, Change, Position, feed_id, head, kept_from, read_changes
+from service.feed.outbox import (
+    BadPositionError,
+    Change,
+    Position,
+    feed_id,
+    head,
+    kept_from,
+    position_behind,
+    read_changes,
+    read_changes_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +30,8 @@ __all__ = ["EventHub", "EventPage", "Place", "read_page"]
 _PLACE = re.compile(r"([0-9]{1,18}-[0-9]{1,18})(?:-([0-9a-f]{8}))?")
 _NAMED = 8
 _PAGE = 200
+_SPAN = 50_000
+"""Changes among which those of a merchant are looked for at once: of a long feed, whose deadline would pass meanwhile."""
 _A_READ_S = 0.001
 
 
@@ -75,6 +87,11 @@ class EventPage(NamedTuple):
     is_reset: bool
     is_full: bool
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether it passes by changes of others alone, and there may be more: its place is worth telling."""
+        return self.is_full and not self.changes
+
 
 def read_page(connection: ReadConnection, after: Place | None, merchant_id: str | None) -> EventPage:
     """Return the next events, of one merchant if given; without a place, only where the end is now."""
@@ -85,10 +102,13 @@ def read_page(connection: ReadConnection, after: Place | None, merchant_id: str 
     is_other = after.feed not in {None, feed}
     if is_other or not kept_from(connection) <= after.position <= end:
         return EventPage((), here, is_reset=True, is_full=False)
-    found = read_changes(connection, after.position, limit=_PAGE, merchant_id=merchant_id)
-    is_full = len(found) == _PAGE
-    reached = Place(found[-1].position, feed) if is_full else here
-    return EventPage(found, reached, is_reset=False, is_full=is_full)
+    if merchant_id is None:
+        span_end, found = None, read_changes(connection, after.position, limit=_PAGE)
+    else:
+        span_end = position_behind(connection, after.position, _SPAN)
+        found = read_changes_of(connection, merchant_id, after.position, span_end or end, limit=_PAGE)
+    reached = found[-1].position if len(found) == _PAGE else span_end or end
+    return EventPage(found, Place(reached, feed), is_reset=False, is_full=reached != end)
 
 
 class EventHub:

@@ -24,8 +24,10 @@ __all__ = [
     "head",
     "kept_from",
     "oldest_unread_s",
+    "position_behind",
     "prune",
     "read_changes",
+    "read_changes_of",
 ]
 
 _POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -52,8 +54,16 @@ _READ = {
     False: Plain(_CHANGES.where(_BEHIND[False]).order_by(*_ORDER[False])),
 }
 """The next changes, by whether it is PostgreSQL: said at each look of every follower."""
+_END: dict[bool, ColumnElement[bool]] = {
+    True: tuple_(bindparam("end_tx"), bindparam("end_id")) >= _PLACE,
+    False: changes.c.id <= bindparam("end_id"),
+}
 _OF_MERCHANT = {
-    is_postgres: Plain(read.statement.where(changes.c.merchant_id == bindparam("of_merchant")))
+    is_postgres: Plain(read.statement.where(changes.c.merchant_id == bindparam("of_merchant"), _END[is_postgres]))
+    for is_postgres, read in _READ.items()
+}
+_NTH = {
+    is_postgres: Plain(read.statement.with_only_columns(changes.c.tx, changes.c.id).limit(1).offset(_MOST))
     for is_postgres, read in _READ.items()
 }
 _LAST = select(changes.c.tx, changes.c.id).limit(1)
@@ -126,9 +136,7 @@ class Change(NamedTuple):
     at_us: int
 
 
-def read_changes(
-    connection: ReadConnection, after: Position, *, limit: int = PAGE, merchant_id: str | None = None
-) -> list[Change]:
+def read_changes(connection: ReadConnection, after: Position, *, limit: int = PAGE) -> list[Change]:
     """
     Return the next changes in order.
 
@@ -137,11 +145,25 @@ def read_changes(
     On PostgreSQL only those of transactions below the oldest that still runs: whatever is to come has a higher
     number than all that are read, so that nothing can appear behind a position.
     """
-    its = {"of_id": after.id, "most": limit} | ({"of_tx": after.tx} if connection.is_postgres else {})
-    if merchant_id is None:
-        rows = connection.rows(_READ[connection.is_postgres], its)
-    else:
-        rows = connection.rows(_OF_MERCHANT[connection.is_postgres], its | {"of_merchant": merchant_id})
+    return _changes(connection, _READ, {"of_tx": after.tx, "of_id": after.id, "most": limit})
+
+
+def read_changes_of(
+    connection: ReadConnection, merchant_id: str, after: Position, end: Position, *, limit: int = PAGE
+) -> list[Change]:
+    """Return the next changes of a merchant in order, up to a position; those of others between are read, too."""
+    its = {"of_merchant": merchant_id, "end_tx": end.tx, "end_id": end.id}
+    return _changes(connection, _OF_MERCHANT, its | {"of_tx": after.tx, "of_id": after.id, "most": limit})
+
+
+def position_behind(connection: ReadConnection, after: Position, n_changes: int) -> Position | None:
+    """Return how far so many changes reach that may be read now, None where there are fewer."""
+    row = connection.row(_NTH[connection.is_postgres], {"of_tx": after.tx, "of_id": after.id, "most": n_changes - 1})
+    return None if row is None else Position(row[0], row[1])
+
+
+def _changes(connection: ReadConnection, read: dict[bool, Plain], its: dict[str, Any]) -> list[Change]:
+    rows = connection.rows(read[connection.is_postgres], its)
     return [Change(Position(row[0], row[1]), *row[2:]) for row in rows]
 
 

@@ -16,6 +16,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from service.feed.events import EventPage, read_page
+from service.feed.events import Place as EventPlace
 from service.feed.outbox import prune
 from service.keys.store import create_key, revoke_key
 from service.store.connections import WriteConnection
@@ -122,6 +124,41 @@ def test_events__tell_a_merchant_of_its_own_alone(live: Live) -> None:
         live.store.write_now(lambda connection: put_merchant(connection, "m0"))
         seen = [json.loads(_next_told(events).data) for _ in range(4)]
     assert {data["merchant_id"] for data in seen} == {"m0"}
+
+
+def _change_others(connection: WriteConnection, n_changes: int) -> None:
+    connection.record_changes("point", [("m1:0", number) for number in range(n_changes)], "m1")
+
+
+def test_events__of_a_merchant_are_looked_for_among_so_many_of_others_at_a_time(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.feed.events._SPAN", 5)
+    place = EventPlace.parse(_here(live))
+    for units in (81, 82):
+        live.store.write_now(partial(_change_others, n_changes=12))
+        live.store.write_now(partial(set_units, point_id="m0:1", offer="laundry/pickup", units=units))
+    pages: list[EventPage] = []
+    while not pages or pages[-1].is_full:
+        pages.append(live.store.read_now(partial(read_page, after=place, merchant_id="m0")))
+        place = pages[-1].reached
+    assert [len(page.changes) for page in pages] == [0, 0, 1, 0, 0, 1]
+    assert [page.is_passing for page in pages] == [True, True, False, True, True, False]
+    assert {change.subject for page in pages for change in page.changes} == {"m0:1"}
+    assert place == EventPlace.parse(_here(live))
+
+
+def test_events__of_a_merchant_tell_how_far_they_are_among_many_of_others(live: Live) -> None:
+    _, key = live.key("merchant", "m0")
+    here = _here(live)
+    live.store.write_now(partial(_change_others, n_changes=100_100))
+    live.store.write_now(lambda connection: set_units(connection, "m0:1", "laundry/pickup", 83))
+    with live.stream(key, last=here) as events:
+        passed = [next(events), next(events)]
+        told = _next_told(events)
+    assert [event.name for event in passed] == ["", ""]
+    assert len({here, told.id, *(event.id for event in passed)}) == 4
+    assert json.loads(told.data)["subject"] == "m0:1"
 
 
 @pytest.mark.parametrize(
