@@ -107,6 +107,7 @@ class Housekeeping:
         self._prune_every_s = prune_every_s
         self._kept_us = 0
         self._pace = _Pace(monotonic)
+        self._deliveries_after_us = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="linli-keep", daemon=True)
 
@@ -189,10 +190,15 @@ class Housekeeping:
             "shifts": lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
             "engagements": lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
             "slots": lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
-            "deliveries": lambda connection: forget_deliveries(connection, deliveries_us),
+            "deliveries": lambda connection: self._forget_deliveries(connection, deliveries_us),
             "keys": lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
             "imports": lambda connection: forget_imports(connection, imports_us, broken_off_us, _A_TRANSACTION),
         }
+
+    def _forget_deliveries(self, connection: WriteConnection, before_us: int) -> int:
+        """Look at some of the deliveries; return as many as go in a transaction where there are more to look at."""
+        self._deliveries_after_us = forget_deliveries(connection, before_us, self._deliveries_after_us)
+        return _A_TRANSACTION if self._deliveries_after_us else 0
 
 
 def kept_mark(connection: ReadConnection) -> int:

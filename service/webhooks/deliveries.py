@@ -40,6 +40,7 @@ _CLOCK = Actor("clock", "admin", "clock")
 _DONE = ("delivered", "given_up")
 _FAILED_BEFORE = 2  # tries of a delivery, for its next failure to tell of a receiver that takes nothing
 _A_TRANSACTION = 1_000
+_LOOKED_AT = 10_000  # in one transaction, for those to forget: most may be such as wait
 _KEEP_UNSENT = 4  # times as long as those that are done: what waits for a disabled webhook
 _t = webhook_deliveries.c
 _DUE = select(_t.due_at).where(_t.webhook_id == webhooks.c.webhook_id, _t.due_at.is_not(None))
@@ -217,19 +218,43 @@ def _release_all(connection: WriteConnection, webhook_id: str) -> None:
     connection.run(waiting.values(due_at=connection.now_us))
 
 
-def forget_deliveries(connection: WriteConnection, before_us: int) -> int:
-    """Delete the oldest deliveries that were done before an instant, and much older ones of disabled webhooks."""
+def forget_deliveries(connection: WriteConnection, before_us: int, after_us: int = 0) -> int:
+    """
+    Delete deliveries that were done before an instant, and much older ones of disabled webhooks, the oldest first.
+
+    Parameters
+    ----------
+    after_us
+        Those before it are passed over: they were looked at.
+
+    Returns
+    -------
+    int
+        From which instant on the next transaction may find more; 0 where all were looked at.
+    """
     if not connection.try_lock("deliveries kept"):
         return 0
     long_before_us = connection.now_us - _KEEP_UNSENT * (connection.now_us - before_us)
     is_unsent = and_(_t.created_at < long_before_us, webhooks.c.is_disabled)
-    old = connection.rows(
-        select(_t.webhook_id, _t.event_id, _t.subject, _t.due_at)
-        .join(webhooks, webhooks.c.webhook_id == _t.webhook_id)
-        .where(_t.created_at < before_us, or_(_t.state.in_(_DONE), is_unsent))
-        .order_by(_t.created_at)
-        .limit(_A_TRANSACTION)
+    aged = (_t.created_at >= after_us, _t.created_at < before_us)
+    last_us = connection.value(
+        select(_t.created_at).where(*aged).order_by(_t.created_at).offset(_LOOKED_AT - 1).limit(1)
     )
+    query = (
+        select(_t.webhook_id, _t.event_id, _t.subject, _t.due_at, _t.created_at)
+        .join(webhooks, webhooks.c.webhook_id == _t.webhook_id)
+        .where(*aged, or_(_t.state.in_(_DONE), is_unsent))
+    )
+    if last_us is not None:
+        query = query.where(_t.created_at <= last_us)
+    old = connection.rows(query.order_by(_t.created_at).limit(_A_TRANSACTION))
+    _forget(connection, old)
+    if len(old) == _A_TRANSACTION:
+        return int(old[-1].created_at)
+    return 0 if last_us is None else int(last_us) + 1
+
+
+def _forget(connection: WriteConnection, old: Sequence[AnyRow]) -> None:
     by_webhook: dict[str, list[str]] = defaultdict(list)
     for row in old:
         by_webhook[row.webhook_id].append(row.event_id)
@@ -239,4 +264,3 @@ def forget_deliveries(connection: WriteConnection, before_us: int) -> int:
     for row in old:
         if row.due_at is not None:
             _release_next(connection, row)
-    return len(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import httpx
@@ -140,3 +141,24 @@ def test_forgetting__what_waited_for_a_disabled_webhook_lets_the_next_event_of_t
     write(desk, lambda connection: forget_deliveries(connection, desk.now_us - 7 * DAY_US))
     assert enabled(desk, webhook_id)
     assert due(desk, webhook_id) == [f"msg_{order}_2" for order in range(5)]
+
+
+def test_forgetting__looks_at_so_many_in_a_write_and_comes_to_those_behind_what_waits(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_LOOKED_AT", 4)
+    webhook_id = waiting(desk, -1, n_orders=6)
+    its = _t.webhook_id == webhook_id
+    write(desk, lambda connection: connection.run(update(webhook_deliveries).values(created_at=desk.now_us)))
+    for number in range(6):  # each order's a second later than the one before, and the last one's are done
+        old_us = desk.now_us - 8 * DAY_US + number * SECOND_US
+        values = {"created_at": old_us, **({"state": "delivered", "due_at": None} if number == 5 else {})}
+        of_order = update(webhook_deliveries).where(its, _t.subject == f"ord_{number}").values(values)
+        write(desk, partial(WriteConnection.run, statement=of_order))
+    left, after_us = [], 0
+    for _ in range(3):
+        step = partial(forget_deliveries, before_us=desk.now_us - 7 * DAY_US, after_us=after_us)
+        after_us = write(desk, step)
+        left.append((desk.rows(select(func.count()).where(its))[0][0], after_us > 0))
+    assert left == [(12, True), (12, True), (10, True)]
+    assert write(desk, partial(forget_deliveries, before_us=desk.now_us - 7 * DAY_US, after_us=after_us)) == 0

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
+from service.audit.store import COMMAND
 from service.bookings.store import forget_bookings
 from service.clock import SystemClock
 from service.errors import DeadlineExceededError
+from service.feed import housekeeping
 from service.feed.housekeeping import Housekeeping, forget_requests, keep_mark, kept_mark
 from service.feed.outbox import Position, head, kept_from, oldest_unread_s, prune, read_changes
 from service.imports.store import forget_imports
@@ -20,9 +22,11 @@ from service.keys.store import create_key, list_keys
 from service.orders.forgetting import forget_buyers
 from service.store.connections import WriteConnection
 from service.store.database import Store
-from service.store.order_tables import orders
+from service.store.order_tables import orders, webhook_deliveries
 from service.store.tables import changes, idempotency, import_errors, imports, keys
 from service.store.visit_tables import bookings
+from service.webhooks import deliveries
+from service.webhooks.store import Whose, create_webhook
 from tests.feed_store import fill, opened_store, set_units, wait_until
 from tests.serving import Place, fresh_database
 
@@ -110,6 +114,33 @@ def test_keys__are_forgotten_a_month_after_they_were_revoked_or_expired(store: S
     Housekeeping(store, clock, keep_changes_s=3600).prune()
     labels = {row.label for row in store.read_now(list_keys)}
     assert labels == {"lives", "lives on", "expired", "revoked"}
+
+
+def test_deliveries__are_looked_at_some_in_a_write_and_all_in_a_turn(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_LOOKED_AT", 3)
+    clock, its, looked_from = SystemClock(), webhook_deliveries.c, []
+    hook = store.write_now(lambda connection: create_webhook(connection, COMMAND, Whose(), "https://a.example/x"))
+    old_us = clock.now_us() - 8 * 86_400_000_000
+    names = ("webhook_id", "event_id", "subject", "revision", "body", "state", "tries", "created_at")
+    states = ["waiting"] * 7 + ["delivered"]
+    rows = [
+        (hook.webhook_id, f"msg_{at}", f"ord_{at}", 1, "", state, 0, old_us + at) for at, state in enumerate(states)
+    ]
+    store.write_now(lambda connection: connection.insert_rows(webhook_deliveries, names, rows))
+
+    def look(connection: WriteConnection, before_us: int, after_us: int) -> int:
+        looked_from.append(max(0, after_us - old_us))
+        return deliveries.forget_deliveries(connection, before_us, after_us)
+
+    monkeypatch.setattr(housekeeping, "forget_deliveries", look)
+    Housekeeping(store, clock, keep_changes_s=3600).prune()
+    assert looked_from == [0, 3, 6]
+    left = store.read_now(
+        lambda connection: connection.rows(select(its.state).where(its.webhook_id == hook.webhook_id))
+    )
+    assert [row.state for row in left] == ["waiting"] * 7
 
 
 @pytest.mark.parametrize("ahead_s", [86_400 + 60, 365 * 86_400])
