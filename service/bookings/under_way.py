@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 
 from engine.replanning import however_late
 from service.bookings.acting import act_on
-from service.bookings.days import begins_by, day_of, engagements_in, find_shift, is_visit, write_shift
-from service.bookings.lasting import bookings_in, carry_on
+from service.bookings.bases import shifts_of
+from service.bookings.days import (
+    begins_by,
+    day_of,
+    engagements_in,
+    find_shift,
+    is_visit,
+    list_shifts,
+    write_shift,
+)
+from service.bookings.lasting import bookings_in, carry_on, shifts_by_hours
 from service.bookings.settling import Settled, hand_on
 from service.bookings.spreading import fixed_stops, promised, ways
+from service.crews.store import count_roster
 from service.errors import StateConflictError
 from service.points.store import find_point
 
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["begin_visit", "finish_visit", "overrun_visit", "set_out"]
 
 _SECOND_US = 1_000_000
+_DAY_US = 86_400 * _SECOND_US
 
 
 def set_out(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
@@ -51,16 +62,50 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     """
     Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
 
-    It comes before all that have not begun. What comes late by that stays with the crew, only later: to hand it on is for
+    It comes before all that have not begun, in the shift that goes on then if its own has not begun. What comes late by that stays with the crew, only later: to hand it on is for
     those to say who see the crew.
     """
-    begun = act_on(connection, terms, row, act)
-    point, shift = find_point(connection, row.point_id), _shift_of(connection, begun)
-    if point is not None and shift is not None:
-        day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
-        day = _over_before(connection, day, begun)
-        carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
+    point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
+    if point is None or shift is None:
+        return act_on(connection, terms, row, act)
+    there = _sooner(connection, terms, point.row, day_of(shift))
+    begins_us = shift.starts_at if there is None else there.starts_s * _SECOND_US
+    begun = act_on(connection, terms, row, act, shift_at=begins_us)
+    if there is not None:
+        shift = _taken_along(connection, terms, point.row, shift, there, begun)
+    day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
+    day = _over_before(connection, day, begun)
+    carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return begun
+
+
+def _sooner(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> CrewDay | None:
+    """Return the shift of a day's crew that goes on now, where the day has not begun yet; None where there is none."""
+    now_s = connection.now_us // _SECOND_US
+    if day.starts_s <= now_s:
+        return None
+    span = (connection.now_us - _DAY_US, connection.now_us + _DAY_US)
+    stored = [day_of(row) for row in list_shifts(connection, point.point_id, *span, day.crew_id)]
+    by_hours = shifts_by_hours(connection, terms.rosters, point, day.crew_id, now_s)
+    bases = by_hours(day._replace(starts_s=now_s, ends_s=now_s))
+    days = shifts_of(bases, stored, terms.rosters.travel(connection, point.point_id))
+    return next((one for one in days if one.starts_s <= now_s < one.ends_s), None)
+
+
+def _taken_along(
+    connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, there: CrewDay, begun: AnyRow
+) -> AnyRow:
+    """Take a visit out of a shift and put it behind all in another one of its crew; return the row of that."""
+    count_roster(connection, point.merchant_id, point.point_id)  # more is different than one shift
+    its, old = begun.booking_id, day_of(shift)
+    carry_on(connection, terms.rosters, point, shift, old.without_stop(its), keeps_all=True)
+    found = _shift_of(connection, begun)
+    day = there if found is None else day_of(found)
+    stops = (*day.stops, *(stop for stop in old.stops if stop.stop_id == its))
+    write_shift(connection, point, day._replace(stops=stops), 0 if found is None else found.revision)
+    written = _shift_of(connection, begun)
+    assert written is not None  # noqa: S101 - it was just written
+    return written
 
 
 def _over_before(connection: WriteConnection, day: CrewDay, begun: AnyRow) -> CrewDay:

@@ -377,7 +377,8 @@ def test_hours_that_begin_later_today__are_those_of_the_crew_though_nothing_else
     visits: Visits, at: At
 ) -> None:
     point = visits.provider("anna", service=EXACT)
-    _begin(visits, *_confirmed(visits, point, at(8)), at(8, 30))
+    (eight,) = _confirmed(visits, point, at(8))
+    _begin(visits, eight, at(8, 30))
     visits.crew(point, "anna", hours="Mo-Su 09:00-12:00")
     assert [hour for hour in range(10, 18) if _can_be_booked(visits, point, at(hour))] == [10, 11]
 
@@ -779,6 +780,36 @@ def test_break__is_taken_in_no_engagement_of_two_that_follow_one_another(
         body = {"starts_at": at(hour, minute), "ends_at": at(end_hour, end_minute)}
         visits.put(f"/v1/points/{point}/crews/anna/busy/meeting-{number}", body)
     assert _sheet(visits, point, at(8)) == [[*told, *(("visit", "16:00", "17:00") for _ in planned)]]
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+@pytest.mark.parametrize(
+    ("hours", "starts_at"), [("Mo-Su 08:00-12:00,13:00-18:00", (14,)), ("Mo-Su 08:00-18:00", (33,))]
+)
+def test_visit_that_begins_before_its_shift__does_so_in_the_one_that_goes_on(
+    visits: Visits, at: At, hours: str, starts_at: tuple[int], is_planned: bool
+) -> None:
+    point = visits.provider("anna", service=EXACT, crew={"hours": hours})
+    eight = _confirmed(visits, point, at(8)) if is_planned else []
+    (two,) = _confirmed(visits, point, at(*starts_at))
+    for one in eight:
+        _begin(visits, one, at(8))
+    _begin(visits, two, at(9, 40))
+    assert [_can_be_booked(visits, point, at(hour)) for hour in (10, 11, *starts_at)] == [False, True, True]
+    assert _sheet(visits, point, at(8))[0][-1] == ("visit", "09:40", "10:40")
+    assert visits.row(two).shift_at == int(dt.datetime.fromisoformat(at(8)).timestamp()) * 1_000_000
+    _finish(visits, two, at(9, 50))
+    assert _can_be_booked(visits, point, at(10))
+
+
+def test_visit_that_begins_before_its_shift__keeps_its_crew_from_it_until_it_is_over(
+    visits: Visits, point: str, at: At
+) -> None:
+    two, four = _confirmed(visits, point, at(14), at(16))
+    _begin(visits, two, at(11, 30))
+    assert _overrun(visits, two, at(12), 70) == []
+    assert [_can_be_booked(visits, point, at(hour)) for hour in (13, 14, 15)] == [False, True, True]
+    assert _overrun(visits, two, at(13), 200) == [four["booking_id"]]
 
 
 def _erase(visits: Visits, buyer: str) -> None:
