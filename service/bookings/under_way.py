@@ -62,8 +62,8 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     """
     Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
 
-    It comes before all that have not begun, in the shift that goes on then if its own has not begun. What comes late by that stays with the crew, only later: to hand it on is for
-    those to say who see the crew.
+    It comes before all that have not begun, in the shift that goes on then if its own has not begun. What comes late by
+    that stays with the crew, only later: to hand it on is for those to say who see the crew.
     """
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
     if point is None or shift is None:
