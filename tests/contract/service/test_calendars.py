@@ -203,11 +203,7 @@ def test_calendar__is_told_where_the_point_offers_no_visits_any_more(visits: Vis
     booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
     path = _path(visits, point_id)
     before = _feed(visits, path).content
-    place = {"lat": visits.desk.lat, "lng": LNG, "timezone": "Asia/Shanghai", "country": "CN"}
-    offer = {"offer": "retail/pickup", "hours": "24/7"}
-    changed = {"kind": "store", "name": "Shop", "offers": [offer], **place}
-    answer = visits.desk.send("PUT", f"/v1/points/{point_id}", "corner", json=changed, headers={"If-Match": "*"})
-    assert answer.status_code == 200, answer.text
+    visits.withdraw_offer(point_id)
     assert _feed(visits, path).content == before
     (shift,) = _sheet(visits, point_id, visits.tomorrow(0)[:10])
     assert [stop["booking_id"] for stop in shift["stops"]] == [booking["booking_id"]]

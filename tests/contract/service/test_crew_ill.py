@@ -9,14 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from service.bookings.asking import asked_of
 from service.bookings.days import day_of
 from service.bookings.finding import candidate_for
 from service.bookings.planning import Window, place_visit
 from service.clock import to_us
-from service.store.tables import offers
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
@@ -515,7 +514,6 @@ def test_shift_that_was_cut_short_and_is_over__can_be_made_longer_again(visits: 
 def test_crew_of_a_point_that_offers_no_visits_any_more__can_be_ill_all_the_same(visits: Visits) -> None:
     point_id = visits.provider("anna", service=EXACT)
     (booking,) = _confirmed(visits, point_id, 10)
-    its = update(offers).where(offers.c.point_id == point_id).values(offer="retail/pickup")  # as could be once
-    visits.desk.registry.services.store.write_now(lambda connection: connection.run(its))
+    visits.withdraw_offer(point_id)
     told = _ill(visits, point_id)
     assert [(one["booking_id"], one["slots"]) for one in told["unkept"]] == [(booking["booking_id"], [])]

@@ -15,7 +15,7 @@ from service.bookings.days import day_of
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import CREW, Visits
+from tests.contract.service.visiting import CREW, OFFER, Visits
 
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "minutes": 60}
 At = Callable[..., str]
@@ -248,7 +248,7 @@ def test_point_without_a_clock__lets_what_has_begun_go_on(visits: Visits, point:
     ten = _begun(visits, point, at(10))
     found = visits.desk.send("GET", f"/v1/points/{point}", "corner")
     body = {name: found.json()[name] for name in ("kind", "name")} | {"lat": 0.0, "lng": -160.0}
-    body["offers"] = [{"offer": "retail/pickup", "area": {"radius_m": 100}}]
+    body["offers"] = [{"offer": OFFER, "area": {"radius_m": 100}}]
     answer = visits.desk.send(
         "PUT", f"/v1/points/{point}", "corner", json=body, headers={"If-Match": found.headers["ETag"]}
     )

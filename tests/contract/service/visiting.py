@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service.bookings.days import day_of
+from service.store.tables import offers
 from service.store.visit_tables import METADATA, booking_events, bookings, crews, engagements, services, shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.registry import NOW, WAIT_S
@@ -76,6 +77,11 @@ class Visits:
         body = {name: found.json()[name] for name in names} | {"offers": [_OFFERED]} | changes
         answer = self.desk.send("PUT", path, "corner", json=body, headers={"If-Match": found.headers["ETag"]})
         assert answer.is_success, answer.text
+
+    def withdraw_offer(self, point_id: str) -> None:
+        """Let a provider offer something else, though visits are promised there: as an earlier linli let merchants do."""
+        its = update(offers).where(offers.c.point_id == point_id).values(offer="retail/pickup")
+        self.desk.registry.services.store.write_now(lambda connection: connection.run(its))
 
     def crew(self, point_id: str, crew_id: str, **changes: Any) -> dict[str, Any]:
         """Make a crew or replace it."""
