@@ -112,16 +112,17 @@ class DayTables:
             If the table is to be made first, and who asks is in haste.
         """
         day, rest = divmod(at_us, _DAY_US)
-        table = self._kept.find(self._owner, day)
-        if table is None or table.n_schedules < self._book.n_schedules:
+        table = self._whole(day)
+        if table is None:
             demand_patience()
-            table = self._made_once(day)
+            with self._making:
+                table = self._whole(day) or self._made(day)
         return None if table is None else (table, rest // _MINUTE_US)
 
-    def _made_once(self, day: int) -> DayTable | None:
-        with self._making:
-            table = self._kept.find(self._owner, day)
-            return self._made(day) if table is None or table.n_schedules < self._book.n_schedules else table
+    def _whole(self, day: int) -> DayTable | None:
+        """Return the table of a day that is kept, None where it lacks schedules by now."""
+        table = self._kept.find(self._owner, day)
+        return None if table is None or table.n_schedules < self._book.n_schedules else table
 
     def _made(self, day: int) -> DayTable | None:
         seconds = day * _DAY_S + np.arange(0, _DAY_S, 60)

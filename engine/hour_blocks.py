@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from engine.haste import demand_patience
 from engine.holidays import HolidayCalendar
 from engine.hour_bitmaps import DayBitmaps
-from engine.hour_expressions import DayBits, HourExpression, holiday_states
+from engine.hour_expressions import MONDAY, DayBits, HourExpression, holiday_states
 
 __all__ = ["ScheduleDays"]
 
 _BLOCK_DAYS = 8
-_MONDAY = 4  # 1970-01-05
 
 
 class ScheduleDays:
@@ -122,7 +121,7 @@ class ScheduleDays:
         """Return a block of all schedules, and keep it."""
         first_day, first = block * _BLOCK_DAYS, known.shape[1]
         with self._lock:
-            out = self._weeks[(np.arange(first_day, first_day + _BLOCK_DAYS) - _MONDAY) % 7, first:]
+            out = self._weeks[(np.arange(first_day, first_day + _BLOCK_DAYS) - MONDAY) % 7, first:]
             start = bisect.bisect_left(self._dated, first)
             dated = list(zip(self._dated[start:], self._dated_facts[start:], strict=True))
         found = self._days_of(dated, first_day)

@@ -36,7 +36,7 @@ from engine.hour_dates import unreal_date
 from engine.kept_texts import kept_by_texts
 from engine.local_time import MINUTES_A_DAY
 
-__all__ = ["ALL_DAY", "EPOCH", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
+__all__ = ["ALL_DAY", "EPOCH", "MONDAY", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
 
 DayBits: TypeAlias = tuple[int, int]
 """Minutes of a day that are open, and unknown, as integers whose bit m is minute m."""
@@ -46,7 +46,7 @@ ALL_DAY = (1 << MINUTES_A_DAY) - 1
 _ALL_UNKNOWN: DayBits = (0, ALL_DAY)
 _MAX_CHARS = 4096
 _MAX_UNKNOWN_HOLIDAYS = 4
-_MONDAY, _ONE_DAY = 4, dt.timedelta(1)  # 1970-01-05
+MONDAY, _ONE_DAY = 4, dt.timedelta(1)  # 1970-01-05
 _CLOSED, _OPEN = evaluator.State.CLOSED, evaluator.State.OPEN
 _NEVER = "SH"
 _ARGUMENT = "hours"
@@ -160,7 +160,7 @@ class HourExpression:
     @functools.cached_property
     def week(self) -> list[DayBits]:
         """The minutes of Monday to Sunday without holidays; nothing where weeks differ."""
-        return self.bits(_MONDAY, 7) if self.weekly else []
+        return self.bits(MONDAY, 7) if self.weekly else []
 
     def text_on(self, day: int, holidays: frozenset[int]) -> str:
         """Return the expression for a day (since 1970), given which of the days it asks about are holidays."""
@@ -272,7 +272,7 @@ def _bits(text: str, first_day: int, n_days: int, *, weekly: bool) -> list[DayBi
 
 @kept_by_texts(1 << 16)
 def _week_bits(text: str) -> tuple[DayBits, ...]:
-    return tuple(_evaluate(text, _MONDAY, 7))
+    return tuple(_evaluate(text, MONDAY, 7))
 
 
 def _evaluate(text: str, first_day: int, n_days: int) -> list[DayBits]:

@@ -140,7 +140,7 @@ class Registry:
         """Wait until the follower has read what is committed."""
         follower, asked = self.services.follower, time.monotonic()
         follower.wake()
-        while follower.age_s is None or time.monotonic() - follower.age_s < asked:
+        while not follower.has_come_to(asked):
             assert time.monotonic() < asked + WAIT_S, "the follower does not follow"
             time.sleep(0.001)
 

@@ -78,7 +78,6 @@ def spread(
     """
     Put the visits of a shift into the shifts that follow from its crew's hours now; return those for which there is none.
 
-    Given the shift as it can be from ``now`` on, each is planned, and judged afterwards, as it is in that.
     What is begun or done stays in its shift, as that was where there is no other. Where all is kept nothing is given
     away; where it ``stays``, or the shift is still what follows, each visit stays in its shift, if there is that. When
     each is planned, and judged to be, is what the shift is like ``now``.

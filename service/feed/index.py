@@ -144,7 +144,7 @@ class LiveIndex:
         whole = {change.subject for change in changes if change.kind == "point"}
         owners = {change.subject for change in changes if change.kind == "merchant"}
         if owners:
-            whole |= self._stale(connection.rows(_OF_MERCHANTS, {"ids": sorted(owners)}))
+            whole |= self._stale(map(tuple, connection.rows(_OF_MERCHANTS, {"ids": sorted(owners)})))
         stock = {change.subject for change in changes if change.kind == "stock"} - whole
         stale: set[str] = set()
         for ids in _pieces(sorted(stock)):
@@ -174,15 +174,15 @@ class LiveIndex:
             del self._revisions[point_id]
         self._revisions.update(alive)
 
-    def _stale(self, rows: Iterable[AnyRow]) -> set[str]:
-        """Return the points that are not as they are known, apart from their stock."""
+    def _stale(self, revisions: Iterable[tuple[str, int]]) -> set[str]:
+        """Return the points that are not as they are known, apart from their stock, given each with its `REVISION` now."""
         known = self._revisions
-        return {point_id for point_id, revision in rows if known.get(point_id, _NEVER)[0] != revision}
+        return {point_id for point_id, revision in revisions if known.get(point_id, _NEVER)[0] != revision}
 
     def _set_stock(self, connection: ReadConnection, rows: Sequence[AnyRow]) -> set[str]:
         """Set what is left at points that are else as they are known; return those that are not."""
         now = _revisions_of(rows)
-        stale = {point_id for point_id, its in now.items() if self._revisions.get(point_id, _NEVER)[0] != its[0]}
+        stale = self._stale((point_id, whole) for point_id, (whole, _) in now.items())
         known = [row for row in rows if row.point_id not in stale]
         if not known:
             return stale

@@ -45,15 +45,10 @@ class Prepared(Generic[F]):
     bad: Sequence[BadLine]
     filled: Counter[str] = field(default_factory=Counter)
 
-    def before(self, line: int) -> Prepared[F]:
-        """Return what is there of the lines before one."""
-        facts = [(number, fact) for number, fact in self.facts if number < line]
-        return replace(self, facts=facts, bad=[bad for bad in self.bad if bad.line < line])
-
-    def behind(self, line: int) -> Prepared[F]:
-        """Return what is there of a line and those behind it."""
-        facts = [(number, fact) for number, fact in self.facts if number >= line]
-        return replace(self, facts=facts, bad=[bad for bad in self.bad if bad.line >= line])
+    def of_lines(self, lines: range) -> Prepared[F]:
+        """Return what is there of some of the lines."""
+        facts = [(number, fact) for number, fact in self.facts if number in lines]
+        return replace(self, facts=facts, bad=[bad for bad in self.bad if bad.line in lines])
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class Batch(NamedTuple):
         return Batch(self.first, lines, self.start, middle), Batch(line, self.lines[len(lines) :], middle, self.end)
 
     @property
+    def numbers(self) -> range:
+        """The numbers of the lines."""
+        return range(self.first, self.last + 1)
+
+    @property
     def last(self) -> int:
         """The number of the last line."""
         return self.first + len(self.lines) - 1

@@ -82,9 +82,9 @@ def add_batch(
     stored = kind.store(connection, prepared.facts)
     rest = None
     if stored.stopped_at is not None:
-        rest_prepared, prepared = prepared.behind(stored.stopped_at), prepared.before(stored.stopped_at)
-        batch, rest_batch = batch.parted(stored.stopped_at)
-        rest = rest_batch, rest_prepared
+        batch, left = batch.parted(stored.stopped_at)
+        rest = left, prepared.of_lines(left.numbers)
+        prepared = prepared.of_lines(batch.numbers)
     bad = [{"import_id": import_id, **one._asdict()} for one in (*prepared.bad, *stored.bad)]
     if bad:
         connection.run(insert(import_errors), bad)
