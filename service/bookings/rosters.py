@@ -26,7 +26,7 @@ from service.store.plain import Plain
 from service.store.tables import offers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from engine.crew_days import CrewDay, CrewDays
     from engine.holidays import HolidayFile
@@ -69,15 +69,21 @@ class Rosters:
         self._lock = threading.Lock()
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
-        """
-        Return how long ways take the crews of a point: as its slowest offer has it, since they may do all of them.
+        """Return how long ways take the crews of a point as its offers are now: see `travel_of`."""
+        return self.travel_of(row[0] for row in connection.rows(_OFFERS, {"of_point": point_id}))
 
-        Where it has none any more, what its crews have promised is judged as is usual.
+    def travel_of(self, offered: Iterable[str]) -> GreatCircleTravel:
         """
-        names = connection.rows(_OFFERS, {"of_point": point_id})
-        norms = [self._norms.by_offer[row[0]] for row in names if row[0].endswith(ONSITE)]
-        ways = [norm_travel(norm) for norm in norms]
-        return max(ways, key=lambda way: way.detour_factor / way.speed_kmh, default=GreatCircleTravel())
+        Return how long ways take crews: as the slowest of these offers has it, since they may do all of them.
+
+        Where none is of visits any more, what the crews have promised is judged as is usual.
+        """
+        ways = [norm_travel(self._norms.by_offer[offer]) for offer in offered if offer.endswith(ONSITE)]
+        return max(ways, key=_slowness, default=GreatCircleTravel())
+
+    def slows(self, before: Iterable[str], after: Iterable[str]) -> bool:
+        """Tell whether ways take longer with some offers than they did with others."""
+        return _slowness(self.travel_of(after)) > _slowness(self.travel_of(before))
 
     def has_services(self, offer: str) -> bool:
         """Tell whether anything of an offer can be booked at any point."""
@@ -214,6 +220,10 @@ class Rosters:
     def verify(self, _connection: ReadConnection) -> bool:
         """Tell that nothing is kept beyond a change."""
         return True
+
+
+def _slowness(way: GreatCircleTravel) -> float:
+    return way.detour_factor / way.speed_kmh
 
 
 def _alone(known: PointRoster, day: CrewDay) -> CrewDays | None:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from engine.crews import Crew
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import PointRoster
+    from service.bookings.rosters import Rosters
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["Settled", "hand_on", "resettle_crews"]
+__all__ = ["Settled", "bring_in_line", "hand_on", "resettle_crews"]
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
@@ -67,15 +68,23 @@ def resettle_crews(
     point
         The row of their point, whose roster is locked.
     """
-    loose: list[Stop] = []
-    booked: dict[str, AnyRow] = {}
-    for crew_id in crew_ids if point.timezone is not None else ():
-        loose += _resettled(connection, terms, point, crew_id, booked)
+    loose, booked = bring_in_line(connection, terms.rosters, point, crew_ids)
     return hand_on(connection, terms, point, loose, booked, actor)
 
 
-def _resettled(
-    connection: WriteConnection, terms: BookingTerms, point: AnyRow, crew_id: str, booked: dict[str, AnyRow]
+def bring_in_line(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, crew_ids: Iterable[str]
+) -> tuple[list[Stop], dict[str, AnyRow]]:
+    """Do as `resettle_crews`, but hand on nothing: return what the crews cannot make any more, and what was looked at."""
+    loose: list[Stop] = []
+    booked: dict[str, AnyRow] = {}
+    for crew_id in crew_ids if point.timezone is not None else ():
+        loose += _in_line(connection, rosters, point, crew_id, booked)
+    return loose, booked
+
+
+def _in_line(
+    connection: WriteConnection, rosters: Rosters, point: AnyRow, crew_id: str, booked: dict[str, AnyRow]
 ) -> list[Stop]:
     """Bring the days of a crew in line; return what it cannot make any more, and add what was looked at to ``booked``."""
     since_us = connection.now_us - _DAY_US  # of a shift that is over a longer one may be made
@@ -83,8 +92,8 @@ def _resettled(
     if not rows:
         return []
     booked |= bookings_in(connection, map(day_of, rows))
-    table, homes = ways(connection, terms.rosters, point), dict[int, Home]()
-    by_hours = shifts_by_hours(connection, terms.rosters, point, crew_id, rows[0].starts_at // _SECOND_US)
+    table, homes = ways(connection, rosters, point), dict[int, Home]()
+    by_hours = shifts_by_hours(connection, rosters, point, crew_id, rows[0].starts_at // _SECOND_US)
     loose: list[Stop] = []
     for row in rows:
         is_over = row.ends_at <= connection.now_us  # of such a shift nothing is given away

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
+from service.bookings.changed_points import crews_concerned, stands
 from service.bookings.settling import Settled, resettle_crews
 from service.crews.facts import CrewFacts
 from service.crews.forgetting import forget_crew
@@ -18,7 +19,6 @@ from service.crews.store import (
     count_roster,
     find_kept,
     list_engagements,
-    list_kept,
     put_engagement,
     put_kept,
 )
@@ -28,6 +28,7 @@ from service.http.problems import ProblemError
 from service.points.store import find_point, merchant_lock
 
 if TYPE_CHECKING:
+    from service.bookings.changed_points import Stand
     from service.bookings.holding import BookingTerms
     from service.crews.facts import ServiceFacts
     from service.points.store import PointRecord
@@ -42,7 +43,7 @@ __all__ = [
     "put_crew",
     "put_service",
     "remove_crew",
-    "settle_moved",
+    "settle_changed",
     "settled",
 ]
 
@@ -124,13 +125,19 @@ def settled(
     return found
 
 
-def settle_moved(
-    connection: WriteConnection, terms: BookingTerms, point: PointRecord, actor: str, word: str | None
+def settle_changed(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    before: Stand,
+    point: PointRecord,
+    actor: str,
+    word: str | None,
 ) -> Settled:
-    """Settle what the crews have promised that start where their point is, which is elsewhere now; raises as `settled`."""
-    rows = list_kept(connection, CREWS, point.row.point_id)
-    there = [row.crew_id for row in rows if CrewFacts.of_json(row.facts).start is None]
-    found = resettle_crews(connection, terms, point.row, there, actor)
+    """Settle what the crews have promised of a point that stood otherwise ``before``; raises as `settled`."""
+    point_id = point.row.point_id
+    after = stands(connection, [point_id])[point_id]
+    concerned = crews_concerned(connection, terms.rosters, point_id, before, after)
+    found = resettle_crews(connection, terms, point.row, concerned, actor)
     _check_word(found, word)
     return found
 

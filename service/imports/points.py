@@ -75,7 +75,7 @@ class PointImport:
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
         """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
-        terms = self.services.orders
-        stored = store_points(connection, self.merchant_id, facts, terms.checker, terms.norms)
+        orders, rosters = self.services.bookings
+        stored = store_points(connection, self.merchant_id, facts, orders.checker, orders.norms, rosters)
         bad = [bad_line(line, problem) for line, problem in stored.refused]
         return Stored(stored.n_changed, bad, stored.stopped_at)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.norms import load_norms
 from service.audit.store import COMMAND, record
+from service.bookings.rosters import Rosters
 from service.errors import BadFileError
 from service.http.problems import ProblemError
 from service.http.routing import validation_problem
@@ -147,7 +148,7 @@ class _Load:
         self._merchant_id = merchant_id
         self._norms = norms
         self._report = report
-        self._checker = Checker(None)
+        self._checker, self._rosters = Checker(None), Rosters(norms)
         self._seen: set[str] = set()
 
     def take(self, groups: list[list[tuple[int, Row]]]) -> None:
@@ -184,7 +185,7 @@ class _Load:
         rows, new = zip(*facts, strict=True)
         filled = list(zip(rows, with_what_stands(connection, new), strict=True))
         good = [(row, fact) for row, fact in filled if not isinstance(fact, ProblemError)]
-        stored = store_points(connection, merchant_id, good, self._checker, self._norms)
+        stored = store_points(connection, merchant_id, good, self._checker, self._norms, self._rosters)
         if stored.n_changed:
             record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=stored.n_changed)
         taken = filled[: _n_before(stored.stopped_at, facts)]

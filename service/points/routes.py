@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.audit.store import actor_of, record
+from service.bookings.changed_points import stands
 from service.bookings.settling import Settled
 from service.bookings.stranding import check_no_visits
 from service.bookings.telling import told
-from service.crews.changing import SecondVisitWord, settle_moved
+from service.crews.changing import SecondVisitWord, settle_changed
 from service.http.access import AdminOrMerchant, Anyone, not_found, owner_of
 from service.http.context import RequestContext, services_of
 from service.http.fields import DatumName
@@ -70,9 +71,9 @@ async def put_point(
     Make a point (`If-None-Match: *`, or no condition where none is there), or replace all of it (`If-Match`).
 
     Capacities are replaced, too: once one is set, the point has another ETag. What the body leaves out is told in
-    `filled`: time zone and country of the place, the norm's radius. Where it moves, what the crews have promised that start
-    there is settled as when they are replaced: who cannot be kept is told first, with other windows. An offer under which
-    visits are promised stays: they are named.
+    `filled`: time zone and country of the place, the norm's radius. Where it moves, or crews travel more slowly under an
+    offer that is new, what they have promised is settled as when they are replaced: who cannot be kept is told first, with
+    other windows. An offer under which visits are promised stays: they are named.
     """
     merchant_id = _named_merchant(context, point_id)
     services = services_of(request)
@@ -87,12 +88,13 @@ async def put_point(
         gone = set() if before is None else {row.offer for row in before.offers} - {kept.offer for kept in facts.offers}
         if gone:
             check_no_visits(connection, point_id, gone)
+        stood = stands(connection, [point_id]).get(point_id)
         orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
         after, found = owned(find_point(connection, point_id)), Settled([], [])
-        if before is not None and (before.row.lat, before.row.lng) != (after.row.lat, after.row.lng):
-            found = settle_moved(connection, services.bookings, after, context.key_holder.key_id, open_bookings)
+        if stood is not None:
+            found = settle_changed(connection, services.bookings, stood, after, context.key_holder.key_id, open_bookings)
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
         return after, before is None, found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, select
 
 from engine.errors import InvalidHoursError, InvalidTimezoneError
+from service.bookings.changed_points import carry_plans, stands, with_plans
 from service.bookings.store import offers_with_visits
 from service.http.problems import ProblemError, as_problem
 from service.orders.store import points_with_orders
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.norms import Norms
+    from service.bookings.rosters import Rosters
     from service.orders.checks import Checker
     from service.points.rules import OfferFacts, PointFacts
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
@@ -31,7 +33,6 @@ _IDS: Any = bindparam("ids", expanding=True)
 _POINTS = select(points.c.point_id, points.c.special_days, points.c.is_paused).where(
     points.c.point_id.in_(_IDS), points.c.is_deleted.is_(False)
 )
-_PLACES = select(points.c.point_id, points.c.lat, points.c.lng).where(points.c.point_id.in_(_IDS))
 _OFFERS = select(offers.c.point_id, offers.c.offer, offers.c.is_paused, offers.c.slot_orders, offers.c.slot_s).where(
     offers.c.point_id.in_(_IDS)
 )
@@ -62,6 +63,7 @@ def store_points(
     facts: Sequence[tuple[int, PointFacts]],
     checker: Checker,
     norms: Norms,
+    rosters: Rosters,
 ) -> StoredPoints:
     """
     Store points; one that is so already keeps its revision, and one that would leave orders or visits behind is left.
@@ -76,11 +78,14 @@ def store_points(
         Each behind the number of its line, which no other has; of those that name the same point the last counts.
     checker, norms
         By which open orders are judged.
+    rosters
+        How the crews of points travel.
     """
     new = news(connection, facts)
     busy = points_with_orders(connection, [fact.point_id for _, fact in new])
     new, stopped_at = _within_a_write(new, busy)
-    facts, refused = _left_as_they_are(connection, new)
+    facts, refused = _left_as_they_are(connection, rosters, new)
+    before = stands(connection, with_plans(connection, [fact.point_id for _, fact in facts]))
     pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
     n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
     for line, fact in facts:
@@ -93,6 +98,7 @@ def store_points(
                 n_changed += n_written
             except ProblemError as problem:
                 refused.append((line, problem))
+    carry_plans(connection, rosters, merchant_id, before)
     return StoredPoints(n_changed, refused, stopped_at)
 
 
@@ -108,19 +114,21 @@ def _within_a_write(
 
 
 def _left_as_they_are(
-    connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]
+    connection: WriteConnection, rosters: Rosters, facts: Sequence[tuple[int, PointFacts]]
 ) -> tuple[list[tuple[int, PointFacts]], list[tuple[int, ProblemError]]]:
-    """Return points but for those that would go, or lose an offer, from under promised visits; these with their problems."""
+    """Return points but for those whose change would break what is promised of visits; these with their problems."""
     visited = offers_with_visits(connection, [fact.point_id for _, fact in facts])
-    ids = {point_id for point_id, _ in visited}
-    places = {row.point_id: (row.lat, row.lng) for row in connection.rows(_PLACES, {"ids": list(ids)})} if ids else {}
+    before = stands(connection, {point_id for point_id, _ in visited})
     stay, refused = [], []
     for line, fact in facts:
-        kept = {(fact.point_id, offer.offer) for offer in fact.offers}
-        if places.get(fact.point_id, (fact.lat, fact.lng)) != (fact.lat, fact.lng):
+        offered = frozenset(offer.offer for offer in fact.offers)
+        stood = before.get(fact.point_id)
+        if stood is not None and stood.place != (fact.lat, fact.lng):
             text = "visits are promised from where it is: move it by PUT with ?open_bookings=replan"
-        elif any(point_id == fact.point_id for point_id, _ in visited - kept):
+        elif any(point_id == fact.point_id and offer not in offered for point_id, offer in visited):
             text = "visits are promised under an offer that it would lose: cancel them, or let them end"
+        elif stood is not None and rosters.slows(stood.offers, offered):
+            text = "visits are promised, and crews are slower under an offer that is new: PUT it with ?open_bookings=replan"
         else:
             stay.append((line, fact))
             continue
