@@ -14,7 +14,6 @@ from service.bookings.acting import (
     check_code,
     check_departure,
     check_proof,
-    check_waited,
 )
 from service.bookings.paying import check_held_in_time, pay_online
 from service.bookings.refusing import visit_refusal
@@ -34,7 +33,7 @@ from service.bookings.schemas import (
     StartBody,
 )
 from service.bookings.seeing import booking_seen, locked_seen, visitor_of
-from service.bookings.under_way import begin_visit, finish_visit, set_out
+from service.bookings.under_way import begin_visit, finish_visit, miss_visit, set_out
 from service.bookings.views import booking_answer
 from service.clock import from_us
 from service.errors import NotFeasibleError
@@ -206,12 +205,9 @@ async def absent_from_booking(request: Request, context: Visitors, booking_id: s
         party = Party.MERCHANT if event is Event.CUSTOMER_ABSENT else Party.CUSTOMER
     act = Act(event, party, context.key_holder.key_id)
 
-    def absent(connection: WriteConnection, row: AnyRow) -> AnyRow:
-        check_booking_act(row, act)
-        check_waited(connection, services.bookings, row, event)
-        return act_on(connection, services.bookings, row, act)
-
-    return await _change(request, context, booking_id, party, absent)
+    return await _change(
+        request, context, booking_id, party, lambda connection, row: miss_visit(connection, services.bookings, row, act)
+    )
 
 
 @router.post(

@@ -41,7 +41,7 @@ START_CODE, END_CODE = 1, 2
 _SECOND_US = 1_000_000
 _OPEN_S = 12 * 3600  # behind its end, before it can be closed without the customer
 _TWO_DAYS_US = 2 * 86_400 * _SECOND_US
-_LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CUSTOMER_ABSENT, State.CREW_ABSENT}
+_LEAVES_DAY = {State.CANCELLED, State.EXPIRED, State.UNPLACED, State.CREW_ABSENT}
 
 
 def lock_booking(connection: WriteConnection, booking_id: str) -> None:
@@ -166,9 +166,9 @@ def check_departure(connection: WriteConnection, row: AnyRow) -> None:
         raise StateConflictError(text)
 
 
-def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, event: Event) -> None:
+def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, event: Event) -> int:
     """
-    Refuse to say that one side did not come before it was waited for.
+    Refuse to say that one side did not come before it was waited for; return until when it was, in microseconds since 1970.
 
     A customer is waited for as long as the norm says, from when the window begins, or the crew set out if that was later;
     a crew until the window is over.
@@ -178,7 +178,7 @@ def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
     StateConflictError
         If it is too early.
     """
-    until_us, who = row.ends_at, "crew"
+    until_us, who = int(row.ends_at), "crew"
     if event is Event.CUSTOMER_ABSENT:
         departed = [one.at for one in list_booking_events(connection, row.booking_id) if one.event == Event.DEPART]
         wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
@@ -186,6 +186,7 @@ def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
     if connection.now_us < until_us:
         text = f"the {who} is waited for until {from_us(until_us).isoformat()}"
         raise StateConflictError(text)
+    return until_us
 
 
 def check_proof(terms: BookingTerms, row: AnyRow, told: dict[str, str], *, now_us: int, is_office: bool) -> str:

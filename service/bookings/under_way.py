@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.replanning import however_late
-from service.bookings.acting import act_on
+from service.bookings.acting import act_on, check_booking_act, check_waited
 from service.bookings.bases import shifts_of
 from service.bookings.days import (
     begins_by,
@@ -17,8 +17,11 @@ from service.bookings.days import (
     write_shift,
 )
 from service.bookings.lasting import bookings_in, carry_on, shifts_by_hours
+from service.bookings.planning import take_visit_out
+from service.bookings.rules import Event, State
 from service.bookings.settling import Settled, hand_on
 from service.bookings.spreading import fixed_stops, promised, ways
+from service.bookings.store import BookingFilter, list_bookings
 from service.crews.store import count_roster
 from service.errors import StateConflictError
 from service.points.store import find_point
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from service.bookings.rules import Act
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["begin_visit", "finish_visit", "overrun_visit", "set_out"]
+__all__ = ["begin_visit", "finish_visit", "miss_visit", "overrun_visit", "set_out"]
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
@@ -128,6 +131,44 @@ def finish_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
     if point is not None and shift is not None and row.begun_at is not None:
         _shorten(connection, terms, point.row, shift, done)
     return done
+
+
+def miss_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: Act) -> AnyRow:
+    """
+    Let a visit end that one side did not come to; return the booking, which is locked.
+
+    A crew that missed its customer was at the door as long as it has to wait, and goes on from there: the visit stays in
+    its day, as what is over does. Where another one goes on there, that is where the crew is, and this one goes.
+
+    Raises
+    ------
+    StateConflictError
+        If the other side has not been waited for yet, or the event cannot come now.
+    """
+    check_booking_act(row, act)
+    until_us = check_waited(connection, terms, row, act.event)
+    if act.event is not Event.CUSTOMER_ABSENT:
+        return act_on(connection, terms, row, act)
+    point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
+    elsewhere = BookingFilter(point_id=row.point_id, state=State.STARTED, crew_id=row.crew_id)
+    if point is None or shift is None or list_bookings(connection, elsewhere, limit=1):
+        take_visit_out(connection, terms.rosters, row)
+        return act_on(connection, terms, row, act, crew_id=None, shift_at=None)
+    ended = act_on(connection, terms, row, act)
+    day = _at_the_door(day_of(shift), ended, -(-until_us // _SECOND_US))
+    carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
+    return ended
+
+
+def _at_the_door(day: CrewDay, booking: AnyRow, at_s: int) -> CrewDay:
+    """Return a day in which a crew was at the place of a booking's visit at an instant, and before what it began later."""
+    its, others = booking.booking_id, day.without_stop(booking.booking_id).stops
+    after = next((k for k, stop in enumerate(others) if stop.has_begun and stop.earliest_s > at_s), None)
+    if after is None:
+        after = max((k + 1 for k, stop in enumerate(others) if stop.has_begun), default=0)
+    moment = {"duration_s": 0, "earliest_s": at_s, "latest_s": at_s, "is_set_out": True, "has_begun": True}
+    there = (stop._replace(**moment) for stop in day.stops if stop.stop_id == its)
+    return day._replace(stops=(*others[:after], *there, *others[after:]))
 
 
 def _shorten(connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, done: AnyRow) -> None:

@@ -94,7 +94,9 @@ async def put_point(
         orders.settle(services, context.key_holder.key_id, open_orders)
         after, found = owned(find_point(connection, point_id)), Settled([], [])
         if stood is not None:
-            found = settle_changed(connection, services.bookings, stood, after, context.key_holder.key_id, open_bookings)
+            found = settle_changed(
+                connection, services.bookings, stood, after, context.key_holder.key_id, open_bookings
+            )
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)
         return after, before is None, found

@@ -348,7 +348,8 @@ class Bookings(RuleBasedStateMachine):
         names = {row.booking_id: (row.booking_id, row.crew_id, (row.shift_at or 0) // 1_000_000) for row in told}
         assert len(set(stand)) == len(stand)
         assert {names[row.booking_id] for row in told if row.state in PLANNED} <= set(stand)
-        assert set(stand) <= {names[row.booking_id] for row in told if row.state in {*PLANNED, "finished", "paid"}}
+        stays = {*PLANNED, "finished", "paid", "customer_absent"}
+        assert set(stand) <= {names[row.booking_id] for row in told if row.state in stays}
 
 
 def _told(at: int) -> str:
