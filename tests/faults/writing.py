@@ -30,6 +30,7 @@ __all__ = ["PREFIX", "facts", "fill", "filled_with", "opened", "write", "write_a
 
 PREFIX = "w"
 N_FILLED = 30
+_PATIENCE_S = 60.0  # what is tried is not how fast the machine is
 
 
 def opened(place: str) -> Store:
@@ -105,12 +106,12 @@ class _Writer:
 
     def _write(self, name: str) -> None:
         try:
-            self.store.write_now(lambda connection: write(connection, name, self.options.size), 5.0)
+            self.store.write_now(lambda connection: write(connection, name, self.options.size), _PATIENCE_S)
         except ServiceError:
             if self.options.fault != "retries":
                 raise
             self.store.__dict__["_broken"] = None  # planted: it tries again as if nothing had been
-            self.store.write_now(lambda connection: write(connection, name, self.options.size), 5.0)
+            self.store.write_now(lambda connection: write(connection, name, self.options.size), _PATIENCE_S)
 
 
 def main() -> None:
