@@ -24,6 +24,7 @@ __all__ = ["CrewDay", "CrewDays", "Place", "Stop"]
 Place = tuple[float, float]
 
 _STOPS, _DAY = "stops", "day"
+_LEGS = 32  # asked for at a time
 
 
 class Stop(NamedTuple):
@@ -220,9 +221,15 @@ class CrewDays:
         arrays.latest[number, :n] = [stop.latest_s for stop in nodes]
         placed = np.flatnonzero(arrays.placed[number, :n])
         places = self.places[number, placed]
-        ways = np.diagonal(travel_seconds(self.travel, places[:-1], places[1:], self._at))
+        ways = self._legs_s(places[:-1], places[1:])
         is_there = [nodes[node].has_begun for node in placed[1:]]
         arrays.way[number, placed[:-1]] = np.where(is_there, 0, ways)
+
+    def _legs_s(self, origins: NDArray[np.float64], destinations: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return int64[n] seconds from each origin to its destination: few at a time, since all pairs are told of what is asked."""
+        pieces = (slice(first, first + _LEGS) for first in range(0, len(origins), _LEGS))
+        told = [travel_seconds(self.travel, origins[piece], destinations[piece], self._at) for piece in pieces]
+        return np.concatenate([np.diagonal(pairs) for pairs in told])
 
     def _bound(self) -> None:
         unkept = np.empty(len(self.days), np.int64)
