@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.crew_days import Stop
 from engine.replanning import however_late
 from service.bookings.acting import act_on, check_booking_act, check_waited
 from service.bookings.bases import shifts_of
@@ -166,8 +167,11 @@ def _at_the_door(day: CrewDay, booking: AnyRow, at_s: int) -> CrewDay:
     after = next((k for k, stop in enumerate(others) if stop.has_begun and stop.earliest_s > at_s), None)
     if after is None:
         after = max((k + 1 for k, stop in enumerate(others) if stop.has_begun), default=0)
-    moment = {"duration_s": 0, "earliest_s": at_s, "latest_s": at_s, "is_set_out": True, "has_begun": True}
-    there = (stop._replace(**moment) for stop in day.stops if stop.stop_id == its)
+    there = (
+        Stop(its, stop.place, 0, at_s, at_s, is_set_out=True, has_begun=True)
+        for stop in day.stops
+        if stop.stop_id == its
+    )
     return day._replace(stops=(*others[:after], *there, *others[after:]))
 
 
