@@ -34,6 +34,7 @@ __all__ = [
     "check_waited",
     "lock_booking",
     "locked_booking",
+    "set_out_us",
 ]
 
 START_CODE, END_CODE = 1, 2
@@ -166,6 +167,12 @@ def check_departure(connection: WriteConnection, row: AnyRow) -> None:
         raise StateConflictError(text)
 
 
+def set_out_us(connection: WriteConnection, booking_id: str) -> int:
+    """Return when a crew last set out to a visit, in microseconds since 1970; 0 where none did."""
+    events = list_booking_events(connection, booking_id)
+    return max((int(one.at) for one in events if one.event == Event.DEPART), default=0)
+
+
 def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, event: Event) -> int:
     """
     Refuse to say that one side did not come before it was waited for; return until when it was, in microseconds since 1970.
@@ -180,9 +187,8 @@ def check_waited(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
     """
     until_us, who = int(row.ends_at), "crew"
     if event is Event.CUSTOMER_ABSENT:
-        departed = [one.at for one in list_booking_events(connection, row.booking_id) if one.event == Event.DEPART]
         wait_s = terms.orders.norms.by_offer[row.offer].wait_s or 0
-        until_us, who = max([row.starts_at, *departed[-1:]]) + wait_s * _SECOND_US, "customer"
+        until_us, who = max(row.starts_at, set_out_us(connection, row.booking_id)) + wait_s * _SECOND_US, "customer"
     if connection.now_us < until_us:
         text = f"the {who} is waited for until {from_us(until_us).isoformat()}"
         raise StateConflictError(text)

@@ -215,7 +215,8 @@ def as_promised(stop: Stop, booked: dict[str, AnyRow]) -> Stop:
 def _base_for(bases: Sequence[CrewDay], stop: Stop, planned_s: int, *, has_begun: bool) -> CrewDay | None:
     """Return the shift in which most of a visit lies when it is planned, or could lie in its window: not behind its start."""
     bases = [day for day in bases if day.starts_s <= planned_s or not has_begun]
-    spans = ((planned_s, planned_s + stop.duration_s), (stop.earliest_s, stop.latest_s + stop.duration_s))
+    lasts_s = max(stop.duration_s, 1)  # a crew that missed its customer was there for a moment
+    spans = ((planned_s, planned_s + lasts_s), (stop.earliest_s, stop.latest_s + lasts_s))
     for starts_s, ends_s in spans:
         shared = [(min(day.ends_s, ends_s) - max(day.starts_s, starts_s), -day.starts_s, day) for day in bases]
         most = max(shared, default=None, key=lambda one: one[:2])

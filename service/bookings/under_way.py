@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.crew_days import Stop
 from engine.replanning import however_late
-from service.bookings.acting import act_on, check_booking_act, check_waited
+from service.bookings.acting import act_on, check_booking_act, check_waited, set_out_us
 from service.bookings.bases import shifts_of
 from service.bookings.days import (
     begins_by,
@@ -138,8 +137,9 @@ def miss_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, ac
     """
     Let a visit end that one side did not come to; return the booking, which is locked.
 
-    A crew that missed its customer was at the door as long as it has to wait, and goes on from there: the visit stays in
-    its day, as what is over does. Where another one goes on there, that is where the crew is, and this one goes.
+    A crew that missed its customer is at the door, and goes on from there: the visit stays in its day, as what is over
+    does. Where it has begun another one since, to which it set out later, it was at the door as long as it has to wait;
+    where another one still goes on, that is where it is, and this visit goes.
 
     Raises
     ------
@@ -156,23 +156,34 @@ def miss_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, ac
         take_visit_out(connection, terms.rosters, row)
         return act_on(connection, terms, row, act, crew_id=None, shift_at=None)
     ended = act_on(connection, terms, row, act)
-    day = _at_the_door(day_of(shift), ended, -(-until_us // _SECOND_US))
+    day, until_s = day_of(shift), -(-until_us // _SECOND_US)
+    behind = _gone_on_to(connection, day, ended, until_s)
+    at_s = -(-connection.now_us // _SECOND_US) if behind is None else until_s
+    day = _at_the_door(day, ended, at_s, behind)
     carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return ended
 
 
-def _at_the_door(day: CrewDay, booking: AnyRow, at_s: int) -> CrewDay:
-    """Return a day in which a crew was at the place of a booking's visit at an instant, and before what it began later."""
-    its, others = booking.booking_id, day.without_stop(booking.booking_id).stops
-    after = next((k for k, stop in enumerate(others) if stop.has_begun and stop.earliest_s > at_s), None)
-    if after is None:
-        after = max((k + 1 for k, stop in enumerate(others) if stop.has_begun), default=0)
-    there = (
-        Stop(its, stop.place, 0, at_s, at_s, is_set_out=True, has_begun=True)
-        for stop in day.stops
-        if stop.stop_id == its
+def _gone_on_to(connection: WriteConnection, day: CrewDay, booking: AnyRow, since_s: int) -> str | None:
+    """Return the first visit of a day that began since an instant, and to which its crew set out later than to a booking's."""
+    its = booking.booking_id
+    others = bookings_in(connection, [day.without_stop(its)]).values()
+    begun = sorted(
+        (other.begun_at, other.booking_id) for other in others if (other.begun_at or 0) // _SECOND_US >= since_s
     )
-    return day._replace(stops=(*others[:after], *there, *others[after:]))
+    left_us = set_out_us(connection, its)
+    return next((name for _, name in begun if set_out_us(connection, name) > left_us), None)
+
+
+def _at_the_door(day: CrewDay, booking: AnyRow, at_s: int, behind: str | None) -> CrewDay:
+    """Return a day in which a crew was at the place of a booking's visit at an instant, before the one that came behind it."""
+    day = _with(day, booking, duration_s=0, earliest_s=at_s, latest_s=at_s, is_set_out=True, has_begun=True)
+    if behind is None:
+        return day
+    there = next((stop for stop in day.stops if stop.stop_id == booking.booking_id), None)
+    others = day.without_stop(booking.booking_id)
+    after = next(k for k, stop in enumerate(others.stops) if stop.stop_id == behind)
+    return day if there is None else others.with_stop(there, after)
 
 
 def _shorten(connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, done: AnyRow) -> None:

@@ -15,7 +15,6 @@ from tests.contract.service.talking import problem
 from tests.contract.service.visiting import Visits
 
 STARTED = ("confirm", "depart", "start")
-EXACT = {"window_minutes": 0, "lead_minutes": 0, "step_minutes": 15}
 WAIT_S, COMPLAIN_S = 20 * 60, 2 * 86_400
 
 
@@ -121,44 +120,6 @@ def test_customer_who_is_not_there__is_waited_for_as_long_as_the_norm_says(visit
     done = visits.done(booking, "absent", "corner", {"who": "customer"})
     assert (done["state"], done["fee_minor"], done["ended_at"] is None) == ("customer_absent", 5_002, False)
     assert visits.events(booking)[-1] == ("customer_absent", "customer_absent")
-
-
-def test_customer_who_is_not_there__lets_the_crew_go_on_from_his_door(visits: Visits) -> None:
-    point_id = visits.provider("anna", service=EXACT)
-    far = {"lat": visits.desk.lat + 0.06}  # 28 minutes
-    date = visits.tomorrow(10)[:10]
-    booking = visits.brought(visits.book(point_id, visits.tomorrow(10), **far), "confirm", "depart")
-    over = dt.datetime.fromisoformat(booking["starts_at"]) + dt.timedelta(seconds=WAIT_S)
-    visits.desk.pass_until(over.isoformat())
-    visits.done(booking, "absent", "corner", {"who": "customer"})
-    near, there = visits.starts(point_id)[0], visits.starts(point_id, **far)[0]
-    assert dt.datetime.fromisoformat(near) >= over + dt.timedelta(minutes=28)
-    assert dt.datetime.fromisoformat(there) <= over + dt.timedelta(minutes=15)
-    (shift,) = visits.desk.send("GET", f"/v1/points/{point_id}/crews/anna/day", "corner", params={"date": date}).json()[
-        "shifts"
-    ]
-    assert [(stop["booking_id"], stop["state"], stop["next"]) for stop in shift["stops"]] == [
-        (booking["booking_id"], "customer_absent", [])
-    ]
-    assert visits.brought(visits.book(point_id, near), "confirm", "depart", "start")["state"] == "started"
-
-
-@pytest.mark.parametrize("is_done", [False, True])
-def test_customer_who_is_told_late_not_to_have_been_there__changes_nothing_that_came_later(
-    visits: Visits, is_done: bool
-) -> None:
-    point_id = visits.provider("anna", service=EXACT)
-    missed = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart")
-    later = visits.brought(visits.book(point_id, visits.tomorrow(12)), *STARTED)
-    if is_done:
-        visits.desk.pass_(600)
-        visits.brought(later, "finish")
-    visits.desk.pass_(300)
-    visits.done(missed, "absent", "corner", {"who": "customer"})
-    assert visits.planned(point_id)["anna"] == [one["booking_id"] for one in ((missed, later) if is_done else (later,))]
-    assert visits.read(missed, "corner")["crew_id"] == ("anna" if is_done else None)
-    free = visits.desk.now if is_done else dt.datetime.fromisoformat(later["starts_at"]) + dt.timedelta(hours=2)
-    assert dt.datetime.fromisoformat(visits.starts(point_id)[0]) == free
 
 
 @pytest.mark.parametrize("events", [("confirm",), ("confirm", "depart")])
