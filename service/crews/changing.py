@@ -8,7 +8,7 @@ from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
 from service.bookings.changed_points import crews_concerned, stands
-from service.bookings.settling import Settled, resettle_crews
+from service.bookings.settling import Settled, bring_in_line, resettle_crews
 from service.crews.facts import CrewFacts
 from service.crews.forgetting import forget_crew
 from service.crews.rules import check_at_point
@@ -28,6 +28,8 @@ from service.http.problems import ProblemError
 from service.points.store import find_point, merchant_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.bookings.changed_points import Stand
     from service.bookings.holding import BookingTerms
     from service.crews.facts import ServiceFacts
@@ -120,9 +122,7 @@ def settled(
     connection: WriteConnection, terms: BookingTerms, point: PointRecord, crew_id: str, actor: str, word: str | None
 ) -> Settled:
     """Settle what a crew has promised; without a word, refuse where that concerns anybody."""
-    found = resettle_crews(connection, terms, point.row, [crew_id], actor)
-    _check_word(found, word)
-    return found
+    return _settled(connection, terms, point, [crew_id], actor, word)
 
 
 def settle_changed(
@@ -137,21 +137,29 @@ def settle_changed(
     point_id = point.row.point_id
     after = stands(connection, [point_id])[point_id]
     concerned = crews_concerned(connection, terms.rosters, point_id, before, after)
-    found = resettle_crews(connection, terms, point.row, concerned, actor)
-    _check_word(found, word)
-    return found
+    return _settled(connection, terms, point, concerned, actor, word)
 
 
-def _check_word(found: Settled, word: str | None) -> None:
-    """Refuse without a word where that concerns anybody."""
-    touched = [*found.unkept, *found.moved]
-    if touched and word is None:
+def _settled(
+    connection: WriteConnection,
+    terms: BookingTerms,
+    point: PointRecord,
+    crew_ids: Sequence[str],
+    actor: str,
+    word: str | None,
+) -> Settled:
+    if word is not None:
+        return resettle_crews(connection, terms, point.row, crew_ids, actor)
+    loose, booked = bring_in_line(connection, terms.rosters, point.row, crew_ids)
+    if loose:  # to whom they could go is not asked: it takes long
         text = (
-            f"{len(touched)} promised visits could not be made by their crew any more: send it again with "
+            f"{len(loose)} promised visits could not be made by their crew any more: send it again with "
             "?open_bookings=replan, and others make them where they can"
         )
-        named = [row.booking_id for row in touched[:_MOST_NAMED]]
-        raise ProblemError("state-conflict", text, more={"bookings": named, "n_bookings": len(touched)})
+        rows = sorted((booked[stop.stop_id] for stop in loose), key=lambda row: (row.starts_at, row.booking_id))
+        named = [row.booking_id for row in rows[:_MOST_NAMED]]
+        raise ProblemError("state-conflict", text, more={"bookings": named, "n_bookings": len(loose)})
+    return Settled([], [])
 
 
 def put_service(connection: WriteConnection, point: PointRecord, service_id: str, facts: ServiceFacts) -> bool:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["CrewImport", "ServiceImport"]
 
 F = TypeVar("F")
+_A_WRITE = 50
+"""Lines in one write: some milliseconds for each crew that has promised visits, for which all other writes wait."""
 _CREW, _SERVICE = TypeAdapter(BulkCrewBody), TypeAdapter(BulkServiceBody)
 
 
@@ -65,19 +67,19 @@ class _RosterImport(Generic[F]):
         return find_point(connection, self.point_id) is not None
 
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, tuple[str, F]]]) -> Stored:
-        """Store a batch; lines that cannot be beside what is promised are told, and leave all as it was."""
+        """Store the first of a batch; lines that cannot be beside what is promised are told, and leave all as it was."""
         if count_roster(connection, self.merchant_id, self.point_id) is None:
             raise not_found()
         point = find_point(connection, self.point_id)
         assert point is not None  # noqa: S101 - it was just counted
-        bad = []
-        for number, (name, fact) in facts:
+        taken, bad = facts[:_A_WRITE], []
+        for number, (name, fact) in taken:
             try:
                 with connection.attempt():
                     self.put(connection, point, name, fact)
             except (ProblemError, StateConflictError) as error:
                 bad.append(bad_line(number, as_problem(error) or ProblemError("state-conflict", str(error))))
-        return Stored(len(facts) - len(bad), bad)
+        return Stored(len(taken) - len(bad), bad, facts[_A_WRITE][0] if len(facts) > _A_WRITE else None)
 
     def put(self, connection: WriteConnection, point: PointRecord, name: str, facts: F) -> None:
         """Store what one line says."""

@@ -159,3 +159,13 @@ def test_point__with_promised_visits_is_not_deleted(visits: Visits) -> None:
     assert refused.json()["bookings"] == [booking["booking_id"]]
     visits.done(booking, "cancel", "app", {})
     assert visits.desk.send("DELETE", path, "corner", headers=headers).status_code == 204
+
+
+def test_import__takes_so_many_crews_in_one_write_that_others_can_write_in_between(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    told = _import(visits, point_id, "crews", *({**CREW, "crew_id": f"c{number}"} for number in range(120)))
+    assert (told["upserted"], told["rejected"]) == (120, 0)
+    items = visits.desk.send("GET", "/v1/audit", "corner", params={"action": "crew.import"}).json()["items"]
+    assert [one["detail"]["lines"] for one in reversed(items) if one["detail"]["point_id"] == point_id] == [
+        *("1-50", "51-100", "101-120")
+    ]
