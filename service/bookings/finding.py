@@ -10,6 +10,7 @@ from service.bookings.asking import asked_of, is_too_far, judged_at
 from service.bookings.days import local_day
 from service.bookings.point_rosters import Nobody
 from service.clock import from_us
+from service.deadlines import Deadline
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from service.bookings.point_rosters import Candidate, PointRoster
     from service.store.connections import ReadConnection
 
-__all__ = ["FoundSlots", "candidate_for", "find_windows", "known_candidate", "told_witness", "windows_near"]
+__all__ = [
+    "FoundSlots",
+    "candidate_for",
+    "day_behind",
+    "find_windows",
+    "known_candidate",
+    "told_witness",
+    "windows_near",
+]
 
 _SECOND_US = 1_000_000
 _ONE_DAY = dt.timedelta(1)
 _MOST_OTHERS, _OTHER_DAYS = 6, 3
+_DAYS_A_LOOK = 14
+_LOOKS_AHEAD_S = 1.0
 
 
 class FoundSlots(NamedTuple):
@@ -84,6 +95,34 @@ def find_windows(
             del answer.slots[day]
             answer.why_not[day] = reasons[0]
     return FoundSlots(asked, known, answer, days)
+
+
+def day_behind(
+    connection: ReadConnection, terms: BookingTerms, found: FoundSlots, first_day: dt.date, now_us: int
+) -> dt.date | None:
+    """
+    Return the first local day from one on with windows in which what was asked can be booked.
+
+    None where there is none as far as it may be booked, or was none in the time that one request has for that.
+    """
+    asked, until = found.asked, Deadline.after(_LOOKS_AHEAD_S)
+    last_day = local_day(asked.rules.timezone, now_us // _SECOND_US) + asked.rules.most_days * _ONE_DAY
+    day = first_day if _is_anybody_able(found) else last_day
+    while day < last_day and not until.is_over:
+        later = find_windows(connection, terms, asked, day, _DAYS_A_LOOK, now_us)
+        if later.answer.slots:
+            return min(later.answer.slots)
+        day += _DAYS_A_LOOK * _ONE_DAY
+    return None
+
+
+def _is_anybody_able(found: FoundSlots) -> bool:
+    """Tell whether a crew of the point can make the visit at all, on whatever day."""
+    visit, point = found.asked.visit, found.asked.facts
+    kept = ((crew_id, one.facts) for crew_id, one in found.known.crews.items() if not one.facts.is_paused)
+    crews = (facts.crew(crew_id, point) for crew_id, facts in kept)
+    place = (visit.job.lat, visit.job.lng)
+    return any(crew.can_do(visit.skills, visit.people) and crew.works_at(place) for crew in crews)
 
 
 def candidate_for(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from service.bookings.asking import asked_of
 from service.bookings.days import local_day
-from service.bookings.finding import find_windows, told_witness
+from service.bookings.finding import day_behind, find_windows, told_witness
 from service.bookings.refusing import visit_refusal
 from service.bookings.schemas import SlotAnswerItem, SlotDay, SlotsAnswer
 from service.clock import from_us
@@ -62,7 +62,7 @@ async def get_slots(
 
     Each day has its windows, those first that cost the crew least, or says why there are none: `not_bookable`,
     `too_soon`, `no_crew`, `outside_area`, `full`, `no_time`, or what `match` says of the point. Where nothing fits,
-    `first_day` tells the next day that would.
+    `first_day` tells the next day that would, as far ahead as there is time to look.
     """
     services, now_us = services_of(request), services_of(request).clock.now_us()
     place = place_in_wgs84(lat, lng, datum)
@@ -77,11 +77,8 @@ async def get_slots(
             raise invalid("from_day", f"must not lie in the past, got {begin}; it is {today} there")
         found = find_windows(connection, services.bookings, asked, begin, days, now_us)
         next_day = min(found.answer.slots, default=None)
-        after = begin + days * _ONE_DAY
-        while next_day is None and (after - today).days < asked.rules.most_days:
-            later = find_windows(connection, services.bookings, asked, after, _MOST_DAYS, now_us)
-            next_day = min(later.answer.slots, default=None)
-            after += _MOST_DAYS * _ONE_DAY
+        if next_day is None:
+            next_day = day_behind(connection, services.bookings, found, begin + days * _ONE_DAY, now_us)
         return _answer(found, begin, days, next_day, tells_crews=tells_crews)
 
     try:

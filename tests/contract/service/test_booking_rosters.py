@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from engine.crew_days import CrewDay, Stop
 from engine.norms import load_norms
+from service.bookings import finding
 from service.bookings.asking import Asked, asked_of
 from service.bookings.days import day_of, is_visit, write_shift
 from service.bookings.finding import candidate_for, find_windows, known_candidate, told_witness
@@ -276,6 +277,24 @@ def _spied(monkeypatch: pytest.MonkeyPatch, rosters: Rosters) -> list[bool]:
 
     monkeypatch.setattr(rosters, "made", spy)
     return seen
+
+
+def test_slots__look_ahead_only_where_anybody_can_come_and_for_no_longer_than_they_may(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_id = visits.provider("anna", crew={"hours": "2027 Mar Mo-Su 08:00-18:00"}, service={"most_days": 60})
+    march = {"from_day": "2027-01-10", "days": 1}
+    monkeypatch.setattr(visits.desk.registry.clock, "at", dt.datetime(2027, 1, 10, tzinfo=dt.UTC))
+    assert visits.slots(point_id, **march)["first_day"] == "2027-03-01"
+    seen = _spied(monkeypatch, visits.desk.registry.services.bookings.rosters)
+    with monkeypatch.context() as patch:
+        patch.setattr(finding, "_LOOKS_AHEAD_S", 0.0)
+        visits.crew(point_id, "anna", hours="2027 Mar Mo-Su 08:00-17:00")
+        assert visits.slots(point_id, **march)["first_day"] is None
+    assert len(seen) == 1
+    visits.service(point_id, most_days=60, skills=["nothing"])
+    assert visits.slots(point_id, **march)["first_day"] is None
+    assert len(seen) == 2
 
 
 def test_window_that_is_sold_out__is_refused_without_a_roster_made_while_others_wait(

@@ -12,7 +12,6 @@ from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import CLEAN, Visits
 
-
 STARTED = ("confirm", "depart", "start")
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "step_minutes": 15}
 WIDE = {"window_minutes": 120, "lead_minutes": 0, "minutes": 60}
