@@ -221,7 +221,7 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     """Complain within the norm's time: another visit is booked that makes it good, and costs nothing."""
     services, starts_s = services_of(request), seconds_of(body.starts_at)
     door = None if body.place is None else _door(body.place)
-    before, candidate = await _looked_up(request, context, booking_id, starts_s, door)
+    before, candidate = await _looked_up(request, context, booking_id, starts_s, door, is_new=True)
 
     def create(connection: WriteConnection) -> Created:
         check_span(body.starts_at, from_us(connection.now_us), "/starts_at")
@@ -249,19 +249,17 @@ def _door(body: DoorBody) -> Door:
 
 
 async def _looked_up(
-    request: Request, context: RequestContext, booking_id: str, starts_s: int, door: Door | None = None
+    request: Request, context: RequestContext, of: str, starts_s: int, door: Door | None = None, *, is_new: bool = False
 ) -> tuple[AnyRow, Candidate | None]:
     """Return a booking that the caller may see, and where memory would put its visit in another window."""
     services = services_of(request)
     now_us = services.clock.now_us()
-    row = await services.store.read(
-        lambda connection: booking_seen(connection, context, booking_id, now_us), context.deadline
-    )
+    row = await services.store.read(lambda connection: booking_seen(connection, context, of, now_us), context.deadline)
     at = door_of(row) or door
     if at is None:
         return row, None
     wanted = (row.point_id, row.service_id, at.lat, at.lng)
-    return row, await find_candidate(services, context, wanted, starts_s)
+    return row, await find_candidate(services, context, wanted, starts_s, is_new=is_new)
 
 
 async def _act(request: Request, context: RequestContext, booking_id: str, act: Act, **values: Any) -> Response:

@@ -311,6 +311,13 @@ def test_window_that_is_sold_out__is_refused_without_a_roster_made_while_others_
     moved = visits.brought(booking, "confirm")
     visits.done(moved, "reschedule", "app", {"starts_at": visits.tomorrow(10, 30)})  # its own time is free to it
     assert seen[-1]
+    done = visits.brought(visits.book(point_id, visits.tomorrow(14)), "confirm", "depart", "start", "finish")
+    visits.desk.registry.follow()
+    seen.clear()
+    refused = visits.act(done, "complain", "app", {"starts_at": visits.tomorrow(20), "note": "the bath"})
+    assert problem(refused) == (409, "sold-out")
+    assert seen
+    assert True not in seen
 
 
 def test_window_that_became_free_a_moment_ago__is_found_where_memory_does_not_know(visits: Visits) -> None:
