@@ -21,6 +21,7 @@ __all__ = ["CrewCalendar", "calendar_text"]
 _PRODUCT = "-//linli//days of a crew//EN"
 _AGAIN = dt.timedelta(minutes=15)  # when it should be read once more
 _WORDS = {"break": "Break", "busy": "Busy"}
+_STATUS: dict[str, str] = {State.HELD: "TENTATIVE", State.CUSTOMER_ABSENT: "CANCELLED"}
 
 
 class CrewCalendar(NamedTuple):
@@ -84,7 +85,7 @@ def _events(told: CrewCalendar, shift: ShiftAnswer) -> Iterator[Event]:
 def _visit(told: CrewCalendar, stop: StopAnswer, booking_id: str) -> Event:
     stamp = told.booked_at.get(booking_id, told.stamp)
     event = _event(f"{booking_id}@linli", stamp, stop.starts_at, stop.ends_at, stop.service or "Visit")
-    event.add("status", "TENTATIVE" if stop.state == State.HELD else "CONFIRMED")
+    event.add("status", _STATUS.get(stop.state or "", "CONFIRMED"))
     event.add("description", vText("\n".join(_lines(told, stop))))
     if stop.address is not None:
         event.add("location", vText(stop.address))
@@ -108,6 +109,7 @@ def _event(uid: str, stamp: dt.datetime, starts_at: dt.datetime, ends_at: dt.dat
     event.add("uid", vText(uid))
     event.add("dtstamp", stamp)
     event.add("dtstart", starts_at)
-    event.add("dtend", ends_at)
+    if ends_at > starts_at:  # one that takes no time has no end
+        event.add("dtend", ends_at)
     event.add("summary", vText(summary))
     return event

@@ -71,15 +71,22 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
     if point is None or shift is None:
         return act_on(connection, terms, row, act)
-    there = _sooner(connection, terms, point.row, day_of(shift))
-    begins_us = shift.starts_at if there is None else there.starts_s * _SECOND_US
-    begun = act_on(connection, terms, row, act, shift_at=begins_us)
-    if there is not None:
-        shift = _taken_along(connection, terms, point.row, shift, there, begun)
+    begun, shift = _where_it_is(connection, terms, point.row, shift, row, act)
     day = _with(day_of(shift), begun, **_from_its_start(connection, begun, begun.duration_s))
     day = _over_before(connection, day, begun)
     carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return begun
+
+
+def _where_it_is(
+    connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, row: AnyRow, act: Act
+) -> tuple[AnyRow, AnyRow]:
+    """Let an event happen to a booking whose crew is there; return it, and the shift in which its visit stands then."""
+    there = _sooner(connection, terms, point, day_of(shift))
+    if there is None:
+        return act_on(connection, terms, row, act), shift
+    after = act_on(connection, terms, row, act, shift_at=there.starts_s * _SECOND_US)
+    return after, _taken_along(connection, terms, point, shift, there, after)
 
 
 def _sooner(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> CrewDay | None:
@@ -138,8 +145,8 @@ def miss_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, ac
     Let a visit end that one side did not come to; return the booking, which is locked.
 
     A crew that missed its customer is at the door, and goes on from there: the visit stays in its day, as what is over
-    does. Where it has begun another one since, to which it set out later, it was at the door as long as it has to wait;
-    where another one still goes on, that is where it is, and this visit goes.
+    does. Where it was at another door since, to which it set out later, it was at this one as long as it has to wait;
+    where such a visit still goes on, that is where it is, and this one goes.
 
     Raises
     ------
@@ -147,43 +154,39 @@ def miss_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, ac
         If the other side has not been waited for yet, or the event cannot come now.
     """
     check_booking_act(row, act)
-    until_us = check_waited(connection, terms, row, act.event)
+    until_s = -(-check_waited(connection, terms, row, act.event) // _SECOND_US)
     if act.event is not Event.CUSTOMER_ABSENT:
         return act_on(connection, terms, row, act)
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
-    elsewhere = BookingFilter(point_id=row.point_id, state=State.STARTED, crew_id=row.crew_id)
-    if point is None or shift is None or list_bookings(connection, elsewhere, limit=1):
+    left_us = set_out_us(connection, row.booking_id)
+    started = list_bookings(connection, BookingFilter(point_id=row.point_id, state=State.STARTED, crew_id=row.crew_id))
+    if point is None or shift is None or any(other.begun_at >= left_us for other in started):
         take_visit_out(connection, terms.rosters, row)
         return act_on(connection, terms, row, act, crew_id=None, shift_at=None)
-    ended = act_on(connection, terms, row, act)
-    day, until_s = day_of(shift), -(-until_us // _SECOND_US)
-    behind = _gone_on_to(connection, day, ended, until_s)
+    ended, shift = _where_it_is(connection, terms, point.row, shift, row, act)
+    behind = _gone_on_to(connection, shift, ended.booking_id, left_us, until_s)
     at_s = -(-connection.now_us // _SECOND_US) if behind is None else until_s
-    day = _at_the_door(day, ended, at_s, behind)
+    day = _at_the_door(day_of(shift), ended, at_s, behind)
     carry_on(connection, terms.rosters, point.row, shift, day, keeps_all=True)
     return ended
 
 
-def _gone_on_to(connection: WriteConnection, day: CrewDay, booking: AnyRow, since_s: int) -> str | None:
-    """Return the first visit of a day that began since an instant, and to which its crew set out later than to a booking's."""
-    its = booking.booking_id
-    others = bookings_in(connection, [day.without_stop(its)]).values()
-    begun = sorted(
-        (other.begun_at, other.booking_id) for other in others if (other.begun_at or 0) // _SECOND_US >= since_s
-    )
-    left_us = set_out_us(connection, its)
-    return next((name for _, name in begun if set_out_us(connection, name) > left_us), None)
+def _gone_on_to(connection: WriteConnection, shift: AnyRow, name: str, left_us: int, since_s: int) -> str | None:
+    """Return at whose door a crew was next, since an instant, of those to which it set out later than to one of a shift."""
+    rows = list_shifts(connection, shift.point_id, shift.starts_at, connection.now_us, shift.crew_id)
+    stops = [stop for one in rows if one.starts_at >= shift.starts_at for stop in day_of(one).stops]
+    begun = sorted((stop.earliest_s, stop.stop_id) for stop in stops if is_visit(stop) and stop.has_begun)
+    others = (other for at_s, other in begun if at_s >= since_s and other != name)
+    return next((other for other in others if set_out_us(connection, other) > left_us), None)
 
 
 def _at_the_door(day: CrewDay, booking: AnyRow, at_s: int, behind: str | None) -> CrewDay:
     """Return a day in which a crew was at the place of a booking's visit at an instant, before the one that came behind it."""
     day = _with(day, booking, duration_s=0, earliest_s=at_s, latest_s=at_s, is_set_out=True, has_begun=True)
-    if behind is None:
-        return day
     there = next((stop for stop in day.stops if stop.stop_id == booking.booking_id), None)
     others = day.without_stop(booking.booking_id)
-    after = next(k for k, stop in enumerate(others.stops) if stop.stop_id == behind)
-    return day if there is None else others.with_stop(there, after)
+    after = next((k for k, stop in enumerate(others.stops) if stop.stop_id == behind), None)
+    return day if there is None or after is None else others.with_stop(there, after)
 
 
 def _shorten(connection: WriteConnection, terms: BookingTerms, point: AnyRow, shift: AnyRow, done: AnyRow) -> None:

@@ -112,7 +112,9 @@ class Model:
             one.done, low = now, one.taken[0]
             one.taken = (low, min(one.taken[1], low + -(-(now - one.begun) // S) * S))
         if one.state not in (*PLANNED, "finished", "paid"):
-            busy = {other.crew for other in self.visits.values() if other.state == "started"}
+            busy = {
+                other.crew for other in self.visits.values() if other.state == "started" and other.begun >= one.departed
+            }
             is_there = one.state == "customer_absent" and one.crew not in busy  # at the door, and on from there
             one.crew, one.taken = one.crew if is_there else None, (0, 0)
         if one.state != "held":

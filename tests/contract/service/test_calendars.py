@@ -146,6 +146,15 @@ def test_calendar__tells_a_visit_under_one_name_through_its_life(visits: Visits)
     )
 
 
+def test_calendar__tells_a_missed_customer_as_a_moment_that_is_off(visits: Visits) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart")
+    visits.desk.pass_until(booking["starts_at"], 20 * 60)
+    visits.done(booking, "absent", "corner", {"who": "customer"})
+    (event,) = _visits_of(_events(visits, _path(visits, point_id))).values()
+    assert (str(event["status"]), "DTEND" in event, event.start) == ("CANCELLED", False, visits.desk.now)
+
+
 def test_calendar__keeps_the_clock_on_the_wall_over_a_change_of_summer_time(visits: Visits) -> None:
     visits.desk.registry.clock.at = max(visits.desk.now, BEFORE_SUMMER_TIME)
     hours = "Mo-Su 08:00-18:00, Sa 22:00-06:00"

@@ -158,3 +158,68 @@ def test_crew_that_was_engaged_in_between__is_at_the_door_when_it_says_so(visits
     _miss(visits, missed, at(11, 45))
     assert _starts(visits, point_id, at(11), service="quick")[0] == "11:45"
     assert _starts(visits, point_id, at(11), service="quick", lat=place["lat"])[0] == "12:15"
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_visit_that_was_never_closed__is_not_where_the_crew_is_behind_a_later_door(
+    visits: Visits, at: At, days: int
+) -> None:
+    point_id, far = visits.provider("anna", service=EXACT | {"minutes": 60}), {"lat": visits.desk.lat + 0.06}
+    visits.brought(visits.book(point_id, at(10)), *STARTED)
+    missed = visits.brought(visits.book(point_id, at(24 * days + 14), **far), "confirm")
+    visits.desk.pass_until(at(24 * days + 13, 30))
+    visits.done(missed, "depart", "corner")
+    _miss(visits, missed, at(24 * days + 14, 20))
+    assert _starts(visits, point_id, at(24 * days + 14))[0] == "15:00"
+    assert _starts(visits, point_id, at(24 * days + 14), **far)[0] == "14:30"
+
+
+def test_customer_missed_in_the_morning__takes_nothing_of_an_afternoon_that_has_begun(visits: Visits, at: At) -> None:
+    split = {"hours": "Mo-Su 08:00-12:00,12:30-18:00"}
+    point_id, far = (
+        visits.provider("anna", service=EXACT | {"minutes": 15}, crew=split),
+        {"lat": visits.desk.lat + 0.06},
+    )
+    visits.put(f"/v1/points/{point_id}/services/long", CLEAN | WIDE | {"window_minutes": 60, "step_minutes": 15})
+    missed = visits.brought(visits.book(point_id, at(10, 15), service_id="long", **far), "confirm")
+    done, last = (visits.brought(visits.book(point_id, at(*when)), "confirm") for when in ((12, 30), (16,)))
+    visits.desk.pass_until(at(9, 45))
+    visits.done(missed, "depart", "corner")
+    visits.desk.pass_until(at(12, 10))
+    visits.brought(done, "depart", "start")
+    _finish(visits, done, at(12, 34))
+    before = _starts(visits, point_id, at(12))
+    visits.done(missed, "absent", "corner", {"who": "customer"})
+    assert _starts(visits, point_id, at(12)) == before
+    assert visits.done(last, "reschedule", "app", {"starts_at": at(17)})["state"] == "confirmed"
+
+
+def test_customer_missed_before_the_shift_of_his_visit_begins__is_missed_in_the_one_that_goes_on(
+    visits: Visits, at: At
+) -> None:
+    split = {"hours": "Mo-Su 08:00-12:00,12:30-18:00"}
+    wide = WIDE | {"window_minutes": 180, "step_minutes": 15}
+    point_id, far = visits.provider("anna", service=wide, crew=split), {"lat": visits.desk.lat + 0.06}
+    visits.put(f"/v1/points/{point_id}/services/quick", CLEAN | EXACT | {"minutes": 30})
+    early = [visits.book(point_id, at(*when), service_id="quick") for when in ((9,), (10, 15), (11, 15))]
+    missed = visits.brought(visits.book(point_id, at(10), **far), "confirm")
+    for one in early[:2]:
+        visits.done(one, "cancel", "app", {})
+    visits.desk.pass_until(at(9, 15))
+    visits.done(missed, "depart", "corner")
+    _miss(visits, missed, at(10, 21))
+    assert "10:30" not in _starts(visits, point_id, at(11), service="quick")
+    assert _starts(visits, point_id, at(11), service="quick", **far)[0] == "10:30"
+
+
+def test_two_missed_customers__leave_the_crew_at_the_door_to_which_it_went_last(visits: Visits, at: At) -> None:
+    point_id, far = visits.provider("anna", service=WIDE), {"lat": visits.desk.lat + 0.06}
+    visits.put(f"/v1/points/{point_id}/services/quick", CLEAN | EXACT | {"minutes": 30})
+    first, second = (visits.brought(visits.book(point_id, at(9), **place), "confirm") for place in (far, {}))
+    for one, when in ((first, at(8, 20)), (second, at(9, 25))):
+        visits.desk.pass_until(when)
+        visits.done(one, "depart", "corner")
+    for one, when in ((second, at(10, 20)), (first, at(10, 21))):
+        _miss(visits, one, when)
+    assert _starts(visits, point_id, at(11), service="quick")[0] == "10:30"
+    assert _starts(visits, point_id, at(11), service="quick", **far)[0] == "11:00"
