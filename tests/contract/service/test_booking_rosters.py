@@ -283,7 +283,7 @@ def test_slots__look_ahead_only_where_anybody_can_come_and_for_no_longer_than_th
     visits: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point_id = visits.provider("anna", crew={"hours": "2027 Mar Mo-Su 08:00-18:00"}, service={"most_days": 60})
-    march = {"from_day": "2027-01-10", "days": 1}
+    march: dict[str, Any] = {"from_day": "2027-01-10", "days": 1}
     monkeypatch.setattr(visits.desk.registry.clock, "at", dt.datetime(2027, 1, 10, tzinfo=dt.UTC))
     assert visits.slots(point_id, **march)["first_day"] == "2027-03-01"
     seen = _spied(monkeypatch, visits.desk.registry.services.bookings.rosters)
