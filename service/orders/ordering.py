@@ -274,8 +274,9 @@ def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int,
 
 
 def _until_us(now_us: int, at_us: int, since_us: int, within_s: int) -> int:
-    """Return when a time to decide is over: with the order's own, but never before there was any."""
-    at_least_us = now_us + min(within_s, AT_LEAST_S) * _SECOND_US
+    """Return when a time to decide, counted since an instant, is over: with the order's own, but never before there was any."""
+    begins_us = max(now_us, min(since_us, at_us))
+    at_least_us = begins_us + min(within_s, AT_LEAST_S) * _SECOND_US
     return max(at_least_us, min(at_us, since_us + within_s * _SECOND_US))
 
 

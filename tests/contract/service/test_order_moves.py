@@ -244,6 +244,17 @@ def test_order__that_no_other_point_can_serve_is_rejected(desk: Desk, at: str) -
     assert (desk.stock(first, "milk"), desk.in_work(first)) == ((5, 0), 0)
 
 
+def test_order_that_is_handed_on_at_night__leaves_the_next_point_time_to_answer_once_it_has_opened(desk: Desk) -> None:
+    opens = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=2)  # eight in Shanghai
+    desk.registry.clock.at = opens - dt.timedelta(hours=10)
+    first = desk.shop(stock={"milk": 5})
+    second = desk.shop(stock={"milk": 5}, lng=LNG + 0.001, offer={"hours": "Mo-Su 08:00-20:00"})
+    order = desk.order(first, {"milk": 2}, at=opens.isoformat(), **COUNTER)
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    assert (moved["state"], moved["point_id"]) == ("placed", second)
+    assert dt.datetime.fromisoformat(moved["expires_at"]) == opens + dt.timedelta(minutes=5)
+
+
 def test_order_that_is_handed_on__is_to_be_collected_later_where_the_next_point_needs_more_time(
     desk: Desk, at: str
 ) -> None:

@@ -291,3 +291,15 @@ def test_order_placed_while_a_point_is_closed__is_to_be_answered_once_it_has_ope
     shop = desk.shop(stock={"milk": 5}, offer={"hours": "Mo-Su 08:00-20:00"})
     order = desk.order(shop, {"milk": 2}, at=at_noon.isoformat(), **COUNTER)
     assert dt.datetime.fromisoformat(order["expires_at"]) == midnight + dt.timedelta(days=1, minutes=30)
+
+
+@pytest.mark.parametrize("minutes", [0, 4, 90])
+def test_order_for_when_a_point_opens__leaves_it_time_to_answer_then(desk: Desk, minutes: int) -> None:
+    opens = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=2)  # eight in Shanghai
+    desk.registry.clock.at = opens - dt.timedelta(hours=10)
+    shop = desk.shop(stock={"milk": 5}, offer={"hours": "Mo-Su 08:00-20:00"})
+    order = desk.order(shop, {"milk": 2}, at=(opens + dt.timedelta(minutes=minutes)).isoformat(), **COUNTER)
+    told = dt.datetime.fromisoformat(order["expires_at"])
+    assert told == opens + dt.timedelta(minutes=min(max(minutes, 5), 30))
+    desk.pass_until(order["expires_at"], -1)
+    assert desk.done(order, "accept", "corner")["state"] == "accepted"
