@@ -156,6 +156,7 @@ def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, e
         row.total_minor,
         connection.now_us,
         row.cancel_free_until,
+        row.handover_at,
     )
     owed_minor = owed_together(connection, row, row.total_minor if event is Event.COLLECT else fee)
     if owed_minor is not None:

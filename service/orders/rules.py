@@ -163,11 +163,23 @@ FEES: Mapping[tuple[State, Event], str] = MappingProxyType(
 
 
 def fee_minor(
-    norm: OfferNorm, state: State, event: Event, total_minor: int, now_us: int, free_until_us: int | None
+    norm: OfferNorm,
+    state: State,
+    event: Event,
+    total_minor: int,
+    now_us: int,
+    free_until_us: int | None,
+    handover_us: int,
 ) -> int:
-    """Return what is owed where an order is left in a state, in whole minor units, rounded down."""
+    """
+    Return what is owed where an order is left in a state, in whole minor units, rounded down.
+
+    Cancelling costs nothing until it was said to, nor once the time to hand it over is past and it is not ready.
+    """
     key = FEES.get((state, event))
-    if key is None or (event is Event.CANCEL and free_until_us is not None and now_us <= free_until_us):
+    is_free = free_until_us is not None and now_us <= free_until_us
+    is_late = state is not State.READY and now_us > handover_us
+    if key is None or (event is Event.CANCEL and (is_free or is_late)):
         return 0
     return share_minor(norm, key, total_minor)
 

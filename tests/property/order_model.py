@@ -49,6 +49,7 @@ class Order:
     at: int
     lines: list[Line]
     expires: int
+    free: int
     state: str = "held"
     fee: int = 0
     remind: int | None = None
@@ -111,7 +112,8 @@ class Model:
         expires = now + RESERVE * S if at is None else max(now + AT_LEAST * S, min(at, now + RESERVE * S))
         if not self._fits(point, now if at is None else at, lines):
             raise RefusedError
-        self.orders[name] = Order(point, now if at is None else at, lines, expires, max_points=max_points)
+        at = now if at is None else at
+        self.orders[name] = Order(point, at, lines, expires, at - FREE * S, max_points=max_points)
 
     def fits(self, name: str, event: str) -> bool:
         return (self.orders[name].state, event) in NEXT
@@ -137,7 +139,8 @@ class Model:
     def _go(self, order: Order, event: str, now: int) -> None:
         if order.state != "held" or event != "reject":
             percent = FEES.get((order.state, event), 0)
-            if event != "cancel" or now > order.at - FREE * S:
+            is_late = order.state != "ready" and now > order.at
+            if event != "cancel" or not (now <= order.free or is_late):
                 order.fee = order.total * percent // 100 if percent else 0
         if event == "reject":
             self.rejected.append((order.point, now))
@@ -201,6 +204,8 @@ class Model:
         order.been.append(order.point)
         for line in order.lines:
             line.state = "declined" if line.state == "offered" else line.state
+        if now > order.at:
+            order.free = max(order.free, now)
         order.point, order.state, order.at = taken, "placed", max(order.at, now)
         self._wait(order, "move", now)
         if parted:
@@ -212,7 +217,9 @@ class Model:
         return point not in order.been and is_cool and self._fits(point, max(order.at, now), lines)
 
     def _part(self, name: str, order: Order, point: str, lines: list[Line], now: int) -> None:
-        new = Order(point, order.at, [Line(line.sku, line.quantity, line.price) for line in lines], 0, "placed")
+        new = Order(
+            point, order.at, [Line(line.sku, line.quantity, line.price) for line in lines], 0, order.free, "placed"
+        )
         new.been = list(order.been)
         self._wait(new, "move", now)
         self.orders[name], order.max_points = new, 1

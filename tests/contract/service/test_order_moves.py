@@ -21,6 +21,7 @@ from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 
 COUNTER = {"payment": "counter"}
+MEALS = "food_service/pickup"
 REJECTED = {"reason": "out_of_stock"}
 TAKES, DECLINES = {"line": 3, "takes": True}, {"line": 3, "takes": False}
 
@@ -367,3 +368,33 @@ def test_order_that_cannot_go_on__holds_up_no_other(desk: Desk, is_placed: bool,
     desk.registry.services.store.write_now(spoil)
     desk.pass_(600)
     assert (desk.read(other)["state"], desk.read(poison)["state"]) == ("expired", poison["state"])
+
+
+def _meals(desk: Desk, *lead_s: int) -> list[str]:
+    """Make kitchens, each further away than the one before it, that take so long."""
+    offers = [{"offer": MEALS, "lead_s": seconds} for seconds in lead_s]
+    return [desk.shop(stock={"dish": 9}, lng=LNG + 0.002 * number, offer=offer) for number, offer in enumerate(offers)]
+
+
+def test_order_that_is_handed_on_for_a_later_time__is_free_to_cancel_until_then(desk: Desk) -> None:
+    first, slow, last = _meals(desk, 600, 1800, 600)
+    at = (desk.now + dt.timedelta(minutes=25)).isoformat()
+    order = desk.order(first, {"dish": 1}, at=at, offer=MEALS, **COUNTER)
+    desk.pass_(240)
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    assert (moved["point_id"], moved["handover_at"] > order["handover_at"]) == (slow, True)
+    assert moved["cancel_free_until"] == moved["handover_at"]
+    again = desk.done(order, "reject", "corner", REJECTED)
+    assert (again["point_id"], again["handover_at"]) == (last, moved["handover_at"])
+    assert again["cancel_free_until"] == moved["handover_at"]
+    desk.brought(order, "accept")
+    desk.pass_until(again["handover_at"], -1)
+    assert desk.done(order, "cancel", "app")["fee_minor"] == 0
+
+
+def test_order_that_is_handed_on_for_the_same_time__is_free_to_cancel_until_when_it_was(desk: Desk) -> None:
+    first, second = _meals(desk, 600, 600)
+    at = (desk.now + dt.timedelta(minutes=25)).isoformat()
+    order = desk.order(first, {"dish": 1}, at=at, offer=MEALS, **COUNTER)
+    moved = desk.done(order, "reject", "corner", REJECTED)
+    assert (moved["point_id"], moved["cancel_free_until"]) == (second, order["cancel_free_until"])

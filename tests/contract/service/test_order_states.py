@@ -223,6 +223,29 @@ def test_cancelling__costs_what_the_norm_says_once_its_time_is_over(
 
 
 @pytest.mark.parametrize(
+    ("events", "late_us", "fee"),
+    [(ACCEPTED, 0, 1005), (ACCEPTED, 1, 0), ((*ACCEPTED, "ready"), 0, 1005), ((*ACCEPTED, "ready"), 1, 1005)],
+)
+def test_cancelling__costs_nothing_while_the_point_is_late(
+    desk: Desk, events: tuple[str, ...], late_us: int, fee: int
+) -> None:
+    shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900})
+    desk.count(shop, "dish", None, price_minor=335)
+    order = desk.brought(desk.order(shop, {"dish": 3}, offer="food_service/pickup"), *events)
+    desk.registry.clock.at = from_us(to_us(dt.datetime.fromisoformat(order["handover_at"])) + late_us)
+    assert desk.done(order, "cancel", "app")["fee_minor"] == fee
+
+
+def test_cancelling__costs_something_again_once_a_late_point_has_it_ready(desk: Desk) -> None:
+    shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900})
+    desk.count(shop, "dish", None, price_minor=335)
+    order = desk.brought(desk.order(shop, {"dish": 3}, offer="food_service/pickup"), *ACCEPTED)
+    desk.pass_until(order["handover_at"], 3600)
+    desk.brought(order, "ready")
+    assert desk.done(order, "cancel", "app")["fee_minor"] == 1005
+
+
+@pytest.mark.parametrize(
     ("offer", "fee"), [("retail/pickup", 0), ("food_service/pickup", 1005), ("fresh_food/pickup", 502)]
 )
 def test_order_that_nobody_collects__is_reminded_of_once_then_released_at_the_norms_fee(
