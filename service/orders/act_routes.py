@@ -131,7 +131,11 @@ async def offer_in_order(request: Request, context: Counter, order_id: str, body
 
 @router.post("/{order_id}:answer", summary="Answer to an offer", response_model=OrderAnswer, responses=_TAKES)
 async def answer_in_order(request: Request, context: Ordering, order_id: str, body: AnswerBody) -> Response:
-    """Take what was offered in the place of a line, or decline it: then that line is missing, and not paid."""
+    """
+    Take what was offered in the place of a line, or decline it: then that line is missing, and not paid.
+
+    An order of which nothing is left is rejected.
+    """
     services = services_of(request)
     event = Event.TAKE if body.takes else Event.DECLINE
     what = Act(event, Party.CUSTOMER, context.key_holder.key_id)

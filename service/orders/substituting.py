@@ -81,6 +81,8 @@ def answer_offer(
     """
     Take what was offered, or decline it: then the line that it should have replaced is missing.
 
+    An order of which nothing is left is rejected with it, and no other point is asked.
+
     Raises
     ------
     StateConflictError
@@ -104,7 +106,10 @@ def answer_offer(
     total = total_minor([*rest, offered] if takes else rest)
     waiting = [one.answer_by for one in order.lines if one.state == "offered" and one.line != line]
     due_at = min([us for us in (row.expires_at, *waiting) if us is not None], default=None)
-    return act(connection, terms, order, what, total_minor=total, due_at=due_at)
+    after = act(connection, terms, order, what, total_minor=total, due_at=due_at)
+    if after.held:
+        return after
+    return act(connection, terms, after, Act(Event.REJECT, Party.CLOCK, "clock", "out_of_stock"))
 
 
 def check_answered(order: OrderRecord) -> None:

@@ -131,6 +131,7 @@ class Model:
             self._offer(order, line, sku, now)
         elif event in ("take", "decline"):
             self._answer(order, line, event == "take", now)
+            return event
         elif event == "reject" and self._moves(order, now, part):
             return "move"
         self._go(order, event, now)
@@ -181,6 +182,8 @@ class Model:
             raise RefusedError
         line.state = "wanted" if takes else "declined"
         order.lines[line.replaces - 1].state = "replaced" if takes else "missing"
+        if not any(one.state in ("wanted", "offered") for one in order.lines):
+            self._go(order, "reject", now)
 
     def _moves(self, order: Order, now: int, part: str) -> bool:
         """Let the first other point take all, or the second, or the first one SKU and the second the rest."""

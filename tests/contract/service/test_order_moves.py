@@ -14,6 +14,7 @@ from service.orders.acting import Act, locked_order
 from service.orders.moving import reject
 from service.orders.plans import plans_for
 from service.orders.rules import Event, Party
+from service.places import centre_of, coarse_cell
 from service.store.connections import WriteConnection
 from service.store.order_tables import orders
 from service.store.tables import merchants
@@ -103,6 +104,44 @@ def test_substitute__that_is_not_answered_in_time_is_declined_by_the_clock(
     assert (desk.read(order)["total_minor"], _held(desk, shop)) == (500, {"milk": 0, "bread": 1, "oatmilk": 0})
 
 
+@pytest.mark.parametrize("by_clock", [False, True])
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_order_of_which_nothing_is_left__is_rejected_and_goes_to_no_other_point(
+    desk: Desk, shop: str, *, is_accepted: bool, by_clock: bool
+) -> None:
+    desk.shop(stock={"milk": 5})
+    order = desk.order(shop, {"milk": 2}, at=(desk.now + dt.timedelta(hours=9)).isoformat(), **COUNTER)
+    desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk"})
+    if is_accepted:
+        desk.brought(order, "accept")
+    if by_clock:
+        desk.pass_(15 * 60)
+    else:
+        desk.done(order, "answer", "app", {"line": 2, "takes": False})
+    order = desk.read(order)
+    assert (order["state"], order["point_id"], order["next"]) == ("rejected", shop, [])
+    assert (order["total_minor"], order["fee_minor"], _lines(order)) == (
+        0,
+        0,
+        [("milk", "missing"), ("oatmilk", "declined")],
+    )
+    before = "accepted" if is_accepted else "placed"
+    assert desk.events(order)[-2:] == [("decline", before), ("reject", "rejected")]
+    told = desk.send("GET", f"/v1/orders/{order['order_id']}/events", "app").json()["items"]
+    assert (told[-1]["by"], told[-1]["reason"]) == ("clock", "out_of_stock")
+    assert (_held(desk, shop), desk.in_work(shop)) == ({"milk": 0, "bread": 0, "oatmilk": 0}, 0)
+
+
+def test_order_of_which_something_is_still_offered__goes_on(desk: Desk, shop: str) -> None:
+    desk.count(shop, "rusk", 3, price_minor=100)
+    order = _offered(desk, shop)
+    desk.done(order, "offer", "corner", {"line": 2, "sku": "rusk"})
+    order = desk.done(order, "answer", "app", DECLINES)
+    assert (order["state"], order["total_minor"]) == ("placed", 500)
+    done = desk.done(order, "answer", "app", {"line": 4, "takes": False})
+    assert (done["state"], done["total_minor"]) == ("rejected", 0)
+
+
 @pytest.mark.parametrize(
     ("offer", "wanted"),
     [
@@ -137,8 +176,9 @@ def at(desk: Desk) -> str:
 
 
 def _shops(desk: Desk, n: int = 3, **changes: Any) -> list[str]:
-    """Make shops, each further away than the one before it."""
-    return [desk.shop(stock={"milk": 5}, lng=LNG + 0.002 * number, **changes) for number in range(n)]
+    """Make shops, each further away than the one before it: from the centre of the cell that an order keeps."""
+    lat, lng = centre_of(coarse_cell(desk.lat, LNG))
+    return [desk.shop(stock={"milk": 5}, lat=lat, lng=lng + 0.002 * number, **changes) for number in range(n)]
 
 
 def _point(desk: Desk, order: dict[str, Any]) -> str:
@@ -371,9 +411,11 @@ def test_order_that_cannot_go_on__holds_up_no_other(desk: Desk, is_placed: bool,
 
 
 def _meals(desk: Desk, *lead_s: int) -> list[str]:
-    """Make kitchens, each further away than the one before it, that take so long."""
+    """Make kitchens that take so long, each further away than the one before it, as `_shops` does."""
+    lat, lng = centre_of(coarse_cell(desk.lat, LNG))
     offers = [{"offer": MEALS, "lead_s": seconds} for seconds in lead_s]
-    return [desk.shop(stock={"dish": 9}, lng=LNG + 0.002 * number, offer=offer) for number, offer in enumerate(offers)]
+    stock = {"dish": 9}
+    return [desk.shop(stock=stock, lat=lat, lng=lng + 0.002 * n, offer=offer) for n, offer in enumerate(offers)]
 
 
 def test_order_that_is_handed_on_for_a_later_time__is_free_to_cancel_until_then(desk: Desk) -> None:

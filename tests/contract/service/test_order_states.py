@@ -62,8 +62,8 @@ EVENTS: dict[str, Any] = {
     "ready": None,
     "reject": {"reason": "closed"},
     "offer": {"line": 1, "sku": "bread"},
-    "take": {"line": 2, "takes": True},
-    "decline": {"line": 2, "takes": False},
+    "take": {"line": 3, "takes": True},
+    "decline": {"line": 3, "takes": False},
     "collect": {"code": "000000"},
 }
 CUSTOMERS_EVENTS = {"place", "cancel", "take", "decline"}
@@ -74,7 +74,7 @@ SCOPES = {"app": "app", "other-app": "app", "corner": "merchant", "rival": "merc
 
 def _reached(desk: Desk, shop: str, state: str) -> dict[str, Any]:
     events, seconds = REACHED[state]
-    order = desk.brought(desk.order(shop, {"milk": 2}), *events)
+    order = desk.brought(desk.order(shop, {"milk": 2, "tea": 1}), *events)
     if state in {"cancelled", "rejected"}:
         desk.done(order, *(("cancel", "app") if state == "cancelled" else ("reject", "corner", {"reason": "closed"})))
     if state.startswith("offered"):
@@ -96,7 +96,7 @@ def _event(event: str, order: dict[str, Any]) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("state", REACHED)
 def test_every_event__by_every_party_leads_on_or_is_refused(desk: Desk, state: str) -> None:
-    shop = desk.shop(stock={"milk": None, "bread": None})
+    shop = desk.shop(stock={"milk": None, "tea": None, "bread": None})
     order = _reached(desk, shop, state)
     assert order["state"] == ("placed" if state == "offered" else state.split()[-1])
     for event in EVENTS:
@@ -127,7 +127,7 @@ def test_leads_to__is_about_states_and_events_that_there_are() -> None:
 
 @pytest.mark.parametrize("state", REACHED)
 def test_next__names_the_routes_that_lead_on(desk: Desk, state: str) -> None:
-    order = _reached(desk, desk.shop(stock={"milk": None, "bread": None}), state)
+    order = _reached(desk, desk.shop(stock={"milk": None, "tea": None, "bread": None}), state)
     for key, is_mine in (("app", True), ("corner", False)):
         known = {event for of, event in LEADS_TO if of == state and (event in CUSTOMERS_EVENTS) == is_mine}
         more = {"offer"} if key == "corner" and state.startswith("offered") else set()  # for another line
