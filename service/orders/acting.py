@@ -190,8 +190,9 @@ def _deadlines(
         until_us = max([_held_until_us(connection, terms, order, row.handover_at), *moments])
         return {"expires_at": until_us, "due_at": min([until_us, *waiting])}
     if event is Event.READY:
-        until_us = _held_until_us(connection, terms, order, max(row.handover_at, now_us))
-        remind_us = until_us if norm.remind_after_s is None else now_us + norm.remind_after_s * _SECOND_US
+        since_us = max(row.handover_at, now_us)
+        until_us = _held_until_us(connection, terms, order, since_us)
+        remind_us = until_us if norm.remind_after_s is None else since_us + norm.remind_after_s * _SECOND_US
         return {"ready_at": now_us, "expires_at": until_us, "due_at": min(remind_us, until_us)}
     return {}
 

@@ -56,7 +56,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000), (*_ACCEPTED, -1_300, "cancel")),
     *((*_OFFERED, "accept", event) for event in ("take", "decline", 650)),
     *((*_ACCEPTED, "offer", event) for event in ("take", "decline", 650)),
-    *(_READY, (*_READY, "cancel"), (*_READY, "reject"), (*_READY, "collect"), (*_READY, 15_000, 90_000)),
+    *(_READY, (*_READY, "cancel"), (*_READY, "reject"), (*_READY, "collect"), (*_READY, 18_000, 90_000)),
 )
 """Ways that an order can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""
 

@@ -161,7 +161,7 @@ class Model:
         if event == "ready":
             order.expires = max(order.at, now) + HOLD * S
         if event in ("ready", "move", "remind"):
-            order.remind = now + REMIND * S if event == "ready" else None
+            order.remind = max(order.at, now) + REMIND * S if event == "ready" else None
 
     def _offer(self, order: Order, number: int, sku: str, now: int) -> None:
         line = order.lines[number - 1] if 0 < number <= len(order.lines) else None

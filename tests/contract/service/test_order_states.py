@@ -269,6 +269,18 @@ def test_order_that_nobody_collects__is_reminded_of_once_then_released_at_the_no
     assert (desk.stock(shop, "dish"), desk.in_work(shop)) == ((9, 0), 0)
 
 
+def test_order_that_is_ready_days_before__is_reminded_of_after_its_time(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    at = desk.now + dt.timedelta(days=5)
+    order = desk.brought(desk.order(shop, {"milk": 1}, at=at.isoformat()), *READY)
+    remind_s = desk.registry.services.norms.by_offer["retail/pickup"].remind_after_s
+    assert remind_s is not None
+    desk.pass_until(order["handover_at"], remind_s - 1)
+    assert desk.events(order)[-1] == ("ready", "ready")
+    desk.pass_(1)
+    assert desk.events(order)[-1] == ("remind", "ready")
+
+
 def test_hold__expires_and_cannot_be_placed_from_that_instant_on(desk: Desk) -> None:
     shop = desk.shop(stock={"milk": 5})
     first, second = desk.order(shop, {"milk": 2}), desk.order(shop, {"milk": 2})
