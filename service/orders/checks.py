@@ -12,6 +12,7 @@ from engine import Engine, promise
 from engine.day_tables import KeptDays
 from engine.errors import EngineError
 from geo.errors import GeoError
+from service.clock import from_us
 from service.feed.columns import columns_of
 
 if TYPE_CHECKING:
@@ -122,9 +123,11 @@ class Checker:
     def opens_us(self, row: AnyRow, at_us: int) -> int:
         """Return the first instant from one on at which the offer is open; the instant itself where nobody knows."""
         alone = self._alone(row)
-        facts = None if alone is None else alone.facts
-        if facts is None or facts.row(0).schedule < 0:
+        if alone is None or alone.facts.row(0).schedule < 0:
             return at_us
+        if alone.found(row.lat, row.lng, row.offer, 1, at=from_us(at_us), unknown_hours="allow").rows:
+            return at_us
+        facts = alone.facts
         openings: OpeningTimes = facts.openings
         found = openings.next_open_us(facts.schedules[facts.row(0).schedule], at_us)
         return at_us if found is None else found

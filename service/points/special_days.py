@@ -6,11 +6,15 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.hours import hours_traits
+from engine.kept_texts import kept_by_texts
+
 __all__ = ["hours_with_special_days"]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY = 24 * 60
 _OFF = "off"
+_UNKNOWN = "24/7 unknown"
 
 
 def hours_with_special_days(hours: str | None, special_days: Sequence[Mapping[str, Any]]) -> str | None:
@@ -20,7 +24,8 @@ def hours_with_special_days(hours: str | None, special_days: Sequence[Mapping[st
     Parameters
     ----------
     hours
-        The expression of ordinary days; None where they are unknown: then no day is known.
+        The expression of ordinary days; None where they are unknown: then no day is known. Those that hang on the sun
+        are unknown too, but for the special days.
     special_days
         Each with ``date`` (ISO 8601) and ``hours``: times such as ``10:00-14:00``, or ``off``. What lies behind midnight,
         as of ``18:00-28:00`` or ``18:00-04:00``, comes to what the next day has itself.
@@ -32,11 +37,18 @@ def hours_with_special_days(hours: str | None, special_days: Sequence[Mapping[st
     for day in special_days:
         for date, span in _by_date(dt.date.fromisoformat(day["date"]), day["hours"]):
             times.setdefault(date, []).append(span)
-    text = hours.rstrip("; ")
+    text = _ordinary(hours)
     for date in sorted(times):
         rule = f"{date.year} {_MONTHS[date.month - 1]} {date.day:02} {','.join(times[date]) or _OFF}"
         text += f"; {rule}" if date in special else f", {rule}"
     return text
+
+
+@kept_by_texts(1 << 14)
+def _ordinary(hours: str) -> str:
+    """Return what ordinary days say, as rules that others can follow: one that names the sun makes all of them unknown."""
+    rules = hours.rstrip("; ")
+    return _UNKNOWN if "sun" in hours_traits(rules) else rules
 
 
 def _by_date(date: dt.date, hours: str) -> Iterator[tuple[dt.date, str]]:

@@ -338,3 +338,18 @@ def test_order_for_when_a_point_opens__leaves_it_time_to_answer_then(desk: Desk,
     assert told == opens + dt.timedelta(minutes=min(max(minutes, 5), 30))
     desk.pass_until(order["expires_at"], -1)
     assert desk.done(order, "accept", "corner")["state"] == "accepted"
+
+
+def test_order_for_a_special_day__goes_by_its_hours_where_the_others_hang_on_the_sun(desk: Desk) -> None:
+    days = [(desk.now + dt.timedelta(days=number)).date().isoformat() for number in (2, 3, 4)]
+    special = [{"date": days[0], "hours": "off"}, {"date": days[1], "hours": "10:00-14:00"}]
+    shop = desk.shop(offer={"hours": "sunrise-sunset"}, special_days=special)
+
+    def came_of(day: str, hour: str, unknown_hours: str) -> str:
+        body = desk.body(shop, at=f"{day}T{hour}:00+08:00", unknown_hours=unknown_hours)
+        return str(desk.send("POST", "/v1/orders:quote", json=body).json().get("reason", "able"))
+
+    told = {(day, hour): came_of(day, hour, "allow") for day in days for hour in ("12:00", "16:00")}
+    assert list(told.values()) == ["closed", "closed", "able", "closed", "able", "able"]
+    assert came_of(days[1], "12:00", "refuse") == "able"
+    assert came_of(days[2], "12:00", "refuse") == "hours_unknown"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine import load_norms
+from service.clock import to_us
 from service.feed.columns import COLUMNS
 from service.orders import checks
 from service.orders.checks import Checker, Wanted
@@ -47,3 +48,19 @@ def test_checker__keeps_the_hours_of_no_more_days_than_it_may(monkeypatch: pytes
     week = ["matched"] * 4 + ["closed"] * 2 + ["matched"]  # from a Tuesday on
     assert told == [[reason] * 10 for reason in (week * 5)[:30]]
     assert grown < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("hours", "days"),
+    [
+        ("Mo-Su 00:00-24:00", 0),
+        ("2026 Nov 26 12:00-24:00", 2),
+        ("Mo-Su unknown; 2026 Nov 26 12:00-24:00", 0),  # it may be open by then
+        ("2026 Nov 25 12:00-24:00 unknown; 2026 Nov 26 12:00-24:00", 2),
+        ("sunrise-sunset", 0),
+        (None, 0),
+    ],
+)
+def test_opening__is_now_where_nobody_knows(hours: str | None, days: int) -> None:
+    at_us = to_us(NOON)
+    assert Checker(None).opens_us(_row(1)._replace(hours=hours), at_us) == at_us + days * 86_400_000_000
