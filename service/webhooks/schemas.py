@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
+import orjson
 from pydantic import Field
 
 from service.clock import from_us
@@ -78,7 +79,8 @@ class Delivery(Answer):
     """An event, and whether it came to its receiver."""
 
     event_id: str = Field(description="The `webhook-id` that it is sent with, at each try.")
-    order_id: str
+    order_id: str | None = Field(description="The order that it is about,")
+    booking_id: str | None = Field(description="or the visit.")
     revision: int
     state: DeliveryState
     tries: int
@@ -119,9 +121,11 @@ def webhook_once(row: AnyRow, now_us: int, *, secret: str | None) -> bytes:
 
 def delivery_of(row: AnyRow, *, is_disabled: bool) -> Delivery:
     """Return what is told of a row; ``is_disabled`` is of its webhook."""
+    data = orjson.loads(row.body)["data"]
     return Delivery(
         event_id=row.event_id,
-        order_id=row.subject,
+        order_id=data.get("order_id"),
+        booking_id=data.get("booking_id"),
         revision=row.revision,
         state=row.state,
         tries=row.tries,

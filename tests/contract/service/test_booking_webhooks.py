@@ -8,18 +8,30 @@ import pytest
 
 from service.audit.store import COMMAND
 from service.clock import SystemClock
+from service.store.database import Store
 from service.webhooks.addresses import networks_of
 from service.webhooks.store import Whose, create_webhook
 from service.webhooks.urls import UrlRules
 from service.webhooks.worker import WebhookWorker
 from tests.contract.service.desk import Desk
 from tests.contract.service.visiting import Visits
-from tests.receivers import receiver
+from tests.receivers import Receiver, receiver
 
 
 @pytest.fixture
 def visits(desk: Desk) -> Visits:
     return Visits(desk)
+
+
+def _sent(store: Store, at: Receiver, n: int) -> None:
+    """Send what there is to send, until so much has come."""
+    rules = UrlRules(networks_of("127.0.0.0/8"))
+    worker = WebhookWorker(store, SystemClock(), rules, lambda _outcome: None, seconds=5.0, lease_s=2.0)
+    worker.start()
+    try:
+        at.wait(n)
+    finally:
+        worker.close()
 
 
 def test_events_of_a_booking__are_sent_in_order_and_tell_no_person(visits: Visits) -> None:
@@ -28,13 +40,7 @@ def test_events_of_a_booking__are_sent_in_order_and_tell_no_person(visits: Visit
         whose = Whose(app="app")
         store.write_now(lambda connection: create_webhook(connection, COMMAND, whose, at.url))
         visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart")
-        rules = UrlRules(networks_of("127.0.0.0/8"))
-        worker = WebhookWorker(store, SystemClock(), rules, lambda _outcome: None, seconds=5.0, lease_s=2.0)
-        worker.start()
-        try:
-            at.wait(3)
-        finally:
-            worker.close()
+        _sent(store, at, 3)
     told = [json.loads(got.body) for got in at.got]
     assert [one["type"] for one in told] == ["booking.hold", "booking.confirm", "booking.depart"]
     assert [(one["data"]["revision"], one["data"]["state"]) for one in told] == [
@@ -45,3 +51,16 @@ def test_events_of_a_booking__are_sent_in_order_and_tell_no_person(visits: Visit
     assert {frozenset(one["data"]) for one in told} == {
         frozenset({"booking_id", "revision", "event", "state", "point_id", "merchant_id", "at"})
     }
+
+
+def test_deliveries__name_the_order_or_the_visit_that_they_are_about(visits: Visits) -> None:
+    desk = visits.desk
+    store, app = desk.registry.services.store, Whose(app="app")
+    with receiver() as at:
+        hook = store.write_now(lambda connection: create_webhook(connection, COMMAND, app, at.url))
+        order = desk.order(desk.shop(stock={"milk": 1}), {"milk": 1})
+        booking = visits.book(visits.provider("anna"), visits.tomorrow(10))
+        _sent(store, at, 2)
+    answer = desk.send("GET", f"/v1/webhooks/{hook.webhook_id}/deliveries", "app")
+    told = {(one["order_id"], one["booking_id"]) for one in answer.json()["items"]}
+    assert told == {(order["order_id"], None), (None, booking["booking_id"])}

@@ -229,6 +229,7 @@ def test_served__events_come_signed_are_told_and_counted(service: Serving, shops
     assert told == {
         "event_id": got.event_id,
         "order_id": "hooks.1",
+        "booking_id": None,
         "revision": 1,
         "state": "delivered",
         "tries": 1,
