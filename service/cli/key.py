@@ -53,7 +53,9 @@ def create_command(
     crew: Annotated[
         str | None, typer.Option(help="Of scope crew: whose day it sees, such as corner:main/anna.")
     ] = None,
-    label: Annotated[str, typer.Option(help="What it is for, to know it again.")] = "",
+    label: Annotated[
+        str, typer.Option(help="What it is for, to know it again; keys of scope app with the same one are one app.")
+    ] = "",
     rate: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests a second [the server's].")] = None,
     expires: Annotated[str | None, typer.Option(help="When it ends, such as 2027-01-01T00:00:00Z [never].")] = None,
     data: Data = None,

@@ -24,7 +24,11 @@ class AskedKey(Body):
 
     scope: Scope
     merchant_id: Id | None = Field(None, description="Whose key it is; a merchant's own without.")
-    label: Line | None = Field(None, description="What it is for, to know it again.")
+    label: Line | None = Field(
+        None,
+        description="What it is for, to know it again. Keys of scope app with the same label are one app: each sees and "
+        "does what the others can. Without, a key is an app of its own.",
+    )
     crew: Annotated[str, Field(max_length=250, examples=["corner:main/anna"]), line(250)] | None = Field(
         None, description="Of a key of scope crew: whose day it sees, a point, a slash, a crew."
     )
