@@ -74,7 +74,7 @@ def asked_of(
         raise not_found()
     service = ServiceFacts.of_json(row.facts)
     facts = find_facts(connection, point_id, service.offer)
-    if facts is None or facts.visibility == "internal" or facts.status == "unverified":
+    if facts is None or facts.visibility == "internal" or facts.status != "verified":
         raise not_found()
     if facts.offer is None or facts.timezone is None:
         raise NotFeasibleError("no_offer")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "REVISION", "columns_of", "joined_features", "split_features", "stock_of", "units_left"]
 
 _NAT = np.iinfo(np.int64).min
+_NOBODYS = "internal"  # nobody is told of the points of a merchant that is not verified, not even why they do not serve
 
 REVISION: ColumnElement[int] = 2 * points.c.revision + case((merchants.c.status == "verified", 1), else_=0)
 """What a point is apart from its stock: its revision doubled, and whether its merchant may serve."""
@@ -68,7 +69,7 @@ def columns_of(rows: Sequence[AnyRow], stock: Sequence[AnyRow] = ()) -> dict[str
         "features": [{*split_features(row.features), f"merchant:{row.merchant_id}"} for row in rows],
         "paused": [row.is_paused or row.is_offer_paused for row in rows],
         "suspended": [row.status != "verified" for row in rows],
-        "visibility": [row.visibility for row in rows],
+        "visibility": [row.visibility if row.status == "verified" else _NOBODYS for row in rows],
         "stock": stock_of(stock) if stock else None,
     }
 

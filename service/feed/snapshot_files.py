@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenedSnapshot", "SnapshotMeta", "newest_snapshot", "write_snapshot"]
 
-FORMAT = 1
+FORMAT = 2
+"""Of the file, and of what the service puts into the index."""
 KEPT = 2
 """How many stay: the newest, and the one before it for when that cannot be read."""
 

@@ -43,12 +43,12 @@ def about_own(ask: Ask, told: Refusal | None, stored: AnyRow, extra_days: Holida
     return {
         "point_id": stored.point_id,
         "distance_m": distance_m,
-        "reason": "no_offer" if told is None else told.reason,
-        "is_indexed": told is not None and (told.reason != "no_offer" or told.visibility != "public"),
+        "reason": _reason(told, stored),
+        "is_indexed": told is not None and (told.reason != "no_offer" or (has_offer and told.visibility != "public")),
         "has_offer": has_offer,
         "visibility": stored.visibility,
         "merchant_status": stored.status,
-        "is_paused": bool(stored.is_paused or stored.is_offer_paused),
+        "is_paused": _is_paused(stored),
         "features": split_features(stored.features),
         "hours": stored.hours,
         "capacity": stored.capacity,
@@ -57,6 +57,20 @@ def about_own(ask: Ask, told: Refusal | None, stored: AnyRow, extra_days: Holida
         "has_area": stored.area is not None,
         "checks": None if alone is None else _checks(alone, stored, ask),
     }
+
+
+def _reason(told: Refusal | None, stored: AnyRow) -> str:
+    """Return the index's reason, or why it has a public point as if it were internal: its merchant is not verified."""
+    if told is None:
+        return "no_offer"
+    is_hidden = stored.status != "verified" and stored.visibility == "public" and stored.offer is not None
+    if not is_hidden or told.visibility != "internal":
+        return told.reason
+    return "paused" if _is_paused(stored) else "suspended"
+
+
+def _is_paused(stored: AnyRow) -> bool:
+    return bool(stored.is_paused or stored.is_offer_paused)
 
 
 def _alone(stored: AnyRow, extra_days: HolidayFile | None) -> Engine | None:
@@ -75,7 +89,7 @@ def _checks(alone: Engine, stored: AnyRow, ask: Ask) -> dict[str, str]:
 
     return {
         "visibility": _OK if stored.visibility == "public" else stored.visibility,
-        "paused": "paused" if stored.is_paused or stored.is_offer_paused else _OK,
+        "paused": "paused" if _is_paused(stored) else _OK,
         "merchant": _OK if stored.status == "verified" else "suspended",
         "features": says(features=ask.features),
         "hours": says("open", at=ask.at, unknown_hours=ask.unknown_hours),

@@ -132,7 +132,7 @@ def judged(connection: ReadConnection, terms: OrderTerms, wish: Wish, now_us: in
         not-found for a point that nobody may see; validation for a time that is over, or too far ahead.
     """
     facts = find_facts(connection, wish.point_id, wish.offer)
-    if facts is None or facts.visibility == "internal" or facts.status == "unverified":
+    if facts is None or facts.visibility == "internal" or facts.status != "verified":
         raise not_found()
     if facts.offer is None:
         raise NotFeasibleError("no_offer")

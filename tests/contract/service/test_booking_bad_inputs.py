@@ -122,6 +122,18 @@ def test_bad_question_for_slots__gets_its_status_and_slug(visits: Visits, provid
     assert problem(visits.ask_slots("a\0b")) == (422, NO_TEXT)
 
 
+def test_provider_of_a_suspended_merchant__is_not_told_from_none(visits: Visits, provider: str) -> None:
+    body = visits.body(provider, visits.tomorrow(10))
+    desk = visits.desk
+    try:
+        assert desk.send("POST", "/v1/merchants/corner:suspend", "admin", headers={"If-Match": "*"}).is_success
+        asked = visits.ask_slots(provider), _sent(visits, "/v1/bookings", _text(body, '"datum":"wgs84"'))
+        assert [answer.content for answer in asked] == [visits.ask_slots("corner:nowhere").content] * 2
+        assert {problem(answer) for answer in asked} == {(404, "not-found")}
+    finally:
+        assert desk.send("POST", "/v1/merchants/corner:reinstate", "admin", headers={"If-Match": "*"}).is_success
+
+
 JSON = {"Content-Type": "application/json"}
 ONCE: dict[str, tuple[list[tuple[str, str]], tuple[int, str]]] = {
     "none": ([], (400, "idempotency-key-missing")),

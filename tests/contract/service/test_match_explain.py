@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import shapely
 from sqlalchemy import update
@@ -13,6 +15,8 @@ from service.store.tables import offers, points
 from tests.registry import NOW, Offer, Point, Registry, opened
 
 PICKUP, DELIVERY = "retail/pickup", "retail/delivery"
+ALONE = "fresh_food/pickup"
+"""An offer that nobody has but merchants that are not verified."""
 ASK = {"lat": 31.2, "lng": 121.5, "offer": PICKUP, "features": "lift"}
 ANSWER = {"match", "nearer", "n_more", "point", "at", "asked_at", "index"}
 CODED = {"point_id", "distance_m", "reason"}
@@ -79,18 +83,24 @@ OTHERS = (
     Point("their:dark", 31.2, 121.5, [Offer(PICKUP)], LIFT, visibility="internal"),
     Point("their:drawn", 31.2, 121.5, [Offer(PICKUP, capacity=7654321, area=AREA)], LIFT),
 )
+UNSEEN = tuple(
+    Point(f"{merchant}:{name}", 31.2, 121.5, [Offer(PICKUP), Offer(ALONE)], LIFT, is_paused=name == "rests")
+    for merchant in ("banned", "new")
+    for name in ("a", "rests")
+)
+"""Of merchants that are not verified: for everybody else they are not there."""
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with opened(tmp_path_factory.mktemp("city")) as registry:
-        registry.add_merchants(mine="verified", their="verified", banned="suspended")
+        registry.add_merchants(mine="verified", their="verified", banned="suspended", new="unverified")
         for scope in ("planner", "station", "crew"):
             registry.add_key(scope, scope)
-        for merchant in ("mine", "their", "banned"):
+        for merchant in ("mine", "their", "banned", "new"):
             registry.add_key(merchant, "merchant", merchant)
         registry.put(*(point for point, _, _ in POINTS), *OTHERS, Point("mine:other", 31.2, 121.5, [Offer(DELIVERY)]))
-        registry.put(Point("mine:bare", 31.2, 121.5, []), Point("banned:a", 31.2, 121.5, [Offer(PICKUP)], LIFT))
+        registry.put(Point("mine:bare", 31.2, 121.5, []), *UNSEEN)
         yield registry
 
 
@@ -110,10 +120,60 @@ def test_own_point__is_told_check_by_check(
     assert tuple(about[name] for name in names) == stored
 
 
-def test_own_point__of_a_suspended_merchant_says_so(registry: Registry) -> None:
-    about = registry.explain(key="banned", point="banned:a", **ASK).json()["point"]
-    assert (about["reason"], about["merchant_status"]) == ("suspended", "suspended")
-    assert about["checks"] == FINE | {"merchant": "suspended"}
+@pytest.mark.parametrize("key", ["own", "admin"])
+def test_own_point__of_a_suspended_merchant_says_so(registry: Registry, key: str) -> None:
+    for point, status in zip(UNSEEN, ("suspended", "suspended", "unverified", "unverified"), strict=True):
+        told = registry.explain(key=key if key == "admin" else point.merchant_id, point=point.point_id, **ASK)
+        about, paused = told.json()["point"], {"paused": "paused"} if point.is_paused else {}
+        assert (about["reason"], about["merchant_status"]) == ("paused" if paused else "suspended", status)
+        assert (about["is_indexed"], about["has_offer"], about["distance_m"]) == (True, True, 0.0)
+        assert about["checks"] == FINE | {"merchant": "suspended"} | paused
+        other = registry.explain(key="admin", point=point.point_id, **ASK | {"offer": DELIVERY}).json()["point"]
+        assert (other["reason"], other["is_indexed"], other["has_offer"]) == ("no_offer", False, False)
+
+
+@pytest.mark.parametrize("key", ["app", "their", "crew", "banned", "admin"])
+@pytest.mark.parametrize(
+    "asked", [{}, {"features": "helipad"}, {"offer": ALONE}, {"offer": ALONE, "max_distance_m": 5}]
+)
+def test_points_of_merchants_that_are_not_verified__are_told_to_nobody(
+    registry: Registry, key: str, asked: dict[str, Any]
+) -> None:
+    ask = ASK | asked
+    one = ask | {"features": [ask["features"]]}
+    for response in (
+        registry.match(key=key, **ask),
+        registry.explain(key=key, **ask),
+        registry.send("POST", "/v1/match:batch", key=key, json={"asks": [one]}),
+    ):
+        assert response.status_code == 200
+        assert not any(name in response.text for name in ("banned:", "new:", "suspended")), response.text
+    if asked.get("offer") == ALONE:
+        nobody = registry.match(key=key, **ask).json()
+        assert (nobody["reason"], nobody["refused"], nobody["next_open_at"]) == ("no_offer", [], None)
+
+
+def test_points_of_merchants_that_are_not_verified__have_no_status_in_a_stream(registry: Registry) -> None:
+    places = pa.table({"lat": [31.2, 31.2], "lng": [121.5, 121.5], "offer": [ALONE, PICKUP]})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, places.schema) as writer:
+        writer.write_table(places)
+    arrow = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    path = "/v1/match:batch?max_distance_m=0"
+    answer = registry.send("POST", path, content=sink.getvalue(), headers=arrow)
+    told = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    json_told = registry.match(lat=31.2, lng=121.5, offer=PICKUP, max_distance_m=0).json()
+    assert [one["status"] for one in told] == ["no_offer", json_told.get("reason", "matched")]
+    assert "suspended" not in {one["status"] for one in told}
+
+
+def test_points_of_merchants_that_are_not_verified__take_no_orders(registry: Registry) -> None:
+    wish = {"offer": PICKUP, "lat": 31.2, "lng": 121.5, "items": [], "buyer": "b"}
+    absent = registry.send("POST", "/v1/orders:quote", json=wish | {"point_id": "banned:absent"})
+    assert absent.status_code == 404
+    for point in UNSEEN:
+        told = registry.send("POST", "/v1/orders:quote", json=wish | {"point_id": point.point_id})
+        assert (told.status_code, told.content) == (404, absent.content), point.point_id
 
 
 def test_own_point__without_the_offer_says_so(registry: Registry) -> None:
