@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["DEFAULT_COUNTRIES", "BrokenError", "Finding", "check_up", "found"]
+__all__ = ["DEFAULT_COUNTRIES", "BrokenError", "DoubtfulError", "Finding", "check_up", "found"]
 
 DEFAULT_COUNTRIES = ("CN", "KR", "FI")
 _LIBRARIES = ("numpy", "numba", "h3", "shapely", "pyarrow", "pandas", "osmium", "opening-hours-py", "tzdata", "tzfpy")
@@ -22,6 +22,10 @@ _OLDEST_PYTHON = (3, 11)
 
 class BrokenError(Exception):
     """What a check cannot let pass."""
+
+
+class DoubtfulError(Exception):
+    """What a check lets pass with a warning."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ def check_up(*, today: dt.date, countries: Sequence[str] = DEFAULT_COUNTRIES) ->
 
 
 def found(name: str, check: Callable[[], str]) -> Finding:
-    """Return what a check found: what it raises makes it broken."""
+    """Return what a check found: what it raises makes it broken, or a warning."""
     try:
         return Finding(name, "ok", check())
+    except DoubtfulError as doubt:
+        return Finding(name, "warning", str(doubt))
     except Exception as error:  # noqa: BLE001 - whatever fails is the finding
         return Finding(name, "broken", f"{type(error).__name__}: {error}")
 

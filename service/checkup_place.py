@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from service.checkup import BrokenError, Finding, found
+from service.checkup import BrokenError, DoubtfulError, Finding, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +19,11 @@ __all__ = ["check_place"]
 
 _LEAST_BYTES = 1 << 30
 _MOST_DRIFT_S = 2.0
+_OTHERS = 0o007
 
 
 def check_place(settings: Settings) -> list[Finding]:
-    """Return what was found of database, index snapshots, disk and Redis, none of which is changed."""
+    """Return what was found of database, index snapshots, disk, file modes and Redis, none of which is changed."""
     is_sqlite = settings.store.database is None
     checks: list[tuple[str, Callable[[], str]]] = [
         ("database", lambda: _sqlite(settings) if is_sqlite else _postgres(settings)),
@@ -30,6 +32,8 @@ def check_place(settings: Settings) -> list[Finding]:
     ]
     if settings.store.redis is not None:
         checks.append(("redis", lambda: _redis(str(settings.store.redis))))
+    if sys.platform != "win32":
+        checks.append(("file modes", lambda: _modes(settings.store.data)))
     return [found(name, check) for name, check in checks]
 
 
@@ -87,6 +91,23 @@ def _space(folder: Path) -> str:
         text = f"{usage.free / 1e9:.1f} GB are free at {there}, at least 1 is needed"
         raise BrokenError(text)
     return f"{usage.free / 1e9:.1f} GB are free at {there}"
+
+
+def _modes(folder: Path) -> str:
+    file = (folder / "linli.db").resolve()  # the file itself, where the name is a link
+    if not folder.exists():
+        return f"{folder} is not there yet: linli makes it for its own user alone"
+    if _is_open(folder):
+        text = f"other users of this machine can read {folder}: chmod 700 {folder}"
+        raise DoubtfulError(text)
+    if file.exists() and _is_open(file) and _is_open(file.parent):
+        text = f"other users of this machine can read {file}: chmod 600 {file}"
+        raise DoubtfulError(text)
+    return f"other users of this machine cannot read {folder}"
+
+
+def _is_open(path: Path) -> bool:
+    return bool(path.stat().st_mode & _OTHERS)
 
 
 def _redis(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and tell their format by the suffix."""
+"""Write files whole or not at all, keep what is private so, and tell the format of a file by its suffix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from service.errors import BadFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["atomic_path", "format_of", "full_disk_told", "sync", "write_text"]
+__all__ = [
+    "atomic_path",
+    "format_of",
+    "full_disk_told",
+    "make_private_file",
+    "make_private_folder",
+    "sync",
+    "write_text",
+]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # no reading ends so
 
@@ -94,6 +102,19 @@ def format_of(path: str | os.PathLike[str], formats: Mapping[str, str]) -> str:
         if name.endswith(suffix):
             return formats[suffix]
     raise BadFileError(Path(path), None, f"must end in one of {', '.join(sorted(formats))}")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those that it is in, for this user alone; one that is there stays as it is."""
+    if not folder.parent.exists():
+        make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for this user alone; one that is there is not even opened, since closing it would end its locks."""
+    with suppress(FileExistsError):
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _create(temporary: Path, *, like: Path) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import Engine
-from service.files import atomic_path
+from service.files import atomic_path, make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,7 +116,7 @@ def write_snapshot(
     TypeError, ValueError
         If ``meta.extra`` holds what JSON cannot.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     with _alone(folder):
         for left in folder.glob(_TEMPORARY):
             _remove(left)

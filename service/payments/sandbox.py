@@ -12,6 +12,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+from service.files import make_private_folder
 from service.payments.ports import Outcome, ProviderUnknownError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SandboxProvider:
 
     @contextlib.contextmanager
     def _books(self) -> Iterator[sqlite3.Connection]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         with contextlib.closing(sqlite3.connect(self._path, timeout=5.0, isolation_level=None)) as books:
             books.execute(_TABLE)
             books.execute("BEGIN IMMEDIATE")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import StoreStateError
+from service.files import make_private_folder
 from service.store.postgres import PostgresStore
 from service.store.schema import check_schema
 from service.store.sqlite import SqliteStore
@@ -42,7 +43,7 @@ def make_folder(settings: Settings) -> None:
     """Make the folder of the SQLite file, where there is one; raises `StoreStateError` where it cannot be."""
     if settings.store.database is None:
         with _told(settings.store.data):
-            settings.store.data.mkdir(parents=True, exist_ok=True)
+            make_private_folder(settings.store.data)
 
 
 @contextlib.contextmanager
@@ -71,7 +72,7 @@ def serving_alone(folder: Path) -> Iterator[None]:
     import fcntl
 
     with _told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         file = (folder / "serving.lock").open("a+")
     with file as lock:
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool, StaticPool
+
+from service.files import make_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +25,8 @@ def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
     """
     Return an engine on a SQLite file: WAL, ``synchronous=FULL``, transactions only where they are begun.
 
-    A transaction that writes takes the lock at its start, so that it never has to give up half way.
+    A transaction that writes takes the lock at its start, so that it never has to give up half way. One that writes makes
+    the file where there is none, for this user alone; SQLite's files beside it are as it is.
     """
     readers: Any = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 0, "pool_timeout": _BUSY_S}
     pool = {"poolclass": StaticPool} if writes else readers
@@ -43,6 +47,13 @@ def sqlite_engine(path: Path, *, writes: bool, size: int = 1) -> Engine:
             f"query_only={'OFF' if writes else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+    if writes:
+
+        @event.listens_for(engine, "do_connect")
+        def _on_connecting(*_given: Any) -> None:
+            with contextlib.suppress(OSError):  # SQLite meets it, too, and it is told then
+                make_private_file(path)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:

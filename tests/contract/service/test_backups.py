@@ -198,6 +198,12 @@ def test_backup__is_readable_by_its_owner_alone(whole: Path) -> None:
     check_archive(whole.with_name("copy.zip"), lambda _share: None)
 
 
+def test_restore__makes_what_its_user_alone_can_read(whole: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert linli("restore", str(whole), f"--data={data}").returncode == 0
+    assert (data.stat().st_mode & 0o777, (data / "linli.db").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
 @pytest.mark.parametrize("name", ["linli.db", "linli.db-wal", "linli.db-shm", "serving.lock", "link.zip"])
 def test_backup__never_takes_the_place_of_the_database(tmp_path: Path, name: str) -> None:
     store = opened(str(tmp_path))

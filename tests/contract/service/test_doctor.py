@@ -61,6 +61,28 @@ def test_doctor__finds_a_schema_of_a_later_linli(tmp_path: Path) -> None:
     assert "later linli" in told
 
 
+def test_doctor__warns_where_every_user_can_read_the_facts(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    assert states(data=data)["file modes"][0] == "ok"
+    opened(str(data)).close()
+    data.chmod(0o755)
+    assert states(data=data)["file modes"] == (
+        "warning",
+        f"other users of this machine can read {data}: chmod 700 {data}",
+    )
+    data.chmod(0o750)  # its group's, as somebody wanted it
+    (data / "linli.db").chmod(0o644)  # nobody else comes to it
+    assert states(data=data)["file modes"][0] == "ok"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    file = (data / "linli.db").rename(elsewhere / "city.db")
+    (data / "linli.db").symlink_to(file)
+    assert states(data=data)["file modes"] == (
+        "warning",
+        f"other users of this machine can read {file}: chmod 600 {file}",
+    )
+
+
 def test_doctor__asks_redis(tmp_path: Path, valkey: redis.Redis) -> None:
     path = valkey.connection_pool.connection_kwargs["path"]
     assert states(data=tmp_path, redis=f"unix://{path}")["redis"][0] == "ok"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -199,6 +200,36 @@ def test_sqlite_store__lies_in_the_folder_that_was_named_whatever_its_name(tmp_p
     assert [file.name for file in tmp_path.iterdir()] == [folder.name]
     assert schema_told(settings.database_url)
     assert back_up(settings.database_url, tmp_path / "backup.zip", lambda _name, _share: None).rows["marks"] == 4
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[None]:
+    """Let new files be as everybody may read and write them."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_sqlite_store__makes_folder_and_file_for_its_user_alone(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    with contextlib.closing(open_store(load_settings({}, data=data), SystemClock())) as opened:
+        opened.write_now(lambda connection: add(connection, "private"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (data, *data.iterdir())}
+    assert modes == {"data": 0o700, "linli.db": 0o600, "linli.db-wal": 0o600, "linli.db-shm": 0o600}
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_sqlite_store__leaves_what_is_there_as_its_owner_set_it(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "city.db"
+    data.mkdir(mode=0o755)
+    (data / "linli.db").symlink_to(elsewhere)
+    settings = load_settings({}, data=data)
+    open_store(settings, SystemClock()).close()
+    assert (data.stat().st_mode & 0o777, elsewhere.stat().st_mode & 0o777) == (0o755, 0o600)
+    elsewhere.chmod(0o640)
+    open_store(settings, SystemClock()).close()
+    assert elsewhere.stat().st_mode & 0o777 == 0o640
 
 
 def test_postgres_store__heeds_what_the_address_says_and_counts_in_utc(postgres_url: str, tmp_path: Path) -> None:
