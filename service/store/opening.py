@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import StoreStateError
 from service.files import make_private_folder
+from service.store.moved import begin_feed_anew
 from service.store.postgres import PostgresStore
 from service.store.schema import check_schema
 from service.store.sqlite import SqliteStore
@@ -25,7 +26,7 @@ __all__ = ["make_folder", "open_store", "serving_alone"]
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     """
-    Open the store, making its tables where it is empty.
+    Open the store, making its tables where it is empty, and a feed of its own where it came from another server.
 
     Raises
     ------
@@ -36,6 +37,7 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     check_schema(settings.database_url)
     if settings.store.database is None:
         return SqliteStore(settings.store.data / "linli.db", clock, waiting=settings.limits.write_queue)
+    begin_feed_anew(settings.database_url)
     return PostgresStore(settings.database_url, clock, pool=settings.store.pool, waiting=settings.limits.write_queue)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 __all__ = [
+    "alone",
     "check_schema",
     "engine_of",
     "known_revisions",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).with_name("migrations")
-_LOCK = 0x6C696E6C69  # "linli": PostgreSQL lets one migration run at a time
+_LOCK = 0x6C696E6C69  # "linli": PostgreSQL lets one migration run at a time, and nothing of its kind beside it
 
 
 def engine_of(url: str) -> Engine:
@@ -53,8 +54,7 @@ def migrate(url: str) -> str | None:
         If it holds tables that are not linli's, or a schema of a later linli.
     """
     with used_once(engine_of(url)) as engine, engine.connect() as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        alone(connection)
         before = revision_of(connection)
         if before is None and inspect(connection).get_table_names():
             raise StoreStateError("the database holds tables that are not linli's: give it an empty one")
@@ -63,6 +63,12 @@ def migrate(url: str) -> str | None:
         if before is None:
             _first_marks(connection)
         return before
+
+
+def alone(connection: Connection) -> None:
+    """Wait until nobody else changes the database as a whole, which SQLite's writers do by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
 def check_schema(url: str) -> None:
