@@ -76,6 +76,6 @@ class PointImport:
     def store(self, connection: WriteConnection, facts: Sequence[tuple[int, PointFacts]]) -> Stored:
         """Store points; one that is so already keeps its revision, and one that would leave open orders behind is left."""
         orders, rosters = self.services.bookings
-        stored = store_points(connection, self.merchant_id, facts, orders.checker, orders.norms, rosters)
+        stored = store_points(connection, self.merchant_id, facts, orders.checker, rosters)
         bad = [bad_line(line, problem) for line, problem in stored.refused]
         return Stored(stored.n_changed, bad, stored.stopped_at)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.promises import Promise
     from service.store.connections import AnyRow
 
-__all__ = ["Checker", "Judged", "Wanted"]
+__all__ = ["Checker", "Judged", "Wanted", "is_judged_alike"]
 
 _MOST_KEPT = 4_096
 _MOST_DAYS_KEPT = 4_096  # of all of them together: anybody who may ask chooses the day
@@ -78,6 +78,15 @@ class Judged(NamedTuple):
     promise: Promise | None
 
 
+def is_judged_alike(row: AnyRow, other: AnyRow) -> bool:
+    """Tell whether two rows say the same of whom they can serve, and when."""
+    return _JUDGED(row) == _JUDGED(other) and _is_internal(row) == _is_internal(other)
+
+
+def _is_internal(row: AnyRow) -> bool:
+    return bool(row.visibility == "internal")
+
+
 class Checker:
     """
     Judges rows that hold `service.feed.columns.COLUMNS`; safe to share between threads.
@@ -104,14 +113,9 @@ class Checker:
     def judge(self, row: AnyRow, wanted: Wanted, norm: OfferNorm) -> Judged:
         """Return whether the offer of a row can serve, and its promise."""
         alone = self._alone(row)
-        if alone is None or row.visibility == "internal":
+        if alone is None or _is_internal(row):
             return Judged("no_offer", None)
-        terms = {
-            "at": wanted.at,
-            "asked_at": wanted.asked_at,
-            "features": wanted.features,
-            "unknown_hours": wanted.unknown_hours,
-        }
+        terms = _terms_of(wanted)
         found = alone.found(wanted.lat, wanted.lng, row.offer, 1, **terms)
         if not found.rows:
             told = alone.explain(wanted.lat, wanted.lng, row.offer, point=row.point_id, **terms).point
@@ -119,6 +123,13 @@ class Checker:
         fact = found.facts.row(found.rows[0])
         schedule = None if fact.schedule < 0 else found.facts.schedules[fact.schedule]
         return Judged("matched", promise(norm, row.lead_s, wanted.at, wanted.asked_at, schedule, found.facts.openings))
+
+    def serves(self, row: AnyRow, wanted: Wanted) -> bool:
+        """Tell whether the offer of a row can serve: `judge` without a reason, which takes most of its time, or a promise."""
+        if row.is_paused or row.is_offer_paused or _is_internal(row):
+            return False
+        alone = self._alone(row)
+        return alone is not None and bool(alone.found(wanted.lat, wanted.lng, row.offer, 1, **_terms_of(wanted)).rows)
 
     def opens_us(self, row: AnyRow, at_us: int) -> int:
         """Return the first instant from one on at which the offer is open; the instant itself where nobody knows."""
@@ -162,3 +173,8 @@ class Checker:
             )
         except (EngineError, GeoError):  # one that no index takes
             return None
+
+
+def _terms_of(wanted: Wanted) -> dict[str, Any]:
+    names = ("at", "asked_at", "features", "unknown_hours")
+    return {name: getattr(wanted, name) for name in names}

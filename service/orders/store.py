@@ -34,10 +34,11 @@ __all__ = [
     "held_by",
     "list_events",
     "list_orders",
+    "n_open_orders",
     "new_order_id",
+    "open_offers",
     "open_orders",
     "order_of_code",
-    "points_with_orders",
     "postpone",
     "recent_orders",
     "total_minor",
@@ -73,6 +74,15 @@ _EVENTS = select(order_events).where(order_events.c.order_id == bindparam("of_or
 _IS_OPEN = orders.c.state.in_(
     [state.value for state in sorted(OPEN)]
 )  # by the states: the index of a point's orders has them
+_JUDGED = (
+    orders.c.order_id,
+    orders.c.offer,
+    orders.c.state,
+    orders.c.cell,
+    orders.c.features,
+    orders.c.handover_at,
+    orders.c.expires_at,
+)
 _CODE = Plain(
     select(orders.c.order_id).where(
         orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
@@ -150,16 +160,26 @@ def list_orders(
     return _with_lines(connection, connection.rows(query))
 
 
-def open_orders(connection: ReadConnection, point_id: str) -> list[OrderRecord]:
-    """Return the orders of a point that have not ended."""
-    query = select(orders).where(orders.c.point_id == point_id, _IS_OPEN).order_by(orders.c.order_id)
-    return _with_lines(connection, connection.rows(query))
+def open_offers(connection: ReadConnection, point_id: str) -> list[str]:
+    """Return the offers under which orders of a point have not ended, by name."""
+    query = select(orders.c.offer).where(orders.c.point_id == point_id, _IS_OPEN).distinct()
+    return sorted(row[0] for row in connection.rows(query))
 
 
-def points_with_orders(connection: ReadConnection, point_ids: Sequence[str]) -> set[str]:
-    """Return which of some points have open orders."""
-    query = select(orders.c.point_id).where(orders.c.point_id.in_(bindparam("ids", expanding=True)), _IS_OPEN)
-    return {row[0] for row in connection.rows(query.distinct(), {"ids": list(point_ids)})} if point_ids else set()
+def open_orders(connection: ReadConnection, point_id: str, offers_of_it: Sequence[str]) -> Sequence[AnyRow]:
+    """Return what a change of a point needs to know of those of its orders under some offers that have not ended."""
+    its = (orders.c.point_id == point_id, _IS_OPEN, orders.c.offer.in_(offers_of_it))
+    return connection.rows(select(*_JUDGED).where(*its).order_by(orders.c.order_id))
+
+
+def n_open_orders(connection: ReadConnection, point_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many open orders those of some points have that have any."""
+    query = (
+        select(orders.c.point_id, func.count())
+        .where(orders.c.point_id.in_(bindparam("ids", expanding=True)), _IS_OPEN)
+        .group_by(orders.c.point_id)
+    )
+    return {row[0]: row[1] for row in connection.rows(query, {"ids": list(point_ids)})} if point_ids else {}
 
 
 def _with_lines(connection: ReadConnection, rows: Sequence[AnyRow]) -> list[OrderRecord]:

@@ -7,6 +7,7 @@ named first; with a second word the change comes about, and each of them is hand
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Query
@@ -15,11 +16,11 @@ from service.clock import from_us
 from service.feed.columns import split_features
 from service.http.problems import ProblemError
 from service.orders.acting import Act, locked_order
-from service.orders.checks import Wanted
+from service.orders.checks import Wanted, is_judged_alike
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.rules import OPEN, Event, Party, State
-from service.orders.store import find_facts, open_orders
+from service.orders.store import find_facts, open_offers, open_orders
 from service.orders.taking import count_slots
 from service.places import place_in_both, places_in
 from service.stock.counting import lock_points
@@ -27,9 +28,7 @@ from service.stock.counting import lock_points
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.norms import Norms
     from service.orders.checks import Checker
-    from service.orders.store import OrderRecord
     from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
 
@@ -51,24 +50,29 @@ class OpenOrders:
     """
     The orders that are open at a point that is about to change; the point is locked.
 
+    Only those that the change concerns are read, and judged: all other writes wait meanwhile.
+
     Parameters
     ----------
-    checker, norms
+    checker
         By which they are judged.
     """
 
-    def __init__(self, connection: WriteConnection, checker: Checker, norms: Norms, point_id: str) -> None:
+    def __init__(self, connection: WriteConnection, checker: Checker, point_id: str) -> None:
         self._connection = connection
         self._checker = checker
-        self._norms = norms
         self._point_id = point_id
         lock_points(connection, [point_id])
-        self._orders = open_orders(connection, point_id)
-        self._before = self._facts()
+        self._offers = open_offers(connection, point_id)
+        self._before = self._stands()
 
-    def _facts(self) -> dict[str, AnyRow | None]:
-        offers = {order.row.offer for order in self._orders}
-        return {offer: find_facts(self._connection, self._point_id, offer) for offer in sorted(offers)}
+    def _stands(self) -> list[_Stand | None]:
+        """Return how the point stands with each offer under which orders are open; None where it has it not."""
+        now_us = self._connection.now_us
+        found = [find_facts(self._connection, self._point_id, offer) for offer in self._offers]
+        return [
+            None if facts is None or facts.offer is None else _Stand(self._checker, facts, now_us) for facts in found
+        ]
 
     def check(self) -> None:
         """
@@ -81,7 +85,7 @@ class OpenOrders:
         """
         left = self._left()
         if left:
-            named = [order.row.order_id for order in left[:_MOST_NAMED]]
+            named = [order.order_id for order in left[:_MOST_NAMED]]
             text = (
                 f"{len(left)} open orders could not be served any more: change the point with ?open_orders=reject, and "
                 "each is handed on to another point, or rejected"
@@ -101,58 +105,95 @@ class OpenOrders:
             self.check()
             return
         for order in self._left():
-            self._reject(services, order, actor)
+            self._reject(services, order.order_id, actor)
 
-    def _left(self) -> list[OrderRecord]:
+    def _left(self) -> list[AnyRow]:
         """Count them into the slots as these are now; return those that the point, as it is now, leaves behind."""
-        after = self._facts() if self._orders else {}
-        self._put_in_slots(after)
-        return [order for order in self._orders if self._leaves(after[order.row.offer], order)]
+        stands = zip(self._offers, self._before, self._stands(), strict=True)
+        changes = {offer: _Change(before, after) for offer, before, after in stands}
+        concerned = [offer for offer, change in changes.items() if change.concerns]
+        orders = open_orders(self._connection, self._point_id, concerned) if concerned else []
+        for offer in concerned:
+            if changes[offer].moves_slots:
+                there = [order for order in orders if order.offer == offer]
+                count_slots(self._connection, self._point_id, offer, changes[offer].slot_s, there)
+        return [order for order in orders if changes[order.offer].leaves(order)]
 
-    def _put_in_slots(self, after: dict[str, AnyRow | None]) -> None:
-        """Count the orders of an offer into its slots anew where these are longer or shorter now."""
-        for offer, its in after.items():
-            before = self._before[offer]
-            if its is not None and its.offer is not None and before is not None and its.slot_s != before.slot_s:
-                there = [order.row for order in self._orders if order.row.offer == offer]
-                count_slots(self._connection, self._point_id, offer, its.slot_s, there)
-
-    def _leaves(self, after: AnyRow | None, order: OrderRecord) -> bool:
-        """Tell whether the point, as it is now, leaves an order behind."""
-        before = self._before[order.row.offer]
-        if after is None or after.offer is None:
-            return True
-        if before is None or before.offer is None:
-            return False
-        place = next((place for place in _places(before, order) if self._serves(before, order, place)), None)
-        if place is None:  # none is known that it served: what is not its area is judged all the same
-            before, after = (facts._replace(area=None, radius_m=None) for facts in (before, after))
-            place = (before.lat, before.lng)
-        return self._serves(before, order, place) and not self._serves(after, order, place)
-
-    def _serves(self, facts: AnyRow, order: OrderRecord, place: tuple[float, float]) -> bool:
-        """Tell whether the point would serve an order from a place; its merchant's being suspended is not the point's change."""
-        row = order.row
-        norm, at_us, now_us = self._norms.by_offer[row.offer], row.handover_at, self._connection.now_us
-        if at_us < now_us:  # it waits there: as long as the point opens once more before it is released
-            at_us = self._checker.opens_us(facts, now_us)
-            if row.state in {State.ACCEPTED, State.READY} and row.expires_at is not None and at_us > row.expires_at:
-                return False
-        wanted = Wanted(*place, from_us(at_us), None, tuple(split_features(row.features)), "allow")
-        return self._checker.judge(facts._replace(status="verified"), wanted, norm).promise is not None
-
-    def _reject(self, services: Services, order: OrderRecord, actor: str) -> None:
+    def _reject(self, services: Services, order_id: str, actor: str) -> None:
         connection = self._connection
-        known = known_of(connection, order, connection.now_us)
-        plans = plans_for(services.index.view.engine, order, known, connection.now_us)
-        locked = locked_order(connection, order.row.order_id)
+        locked = locked_order(connection, order_id)
         if locked is not None and locked.row.state in OPEN:
+            known = known_of(connection, locked, connection.now_us)
+            plans = plans_for(services.index.view.engine, locked, known, connection.now_us)
             reject(connection, services.orders, locked, Act(Event.REJECT, Party.MERCHANT, actor, _REASON), plans)
 
 
-def _places(facts: AnyRow, order: OrderRecord) -> Iterator[tuple[float, float]]:
+class _Stand:
+    """How a point stands with one of its offers; its merchant's being suspended is not the point's change."""
+
+    def __init__(self, checker: Checker, facts: AnyRow, now_us: int) -> None:
+        self.facts = facts._replace(status="verified")
+        self._checker = checker
+        self._now_us = now_us
+
+    @cached_property
+    def anywhere(self) -> _Stand:
+        """The same without its area."""
+        return _Stand(self._checker, self.facts._replace(area=None, radius_m=None), self._now_us)
+
+    @cached_property
+    def _opens_us(self) -> int:
+        return self._checker.opens_us(self.facts, self._now_us)
+
+    def serves(self, order: AnyRow, place: tuple[float, float]) -> bool:
+        """Tell whether the point would serve an order from a place."""
+        at_us = order.handover_at
+        if at_us < self._now_us:  # it waits there: as long as the point opens once more before it is released
+            at_us = self._opens_us
+            if (
+                order.state in {State.ACCEPTED, State.READY}
+                and order.expires_at is not None
+                and at_us > order.expires_at
+            ):
+                return False
+        wanted = Wanted(*place, from_us(at_us), None, tuple(split_features(order.features)), "allow")
+        return self._checker.serves(self.facts, wanted)
+
+
+class _Change:
+    """What a point's change means for the open orders of one of its offers."""
+
+    def __init__(self, before: _Stand | None, after: _Stand | None) -> None:
+        self._before, self._after = before, after
+        self.slot_s: int | None = None if after is None else after.facts.slot_s
+        self.moves_slots = self._is_judged = False
+        if before is not None and after is not None:
+            self.moves_slots = before.facts.slot_s != after.facts.slot_s
+            self._is_judged = not is_judged_alike(before.facts, after.facts)
+
+    @property
+    def concerns(self) -> bool:
+        """Whether it means anything for them."""
+        return self._after is None or self.moves_slots or self._is_judged
+
+    def leaves(self, order: AnyRow) -> bool:
+        """Tell whether it leaves an order behind."""
+        before, after = self._before, self._after
+        if after is None or before is None or not self._is_judged:
+            return after is None
+        for place in _places(before.facts, order):
+            if before.serves(order, place):
+                return not after.serves(order, place)
+        here = (
+            before.facts.lat,
+            before.facts.lng,
+        )  # none is known that it served: what is not its area is judged all the same
+        return before.anywhere.serves(order, here) and not after.anywhere.serves(order, here)
+
+
+def _places(facts: AnyRow, order: AnyRow) -> Iterator[tuple[float, float]]:
     """Yield places that may stand for the one that an order came from, of which its cell is known."""
-    cell = order.row.cell
+    cell = order.cell
     if cell is not None:
         yield from places_in(cell)
         inside = None if facts.area is None else place_in_both(cell, facts.area)

@@ -142,7 +142,7 @@ async def _changed(
     def write(connection: WriteConnection) -> PointRecord:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
-        orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
+        orders = OpenOrders(connection, services.orders.checker, point_id)
         change(connection, before)
         orders.settle(services, context.key_holder.key_id, word)
         record(connection, actor_of(context), action, point_id, merchant_id, **detail)

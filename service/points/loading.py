@@ -185,7 +185,7 @@ class _Load:
         rows, new = zip(*facts, strict=True)
         filled = list(zip(rows, with_what_stands(connection, new), strict=True))
         good = [(row, fact) for row, fact in filled if not isinstance(fact, ProblemError)]
-        stored = store_points(connection, merchant_id, good, self._checker, self._norms, self._rosters)
+        stored = store_points(connection, merchant_id, good, self._checker, self._rosters)
         if stored.n_changed:
             record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=stored.n_changed)
         taken = filled[: _n_before(stored.stopped_at, facts)]

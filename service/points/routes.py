@@ -89,7 +89,7 @@ async def put_point(
         if gone:
             check_no_visits(connection, point_id, gone)
         stood = stands(connection, [point_id]).get(point_id)
-        orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
+        orders = OpenOrders(connection, services.orders.checker, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
         after, found = owned(find_point(connection, point_id)), Settled([], [])
@@ -180,7 +180,7 @@ async def remove_point(
         before = owned(find_point(connection, point_id))
         check_match(request, point_etag(before))
         check_no_visits(connection, point_id)
-        orders = OpenOrders(connection, services.orders.checker, services.norms, point_id)
+        orders = OpenOrders(connection, services.orders.checker, point_id)
         delete_point(connection, before)
         revoke_crew_keys(connection, merchant_id, point_id, actor=actor_of(context))
         orders.settle(services, context.key_holder.key_id, open_orders)

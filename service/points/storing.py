@@ -10,7 +10,7 @@ from engine.errors import InvalidHoursError, InvalidTimezoneError
 from service.bookings.changed_points import carry_plans, stands, with_plans
 from service.bookings.store import offers_with_visits
 from service.http.problems import ProblemError, as_problem
-from service.orders.store import points_with_orders
+from service.orders.store import n_open_orders
 from service.orders.stranding import OpenOrders
 from service.points.rules import check_hours
 from service.points.store import news, write_points
@@ -19,7 +19,6 @@ from service.store.tables import offers, points
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from engine.norms import Norms
     from service.bookings.rosters import Rosters
     from service.orders.checks import Checker
     from service.points.rules import OfferFacts, PointFacts
@@ -29,6 +28,8 @@ __all__ = ["StoredPoints", "store_points", "with_what_stands"]
 
 _MOST_JUDGED = 20
 """Points whose open orders are judged in one write: some milliseconds each, for which all other writes wait."""
+_MOST_ORDERS = 2_000
+"""Open orders that are judged in one write, if they are not all of one point."""
 _IDS: Any = bindparam("ids", expanding=True)
 _POINTS = select(points.c.point_id, points.c.special_days, points.c.is_paused).where(
     points.c.point_id.in_(_IDS), points.c.is_deleted.is_(False)
@@ -62,7 +63,6 @@ def store_points(
     merchant_id: str,
     facts: Sequence[tuple[int, PointFacts]],
     checker: Checker,
-    norms: Norms,
     rosters: Rosters,
 ) -> StoredPoints:
     """
@@ -76,13 +76,13 @@ def store_points(
         Whose they are; the caller has locked it.
     facts
         Each behind the number of its line, which no other has; of those that name the same point the last counts.
-    checker, norms
+    checker
         By which open orders are judged.
     rosters
         How the crews of points travel.
     """
     new = news(connection, facts)
-    busy = points_with_orders(connection, [fact.point_id for _, fact in new])
+    busy = n_open_orders(connection, [fact.point_id for _, fact in new])
     new, stopped_at = _within_a_write(new, busy)
     facts, refused = _left_as_they_are(connection, rosters, new)
     before = stands(connection, with_plans(connection, [fact.point_id for _, fact in facts]))
@@ -92,7 +92,7 @@ def store_points(
         if fact.point_id in busy:
             try:
                 with connection.attempt():
-                    orders = OpenOrders(connection, checker, norms, fact.point_id)
+                    orders = OpenOrders(connection, checker, fact.point_id)
                     n_written = write_points(connection, merchant_id, [fact], skips_same=True)
                     orders.check()
                 n_changed += n_written
@@ -103,14 +103,20 @@ def store_points(
 
 
 def _within_a_write(
-    facts: list[tuple[int, PointFacts]], busy: set[str]
+    facts: list[tuple[int, PointFacts]], busy: Mapping[str, int]
 ) -> tuple[list[tuple[int, PointFacts]], int | None]:
-    """Return the first points, as many as there is time for in one write, and the line of the next; None behind the last."""
-    to_judge = [place for place, (_, fact) in enumerate(facts) if fact.point_id in busy]
-    if len(to_judge) <= _MOST_JUDGED:
-        return facts, None
-    place = to_judge[_MOST_JUDGED]
-    return facts[:place], facts[place][0]
+    """
+    Return the first points, as many as there is time for in one write, and the line of the next; None behind the last.
+
+    ``busy`` tells how many open orders points have. The first point is judged however many it has.
+    """
+    n_points = n_orders = 0
+    for place, (line, fact) in enumerate(facts):
+        if fact.point_id in busy:
+            n_points, n_orders = n_points + 1, n_orders + busy[fact.point_id]
+            if n_points > 1 and (n_points > _MOST_JUDGED or n_orders > _MOST_ORDERS):
+                return facts[:place], line
+    return facts, None
 
 
 def _left_as_they_are(

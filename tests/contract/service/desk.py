@@ -6,16 +6,17 @@ import contextlib
 import datetime as dt
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from engine.errors import UnknownPointError
 from service.clock import to_us
+from service.orders.store import new_order_id
 from service.orders.sweeping import JumpGuard, Sweeper
 from service.payments.settling import Settler
 from service.store.order_tables import orders, payments, slots, stock
@@ -185,6 +186,13 @@ class Desk:
     def rows(self, query: Any) -> list[AnyRow]:
         """Ask the store."""
         return list(self.registry.services.store.read_now(lambda connection: connection.rows(query)))
+
+    def add_copies(self, order: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Put copies of the row of an order into the store, each with changes of its own; return their ids, in order."""
+        row, usual = self.row(order)._asdict(), {"code_digest": None}
+        copies = [row | usual | {"order_id": new_order_id(self.now_us)} | dict(one) for one in changes]
+        self.registry.services.store.write_now(lambda connection: connection.run(insert(orders), copies), 60.0)
+        return sorted(copy["order_id"] for copy in copies)
 
     def _row(self, query: Any) -> AnyRow:
         (row,) = self.rows(query)

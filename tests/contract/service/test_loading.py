@@ -153,6 +153,19 @@ def test_load__judges_orders_of_so_many_points_in_a_write_and_takes_each_once(
         assert (offer["offer"], offer["capacity"]) == (PICKUP, None if name.startswith("calm") else 9)
 
 
+def test_load__judges_so_many_orders_in_a_write_but_those_of_one_point_together(
+    desk: Desk, tmp_path: Path, judged: Counter[WriteConnection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_MOST_ORDERS", 4)
+    monkeypatch.setattr(storing, "_MOST_JUDGED", 20)
+    for number, n_orders in enumerate((2, 3, 9, 2, 2, 2)):
+        shop = desk.shop(f"full-{number}")
+        desk.add_copies(desk.order(shop), [{}] * (n_orders - 1))
+    told = loaded(desk, tmp_path, [{"point_id": f"full-{number}", "capacity": 9} for number in range(6)])
+    assert (told.n_points, told.n_written, told.bad) == (6, 6, [])
+    assert list(judged.values()) == [1, 1, 1, 2, 1]
+
+
 def _changed(desk: Desk, point_id: str, **offer: Any) -> bytes:
     """Return a line that changes a shop of the desk's."""
     offers = [{"offer": PICKUP, "area": {"radius_m": 3000}, "hours": "24/7", **offer}]
