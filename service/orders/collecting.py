@@ -13,7 +13,7 @@ from service.orders.acting import Act, act, locked_order
 from service.orders.codes import code_digest, code_of, digest_of
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.store import find_order, order_of_code, tries_at, wrong_try
-from service.store.order_tables import orders
+from service.store.order_tables import order_events, orders
 from service.store.plain import Plain
 
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ WINDOW_US = 900_000_000
 """How long wrong codes are counted."""
 _JUST_US = 60_000_000
 """A code that comes again so soon was scanned twice: it is no guess."""
-_JUST_COLLECTED = Plain(
-    select(orders.c.order_id, orders.c.code_number).where(
-        orders.c.point_id == bindparam("of_point"),
-        orders.c.ended_at >= bindparam("since"),
-        orders.c.state == State.COLLECTED,
+_JUST_COLLECTED = Plain(  # by the events, of which an index knows when they were: a point's orders are many
+    select(orders.c.order_id, orders.c.code_number)
+    .join_from(order_events, orders, order_events.c.order_id == orders.c.order_id)
+    .where(
+        order_events.c.point_id == bindparam("of_point"),
+        order_events.c.event == Event.COLLECT,
+        order_events.c.at >= bindparam("since"),
     )
 )
 
