@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import EngineError
 from service.bookings.asking import asked_of, is_too_far, judged_at
 from service.bookings.days import local_day
 from service.clock import to_us
-from service.errors import NotFeasibleError
+from service.deadlines import Deadline
+from service.errors import DeadlineExceededError, NotFeasibleError
 from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Coming"]
 
+T = TypeVar("T")
+
 _SECOND_US = 1_000_000
-_READ_S = 5.0
+_READ_S = 3.0  # where nobody says when it must be answered
 _DAYS_LOOKED_AT = 7
 
 
@@ -58,12 +62,22 @@ class Coming:
         names = self._terms.rosters.services_of(point_id, ask.offer)
         if not names:
             return True
-        return self._store.read_now(lambda connection: self._comes(connection, point_id, names, ask), _READ_S)
+        return self._read(lambda connection: self._comes(connection, point_id, names, ask), ask)
 
     def next_coming(self, point_id: str, ask: Ask) -> dt.datetime | None:
         """Return when the first window behind an instant begins in which a crew can come, within a week."""
         names = self._terms.rosters.services_of(point_id, ask.offer)
-        return self._store.read_now(lambda connection: self._next(connection, point_id, names, ask), _READ_S)
+        return self._read(lambda connection: self._next(connection, point_id, names, ask), ask)
+
+    def _read(self, fn: Callable[[ReadConnection], T], ask: Ask) -> T:
+        """Read within the time that is left for an answer: nobody holds a thread for longer, whatever the store does."""
+        deadline = ask.deadline or Deadline.after(_READ_S)
+        future = self._store.submit_read(fn, deadline)
+        try:
+            return future.result(deadline.left_s())
+        except (TimeoutError, CancelledError) as error:
+            future.cancel()
+            raise DeadlineExceededError("the store did not answer in time") from error
 
     def _comes(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> bool:
         starts_s, now_us = -(-to_us(ask.at) // _SECOND_US), to_us(ask.asked_at)  # now is not over: rounded up

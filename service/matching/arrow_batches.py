@@ -135,6 +135,7 @@ def _pass_full(
             max_distance_m=terms.max_distance_m,
             features=tuple(sorted(orders.feature_sets[orders.wants[i]])),
             unknown_hours=terms.unknown_hours,
+            deadline=deadline,
         )
         if rooms.is_free(facts.row(int(found.row[i])).point_id, ask):
             continue

@@ -29,6 +29,7 @@ from service.matching.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.deadlines import Deadline
     from service.services import Services
 
 __all__ = [
@@ -73,6 +74,8 @@ class Ask(NamedTuple):
         In which places are told.
     items, split
         A basket, and between how many points it may be divided where nobody has all of it.
+    deadline
+        When nobody waits for the answer any more, nor for what the store is read for it; None where nobody says.
     """
 
     lat: float
@@ -88,6 +91,7 @@ class Ask(NamedTuple):
     datum: str = OWN_DATUM
     items: Items = ()
     split: int = 1
+    deadline: Deadline | None = None
 
     def terms(self) -> dict[str, Any]:
         """Return the engine's arguments beside place, offer and k."""

@@ -38,7 +38,7 @@ async def explain_to(services: Services, context: RequestContext, ask: Ask, poin
         not-found for a point that is not the caller's, or is not there.
     """
     stored = None if point_id is None else await _own_point(services, context, ask.offer, point_id)
-    return await asyncio.to_thread(_explained, services, ask, stored)
+    return await asyncio.to_thread(_explained, services, ask._replace(deadline=context.deadline), stored)
 
 
 async def _own_point(services: Services, context: RequestContext, offer: str, point_id: str) -> AnyRow:

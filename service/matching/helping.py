@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from service.deadlines import Deadline
+from service.errors import ServiceError
 from service.matching.free_slots import found_free
 from service.matching.parameters import DAYS_AHEAD
 
 if TYPE_CHECKING:
     from engine import Engine, Refused, RowFacts
     from service.matching.asks import Ask
+    from service.matching.rooms import Rooms
     from service.services import Services
 
 __all__ = ["help_waits", "nobody"]
@@ -29,8 +32,9 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
 
     ``refused`` holds the nearest point of each reason among the nearest that have the offer; what ``would_help`` was
     asked of the index as a question of its own, so that each of it is true. ``engine`` is a still one: all of it is
-    about one version.
+    about one version. What the store would have to tell, and does not, is left out.
     """
+    ask = _halved(ask)
     refused, facts = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
     rooms = services.rooms
     refused = [one._replace(reason="full") if one.reason == _MATCHED else one for one in refused]  # it has no room
@@ -58,7 +62,7 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
                 engine,
                 ask,
                 [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]
-                + [rooms.next_free(one.point_id, ask) for one in refused if one.reason == "full"],
+                + [_next_free(rooms, one.point_id, ask) for one in refused if one.reason == "full"],
             ),
             "farther": _farther(services, engine, ask),
             "other_modes": _other_modes(services, engine, ask),
@@ -69,6 +73,18 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
 def help_waits(services: Services, ask: Ask) -> bool:
     """Tell whether to find out what would help may take longer than a moment, beyond what the offer itself takes."""
     return any(services.rooms.waits(offer) for offer in _other_offers(services, ask))
+
+
+def _halved(ask: Ask) -> Ask:
+    """Return a question with half of its time: help may take that, so that the rest is told within the other half."""
+    return ask if ask.deadline is None else ask._replace(deadline=Deadline.after(ask.deadline.left_s() / 2))
+
+
+def _next_free(rooms: Rooms, point_id: str, ask: Ask) -> dt.datetime | None:
+    try:
+        return rooms.next_free(point_id, ask)
+    except ServiceError:
+        return None
 
 
 def _opens_at(facts: RowFacts, row: int, ask: Ask, patience: dt.timedelta) -> dt.datetime | None:
@@ -117,7 +133,10 @@ def _other_offers(services: Services, ask: Ask) -> list[str]:
 
 
 def _nearest(services: Services, engine: Engine, ask: Ask) -> dict[str, Any] | None:
-    found = found_free(engine, services.rooms, ask._replace(k=1))
+    try:
+        found = found_free(engine, services.rooms, ask._replace(k=1))
+    except ServiceError:
+        return None
     if not found.rows:
         return None
     return {"point_id": found.facts.row(found.rows[0]).point_id, "distance_m": found.distance_m[0]}

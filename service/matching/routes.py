@@ -66,7 +66,7 @@ router = APIRouter(tags=["matching"])  # each reads its own query and body, as s
         **problems("coordinate-out-of-range", "text-invalid"),
     },
 )
-async def match_one(request: Request, _context: Anyone) -> Response:
+async def match_one(request: Request, context: Anyone) -> Response:
     """
     Answer one question: the nearest points that can really serve, and what each promises.
 
@@ -75,7 +75,7 @@ async def match_one(request: Request, _context: Anyone) -> Response:
     """
     # The gate answers most of these past the framework, with the same functions.
     services = services_of(request)
-    ask = ask_of(request.scope["query_string"], services)
+    ask = ask_of(request.scope["query_string"], services)._replace(deadline=context.deadline)
     return Response(dump(await asyncio.to_thread(reply_to, services, ask)), media_type=_JSON)
 
 
@@ -125,7 +125,7 @@ def _answers(services: Services, asks: list[Ask], deadline: Deadline) -> dict[st
     answers = []
     for ask in asks:
         deadline.demand()
-        answers.append(reply_to(services, ask))
+        answers.append(reply_to(services, ask._replace(deadline=deadline)))
     return {"answers": answers}
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from service.bookings.coming import Coming
+from service.errors import StorageUnavailableError
 from service.matching.arrow_batches import ARROW
 from service.matching.asks import Ask
 from tests.contract.service.desk import LNG, Desk, open_desk
@@ -132,6 +134,62 @@ def test_match__asks_whether_a_crew_of_another_mode_can_come_without_keeping_oth
     fetching = visits.desk.shop(offer={"offer": "laundry/pickup", **place})
     told, threads = _asked_of_pickup(visits, monkeypatch)
     assert ([one["point_id"] for one in told["matches"]], threads) == ([fetching], [])
+
+
+def _asked_where_a_visit_would_help(visits: Visits) -> dict[str, str]:
+    """Make one that launders at home; return a question for one that fetches."""
+    place = {"hours": "24/7", "area": {"radius_m": 3000}, "lead_s": 0}
+    point_id = visits.desk.shop(offer={"offer": "laundry/onsite", **place})
+    visits.service(point_id, offer="laundry/onsite")
+    visits.crew(point_id, "anna")
+    asked = {"lat": str(visits.desk.lat), "lng": str(LNG), "at": visits.tomorrow(10), "offer": "laundry/pickup"}
+    told = _match(visits, asked["at"], offer="laundry/pickup")
+    assert [one["point_id"] for one in told["would_help"]["other_modes"]] == [point_id]
+    return asked
+
+
+def test_match__tells_what_the_index_knows_where_the_store_does_not_answer(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _asked_where_a_visit_would_help(visits)
+    store = visits.desk.registry.services.store
+
+    def fail(*_: Any) -> Any:
+        message = "the database is gone"
+        raise StorageUnavailableError(message)
+
+    monkeypatch.setattr(store, "submit_read", fail)
+    told = visits.desk.send("GET", "/v1/match", params=asked)
+    assert told.status_code == 200, told.text
+    assert (told.json()["matches"], told.json()["would_help"]["other_modes"]) == ([], [])
+    of_visits = visits.desk.send("GET", "/v1/match", params=asked | {"offer": "laundry/onsite"})
+    assert problem(of_visits) == (503, "storage-unavailable")
+
+
+def test_match__waits_for_a_store_that_hangs_no_longer_than_its_deadline(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does its thread; of what would help, half as long, so that what is known is told."""
+    asked = _asked_where_a_visit_would_help(visits)
+    services, can_come, n_at_work = visits.desk.registry.services, Coming.can_come, list[int]()
+
+    def count(coming: Coming, point_id: str, ask: Ask) -> bool:
+        n_at_work.append(1)
+        try:
+            return can_come(coming, point_id, ask)
+        finally:
+            n_at_work.pop()
+
+    monkeypatch.setattr(Coming, "can_come", count)
+    monkeypatch.setattr(services.store, "submit_read", lambda *_: Future[Any]())
+    limits = services.settings.limits.model_copy(update={"deadline_s": 1.0})
+    monkeypatch.setattr(services.settings, "limits", limits)
+    told = visits.desk.send("GET", "/v1/match", params=asked)
+    assert (told.status_code, n_at_work) == (200, [])
+    assert told.json()["would_help"]["other_modes"] == []
+    of_visits = visits.desk.send("GET", "/v1/match", params=asked | {"offer": "laundry/onsite"})
+    time.sleep(0.1)
+    assert (*problem(of_visits), n_at_work) == (503, "deadline-exceeded", [])
 
 
 def test_match_and_booking__agree_on_every_window_of_a_day(visits: Visits) -> None:
