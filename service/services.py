@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from service.feed.snapshots import Snapshots, restored
 from service.feed.waking import RedisWaker
 from service.http.rates import LocalRates, Rates
 from service.http.shared_rates import SharedRates, connect
+from service.http.shared_threads import SharedThreads
 from service.keys.ring import KeyRing
 from service.matching.rooms import Rooms
 from service.metrics import Metrics
@@ -50,6 +52,7 @@ __all__ = ["Services", "open_services"]
 
 _LOG = logging.getLogger(__name__)
 _STALE_S = 5.0
+_MATCHES, _LONG_MATCHES, _PAYMENTS = 8, 8, 4  # threads
 
 
 @dataclass
@@ -61,6 +64,10 @@ class Services:
     ----------
     secret
         The store's own, that cursors are signed with.
+    matches, long_matches
+        Where matches are made that read the store; and batches, explanations, and baskets that may be divided.
+    payment_threads
+        Where the provider of payments is asked.
     urls
         Where webhooks may be sent to.
     is_draining
@@ -85,6 +92,9 @@ class Services:
     bookings: BookingTerms
     payments: PaymentProvider
     urls: UrlRules
+    matches: SharedThreads
+    long_matches: SharedThreads
+    payment_threads: ThreadPoolExecutor
     n_inflight: int = 0
     is_draining: bool = False
     is_stopping: bool = False
@@ -133,6 +143,11 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         secret = store.read_now(_secret)
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
         bookings = BookingTerms(terms, rosters)
+        matches = SharedThreads("linli-match", limit=_MATCHES, share=_MATCHES // 2)
+        long_matches = SharedThreads("linli-long-match", limit=_LONG_MATCHES, share=_LONG_MATCHES // 4)
+        payment_threads = ThreadPoolExecutor(_PAYMENTS, "linli-pay")
+        for close in (matches.close, long_matches.close, payment_threads.shutdown):
+            stack.callback(close)
         payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
         services = Services(
             settings,
@@ -151,6 +166,9 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             bookings,
             payments,
             UrlRules(networks_of(settings.webhooks.webhook_allow)),
+            matches,
+            long_matches,
+            payment_threads,
         )
         _watch(services)
         follower.start()

@@ -12,18 +12,23 @@ if TYPE_CHECKING:
 
     from service.keys.ring import Caller
 
-__all__ = ["LATER", "Lasting", "Shares"]
+__all__ = ["LATER", "Lasting", "Shares", "whose"]
 
 LATER = {"Retry-After": "1"}
 """What is told to who may come again at once."""
 
 
-class Shares:
+def whose(caller: Caller) -> tuple[str, str]:
     """
-    Lets each have some requests at work at once, so that none keeps out the others.
+    Return what counts as one caller, ``merchant`` or ``key``, and its name.
 
     A merchant makes keys by itself, so all of its keys count as one; a key of no merchant counts alone.
     """
+    return ("key", caller.key_id) if caller.merchant_id is None else ("merchant", caller.merchant_id)
+
+
+class Shares:
+    """Lets each have some requests at work at once, so that none keeps out the others; see `whose`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -39,10 +44,10 @@ class Shares:
         ProblemError
             overloaded, where its merchant, or its key, has as many as it may have.
         """
-        whose, name = ("key", caller.key_id) if caller.merchant_id is None else ("merchant", caller.merchant_id)
+        kind, name = whose(caller)
         n = self._n_of.get(name, 0)
         if n >= self._limit:
-            text = f"this {whose} has {n} requests at work, as many as one may have; try again"
+            text = f"this {kind} has {n} requests at work, as many as one may have; try again"
             raise ProblemError("overloaded", text, headers=LATER)
         self._n_of[name] = n + 1
         try:

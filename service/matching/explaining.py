@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,8 @@ async def explain_to(services: Services, context: RequestContext, ask: Ask, poin
         not-found for a point that is not the caller's, or is not there.
     """
     stored = None if point_id is None else await _own_point(services, context, ask.offer, point_id)
-    return await asyncio.to_thread(_explained, services, ask._replace(deadline=context.deadline), stored)
+    asked = ask._replace(deadline=context.deadline)
+    return await services.long_matches.run(context, _explained, services, asked, stored)
 
 
 async def _own_point(services: Services, context: RequestContext, offer: str, point_id: str) -> AnyRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -76,7 +75,8 @@ async def match_one(request: Request, context: Anyone) -> Response:
     # The gate answers most of these past the framework, with the same functions.
     services = services_of(request)
     ask = ask_of(request.scope["query_string"], services)._replace(deadline=context.deadline)
-    return Response(dump(await asyncio.to_thread(reply_to, services, ask)), media_type=_JSON)
+    threads = services.long_matches if ask.split > 1 else services.matches
+    return Response(dump(await threads.run(context, reply_to, services, ask)), media_type=_JSON)
 
 
 @router.post(
@@ -111,14 +111,17 @@ async def match_batch(request: Request, context: Anyone) -> Response:
     body = await request.body()
     query = request.scope["query_string"]
     if kind == ARROW:
-        return Response(await asyncio.to_thread(answer_arrow, services, body, query, deadline), media_type=ARROW)
+        told = await services.long_matches.run(context, answer_arrow, services, body, query, deadline)
+        return Response(told, media_type=ARROW)
     if kind != _JSON:
         text = f"must be {_JSON} or {ARROW}, got {kind or 'no Content-Type'}"
         raise ProblemError("unsupported-media-type", text, (Trouble("Content-Type", text),))
     for name in read_query(query, OPTIONS):
         raise invalid(name, "stands in the query of an Arrow stream alone: of questions as JSON it stands in the body")
     asks = _asks(services, parse_json(body))
-    return Response(dump(await asyncio.to_thread(_answers, services, asks, deadline)), media_type=_JSON)
+    return Response(
+        dump(await services.long_matches.run(context, _answers, services, asks, deadline)), media_type=_JSON
+    )
 
 
 def _answers(services: Services, asks: list[Ask], deadline: Deadline) -> dict[str, Any]:

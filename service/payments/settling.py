@@ -49,7 +49,9 @@ async def authorise(
     """Ask the provider to set an amount aside, and let ``settle`` write what comes of it: an answer that stays away is waited for by the clock."""
     provider, reference = services.payments, reference_of(payment)
     try:
-        outcome = await asyncio.to_thread(provider.authorise, reference, payment.amount_minor, payment.currency, means)
+        outcome = await asyncio.get_running_loop().run_in_executor(
+            services.payment_threads, provider.authorise, reference, payment.amount_minor, payment.currency, means
+        )
     except ProviderUnknownError:
         return
     await services.store.write(lambda connection: settle(connection, outcome), deadline)

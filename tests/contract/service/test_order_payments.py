@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
 from service.payments.store import begin_payment, reference_of
 from service.store.order_tables import orders, payments
-from tests.contract.service.desk import Desk
+from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 
 ONLINE = {"payment": "online", "means": "ok"}
@@ -62,6 +64,45 @@ def _settled(desk: Desk, order: dict[str, Any]) -> tuple[str, int]:
         assert (row.state == "captured") == (owed > 0), row
     row = desk.payment(order)
     return row.state, row.captured_minor
+
+
+def test_provider_that_does_not_answer__keeps_no_other_requests_waiting(
+    desk: Desk, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go, registry = threading.Event(), desk.registry
+    authorise = SandboxProvider.authorise
+
+    def late(*asked: Any) -> Outcome:
+        assert may_go.wait(20.0)
+        return authorise(*asked)
+
+    monkeypatch.setattr(SandboxProvider, "authorise", late)
+    held = [_held(desk, shop) for _ in range(20)]
+    place = {
+        "kind": "store",
+        "name": "Shop",
+        "lat": desk.lat,
+        "lng": LNG,
+        "offers": [{"offer": PICKUP, "hours": "24/7"}],
+    }
+
+    async def send(method: str, path: str, key: str, body: Any) -> int:
+        headers = {"Authorization": f"Bearer {registry.keys[key]}"}
+        return (await registry.client.request(method, path, json=body, headers=headers)).status_code
+
+    async def flooded() -> list[int]:
+        flood = [
+            asyncio.create_task(send("POST", f"/v1/orders/{order['order_id']}:place", "app", ONLINE)) for order in held
+        ]
+        await asyncio.sleep(0.5)
+        try:
+            async with asyncio.timeout(10.0):
+                other = await send("PUT", "/v1/points/rival:one", "rival", place)
+        finally:
+            may_go.set()
+        return [other, *await asyncio.gather(*flood)]
+
+    assert registry.runner.run(flooded()) == [201, *[200] * len(held)]
 
 
 def test_payment__is_set_aside_when_placed_and_taken_when_collected(desk: Desk, shop: str) -> None:

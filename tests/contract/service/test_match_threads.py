@@ -1,0 +1,121 @@
+"""What takes longer than a moment: one caller's many batches keep nobody else from being answered."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from service.matching import routes
+from tests.contract.service.desk import LNG, PICKUP, Desk
+from tests.contract.service.talking import problem
+from tests.contract.service.visiting import OFFER, Visits
+
+_WAIT_S = 20.0
+_N_BATCHES = 40
+_SHARE = 2
+
+
+class _Held:
+    """Batches of more than one question, which wait in their threads until they may go on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._answers = routes._answers
+        self._may_go = threading.Event()
+        self.n_begun = 0
+        patch.setattr(routes, "_answers", self._held)
+
+    def _held(self, services: Any, asks: Any, deadline: Any) -> dict[str, Any]:
+        if len(asks) > 1:
+            self.n_begun += 1
+            assert self._may_go.wait(_WAIT_S)
+        return self._answers(services, asks, deadline)
+
+    def let_go(self) -> None:
+        self._may_go.set()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Held]:
+    batches = _Held(monkeypatch)
+    yield batches
+    batches.let_go()
+
+
+class _Callers:
+    """Requests that are under way together."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def send(self, method: str, path: str, key: str, **more: Any) -> httpx.Response:
+        registry = self._desk.registry
+        headers = {"Authorization": f"Bearer {registry.keys[key]}"}
+        async with asyncio.timeout(_WAIT_S / 2):
+            return await registry.client.request(method, path, headers=headers, **more)
+
+    def batch(self, key: str, n: int) -> Coroutine[Any, Any, httpx.Response]:
+        ask = {"lat": self._desk.lat, "lng": LNG, "offer": PICKUP}
+        return self.send("POST", "/v1/match:batch", key, json={"asks": [ask] * n})
+
+    async def begun(self, held: _Held, n: int) -> None:
+        async with asyncio.timeout(_WAIT_S / 2):
+            while held.n_begun < n:  # noqa: ASYNC110 - it is counted in threads
+                await asyncio.sleep(0.005)
+
+
+def test_batches_of_one_caller__keep_nobody_else_waiting(desk: Desk, held: _Held) -> None:
+    visits, callers = Visits(desk), _Callers(desk)
+    visits.provider("anna")
+    shop = {
+        "kind": "store",
+        "name": "Shop",
+        "lat": desk.lat,
+        "lng": LNG,
+        "offers": [{"offer": PICKUP, "hours": "24/7"}],
+    }
+    place = {"lat": str(desk.lat), "lng": str(LNG)}
+    visit = place | {"offer": OFFER, "at": visits.tomorrow(10)}
+    desk.registry.follow()
+
+    async def flooded() -> list[httpx.Response]:
+        flood = [asyncio.create_task(callers.batch("app", 2)) for _ in range(_N_BATCHES)]
+        await callers.begun(held, _SHARE)
+        others = [
+            await callers.send("GET", "/v1/match", "other-app", params=visit),
+            await callers.send("GET", "/v1/match", "app", params=visit),
+            await callers.batch("other-app", 1),
+            await callers.send("GET", "/v1/match:explain", "other-app", params=place | {"offer": PICKUP}),
+            await callers.send("PUT", "/v1/points/rival:one", "rival", json=shop),
+        ]
+        assert (held.n_begun, any(one.done() for one in flood)) == (_SHARE, False)
+        held.let_go()
+        return others + await asyncio.gather(*flood)
+
+    answers = desk.registry.runner.run(flooded())
+    assert {answer.status_code for answer in answers} <= {200, 201}, [answer.text for answer in answers]
+
+
+def test_batch_whose_turn_does_not_come__is_told_to_try_again(
+    desk: Desk, held: _Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that nobody waits for any more has its thread until it ends."""
+    callers, services = _Callers(desk), desk.registry.services
+    limits = services.settings.limits.model_copy(update={"deadline_s": 0.5})
+    monkeypatch.setattr(services.settings, "limits", limits)
+
+    async def flooded() -> list[httpx.Response]:
+        first = [asyncio.create_task(callers.batch("app", 2)) for _ in range(_SHARE)]
+        await callers.begun(held, _SHARE)
+        return [*await asyncio.gather(*first), await callers.batch("app", 1)]
+
+    *first, last = desk.registry.runner.run(flooded())
+    assert [problem(answer) for answer in first] == [(503, "deadline-exceeded")] * _SHARE
+    assert (*problem(last), last.headers["Retry-After"]) == (503, "overloaded", "1")
+    held.let_go()
+    monkeypatch.undo()
+    assert desk.registry.runner.run(callers.batch("app", 1)).status_code == 200
