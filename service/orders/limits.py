@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, case, func, literal_column, or_, select, true
 
 from service.http.problems import ProblemError
-from service.orders.store import held_by, recent_orders
+from service.orders.rules import State
+from service.store.order_tables import order_lines, orders
+from service.store.plain import Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -23,6 +27,31 @@ UNITS_ANYWAY = 10
 UNIT_SHARE = 0.05
 """The share of what is counted there that one may keep."""
 _HOUR_US = 3_600_000_000
+_IS_THEIRS = or_(orders.c.device == bindparam("of_device"), orders.c.buyer == bindparam("of_buyer"))
+_IS_RECENT = orders.c.order_at > bindparam("since")
+
+
+def _in_state(state: State) -> Any:
+    """Return a condition that names a state as it is: a database takes an index of some states alone by no parameter."""
+    return orders.c.state == literal_column(f"'{state}'")
+
+
+def _n_left(state: State) -> Any:
+    its = (_IS_THEIRS, _in_state(state), _IS_RECENT, or_(orders.c.payment.is_(None), orders.c.payment != "online"))
+    return select(func.count()).where(*its).scalar_subquery()
+
+
+_HELD = select(orders.c.order_id).where(_IS_THEIRS, _in_state(State.HELD)).limit(HOLDS_AT_ONCE).subquery()
+_RECENT = Plain(
+    select(
+        select(func.count()).select_from(_HELD).scalar_subquery().label("n_held"),
+        (_n_left(State.CANCELLED) + _n_left(State.EXPIRED)).label("n_left"),
+        case(
+            (select(orders.c.order_id).where(_IS_THEIRS, _IS_RECENT).exists(), true()),
+            else_=select(orders.c.order_id).where(_IS_THEIRS, orders.c.ended_at.is_(None)).exists(),
+        ).label("has_any"),
+    )
+)
 
 
 def lock_holds(connection: WriteConnection, buyer: str, device: str) -> None:
@@ -42,15 +71,14 @@ def check_holds(connection: ReadConnection, buyer: str, device: str, now_us: int
     ProblemError
         state-conflict for too many at once, rate-limited for too many that were given up.
     """
-    recent = recent_orders(connection, buyer, device, now_us - _HOUR_US)
-    if sum(row.state == "held" for row in recent) >= HOLDS_AT_ONCE:
+    recent = _recent(connection, buyer, device, now_us - _HOUR_US)
+    if recent.n_held >= HOLDS_AT_ONCE:
         text = f"at most {HOLDS_AT_ONCE} orders are held for one buyer at a time: place or cancel one first"
         raise ProblemError("state-conflict", text)
-    left = sum(row.payment != "online" and row.state in {"cancelled", "expired"} for row in recent)
-    if left >= LEFT_AN_HOUR:
-        text = f"{left} orders were given up within an hour: wait"
+    if recent.n_left >= LEFT_AN_HOUR:
+        text = f"{recent.n_left} orders were given up within an hour: wait"
         raise ProblemError("rate-limited", text, headers={"Retry-After": "600"})
-    return bool(recent)
+    return bool(recent.has_any)
 
 
 def check_units(
@@ -71,8 +99,38 @@ def check_units(
     counted = {sku: entries[sku].counted for sku in units if entries[sku].counted is not None}
     if not counted:
         return
-    held = held_by(connection, buyer, device, point_id, list(counted)) if has_others else {}
+    held = _held_by(connection, buyer, device, point_id, list(counted)) if has_others else {}
     for sku, there in counted.items():
         most = max(UNITS_ANYWAY, int(there * UNIT_SHARE))
         if held.get(sku, 0) + units[sku] > most:
             raise ProblemError("state-conflict", f"at most {most} units of {sku} are held for one buyer")
+
+
+def _recent(connection: ReadConnection, buyer: str, device: str, since_us: int) -> AnyRow:
+    """
+    Return what a buyer or a device has: ``n_held``, counted as far as it matters, ``n_left`` and ``has_any``.
+
+    Left are orders that were made since an instant, given up or expired, and not paid online. Any is one that was made
+    since, or is open.
+    """
+    found = connection.row(_RECENT, {"of_buyer": buyer, "of_device": device, "since": since_us})
+    assert found is not None  # noqa: S101 - counts are always there
+    return found
+
+
+def _held_by(connection: ReadConnection, buyer: str, device: str, point_id: str, skus: Sequence[str]) -> dict[str, int]:
+    """Return the units of a point's stock that a buyer or a device keeps and has not paid for, by SKU."""
+    query = (
+        select(order_lines.c.sku, func.sum(order_lines.c.quantity))
+        .join_from(order_lines, orders, order_lines.c.order_id == orders.c.order_id)
+        .where(
+            or_(orders.c.device == device, orders.c.buyer == buyer),
+            orders.c.point_id == point_id,
+            orders.c.ended_at.is_(None),
+            or_(orders.c.state == "held", orders.c.payment == "counter"),
+            order_lines.c.state.in_(["wanted", "offered"]),
+            order_lines.c.sku.in_(list(skus)),
+        )
+        .group_by(order_lines.c.sku)
+    )
+    return {row[0]: int(row[1]) for row in connection.rows(query)}

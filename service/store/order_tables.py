@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _IS_KNOWN = text("buyer IS NOT NULL")
+_IS_LIMITING = text("state = 'held' OR state = 'cancelled' OR state = 'expired'")  # OR: so SQLite sees what one implies
 
 stock = Table(
     "stock",
@@ -91,11 +92,21 @@ orders = Table(
     CheckConstraint("total_minor >= 0", name="orders_total"),
     Index("orders_of_merchant", "merchant_id", "state", "order_id"),
     Index("orders_of_point", "point_id", "state", "order_id"),
-    Index("orders_of_owner", "owner", "order_id"),
+    Index("orders_of_owner", "owner", "state", "order_id"),
     Index("orders_of_buyer", "buyer", "order_at"),
     Index("orders_of_device", "device", "order_at"),
+    Index(
+        "orders_limiting_buyer", "buyer", "state", "order_at", sqlite_where=_IS_LIMITING, postgresql_where=_IS_LIMITING
+    ),
+    Index(
+        "orders_limiting_device",
+        "device",
+        "state",
+        "order_at",
+        sqlite_where=_IS_LIMITING,
+        postgresql_where=_IS_LIMITING,
+    ),
     Index("orders_due", "due_at"),
-    Index("orders_ended", "ended_at"),
     Index("orders_to_forget", "ended_at", sqlite_where=_IS_KNOWN, postgresql_where=_IS_KNOWN),
     Index("orders_code", "point_id", "code_digest", unique=True),
     Index(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import functools
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
-from service.orders import collecting
+from service.orders import collecting, limits
 from service.orders.collecting import Shown
+from service.orders.rules import ENDED, State
+from service.orders.store import OrderFilter, list_orders
+from service.store.order_tables import orders
 from service.store.plain import Plain
 from tests.contract.service.desk import Desk
 
@@ -52,3 +59,102 @@ def test_wrong_code__reads_of_a_point_only_what_was_just_collected_there(desk: D
     desk.brought(desk.order(shop, payment="counter"), "accept", "ready", "collect")
     plan = planned(desk, lambda connection: collecting._is_just_used(connection, terms, Shown(shop, "000000")))
     assert [step.partition(" (")[2] for step in plan] in ([], ["point_id=? AND event=? AND at>?)", "order_id=?)"])
+
+
+WANTED = {
+    "owner": (OrderFilter("a"), "orders_of_owner (owner=? AND state=? AND order_id>?)"),
+    "owner, state": (OrderFilter("a", state="held"), "orders_of_owner (owner=? AND state=? AND order_id>?)"),
+    "owner, point": (OrderFilter("a", point_id="m:1"), "orders_of_point (point_id=? AND state=? AND order_id>?)"),
+    "merchant": (OrderFilter(None, "m"), "orders_of_merchant (merchant_id=? AND state=? AND order_id>?)"),
+    "merchant, state": (
+        OrderFilter(None, "m", state="held"),
+        "orders_of_merchant (merchant_id=? AND state=? AND order_id>?)",
+    ),
+    "merchant, point, state": (
+        OrderFilter(None, "m", "m:1", "held"),
+        "orders_of_point (point_id=? AND state=? AND order_id>?)",
+    ),
+    "parts": (OrderFilter("a", split_of="ord_1"), "orders_split (split_of=?)"),
+    "all": (OrderFilter(), "sqlite_autoindex_orders_1 (order_id>?)"),
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_list__is_read_from_one_index_and_sorted_by_none(desk: Desk, name: str) -> None:
+    wanted, index = WANTED[name]
+    plan = planned(desk, lambda connection: list_orders(connection, wanted, after="ord_0", limit=51))
+    steps = [step for step in plan if "orders" in step]
+    assert {step.partition(" INDEX ")[2] for step in steps} == ({index} if plan else set())
+    assert len(steps) in ({0, 1} if wanted.state or name in {"parts", "all"} else {0, len(State)})
+    assert name == "parts" or not [step for step in plan if "TEMP B-TREE" in step]
+
+
+def test_list__has_page_by_page_what_there_is_in_all_states(desk: Desk) -> None:
+    shop, other = desk.shop(), desk.shop()
+    rest = {"order_at": 1, "ended_at": 1}
+    first = desk.order(shop)
+    desk.add_copies(first, [{"state": state, **rest} for state in State for _ in range(3)])
+    desk.add_copies(first, [{"state": state, "point_id": other, "owner": "another"} for state in State])
+    rows = desk.rows(select(orders).order_by(orders.c.order_id))
+
+    def paged(wanted: OrderFilter) -> list[str]:
+        told = [""]
+        read = desk.registry.services.store.read_now
+        while page := read(functools.partial(list_orders, wanted=wanted, after=told[-1], limit=4)):
+            told += [one.row.order_id for one in page]
+        return told[1:]
+
+    owner = desk.row(first).owner
+    for given in ({}, {"point_id": shop}, {"point_id": other}, {"state": "ready"}, {"point_id": shop, "state": "held"}):
+        for whose in ({"owner": owner}, {"owner": "another"}, {"merchant_id": "corner"}, {"merchant_id": "rival"}, {}):
+            its = (given | whose).items()
+            expected = [row.order_id for row in rows if all(getattr(row, name) == value for name, value in its)]
+            assert paged(OrderFilter(**given, **whose)) == expected
+
+
+def test_holds__are_counted_by_what_an_index_has_of_their_states(desk: Desk) -> None:
+    plan = planned(desk, lambda connection: limits._recent(connection, "b", "d", 1))
+    found = [step.partition(" INDEX ")[2] for step in plan if "orders" in step]
+    its = [f"orders_limiting_{{0}} ({{0}}=? AND state=?{more})" for more in ("", " AND order_at>?", " AND order_at>?")]
+    its += ["orders_of_{0} ({0}=? AND order_at>?)", "orders_of_{0} ({0}=?)"]
+    assert sorted(found) == sorted(one.format(subject) for one in its for subject in ("buyer", "device")) or not plan
+
+
+class _Made(NamedTuple):
+    """What a limit asks of an order."""
+
+    state: State
+    order_at: int
+    ended_at: int | None
+    payment: str | None
+    buyer: str
+    device: str | None
+
+
+def _made(seed: int, since_us: int) -> Iterator[_Made]:
+    """Yield orders of a few buyers and devices, made around an instant."""
+    drawn = random.Random(seed)  # noqa: S311
+    for _ in range(60):
+        state, order_at = drawn.choice(list(State)), since_us + drawn.choice([-9, -1, 0, 1, 9])
+        ended_at = order_at + drawn.choice([0, 5, 20]) if state in ENDED else None
+        buyer, device = f"{seed} {drawn.randrange(6)}", drawn.choice([None, *(f"{seed} {one}" for one in range(6))])
+        yield _Made(state, order_at, ended_at, drawn.choice([None, "online", "counter"]), buyer, device)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holds__are_counted_as_when_each_order_is_looked_at(desk: Desk, seed: int) -> None:
+    since_us = desk.now_us - 3_600_000_000
+    made = list(_made(seed, since_us))
+    desk.add_copies(desk.order(desk.shop()), [one._asdict() for one in made])
+    names = [f"{seed} {one}" for one in range(6)]
+    for buyer, device in itertools.product(names, names):
+        recent = [
+            one
+            for one in made
+            if (one.buyer == buyer or one.device == device) and (one.order_at > since_us or one.ended_at is None)
+        ]
+        n_held = min(3, sum(one.state == "held" for one in recent))
+        n_left = sum(one.payment != "online" and one.state in {"cancelled", "expired"} for one in recent)
+        ask = functools.partial(limits._recent, buyer=buyer, device=device, since_us=since_us)
+        found = desk.registry.services.store.read_now(ask)
+        assert (found.n_held, found.n_left, found.has_any) == (n_held, n_left, bool(recent))
