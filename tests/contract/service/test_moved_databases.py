@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -20,20 +21,16 @@ from tests.faults.writing import write
 from tests.registry import Offer, Point, opened
 from tests.serving import fresh_database
 
-FAR = 10**12
-MOVES = {
-    "records": f"UPDATE changes SET tx = tx + {FAR}",
-    "what is kept": f"UPDATE marks SET value = '{FAR}-1' WHERE name = 'kept_from'",
-    "both": f"UPDATE changes SET tx = tx + {FAR}; UPDATE marks SET value = '{FAR}-1' WHERE name = 'kept_from'",
-}
+_RECORDS = "UPDATE changes SET tx = tx + 1000000000000"
+_KEPT = "UPDATE marks SET value = '1000000000000-1' WHERE name = 'kept_from'"
+MOVES = {"records": (_RECORDS,), "what is kept": ("DELETE FROM changes", _KEPT), "both": (_RECORDS, _KEPT)}
 
 
 def _moved(url: str, how: str) -> None:
     """Let a database be as if it came from a server that counts transactions far from here."""
     with psycopg.connect(url, autocommit=True) as connection:
-        if how == "what is kept":
-            connection.execute("DELETE FROM changes")
-        connection.execute(MOVES[how])
+        for statement in MOVES[how]:
+            connection.execute(statement)
 
 
 @pytest.mark.parametrize("how", MOVES)
@@ -63,8 +60,7 @@ def test_moved_database__begins_its_feed_once_where_several_start(
     url = fresh_database(postgres_url)
     opened_store(url).close()
     settings, n_starts = load_settings({}, data=tmp_path, database=url), 4
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(MOVES["what is kept"])
+    _moved(url, "what is kept")
     together = threading.Barrier(n_starts)
 
     def start(_number: int) -> tuple[str, str]:
@@ -86,7 +82,7 @@ def test_database_that_stayed__keeps_its_feed_while_others_write(postgres_url: s
         def write_on(name: str) -> int:
             n_written = 0
             while not ended.is_set():
-                store.write_now(lambda connection: write(connection, f"{name}{n_written}"))
+                store.write_now(partial(write, merchant_id=f"{name}{n_written}"))
                 n_written += 1
             return n_written
 
