@@ -16,7 +16,7 @@ from service.errors import DeadlineExceededError, NotFeasibleError
 from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
@@ -43,11 +43,20 @@ class Coming:
     ----------
     store, terms
         Where the rosters are read that memory has not got, and what visits are judged by.
+    before
+        Keeps what was read of services, by point and offer, where they are not to be read again.
     """
 
-    def __init__(self, store: Store, terms: BookingTerms) -> None:
+    def __init__(
+        self, store: Store, terms: BookingTerms, before: dict[tuple[str, str], list[Asked]] | None = None
+    ) -> None:
         self._store = store
         self._terms = terms
+        self._before = before
+
+    def for_batch(self) -> Coming:
+        """Return one that reads the services of a point once, for one batch in one thread."""
+        return Coming(self._store, self._terms, {})
 
     def concerns(self, offer: str) -> bool:
         """Tell whether visits of an offer can be booked at any point."""
@@ -62,7 +71,11 @@ class Coming:
         names = self._terms.rosters.services_of(point_id, ask.offer)
         if not names:
             return True
-        return self._read(lambda connection: self._comes(connection, point_id, names, ask), ask)
+        known = None if self._before is None else self._before.get((point_id, ask.offer))
+        comes = None if known is None else self._comes(None, [_at_its_place(one, ask) for one in known], ask)
+        if comes is None:
+            return bool(self._read(lambda connection: self._comes_anew(connection, point_id, names, ask), ask))
+        return comes
 
     def next_coming(self, point_id: str, ask: Ask) -> dt.datetime | None:
         """Return when the first window behind an instant begins in which a crew can come, within a week."""
@@ -79,16 +92,28 @@ class Coming:
             future.cancel()
             raise DeadlineExceededError("the store did not answer in time") from error
 
-    def _comes(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> bool:
+    def _comes_anew(self, connection: ReadConnection, point_id: str, names: tuple[str, ...], ask: Ask) -> bool | None:
+        services: Iterable[Asked] = self._asked(connection, point_id, names, ask)
+        if self._before is not None:
+            services = self._before[point_id, ask.offer] = list(services)
+        return self._comes(connection, services, ask)
+
+    def _comes(self, connection: ReadConnection | None, services: Iterable[Asked], ask: Ask) -> bool | None:
+        """Tell whether a crew can come; None where a roster has to be read for that, without a connection."""
         starts_s, now_us = -(-to_us(ask.at) // _SECOND_US), to_us(ask.asked_at)  # now is not over: rounded up
-        for asked in self._asked(connection, point_id, names, ask):
+        for asked in services:
             rules, rosters = asked.rules, self._terms.rosters
             if starts_s * _SECOND_US < now_us + rules.lead_s * _SECOND_US:
                 continue
             day = local_day(rules.timezone, starts_s)
             if is_too_far(asked, day, now_us) or not rules.holds(starts_s, rosters.openings):
                 continue
-            known = rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
+            if connection is None:
+                known = rosters.known(asked.facts.point_id, starts_s)
+            else:
+                known = rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
+            if known is None:
+                return None
             if known.candidate(asked.visit, starts_s, rules.width_s, -(-now_us // _SECOND_US)) is not None:
                 return True
         return False
@@ -117,3 +142,9 @@ class Coming:
                 yield found._replace(begun_at=begun_at)
             except (NotFeasibleError, ProblemError, EngineError):  # it is offered no more, or never was to this one
                 continue
+
+
+def _at_its_place(asked: Asked, ask: Ask) -> Asked:
+    """Return what was asked of a service at another place, as it is asked at this one."""
+    job = asked.visit.job._replace(lat=ask.lat, lng=ask.lng)
+    return asked._replace(visit=asked.visit._replace(job=job))

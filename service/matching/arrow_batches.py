@@ -120,8 +120,8 @@ def _timed(services: Services, orders: Orders) -> Orders:
 def _pass_full(
     services: Services, engine: Engine, orders: Orders, terms: Terms, found: Found, deadline: Deadline
 ) -> None:
-    """Ask once more, in place, for those whose match has no room then: the store may be asked for each."""
-    facts, rooms = engine.facts, services.rooms
+    """Ask once more, in place, for those whose match has no room then: the store is read once a point and day."""
+    facts, rooms = engine.facts, services.rooms.for_batch()
     for i in np.flatnonzero(found.row >= 0).tolist():
         deadline.demand()
         at, offer = from_us(int(orders.at[i].astype(np.int64))), orders.offers[orders.offer[i]]

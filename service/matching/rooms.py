@@ -30,6 +30,10 @@ class Rooms:
         self._full = full
         self._coming = coming
 
+    def for_batch(self) -> Rooms:
+        """Return those that read the store for a batch as seldom as can be, asked from one thread."""
+        return Rooms(self._full, self._coming.for_batch())
+
     def concern(self, offer: str) -> bool:
         """Tell whether anything of an offer might have no room."""
         return not self._full.is_empty or self._coming.concerns(offer)

@@ -17,6 +17,7 @@ from service.bookings.coming import Coming
 from service.errors import StorageUnavailableError
 from service.matching.arrow_batches import ARROW
 from service.matching.asks import Ask
+from service.matching.rooms import Rooms
 from tests.contract.service.desk import LNG, Desk, open_desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import OFFER, Visits
@@ -245,12 +246,12 @@ def test_batch__ends_with_its_deadline(visits: Visits, kind: str, monkeypatch: p
     visits.provider("anna")
     services, asked = visits.desk.registry.services, []
 
-    def wait(point_id: str, _ask: Ask) -> bool:
+    def wait(_rooms: Rooms, point_id: str, _ask: Ask) -> bool:
         asked.append(point_id)
         time.sleep(0.05)
         return True
 
-    monkeypatch.setattr(services.rooms, "is_free", wait)
+    monkeypatch.setattr(Rooms, "is_free", wait)
     assert visits.desk.send("POST", "/v1/match:batch", **_batch(visits, kind, 3)).status_code == 200
     limits = services.settings.limits.model_copy(update={"deadline_s": 1.0})
     monkeypatch.setattr(services.settings, "limits", limits)
@@ -260,3 +261,38 @@ def test_batch__ends_with_its_deadline(visits: Visits, kind: str, monkeypatch: p
     n_asked = len(asked)
     time.sleep(0.3)
     assert len(asked) == n_asked < 30
+
+
+def test_arrow_batch__says_what_single_questions_do_and_reads_the_store_once_a_point_and_day(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = visits.provider("anna", service={"window_minutes": 0, "minutes": 240, "hours": "Mo-Su 09:00-17:00"})
+    visits.provider("berta", crew=NOBODY_YET, lat=visits.desk.lat + 0.001)
+    visits.provider("carl", lat=visits.desk.lat + 0.01)
+    visits.book(near, visits.tomorrow(9))
+    hours = [visits.tomorrow(hour, minute) for hour in (3, 9, 12, 13, 14, 17) for minute in (0, 30)]
+    asks = [(visits.desk.lat + 0.0012 * number, at) for number in range(6) for at in hours]
+    single = [_match(visits, at, lat=str(lat)) for lat, at in asks]
+    store, n_reads = visits.desk.registry.services.store, list[int]()
+    submit_read = store.submit_read
+
+    def count(fn: Any, deadline: Any) -> Any:
+        n_reads.append(1)
+        return submit_read(fn, deadline)
+
+    monkeypatch.setattr(store, "submit_read", count)
+    columns: dict[str, pa.Array[Any]] = {
+        "lat": pa.array([lat for lat, _ in asks]),
+        "lng": pa.array([LNG] * len(asks)),
+        "offer": pa.array([OFFER] * len(asks)),
+        "at": pa.array([dt.datetime.fromisoformat(at) for _, at in asks], pa.timestamp("us", "UTC")),
+    }
+    table, sink = pa.table(columns), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body, headers = sink.getvalue(), {"Content-Type": ARROW}
+    answer = visits.desk.send("POST", "/v1/match:batch", content=body, headers=headers)
+    told = pa.ipc.open_stream(answer.content).read_all().column("point_id").to_pylist()
+    assert told == [one["matches"][0]["point_id"] if one["matches"] else None for one in single]
+    assert len(set(told)) == 3
+    assert len(n_reads) <= 9, "3 points, 3 days"
