@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from service.bookings.acting import act_on, locked_booking
@@ -110,15 +111,19 @@ class Settler:
     ----------
     store, terms, provider
         What it works with.
+    ask_s
+        For how long it goes on in a step: what else is due waits meanwhile.
     """
 
-    def __init__(self, store: Store, terms: BookingTerms, provider: PaymentProvider) -> None:
+    def __init__(self, store: Store, terms: BookingTerms, provider: PaymentProvider, *, ask_s: float = 1.0) -> None:
         self._store = store
         self._terms = terms
         self._provider = provider
+        self._ask_s = ask_s
 
     def step(self, lease: Lease) -> int:
-        """Ask for all that is due; return about how many payments."""
+        """Ask for what is due, as long as there is time; return about how many payments."""
+        until_s, n_asked = time.monotonic() + self._ask_s, 0
         due = self._store.write_now(lambda connection: list(due_payments(connection, connection.now_us)), _WRITE_S)
         for row in due:
             try:
@@ -128,7 +133,10 @@ class Settler:
             except Exception:  # noqa: BLE001 - the others must not wait for it
                 _LOG.exception("the payment of %s cannot go on: it is looked at again later", row.subject)
                 self._put_off(lease, row)
-        return len(due)
+            n_asked += 1
+            if time.monotonic() >= until_s:
+                break
+        return n_asked
 
     def _one(self, lease: Lease, row: AnyRow) -> None:
         reference = reference_of(row)
