@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-import orjson
 from pydantic import Field
 
+from service.bookings.days import VISIT
 from service.clock import from_us
 from service.http.fields import Answer, Body, Id
 
@@ -121,11 +121,11 @@ def webhook_once(row: AnyRow, now_us: int, *, secret: str | None) -> bytes:
 
 def delivery_of(row: AnyRow, *, is_disabled: bool) -> Delivery:
     """Return what is told of a row; ``is_disabled`` is of its webhook."""
-    data = orjson.loads(row.body)["data"]
+    is_of_visit = row.subject.startswith(VISIT)
     return Delivery(
         event_id=row.event_id,
-        order_id=data.get("order_id"),
-        booking_id=data.get("booking_id"),
+        order_id=None if is_of_visit else row.subject,
+        booking_id=row.subject if is_of_visit else None,
         revision=row.revision,
         state=row.state,
         tries=row.tries,
