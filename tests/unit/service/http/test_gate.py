@@ -31,6 +31,7 @@ from service.merchants.store import create_merchant
 from service.services import Services, open_services
 from service.settings import load_settings
 
+_INSTANT = re.compile(r"T\d\d:\d\d:\d\d\.\d+")  # half a minute past one can look like a latitude
 MATCH = "/v1/match?lat=31.2304&lng=121.4737&offer=repair"
 LINK = "/v1/calendars/nobodys.ics"
 N_INFLIGHT = 4
@@ -339,7 +340,7 @@ def test_gate__a_failure_tells_where_the_log_has_it_and_nothing_else(
     assert {line["level"] for line in found} == {"error", "info"}
     assert re.search(r"Error at \S*test_gate\.py:\d+ (_fail_raw|fail|misjudge) < ", lines), "it says where"
     for secret in ("secret", "31.23", "121.47", key, "lat="):
-        assert secret not in told.text + lines
+        assert secret not in told.text + _INSTANT.sub("", lines)
 
 
 @pytest.mark.parametrize("who", STRANGERS)
@@ -351,7 +352,7 @@ def test_gate__logs_neither_key_nor_query_nor_place(
     lines = log_lines()
     assert told.headers["x-request-id"] in lines
     for secret in (key[10:], key[10:-2], "lat=", "31.23", "121.47", "repair", "nothing", "admin.php"):
-        assert secret not in lines
+        assert secret not in _INSTANT.sub("", lines)
 
 
 def test_logs__cut_keys_wherever_they_stand(key: str, log_lines: Callable[[], str]) -> None:
