@@ -16,7 +16,7 @@ from service.crews.store import SERVICES, find_kept
 from service.errors import NotFeasibleError
 from service.http.access import not_found
 from service.http.problems import invalid
-from service.orders.checks import Wanted
+from service.orders.checks import Wanted, is_hidden
 from service.orders.store import find_facts
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def asked_of(
         raise not_found()
     service = ServiceFacts.of_json(row.facts)
     facts = find_facts(connection, point_id, service.offer)
-    if facts is None or facts.visibility == "internal" or facts.status != "verified":
+    if facts is None or is_hidden(facts):
         raise not_found()
     if facts.offer is None or facts.timezone is None:
         raise NotFeasibleError("no_offer")

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from service.bookings.rosters import Rosters
+    from service.points.store import PointRecord
     from service.store.connections import ReadConnection, WriteConnection
 
-__all__ = ["Stand", "carry_plans", "crews_concerned", "stands", "with_plans"]
+__all__ = ["Stand", "carry_plans", "crews_concerned", "stand_of", "stands", "with_plans"]
 
 _IDS: Any = bindparam("ids", expanding=True)
 _PLACES = select(points.c.point_id, points.c.lat, points.c.lng).where(points.c.point_id.in_(_IDS))
@@ -32,6 +33,11 @@ class Stand(NamedTuple):
 
     place: tuple[float, float]
     offers: frozenset[str]
+
+
+def stand_of(point: PointRecord) -> Stand:
+    """Return as what a point stands that was read."""
+    return Stand((point.row.lat, point.row.lng), frozenset(offer.offer for offer in point.offers))
 
 
 def stands(connection: ReadConnection, point_ids: Collection[str]) -> dict[str, Stand]:

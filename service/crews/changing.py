@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 
 from service.bookings.calendars import delete_calendar
-from service.bookings.changed_points import crews_concerned, stands
+from service.bookings.changed_points import crews_concerned, stand_of
 from service.bookings.settling import Settled, bring_in_line, resettle_crews
 from service.crews.facts import CrewFacts
 from service.crews.forgetting import forget_crew
@@ -30,7 +30,6 @@ from service.points.store import find_point, merchant_lock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.bookings.changed_points import Stand
     from service.bookings.holding import BookingTerms
     from service.crews.facts import ServiceFacts
     from service.points.store import PointRecord
@@ -128,15 +127,14 @@ def settled(
 def settle_changed(
     connection: WriteConnection,
     terms: BookingTerms,
-    before: Stand,
+    before: PointRecord,
     point: PointRecord,
     actor: str,
     word: str | None,
 ) -> Settled:
-    """Settle what the crews have promised of a point that stood otherwise ``before``; raises as `settled`."""
-    point_id = point.row.point_id
-    after = stands(connection, [point_id])[point_id]
-    concerned = crews_concerned(connection, terms.rosters, point_id, before, after)
+    """Settle what the crews have promised of a point that was another one ``before``; raises as `settled`."""
+    stood, stands = stand_of(before), stand_of(point)
+    concerned = crews_concerned(connection, terms.rosters, point.row.point_id, stood, stands)
     return _settled(connection, terms, point, concerned, actor, word)
 
 

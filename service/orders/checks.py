@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.promises import Promise
     from service.store.connections import AnyRow
 
-__all__ = ["Checker", "Judged", "Wanted", "is_judged_alike"]
+__all__ = ["Checker", "Judged", "Wanted", "is_hidden", "is_judged_alike"]
 
 _MOST_KEPT = 4_096
 _MOST_DAYS_KEPT = 4_096  # of all of them together: anybody who may ask chooses the day
@@ -81,6 +81,11 @@ class Judged(NamedTuple):
 def is_judged_alike(row: AnyRow, other: AnyRow) -> bool:
     """Tell whether two rows say the same of whom they can serve, and when."""
     return _JUDGED(row) == _JUDGED(other) and _is_internal(row) == _is_internal(other)
+
+
+def is_hidden(row: AnyRow) -> bool:
+    """Tell whether a point is told to nobody but its merchant: it is internal, or he is not verified."""
+    return _is_internal(row) or row.status != "verified"
 
 
 def _is_internal(row: AnyRow) -> bool:

@@ -12,7 +12,7 @@ from service.feed.columns import joined_features
 from service.http.access import not_found
 from service.http.problems import ProblemError, invalid
 from service.matching.asks import check_span
-from service.orders.checks import Checker, Wanted
+from service.orders.checks import Checker, Wanted, is_hidden
 from service.orders.codes import code_digest, code_of
 from service.orders.limits import check_holds, check_units, lock_holds
 from service.orders.rules import MOST_MINOR, Event, State
@@ -132,7 +132,7 @@ def judged(connection: ReadConnection, terms: OrderTerms, wish: Wish, now_us: in
         not-found for a point that nobody may see; validation for a time that is over, or too far ahead.
     """
     facts = find_facts(connection, wish.point_id, wish.offer)
-    if facts is None or facts.visibility == "internal" or facts.status != "verified":
+    if facts is None or is_hidden(facts):
         raise not_found()
     if facts.offer is None:
         raise NotFeasibleError("no_offer")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.audit.store import actor_of, record
-from service.bookings.changed_points import stands
 from service.bookings.settling import Settled
 from service.bookings.stranding import check_no_visits
 from service.bookings.telling import told
@@ -88,14 +87,13 @@ async def put_point(
         gone = set() if before is None else {row.offer for row in before.offers} - {kept.offer for kept in facts.offers}
         if gone:
             check_no_visits(connection, point_id, gone)
-        stood = stands(connection, [point_id]).get(point_id)
         orders = OpenOrders(connection, services.orders.checker, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
         after, found = owned(find_point(connection, point_id)), Settled([], [])
-        if stood is not None:
+        if before is not None:
             found = settle_changed(
-                connection, services.bookings, stood, after, context.key_holder.key_id, open_bookings
+                connection, services.bookings, before, after, context.key_holder.key_id, open_bookings
             )
         action = "point.create" if before is None else "point.replace"
         record(connection, actor_of(context), action, point_id, merchant_id)

@@ -95,16 +95,16 @@ orders = Table(
     Index("orders_of_owner", "owner", "state", "order_id"),
     Index("orders_of_buyer", "buyer", "order_at"),
     Index("orders_of_device", "device", "order_at"),
-    Index(
-        "orders_limiting_buyer", "buyer", "state", "order_at", sqlite_where=_IS_LIMITING, postgresql_where=_IS_LIMITING
-    ),
-    Index(
-        "orders_limiting_device",
-        "device",
-        "state",
-        "order_at",
-        sqlite_where=_IS_LIMITING,
-        postgresql_where=_IS_LIMITING,
+    *(
+        Index(
+            f"orders_limiting_{subject}",
+            subject,
+            "state",
+            "order_at",
+            sqlite_where=_IS_LIMITING,
+            postgresql_where=_IS_LIMITING,
+        )
+        for subject in ("buyer", "device")
     ),
     Index("orders_due", "due_at"),
     Index("orders_to_forget", "ended_at", sqlite_where=_IS_KNOWN, postgresql_where=_IS_KNOWN),
