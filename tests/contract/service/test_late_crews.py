@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +12,9 @@ from service.bookings.days import day_of
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import Visits
+from tests.contract.service.visiting import At, Visits
 from tests.crew_walk import late_stops
 
-At = Callable[..., str]
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "minutes": 60}
 WIDE = {"window_minutes": 120, "lead_minutes": 0, "minutes": 120}
 SPLIT = {"hours": "Mo-Su 08:00-12:00,13:00-20:00"}
@@ -30,8 +28,7 @@ def visits(desk: Desk) -> Visits:
 
 @pytest.fixture
 def at(visits: Visits) -> At:
-    midnight = dt.datetime.fromisoformat(visits.tomorrow(0))
-    return lambda hour, minute=0: (midnight + dt.timedelta(hours=hour, minutes=minute)).isoformat()
+    return visits.times()
 
 
 def _engaged(visits: Visits, point: str, starts_at: str, ends_at: str, north: float) -> None:

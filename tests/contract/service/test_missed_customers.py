@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import CLEAN, Visits
+from tests.contract.service.visiting import CLEAN, At, Visits
 
 STARTED = ("confirm", "depart", "start")
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "step_minutes": 15}
 WIDE = {"window_minutes": 120, "lead_minutes": 0, "minutes": 60}
 WAIT_S = 20 * 60
-At = Callable[..., str]
 
 
 @pytest.fixture
@@ -27,8 +25,7 @@ def visits(desk: Desk) -> Visits:
 @pytest.fixture
 def at(visits: Visits) -> At:
     """Give the times of the day on which a test's visits are."""
-    midnight = dt.datetime.fromisoformat(visits.tomorrow(0))
-    return lambda hour, minute=0: (midnight + dt.timedelta(hours=hour, minutes=minute)).isoformat()
+    return visits.times()
 
 
 def _miss(visits: Visits, booking: dict[str, Any], at: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +14,9 @@ from service.bookings.days import day_of
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import CREW, OFFER, Visits
+from tests.contract.service.visiting import CREW, OFFER, At, Visits
 
 EXACT = {"window_minutes": 0, "lead_minutes": 0, "minutes": 60}
-At = Callable[..., str]
 WIDE = {"window_minutes": 120, "lead_minutes": 0, "minutes": 120}
 SPLIT = {"hours": "Mo-Su 08:00-12:00,13:00-18:00"}
 
@@ -36,8 +34,7 @@ def point(visits: Visits) -> str:
 @pytest.fixture
 def at(visits: Visits) -> At:
     """Give the times of the day on which a test's visits are, and of those that follow."""
-    midnight = dt.datetime.fromisoformat(visits.tomorrow(0))
-    return lambda hour, minute=0: (midnight + dt.timedelta(hours=hour, minutes=minute)).isoformat()
+    return visits.times()
 
 
 def _begun(visits: Visits, point: str, starts_at: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ from service.store.visit_tables import METADATA, booking_events, bookings, crews
 from tests.contract.service.desk import LNG, Desk
 from tests.registry import NOW, WAIT_S
 
-__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "Visits"]
+__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "At", "Visits"]
 
 OFFER = "housekeeping/onsite"
+At = Callable[..., str]
+"""Gives an instant, with a zone, of hours and minutes."""
 CREW: dict[str, Any] = {"name": "Anna", "hours": "Mo-Su 08:00-18:00", "skills": ["cleaning"]}
 CLEAN: dict[str, Any] = {
     "name": "Cleaning",
@@ -240,6 +242,11 @@ class Visits:
     def left(self, booking: Mapping[str, Any], until: str, seconds: float = 0.0) -> dt.timedelta:
         """Return how long it is until so many seconds after an instant that a booking told."""
         return dt.datetime.fromisoformat(booking[until]) - self.desk.now + dt.timedelta(seconds=seconds)
+
+    def times(self) -> At:
+        """Return what gives the times of the day that is tomorrow now, and of those that follow, by hours and minutes."""
+        midnight = dt.datetime.fromisoformat(self.tomorrow(0))
+        return lambda hour, minute=0: (midnight + dt.timedelta(hours=hour, minutes=minute)).isoformat()
 
     def tomorrow(self, hour: int, minute: int = 0) -> str:
         """Return a time of tomorrow, by the provider's clock."""
