@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, UnkeptDayError
-from engine.kernels import slots as kernels
-from engine.kernels.slots import NEVER_S, DayArrays
+from engine.kernels import days as kernels
+from engine.kernels.days import NEVER_S, DayArrays
+from engine.kernels.slots import write_starts
 from engine.travel import travel_seconds
 
 if TYPE_CHECKING:
@@ -178,6 +179,16 @@ class CrewDays:
         """Return when each stop of a day starts if none starts later than it must, in seconds since 1970."""
         n = int(self.arrays.n_nodes[number])
         return [int(start) for start in self.arrays.first[number, 1 : n - 1]]
+
+    def starts_by_s(self, numbers: NDArray[np.int64], now_s: int) -> NDArray[np.int64]:
+        """
+        Return when each node of some days starts by what `find_slots` says of now: int64[n, M], in seconds since 1970.
+
+        What has no place is as it was planned, and the crew goes home as soon as it can.
+        """
+        starts_s = self.arrays.first[numbers].copy()
+        write_starts(self.arrays, numbers, now_s, starts_s)
+        return starts_s
 
     def ways_s(self, place: Place, of: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """

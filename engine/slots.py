@@ -9,7 +9,7 @@ import numpy as np
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.errors import InvalidQueryError
 from engine.kernels import slots as kernels
-from engine.kernels.slots import NEVER_S
+from engine.kernels.days import NEVER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError
-from engine.kernels.slots import NEVER_S
+from engine.kernels.days import NEVER_S
 from geo.metric import distances_between_m
 
 if TYPE_CHECKING:

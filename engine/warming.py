@@ -133,6 +133,7 @@ def _ask_crews() -> None:
     day = CrewDay("x", place, place, 0, 100, (Stop("rest", None, 10, 50, 60),))
     days = CrewDays([day], GreatCircleTravel())
     check_slots(days, Job(*place, 1), find_slots(days, Job(*place, 1), [0], 1))
+    days.starts_by_s(np.zeros(1, np.int64), 0)
 
 
 def _ask_many_points() -> None:

@@ -1,123 +1,27 @@
-"""
-Start windows that a crew can keep: a job is inserted into the sequence of its day, travel before and after included.
-
-A day is a sequence of nodes: where the crew starts, its stops, where it ends. A node without a place is a break, taken
-wherever the crew is by then: the way to the next place may be driven before it, after it, or in part.
-"""
+"""Start windows that a crew can keep: a job is inserted into the sequence of its day, travel before and after included."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.days import NEVER_S, DayArrays, break_after, break_before
 from geo.jit import kernel
 
-__all__ = ["DayArrays", "bound_days", "check_insertions", "find_windows"]
-
-NEVER_S = np.int64(1 << 40)
-
-
-class DayArrays(NamedTuple):
-    """
-    Sequences of D days of at most M nodes.
-
-    Attributes
-    ----------
-    n_nodes
-        int64[D], 2 at least.
-    placed
-        bool[D, M], whether a node has a place; the first and the last have one.
-    is_set_out
-        bool[D, M], whether nothing is inserted before a node any more.
-    duration, earliest, latest
-        int64[D, M], seconds, and between which instants it starts, inclusive, in seconds since 1970.
-    way
-        int64[D, M], seconds from a placed node to the next placed one.
-    first, last
-        int64[D, M], when each starts at the earliest and at the latest, all others kept.
-    """
-
-    n_nodes: NDArray[np.int64]
-    placed: NDArray[np.bool_]
-    is_set_out: NDArray[np.bool_]
-    duration: NDArray[np.int64]
-    earliest: NDArray[np.int64]
-    latest: NDArray[np.int64]
-    way: NDArray[np.int64]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
+__all__ = ["check_insertions", "find_windows", "write_starts"]
 
 
 @kernel
-def _break_after(now: int, left: int, earliest: int, since: int) -> tuple[int, int]:
-    """Return when a break on the way, which is driven ``since`` an instant, starts at the earliest, and what is left."""
-    driven = min(left, max(0, earliest - max(now, since)))
-    return max(now, earliest), left - driven
-
-
-@kernel
-def _break_before(now: int, left: int, latest_end: int) -> tuple[int, int]:
-    """Return when a break on the way ends at the latest, and how much of the way to it from behind is left."""
-    driven = min(left, max(0, now - latest_end))
-    return min(now - driven, latest_end), left - driven
-
-
-@kernel
-def _start(now: int, earliest: int, latest: int, not_before: int) -> int:
+def _start(now: int, left: int, undriven: int, earliest: int, latest: int, not_before: int, is_set_out: bool) -> int:
     """
-    Return when a stop with a place starts at the earliest, given when the crew comes there.
+    Return when a stop with a place starts at the earliest, given when the crew has time for what is left of the way to it.
 
-    If it can it does not start before an instant by which it has not begun; what has begun starts at one instant alone.
+    What has not begun does not before an instant, and where nobody has set out to it either the crew has all that is
+    ``undriven`` by then before it still: as far as its window goes, since nobody says by how much it is late. What has begun
+    starts at one instant alone.
     """
-    return max(now, earliest, min(not_before, latest))
-
-
-# Axes: D days, M nodes.
-@kernel
-def bound_days(days: DayArrays, out: NDArray[np.int64]) -> None:
-    """
-    Write when each node starts at the earliest and at the latest, to ``days.first`` and ``days.last``.
-
-    Parameters
-    ----------
-    days
-        As described there.
-    out
-        Shape (D,): the first node that cannot be kept, -1 where all can.
-
-    Notes
-    -----
-    O(nodes), no allocation. Checked by `kept_day` of the tests, which knows nothing of it.
-    """
-    for d in range(days.n_nodes.shape[0]):
-        n = days.n_nodes[d]
-        out[d] = -1
-        now, left = int(days.earliest[d, 0]), 0
-        for k in range(n):
-            if days.placed[d, k]:
-                start = max(now + left, days.earliest[d, k])
-                left = days.way[d, k]
-            else:
-                start, left = _break_after(now, left, days.earliest[d, k], now)
-            days.first[d, k] = start
-            if start > days.latest[d, k] and out[d] < 0:
-                out[d] = k
-            now = start + days.duration[d, k]
-        now, left = int(days.latest[d, n - 1] + days.duration[d, n - 1]), 0
-        for k in range(n - 1, -1, -1):
-            latest_end = days.latest[d, k] + days.duration[d, k]
-            if days.placed[d, k]:
-                end = min(now - left, latest_end)
-                before = max(k - 1, 0)
-                while not days.placed[d, before]:
-                    before -= 1
-                left = days.way[d, before]
-            else:
-                end, left = _break_before(now, left, latest_end)
-            days.last[d, k] = end - days.duration[d, k]
-            now = days.last[d, k]
+    by_then = not_before if is_set_out else max(now, not_before) + undriven
+    return max(now + left, earliest, min(by_then, latest))
 
 
 # Axes: D days, M nodes, w windows.
@@ -147,8 +51,8 @@ def find_windows(
     duration
         Seconds that the job takes.
     not_before
-        Seconds since 1970: no crew sets out to the job before, and no stop with a place has begun by then that could begin
-        later. A break is taken when it was planned: whether it is over nobody says.
+        Seconds since 1970: no crew sets out before, to the job or to a stop that it has not set out to, and no stop with a
+        place has begun by then that could begin later. A break is taken when it was planned: whether it is over nobody says.
     starts, width
         Shape (w,), ascending, seconds since 1970, and how long each window is; its last instant is in it.
     out
@@ -192,10 +96,33 @@ def _last_set_out(days: DayArrays, d: int) -> int:
 def _start_of_next(days: DayArrays, d: int, at: int, before: int, behind: int, not_before: int) -> int:
     """Return when a placed node starts at the earliest, given when the one before it does."""
     now, left = at + days.duration[d, before], days.way[d, before]
+    undriven = left
     for k in range(before + 1, behind):
-        now, left = _break_after(now, left, days.earliest[d, k], now)
+        _at, undriven = break_after(now, undriven, days.earliest[d, k], not_before)
+        now, left = break_after(now, left, days.earliest[d, k], now)
         now += days.duration[d, k]
-    return _start(now + left, days.earliest[d, behind], days.latest[d, behind], not_before)
+    earliest, latest = days.earliest[d, behind], days.latest[d, behind]
+    return _start(now, left, undriven, earliest, latest, not_before, days.is_set_out[d, behind])
+
+
+# Axes: n of the D days, M nodes.
+@kernel
+def write_starts(days: DayArrays, numbers: NDArray[np.int64], not_before: int, out: NDArray[np.int64]) -> None:
+    """
+    Write when each placed node of some days starts by what `find_windows` says of ``not_before``, to ``out``, shape (n, M).
+
+    The last one, where a day ends, as early as it can behind the stops.
+    """
+    for i in range(numbers.shape[0]):
+        d = numbers[i]
+        before, end = 0, days.n_nodes[d] - 1
+        out[i, 0] = days.first[d, 0]
+        while before < end:
+            behind = before + 1
+            while not days.placed[d, behind]:
+                behind += 1
+            out[i, behind] = _start_of_next(days, d, out[i, before], before, behind, not_before if behind < end else 0)
+            before = behind
 
 
 @kernel
@@ -221,12 +148,12 @@ def _insert(
     """
     now, left = at + days.duration[d, before], to_job[d, before]
     for k in range(before + 1, after + 1):
-        now, left = _break_after(now, left, days.earliest[d, k], not_before)
+        now, left = break_after(now, left, days.earliest[d, k], not_before)
         now += days.duration[d, k]
     least = max(now, not_before) + left
     now, left = days.last[d, behind], from_job[d, behind]
     for k in range(behind - 1, after, -1):
-        now, left = _break_before(now, left, days.latest[d, k] + days.duration[d, k])
+        now, left = break_before(now, left, days.latest[d, k] + days.duration[d, k])
         now -= days.duration[d, k]
     most = now - left - duration
     if least > most:
@@ -275,17 +202,20 @@ def check_insertions(
         planned = -1
         if after < _last_set_out(days, d):
             continue
-        now, left = int(days.earliest[d, 0]), 0
+        now, left, undriven = int(days.earliest[d, 0]), 0, 0
         behind = 0
         for k in range(days.n_nodes[d]):
             if days.placed[d, k]:
-                start = _start(now + left, days.earliest[d, k], days.latest[d, k], not_before if k > 0 else 0)
+                earliest, latest, is_set_out = days.earliest[d, k], days.latest[d, k], days.is_set_out[d, k]
+                start = _start(now, left, undriven, earliest, latest, not_before if k > 0 else 0, is_set_out)
                 behind = k + 1
                 while behind < days.n_nodes[d] and not days.placed[d, behind]:
                     behind += 1
                 left = to_job[d, k] if k <= after < behind else days.way[d, k]
+                undriven = left
             else:
-                start, left = _break_after(now, left, days.earliest[d, k], not_before if k <= after < behind else now)
+                _at, undriven = break_after(now, undriven, days.earliest[d, k], not_before)
+                start, left = break_after(now, left, days.earliest[d, k], not_before if k <= after < behind else now)
             if start > days.latest[d, k] and k > after:
                 planned = -1
                 break
@@ -293,6 +223,7 @@ def check_insertions(
             if k == after:
                 planned = max(max(now, not_before) + left, insertions[i, 2])
                 now, left = planned + duration, from_job[d, behind]
+                undriven = left
                 if planned > insertions[i, 3]:
                     planned = -1
                     break

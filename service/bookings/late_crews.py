@@ -42,12 +42,8 @@ def late_crews(table: CrewDays, now_s: int) -> set[str]:
     begun = np.flatnonzero(arrays.earliest[:, 0] < now_s)
     if not begun.size:
         return set()
-    ends, first = arrays.n_nodes[begun] - 1, arrays.first[begun]
-    late_s = np.where(arrays.placed[begun], np.minimum(arrays.latest[begun], now_s) - first, 0)
-    late_s[np.arange(late_s.shape[1]) >= ends[:, np.newaxis]] = 0  # not the way home
-    late_s[:, 0] = 0
-    each = np.arange(begun.size)
-    home_s = first[each, ends] + late_s.max(axis=1, initial=0)  # at the latest: what comes between may make up for it
+    ends = arrays.n_nodes[begun] - 1
+    home_s = table.starts_by_s(begun, now_s)[np.arange(begun.size), ends]
     is_late = (home_s > arrays.latest[begun, ends]) & (home_s > now_s)
     return {table.days[number].crew_id for number in begun[is_late].tolist()}
 
@@ -56,8 +52,9 @@ def days_now(table: CrewDays, days: Iterable[CrewDay], now_s: int) -> list[CrewD
     """
     Return the days of a crew, in order of time, each with the stops that it has, as they can still be kept.
 
-    A visit that has not begun begins now at the earliest, if it still can. A day begins when its crew is back from those
-    before, and what comes late by that does; any other is the very object that was given.
+    A visit that has not begun begins now at the earliest, if it still can, and behind the way to it where its crew has not
+    set out. A day begins when its crew is back from those before, and what comes late by that does; any other is the very
+    object that was given.
 
     Parameters
     ----------
@@ -93,9 +90,13 @@ def _from(day: CrewDay, back_s: int) -> CrewDay:
 
 def _back_s(table: CrewDays, day: CrewDay, now_s: int) -> int:
     """Return when a crew is back at the earliest, in seconds since 1970; 0 where there is no way."""
+    try:
+        starts_s = table.alone(day).starts_by_s(np.zeros(1, np.int64), now_s)[0, 1:-1].tolist()
+    except UnkeptDayError:
+        return 0
     stops = (
-        stop if stop.place is None else stop._replace(earliest_s=max(stop.earliest_s, min(now_s, stop.latest_s)))
-        for stop in day.stops
+        stop if stop.place is None else stop._replace(earliest_s=min(start_s, stop.latest_s))
+        for stop, start_s in zip(day.stops, starts_s, strict=True)
     )
     late = _late(table, day._replace(stops=tuple(stops)))
     return 0 if late is None else int(table.alone(late).arrays.first[0, -1])

@@ -41,12 +41,12 @@ def _begun(visits: Visits, point: str, starts_at: str) -> dict[str, Any]:
     return visits.brought(visits.book(point, starts_at), "confirm", "depart", "start")
 
 
-def _can_be_booked(visits: Visits, point: str, at: str) -> bool:
-    """Tell whether a visit can be booked, which is what slots say."""
+def _can_be_booked(visits: Visits, point: str, at: str, **where: float) -> bool:
+    """Tell whether a visit can be booked, which is what slots say; at the usual place or another one."""
     instant = dt.datetime.fromisoformat(at)
-    told = visits.starts(point, from_day=instant.date().isoformat(), days=1)
+    told = visits.starts(point, from_day=instant.date().isoformat(), days=1, **where)
     is_told = instant in map(dt.datetime.fromisoformat, told)
-    answer = visits.ask(visits.body(point, at))
+    answer = visits.ask(visits.body(point, at, **where))
     if answer.is_success:
         visits.done(answer.json(), "cancel", "app", {})
     else:
@@ -456,6 +456,21 @@ def test_visit_that_has_not_begun_by_now__keeps_its_crew_for_as_long_from_now_on
     visits.done(nine, "start", "corner", {"code": visits.read(nine)["start_code"]})
     assert not _can_be_booked(visits, point, at(14))
     assert _can_be_booked(visits, point, at(14, 30))
+
+
+def test_visit_that_nobody_has_set_out_to__keeps_its_crew_as_long_as_if_that_set_out_now(
+    visits: Visits, at: At
+) -> None:
+    point = visits.provider("anna", service=EXACT | {"window_minutes": 60})
+    away = {"lat": visits.desk.lat + 0.03}  # more than ten minutes, as visits are made
+    visits.desk.pass_until(at(8, 55))
+    nine = visits.brought(visits.book(point, at(9), **away), "confirm")
+    visits.service(point, **EXACT)
+    assert [_can_be_booked(visits, point, one, **away) for one in (at(10), at(10, 30))] == [False, True]
+    visits.desk.pass_until(at(9, 25))
+    assert not _can_be_booked(visits, point, at(10, 30), **away)
+    visits.done(nine, "depart", "corner")
+    assert _can_be_booked(visits, point, at(10, 30), **away)
 
 
 @pytest.mark.parametrize(("crew", "begins", "follows"), [(SPLIT, 10, 13), ({"hours": "24/7"}, 22, 24)])

@@ -251,26 +251,63 @@ def test_find_slots__lets_nobody_set_out_in_the_past(
 def test_find_slots__takes_no_stop_to_have_begun_that_can_begin_later(
     travel: TableTravel, day: CrewDay, place: tuple[float, float], duration_s: int, width_s: int, now_s: int
 ) -> None:
-    """The same as if no stop could begin before now; what comes late by that does so before the visit, never behind it."""
+    """The same as if each stop began as late as it does by now; what is late by that is before the visit, never behind it."""
     if not kept_day(travel, day):
         return
     job, windows = Job(*place, duration_s), range(0, LAST * MINUTE_S, MINUTE_S)
     table = CrewDays([day], travel)
     slots = find_slots(table, job, windows, width_s, not_before_s=now_s)
     assert check_slots(table, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
-    begins = day._replace(stops=tuple(_by_now(stop, now_s) for stop in day.stops))
+    begins = begun_by_now(travel, day, now_s)
     if kept_day(travel, begins):
+        starts_s = zip(begins.stops, starts_by_s(table, now_s), strict=True)
+        assert all(stop.earliest_s == start for stop, start in starts_s if stop.place is not None)
         assert slots == find_slots(CrewDays([begins], travel), job, windows, width_s, not_before_s=now_s)
     for slot in slots:
         before = tuple(stop._replace(latest_s=(LAST + 5) * MINUTE_S) for stop in begins.stops[: slot.after])
         planned = Stop("job", place, duration_s, slot.planned_s, slot.planned_s)
-        assert kept_day(travel, day._replace(stops=(*before, planned, *begins.stops[slot.after :])))
+        assert kept_day(travel, day._replace(stops=(*before, planned, *day.stops[slot.after :])))
 
 
-def _by_now(stop: Stop, now_s: int) -> Stop:
-    """Return a stop that has not begun by now, if it still can begin; a break as it is."""
-    earliest_s = max(stop.earliest_s, min(now_s, stop.latest_s))
-    return stop if stop.place is None else stop._replace(earliest_s=earliest_s)
+def begun_by_now(travel: TableTravel, day: CrewDay, now_s: int) -> CrewDay:
+    """
+    Return a day in which no stop with a place begins before its crew can be there, minute by minute, if it still can then.
+
+    Before now it does not drive to what it has not set out to; what it has set out to it begins now at the earliest.
+    """
+    found: list[Stop] = []
+    here, free, breaks = day.start, day.starts_s // MINUTE_S, []
+    for stop in day.stops:
+        if stop.place is None:
+            breaks.append(stop)
+            found.append(stop)
+            continue
+        way = travel.minutes[int(here[0])][int(stop.place[0])]
+        planned = arrival(free, way, breaks, 0)
+        by_now = now_s // MINUTE_S if stop.is_set_out else arrival(free, way, breaks, now_s // MINUTE_S)
+        start = max(planned, stop.earliest_s // MINUTE_S, min(by_now, stop.latest_s // MINUTE_S))
+        found.append(stop._replace(earliest_s=min(start * MINUTE_S, stop.latest_s)))
+        here, free, breaks = stop.place, start + stop.duration_s // MINUTE_S, []
+    return day._replace(stops=tuple(found))
+
+
+def starts_by_s(table: CrewDays, now_s: int) -> list[int]:
+    """Return when each stop of a table's only day starts by now."""
+    return [int(start) for start in table.starts_by_s(np.zeros(1, np.int64), now_s)[0, 1:-1]]
+
+
+def arrival(free: int, way: float, breaks: Sequence[Stop], since: int) -> int:
+    """Return when a crew that is free at a minute is at the end of a way that it drives from another on, breaks in between."""
+    now, left = free, way
+    for stop in breaks:
+        while now < stop.earliest_s // MINUTE_S:
+            left -= min(left, int(now >= since))
+            now += 1
+        now += stop.duration_s // MINUTE_S
+    while left > 0 or now < since:
+        left -= min(left, int(now >= since))
+        now += 1
+    return now
 
 
 def test_find_slots__counts_the_way_from_now() -> None:
@@ -303,6 +340,22 @@ def test_find_slots__counts_what_has_not_begun_from_now(width_s: int, now_s: int
         expected = [(at, len(stops_)) for at in range(starts_s + 4 * 3600, 9 * 3600, 60)]
         assert [(slot.starts_s, slot.after) for slot in slots if slot.after == len(stops_)] == expected
         assert check_slots(days, job, slots, not_before_s=now_s) == [slot.planned_s for slot in slots]
+
+
+def test_find_slots__counts_the_way_to_what_nobody_has_set_out_to_from_now() -> None:
+    travel, here, there = TableTravel(((0.0, 20.0), (20.0, 0.0))), (0.0, 0.0), (1.0, 0.0)
+    first, job = Stop("first", there, 3600, 9 * 3600, 11 * 3600), Job(*there, 600)
+    for stop, now_s, starts_s in (
+        (first, 8 * 3600, 9 * 3600),
+        (first, 9 * 3600 - 600, 9 * 3600 + 600),  # booked so late that its crew is there behind its window's beginning
+        (first, 9 * 3600 + 2400, 10 * 3600),
+        (first._replace(is_set_out=True), 9 * 3600 + 2400, 9 * 3600 + 2400),
+        (first, 11 * 3600 - 600, 11 * 3600),  # it is late: nobody says by how much
+    ):
+        days = CrewDays([CrewDay("crew", here, here, 7 * 3600, 16 * 3600, (stop,))], travel)
+        behind = [Slot(at, at, 0, 1, at, 0) for at in (starts_s + 3600 - 60, starts_s + 3600)]
+        assert check_slots(days, job, behind, not_before_s=now_s) == [None, starts_s + 3600]
+        assert starts_by_s(days, now_s) == [starts_s]
 
 
 def test_find_slots__puts_nothing_before_what_its_crew_has_set_out_to() -> None:

@@ -59,6 +59,7 @@ def ask_crews() -> None:
         for windows in forms:
             slots = find_slots(table, Job(*there, 60), windows, 900, is_asked=np.ones(len(table.days), bool))
             check_slots(table, Job(*there, 60), slots)
+            table.starts_by_s(np.arange(len(table.days)), 60)
     table = CrewDays(days, GreatCircleTravel())
     for slot in find_slots(table, Job(*there, 60), [3_600], 900)[:1]:
         table.replace(slot.day, witness(table, Job(*there, 60), slot, "visit"))
