@@ -99,8 +99,10 @@ def test_slots__are_told_with_their_witness_to_the_merchant_alone(visits: Visits
     assert {"anna", "bert"} >= {slot["crew_id"]}
     assert "this visit" in {stop["stop"] for stop in slot["witness"]}
     assert told["travel"] == "great circle x 1.4 at 20 km/h"
-    seen = visits.slots(point_id)["days"][1]["slots"]
-    assert {(one["crew_id"], one["witness"], one["detour_s"], one["planned_at"]) for one in seen} == {(None,) * 4}
+    visits.desk.registry.add_key("corner-app", "app", "corner")
+    for app in ("app", "corner-app"):
+        seen = visits.slots(point_id, app)["days"][1]["slots"]
+        assert {(one["crew_id"], one["witness"], one["detour_s"], one["planned_at"]) for one in seen} == {(None,) * 4}
 
 
 def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits) -> None:
