@@ -92,6 +92,12 @@ class ServerSettings(_Group):
     announce_s: float = Field(0.5, ge=0, le=60, description="How long it tells /readyz before it stops listening.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level of a log line.")
 
+    @field_validator("proxies")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        networks_of(text)  # raises what names the fault: uvicorn would take it for a name that nobody has
+        return text
+
 
 class LimitSettings(_Group):
     """What one caller, one request may take."""

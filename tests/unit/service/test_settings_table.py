@@ -56,6 +56,18 @@ def test_settings__keep_nothing_for_ever(name: str, seconds: str) -> None:
         load_settings({name: seconds})
 
 
+@pytest.mark.parametrize("proxies", ["10.1.2.3/8", "10.0.0.0/8, 192.168.1", "proxy.example", "*"])
+def test_settings__refuse_proxies_that_would_never_be_met(proxies: str) -> None:
+    """All callers would share one limit, and /metrics be open to them, and nobody would be told."""
+    with pytest.raises(BadSettingError, match=r"^LINLI_PROXIES \(or --proxies\): "):
+        load_settings({"LINLI_PROXIES": proxies})
+
+
+def test_settings__take_proxies_by_address_and_network() -> None:
+    for proxies in ("10.0.0.0/8", "127.0.0.1, fd00::/8,::1"):
+        assert load_settings(proxies=proxies).server.proxies == proxies
+
+
 @pytest.mark.parametrize("name", ["none-such.pem", "empty.pem", "words.pem", "."])
 def test_settings__name_a_file_of_authorities_that_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
