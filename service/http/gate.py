@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 
 from service.deadlines import Deadline
+from service.http.access import not_found
 from service.http.answers import Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
@@ -197,6 +198,10 @@ class Gate:
         _heed(rates.admit_now(address, rate) or await rates.admit(address, rate), rate, headers)
 
     async def _passed_on(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
+        if not scope[
+            "path"
+        ].isprintable():  # a NUL, at which the database would fail; a line feed, which routes overlook
+            raise not_found()
         limited, lasting, caller = limited_body(scope, receive), self._lasting(scope["path"]), context.caller
         with contextlib.ExitStack() as stack:
             if caller is not None:

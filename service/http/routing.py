@@ -59,8 +59,6 @@ class StrictRoute(APIRoute):
         needs_body = self.body_field is not None and self.body_field.field_info.is_required()
 
         async def strict(request: Request) -> Response:
-            if not all(str(value).isprintable() for value in request.path_params.values()):
-                raise ProblemError("not-found", _NOWHERE)  # a NUL, say, at which the database would fail
             read_query(request.scope["query_string"], known)
             if takes_json and (needs_body or _brings_body(request)):
                 kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -180,6 +180,9 @@ def test_gate__knows_no_revoked_or_expired_key(services: Services) -> None:
         ("GET", "/v1/nothing", 404, "not-found"),
         ("GET", "/v1/match/", 404, "not-found"),  # no redirect, which would repeat query and Host
         ("GET", "/docs/..%2fv1%2fmatch", 404, "not-found"),
+        ("GET", f"{MATCH.partition('?')[0]}%0A", 404, "not-found"),  # the end of a line is no end of a path
+        ("GET", "/v1/events%0A", 404, "not-found"),
+        ("POST", "/v1/points:import%0A", 404, "not-found"),
         ("HEAD", MATCH, 405, "method-not-allowed"),
         ("OPTIONS", MATCH, 405, "method-not-allowed"),
         ("POST", MATCH, 405, "method-not-allowed"),
