@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
@@ -24,6 +25,7 @@ __all__ = ["BATCH_ROWS", "FORMATS", "CsvOrders", "ParquetOrders", "open_orders"]
 
 BATCH_ROWS = 65_536
 _CSV_BLOCK_BYTES = 4 * 1024 * 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte that is no UTF-8
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
@@ -132,13 +134,15 @@ def _csv_names(source: Any) -> list[str]:
     start = TextIOWrapper(BytesIO(source.read(_CSV_BLOCK_BYTES)), "utf-8-sig", errors="surrogateescape", newline="")
     source.seek(0)
     try:
-        names = next((row for row in csv.reader(start) if row), None)
+        names = next(csv.reader(start), None)
     except csv.Error as error:
         raise pa.ArrowInvalid(str(error)) from error
     if names is None:
         raise pa.ArrowInvalid("Empty CSV file")
-    for name in names:
-        name.encode()  # raises where it is no UTF-8
+    if not names:
+        raise pa.ArrowInvalid("the first line must be the header, is empty")
+    if any(_SURROGATE.search(name) for name in names):
+        raise pa.ArrowInvalid("the header must be in UTF-8")
     return names
 
 
