@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,19 +123,31 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
             header = next(reader, [])
             _check_header(path, header, wanted)
             places = [header.index(name) for name in wanted]
-            line = reader.line_num + 1
-            for fields in reader:
-                if fields and len(fields) != len(header):
+            for line, fields, fault in _records(reader):
+                if fault is not None:
+                    bad.append(BadFileError(path, line, fault))
+                elif fields and len(fields) != len(header):
                     reason = f"must have {len(header)} fields as the header has, got {len(fields)}"
                     bad.append(BadFileError(path, line, reason))
                 elif fields:
                     rows.append(line)
                     for name, place in zip(wanted, places, strict=True):
                         columns[name].append(fields[place])
-                line = reader.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFileError(path, None, f"cannot be read as CSV: {error}") from error
     return _Raw(np.array(rows, np.int64), columns, bad)
+
+
+def _records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
+    """Give every record with the line in which it begins, or why it cannot be taken apart."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            yield line, next(reader), None
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, [], f"cannot be taken apart: {error}"
 
 
 def _check_header(path: Path, header: list[str], wanted: list[str]) -> None:

@@ -67,6 +67,14 @@ def test_read_demand__names_bad_rows_by_their_line_and_goes_on(tmp_path: Path) -
     assert "must have 3 fields as the header has, got 2" in str(demand.bad[4])
 
 
+def test_read_demand__names_rows_that_cannot_be_taken_apart_and_goes_on(tmp_path: Path) -> None:
+    text = 'lat,lng,weight,note\n1,2,3,"a" b\n1,2,4,c\n1,2,5,"\n' + "x" * 200_000 + '"\n1,2,6,d\n1,2,7,"open\n1,2,8,e\n'
+    demand = read_demand(_write(tmp_path / "d.csv", text))
+    assert demand.weight.tolist() == [4.0, 6.0]
+    assert [error.row for error in demand.bad] == [2, 4, 7]
+    assert all("cannot be taken apart" in error.reason for error in demand.bad)
+
+
 def test_read_demand__names_bad_rows_of_parquet_from_1(tmp_path: Path) -> None:
     pq.write_table(pa.table({"lat": [1.0, None], "lng": [1.0, 2.0], "weight": [1, 2]}), tmp_path / "d.parquet")
     (bad,) = read_demand(tmp_path / "d.parquet").bad
