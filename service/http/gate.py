@@ -198,9 +198,7 @@ class Gate:
         _heed(rates.admit_now(address, rate) or await rates.admit(address, rate), rate, headers)
 
     async def _passed_on(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
-        if not scope[
-            "path"
-        ].isprintable():  # a NUL, at which the database would fail; a line feed, which routes overlook
+        if not scope["path"].isprintable():  # a NUL, which no database takes; a line feed, which routes overlook
             raise not_found()
         limited, lasting, caller = limited_body(scope, receive), self._lasting(scope["path"]), context.caller
         with contextlib.ExitStack() as stack:

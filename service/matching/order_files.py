@@ -140,7 +140,7 @@ def _csv_names(source: Any) -> list[str]:
     if names is None:
         raise pa.ArrowInvalid("Empty CSV file")
     if not names:
-        raise pa.ArrowInvalid("the first line must be the header, is empty")
+        raise pa.ArrowInvalid("the first line must be the header, and is empty")
     if any(_SURROGATE.search(name) for name in names):
         raise pa.ArrowInvalid("the header must be in UTF-8")
     return names

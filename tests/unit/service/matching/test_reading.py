@@ -335,7 +335,7 @@ def test_datum__is_converted(tmp_path: Path) -> None:
         ("o.csv", b"order_id,lat,lat,lng,offer\n", "has the column lat more than once"),
         ("o.csv", b"\xff\xfe,b\n", "cannot be read: the header must be in UTF-8"),  # as a spreadsheet's UTF-16
         ("o.csv", b"order_id,lat,lng,offer,\xfc\n", "cannot be read: the header must be in UTF-8"),
-        ("o.csv", b"\r\norder_id,lat,lng,offer\na,1,2,a/b\n", "the first line must be the header, is empty"),
+        ("o.csv", b"\r\norder_id,lat,lng,offer\na,1,2,a/b\n", "the first line must be the header, and is empty"),
         ("o.parquet", b"PAR1", "cannot be read"),
         ("o.xlsx", b"", "must end in one of"),
         ("absent.csv", None, "cannot be read"),
