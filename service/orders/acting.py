@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, select
 
 from service.clock import from_us, to_us
 from service.errors import StateConflictError
-from service.orders.ordering import AT_LEAST_S, answer_by_us, free_code
+from service.orders.deciding import AT_LEAST_S, answer_by_us
+from service.orders.ordering import free_code
 from service.orders.owing import owed_together
 from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
@@ -182,7 +183,7 @@ def _deadlines(
         facts = find_facts(connection, row.point_id, row.offer)
         until_us = now_us + (norm.accept_within_s or 0) * _SECOND_US
         if facts is not None and facts.offer is not None:
-            until_us = answer_by_us(terms, facts, norm, now_us, row.handover_at)
+            until_us = answer_by_us(terms.checker, facts, norm, now_us, row.handover_at)
         return {"expires_at": until_us, "due_at": until_us}
     if event is Event.ACCEPT:
         waiting = [line.answer_by for line in order.lines if line.state == "offered"]

@@ -9,8 +9,9 @@ from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import split_features
 from service.orders.acting import Act, act, check_act, place_of
 from service.orders.checks import Wanted
+from service.orders.deciding import answer_by_us
 from service.orders.forgetting import whose
-from service.orders.ordering import answer_by_us, free_code
+from service.orders.ordering import free_code
 from service.orders.routing import cooling, districts, points_before, routing_of
 from service.orders.rules import Event, State
 from service.orders.store import (
@@ -141,7 +142,7 @@ def _taken(
         raise NotFeasibleError("out_of_stock", other)  # its price would be no price there
     first = row.code_number + 1 if order_id == row.order_id else 0
     number, digest = free_code(connection, terms.secret, order_id, facts.point_id, first=first)
-    until_us = answer_by_us(terms, facts, terms.norms.by_offer[row.offer], connection.now_us, at_us)
+    until_us = answer_by_us(terms.checker, facts, terms.norms.by_offer[row.offer], connection.now_us, at_us)
     return {
         "point_id": facts.point_id,
         "slot_at": place.slot_us,

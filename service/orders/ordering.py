@@ -14,6 +14,7 @@ from service.http.problems import ProblemError, invalid
 from service.matching.asks import check_span
 from service.orders.checks import Checker, Wanted, is_hidden
 from service.orders.codes import code_digest, code_of
+from service.orders.deciding import answer_by_us, place_by_us
 from service.orders.limits import check_holds, check_units, lock_holds
 from service.orders.rules import MOST_MINOR, Event, State
 from service.orders.store import (
@@ -36,11 +37,9 @@ if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
-    "AT_LEAST_S",
     "OrderTerms",
     "Quote",
     "Wish",
-    "answer_by_us",
     "free_code",
     "hold",
     "judged",
@@ -50,8 +49,6 @@ __all__ = [
 _SECOND_US = 1_000_000
 _MOST_READS = 20
 _MOST_CODES = 1_000
-AT_LEAST_S = 300
-"""To place, to answer, however soon it is to be collected."""
 
 
 @dataclass(frozen=True)
@@ -250,13 +247,10 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "split_of": None,
     }
     if not wish.is_placed:
-        reserve_s = quote.norm.reserve_s or 0
-        expires_us = now_us + reserve_s * _SECOND_US
-        if wish.at is not None:
-            expires_us = _until_us(now_us, at_us, now_us, reserve_s)
+        expires_us = place_by_us(quote.norm, now_us, None if wish.at is None else at_us)
         return values | {"expires_at": expires_us, "due_at": expires_us}
     number, digest = free_code(connection, terms.secret, order_id, wish.point_id)
-    answer_us = answer_by_us(terms, quote.facts, quote.norm, now_us, at_us)
+    answer_us = answer_by_us(terms.checker, quote.facts, quote.norm, now_us, at_us)
     return values | {
         "state": State.PLACED,
         "revision": 2,
@@ -266,18 +260,6 @@ def _values(connection: WriteConnection, terms: OrderTerms, wish: Wish, quote: Q
         "expires_at": answer_us,
         "due_at": answer_us,
     }
-
-
-def answer_by_us(terms: OrderTerms, facts: AnyRow, norm: OfferNorm, now_us: int, at_us: int) -> int:
-    """Return until when a point must say whether it takes an order on: counted while it is open."""
-    return _until_us(now_us, at_us, terms.checker.opens_us(facts, now_us), norm.accept_within_s or 0)
-
-
-def _until_us(now_us: int, at_us: int, since_us: int, within_s: int) -> int:
-    """Return when a time to decide, counted since an instant, is over: with the order's own, but never before there was any."""
-    begins_us = max(now_us, min(since_us, at_us))
-    at_least_us = begins_us + min(within_s, AT_LEAST_S) * _SECOND_US
-    return max(at_least_us, min(at_us, since_us + within_s * _SECOND_US))
 
 
 def free_code(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import StateConflictError
 from service.orders.acting import Act, act, check_act
-from service.orders.ordering import AT_LEAST_S
+from service.orders.deciding import AT_LEAST_S
 from service.orders.rules import Event, Party
 from service.orders.store import OrderRecord, add_lines, change_line, total_minor
 from service.orders.taking import give_stock, stock_rows, take_stock

@@ -328,6 +328,23 @@ def test_order_placed_while_a_point_is_closed__is_to_be_answered_once_it_has_ope
     assert dt.datetime.fromisoformat(order["expires_at"]) == midnight + dt.timedelta(days=1, minutes=30)
 
 
+@pytest.mark.parametrize(("minutes", "is_answered_anew"), [(2, True), (30, False)])
+def test_order_placed_just_before_a_point_closes__is_to_be_answered_once_it_has_opened_again(
+    desk: Desk, minutes: int, is_answered_anew: bool
+) -> None:
+    opens = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=2)  # eight in Shanghai
+    closes = opens - dt.timedelta(hours=12)
+    desk.registry.clock.at = closes - dt.timedelta(minutes=minutes)
+    shop = desk.shop(stock={"milk": 5}, offer={"hours": "Mo-Su 08:00-20:00"})
+    placed = desk.order(shop, {"milk": 1}, at=(opens + dt.timedelta(hours=4)).isoformat(), **COUNTER)
+    held = desk.order(shop, {"milk": 1}, at=(opens + dt.timedelta(hours=4)).isoformat())
+    soon = desk.order(shop, {"milk": 1}, at=(closes - dt.timedelta(minutes=1)).isoformat(), **COUNTER)
+    until = opens + dt.timedelta(minutes=30) if is_answered_anew else closes
+    for order in (placed, desk.done(held, "place", "app", COUNTER)):
+        assert dt.datetime.fromisoformat(order["expires_at"]) == until
+    assert dt.datetime.fromisoformat(soon["expires_at"]) < closes + dt.timedelta(minutes=5)
+
+
 @pytest.mark.parametrize("minutes", [0, 4, 90])
 def test_order_for_when_a_point_opens__leaves_it_time_to_answer_then(desk: Desk, minutes: int) -> None:
     opens = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=2)  # eight in Shanghai
