@@ -18,6 +18,7 @@ from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_offer, features_of, place_in_wgs84
 from service.orders.codes import customer_digest, digest_of
+from service.orders.deciding import place_by_us
 from service.orders.forgetting import forget_buyer
 from service.orders.limits import check_holds
 from service.orders.ordering import Wish, hold, judged, priced
@@ -102,7 +103,7 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
         place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
         entries = check_left(connection, place, quote.facts, wish.units, now_us)
         lines, total_minor = priced(connection, wish, entries, has_others=has_others)
-        promise = quote.promise
+        promise, at_us = quote.promise, None if wish.at is None else to_us(quote.at)
         return QuoteAnswer(
             point_id=wish.point_id,
             offer=wish.offer,
@@ -114,7 +115,7 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
             handover_at=quote.at,
             hold_until=promise.hold_until,
             cancel_free_until=promise.cancel_free_until,
-            expires_in_s=quote.norm.reserve_s,
+            expires_in_s=(place_by_us(quote.norm, now_us, at_us) - now_us) // 1_000_000,
         )
 
     try:

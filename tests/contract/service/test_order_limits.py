@@ -268,3 +268,13 @@ def test_quote__tells_what_an_order_would_be_and_holds_nothing(desk: Desk) -> No
     order = desk.ask(body | {"total_minor": quote["total_minor"]}).json()
     for name in ("total_minor", "currency", "handover_at", "ready_at", "cancel_free_until"):
         assert order[name] == quote[name]
+
+
+@pytest.mark.parametrize(("minutes", "held_s"), [(None, 600), (60, 600), (6, 360), (1, 300)])
+def test_quote__tells_for_how_long_it_would_be_held(desk: Desk, minutes: int | None, held_s: int) -> None:
+    shop = desk.shop(offer={"lead_s": 0})
+    at = None if minutes is None else (desk.now + dt.timedelta(minutes=minutes)).isoformat()
+    body = desk.body(shop, at=at)
+    assert desk.send("POST", "/v1/orders:quote", json=body).json()["expires_in_s"] == held_s
+    held = desk.ask(body).json()
+    assert dt.datetime.fromisoformat(held["expires_at"]) == desk.now + dt.timedelta(seconds=held_s)
