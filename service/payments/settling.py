@@ -157,12 +157,13 @@ class Settler:
         self._write(lease, row, lambda connection: change_payment(connection, row, state=done, due_at=None))
 
     def _put_off(self, lease: Lease, row: AnyRow) -> None:
-        """Let a payment be looked at later, ever more so."""
+        """Let a payment be looked at later, ever more so; what is held for it is held no longer by that."""
         wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
+        again = {"tries": row.tries + 1, "updated_at": row.updated_at}
         self._write(
             lease,
             row,
-            lambda connection: change_payment(connection, row, tries=row.tries + 1, due_at=connection.now_us + wait_us),
+            lambda connection: change_payment(connection, row, **again, due_at=connection.now_us + wait_us),
         )
 
     def _authorised(self, connection: WriteConnection, row: AnyRow, outcome: Outcome) -> None:

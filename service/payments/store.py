@@ -60,7 +60,7 @@ def payments_of(connection: ReadConnection, subjects: Sequence[str]) -> dict[str
 
 
 def paid_since(now_us: int) -> ColumnElement[bool]:
-    """Return the condition that the provider was asked about a payment not too long ago."""
+    """Return the condition that a payment came to where it is not too long ago."""
     return payments.c.updated_at + _PAYING_US > now_us
 
 
@@ -114,7 +114,7 @@ def change_payment(connection: WriteConnection, row: AnyRow, **values: Any) -> b
         payments.c.attempt == row.attempt,
         payments.c.tries == row.tries,
     )
-    return connection.run(update(payments).where(*its).values(**values, updated_at=connection.now_us)) == 1
+    return connection.run(update(payments).where(*its).values({"updated_at": connection.now_us} | values)) == 1
 
 
 def settle(connection: WriteConnection, subject: str, owed_minor: int) -> None:

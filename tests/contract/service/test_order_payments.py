@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from service.clock import to_us
-from service.payments.ports import Outcome
+from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
 from service.payments.store import begin_payment, reference_of
@@ -309,6 +309,23 @@ def test_hold__does_not_expire_while_its_payment_is_on_its_way_but_not_for_ever(
     assert desk.read(order)["state"] == "expired"
     assert _settled(desk, order) == ("released", 0)
     assert desk.stock(shop, "milk") == (50, 0)
+
+
+def test_hold__of_which_the_provider_tells_nothing_expires_though_it_is_asked_again_and_again(
+    desk: Desk, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(_provider: SandboxProvider, _reference: str) -> Outcome:
+        raise ProviderUnknownError("it is down")
+
+    monkeypatch.setattr(SandboxProvider, "find", find)
+    order = _paid(desk, shop, "timeout-authorised")
+    for _ in range(29):
+        desk.pass_(30)
+    assert desk.read(order)["state"] == "held"
+    desk.pass_(30)
+    desk.pass_(10)
+    assert desk.read(order)["state"] == "expired"
+    assert _settled(desk, order) == ("released", 0)
 
 
 def test_books__are_kept_where_there_was_no_folder(tmp_path: Path) -> None:
