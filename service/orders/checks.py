@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine import Engine, promise
 from engine.day_tables import KeptDays
 from engine.errors import EngineError
+from engine.openings import HORIZON_S
 from geo.errors import GeoError
 from service.clock import from_us
 from service.feed.columns import columns_of
@@ -137,7 +138,11 @@ class Checker:
         return alone is not None and bool(alone.found(wanted.lat, wanted.lng, row.offer, 1, **_terms_of(wanted)).rows)
 
     def opens_us(self, row: AnyRow, at_us: int) -> int:
-        """Return the first instant from one on at which the offer is open; the instant itself where nobody knows."""
+        """
+        Return the first instant from one on at which the offer is open; the instant itself where nobody knows.
+
+        Where it stays closed for longer than openings are looked for, it is the end of that.
+        """
         alone = self._alone(row)
         if alone is None or alone.facts.row(0).schedule < 0:
             return at_us
@@ -146,7 +151,7 @@ class Checker:
         facts = alone.facts
         openings: OpeningTimes = facts.openings
         found = openings.next_open_us(facts.schedules[facts.row(0).schedule], at_us)
-        return at_us if found is None else found
+        return at_us + HORIZON_S * _SECOND_US if found is None else found
 
     def hold_until(self, row: AnyRow, norm: OfferNorm, at: dt.datetime) -> dt.datetime | None:
         """Return until when what is ready at an instant is held; None where the norm does not say."""

@@ -345,6 +345,15 @@ def test_order_placed_just_before_a_point_closes__is_to_be_answered_once_it_has_
     assert dt.datetime.fromisoformat(soon["expires_at"]) < closes + dt.timedelta(minutes=5)
 
 
+def test_order_placed_while_a_point_is_closed_for_weeks__is_to_be_answered_once_it_has_opened(desk: Desk) -> None:
+    midnight = desk.now.replace(hour=16, minute=0, second=0, microsecond=0) + dt.timedelta(days=45)  # in Shanghai
+    days = [(desk.now + dt.timedelta(days=number)).date().isoformat() for number in range(46)]
+    closed = [{"date": day, "hours": "off"} for day in days]
+    shop = desk.shop(stock={"milk": 5}, special_days=closed)
+    order = desk.order(shop, {"milk": 1}, at=(midnight + dt.timedelta(days=9)).isoformat(), **COUNTER)
+    assert dt.datetime.fromisoformat(order["expires_at"]) == midnight + dt.timedelta(minutes=30)
+
+
 @pytest.mark.parametrize("minutes", [0, 4, 90])
 def test_order_for_when_a_point_opens__leaves_it_time_to_answer_then(desk: Desk, minutes: int) -> None:
     opens = desk.now.replace(hour=0, minute=0, second=0, microsecond=0) + dt.timedelta(days=2)  # eight in Shanghai

@@ -59,8 +59,12 @@ def test_checker__keeps_the_hours_of_no_more_days_than_it_may(monkeypatch: pytes
         ("2026 Nov 25 12:00-24:00 unknown; 2026 Nov 26 12:00-24:00", 2),
         ("sunrise-sunset", 0),
         (None, 0),
+        ("2027 Jan 25 12:00-24:00", 30),  # as far as is looked for
+        ("off", 30),
     ],
 )
-def test_opening__is_now_where_nobody_knows(hours: str | None, days: int) -> None:
+def test_opening__is_now_where_nobody_knows_and_as_far_as_is_looked_for_where_there_is_none(
+    hours: str | None, days: int
+) -> None:
     at_us = to_us(NOON)
     assert Checker(None).opens_us(_row(1)._replace(hours=hours), at_us) == at_us + days * 86_400_000_000
