@@ -10,11 +10,12 @@ from service.bookings.planning import place_visit, take_visit_out
 from service.bookings.rules import Act, Event, Party, State, given_up_us
 from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
-from service.errors import StateConflictError
+from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import joined_features
-from service.http.problems import invalid
+from service.http.problems import ProblemError, invalid
 
 if TYPE_CHECKING:
+    from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import Candidate
     from service.store.connections import AnyRow, WriteConnection
@@ -61,7 +62,7 @@ def reschedule(
     if row.state == State.CONFIRMED and row.starts_at == starts_s * _SECOND_US:  # it came a second time
         return row
     take_visit_out(connection, terms.rosters, row)
-    asked = locked_ask(connection, terms, row.point_id, row.service_id, row.lat, row.lng)
+    asked = _asked_again(connection, terms, row, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, row.booking_id, candidate)
     free_s, service = asked.norm.cancel_free_s, asked.service
@@ -82,6 +83,14 @@ def reschedule(
         expires_at=given_up_us(asked.norm, ends_us, service.duration_s),
         cancel_free_until=_free_until(connection, row, None if free_s is None else starts_us - free_s * _SECOND_US),
     )
+
+
+def _asked_again(connection: WriteConnection, terms: BookingTerms, row: AnyRow, lat: float, lng: float) -> Asked:
+    """Return what a booking asks for once more, as `locked_ask` does: what nobody may see any more is offered no more."""
+    try:
+        return locked_ask(connection, terms, row.point_id, row.service_id, lat, lng)
+    except ProblemError as error:  # the booking itself is there
+        raise NotFeasibleError("no_offer") from error
 
 
 def _free_until(connection: WriteConnection, row: AnyRow, until_us: int | None) -> int | None:
@@ -129,7 +138,7 @@ def complain(
     door = door_of(row) or door
     if door is None:
         raise invalid("/place", "must be told: where the visit was is forgotten by now")
-    asked = locked_ask(connection, terms, row.point_id, row.service_id, door.lat, door.lng)
+    asked = _asked_again(connection, terms, row, door.lat, door.lng)
     window = windowed(connection, terms, asked, starts_s)
     booking_id = new_booking_id(connection.now_us)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, booking_id, candidate)

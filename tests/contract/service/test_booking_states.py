@@ -250,6 +250,18 @@ def test_rescheduling__leaves_all_as_it_was_where_nobody_can_come(
     assert other["state"] == "confirmed"
 
 
+@pytest.mark.parametrize("event", ["reschedule", "complain"])
+def test_booking__of_a_service_that_is_deleted_is_no_less_there(visits: Visits, point: str, event: str) -> None:
+    done = ("confirm", "depart", "start", "finish") if event == "complain" else ("confirm",)
+    booking = visits.brought(visits.book(point, visits.tomorrow(10)), *done)
+    path = f"/v1/points/{point}/services/clean"
+    assert visits.desk.send("DELETE", path, "corner", headers={"If-Match": "*"}).status_code == 204
+    before = (visits.row(booking), visits.planned(point))
+    answer = visits.act(booking, event, "app", {"starts_at": visits.tomorrow(14)})
+    assert (problem(answer), answer.json()["reason"]) == ((409, "not-feasible"), "no_offer")
+    assert (visits.row(booking), visits.planned(point)) == before
+
+
 def test_hold__cannot_be_confirmed_from_the_instant_on_at_which_it_expires(visits: Visits) -> None:
     point_id = visits.provider("anna", "bert")
     first, second = (visits.book(point_id, visits.tomorrow(10)) for _ in range(2))
