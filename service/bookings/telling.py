@@ -10,7 +10,7 @@ from service.bookings.finding import windows_near
 from service.bookings.rules import Party
 from service.bookings.schemas import SettledAnswer, UnkeptVisit
 from service.bookings.views import booking_answer
-from service.errors import DeadlineExceededError, ServiceError
+from service.errors import DeadlineExceededError, OverloadedError, ServiceError, StorageUnavailableError
 from service.http.access import crew_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def told(services: Services, context: RequestContext, found: Settled) -> S
 
     others: list[list[dict[str, Any]]] = []
     if found.unkept and own is None:
-        with contextlib.suppress(DeadlineExceededError):
+        with contextlib.suppress(DeadlineExceededError, OverloadedError, StorageUnavailableError):
             others = await services.store.read(look, context.deadline)
     others += [[]] * (len(found.unkept) - len(others))
     norms = services.norms

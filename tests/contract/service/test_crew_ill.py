@@ -16,6 +16,7 @@ from service.bookings.days import day_of
 from service.bookings.finding import candidate_for
 from service.bookings.planning import Window, place_visit
 from service.clock import to_us
+from service.errors import DeadlineExceededError, OverloadedError, StorageUnavailableError
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
@@ -477,6 +478,24 @@ def test_visit_that_nobody_comes_to__is_no_longer_told_to_its_crew_and_told_by_t
     _ill(visits, point_id)
     visits.desk.pass_until(booking["expires_at"])
     assert visits.events(booking)[-2:] == [("lose", "unplaced"), ("crew_absent", "crew_absent")]
+
+
+@pytest.mark.parametrize("error", [DeadlineExceededError, OverloadedError, StorageUnavailableError])
+def test_illness__tells_who_cannot_be_kept_though_the_store_tells_no_other_windows(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    point_id = visits.provider("anna", service=EXACT)
+    (booking,) = _confirmed(visits, point_id, 10)
+
+    async def read(*_: Any) -> Any:
+        raise error("it has too much to do")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(visits.desk.registry.services.store, "read", read)
+        told = _ill(visits, point_id)
+    assert [(one["booking_id"], one["state"], one["slots"]) for one in told["unkept"]] == [
+        (booking["booking_id"], "unplaced", [])
+    ]
 
 
 def test_window__found_before_a_crew_fell_ill_is_not_given_to_it_afterwards(visits: Visits) -> None:
