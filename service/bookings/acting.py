@@ -114,7 +114,8 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
     settles = state in ENDED
     if act.party == "customer" or act.event is Event.CUSTOMER_ABSENT:
         norm = terms.orders.norms.by_offer[row.offer]
-        owed = fee_minor(norm, State(row.state), act.event, row.total_minor, now_us, row.cancel_free_until)
+        times = (now_us, row.cancel_free_until, row.ends_at)
+        owed = fee_minor(norm, State(row.state), act.event, row.total_minor, *times)
         changes["fee_minor"] = row.fee_minor + owed
     if settles:
         fee = changes.get("fee_minor", row.fee_minor)

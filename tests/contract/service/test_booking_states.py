@@ -199,6 +199,16 @@ def test_cancelling__costs_a_customer_what_the_norm_says_and_a_merchant_nothing(
     assert visits.planned(point_id) == {"anna": []}
 
 
+@pytest.mark.parametrize("events", [CONFIRMED, EN_ROUTE])
+@pytest.mark.parametrize(("late_us", "is_free"), [(0, False), (1, True)])
+def test_cancelling__costs_nothing_once_the_window_is_over_and_nobody_has_begun(
+    visits: Visits, point: str, events: tuple[str, ...], late_us: int, is_free: bool
+) -> None:
+    booking = visits.brought(visits.book(point), *events)
+    visits.desk.registry.clock.at = from_us(to_us(dt.datetime.fromisoformat(booking["ends_at"])) + late_us)
+    assert (visits.done(booking, "cancel", "app", {})["fee_minor"] == 0) == is_free
+
+
 def test_cancelling__what_nobody_can_keep_costs_nothing(visits: Visits, point: str) -> None:
     booking = _reached(visits, point, "unplaced")
     assert visits.done(booking, "cancel", "app", {"reason": "no_crew"})["fee_minor"] == 0
