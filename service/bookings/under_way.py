@@ -65,8 +65,8 @@ def begin_visit(connection: WriteConnection, terms: BookingTerms, row: AnyRow, a
     """
     Let a booking's visit begin, and its crew's day go on from then; return the booking, which is locked.
 
-    It comes before all that have not begun, in the shift that goes on then if its own has not begun. What comes late by
-    that stays with the crew, only later: to hand it on is for those to say who see the crew.
+    It comes before all that have not begun, in the shift that goes on then, or begins next, if its own has not begun. What
+    comes late by that stays with the crew, only later: to hand it on is for those to say who see the crew.
     """
     point, shift = find_point(connection, row.point_id), _shift_of(connection, row)
     if point is None or shift is None:
@@ -90,16 +90,16 @@ def _where_it_is(
 
 
 def _sooner(connection: WriteConnection, terms: BookingTerms, point: AnyRow, day: CrewDay) -> CrewDay | None:
-    """Return the shift of a day's crew that goes on now, where the day has not begun yet; None where there is none."""
+    """Return the shift of a day's crew that goes on now, or begins next, where the day does later; None where there is none."""
     now_s = connection.now_us // _SECOND_US
     if day.starts_s <= now_s:
         return None
-    span = (connection.now_us - _DAY_US, connection.now_us + _DAY_US)
+    span = (connection.now_us - _DAY_US, day.starts_s * _SECOND_US)
     stored = [day_of(row) for row in list_shifts(connection, point.point_id, *span, day.crew_id)]
     by_hours = shifts_by_hours(connection, terms.rosters, point, day.crew_id, now_s)
     bases = by_hours(day._replace(starts_s=now_s, ends_s=now_s))
     days = shifts_of(bases, stored, terms.rosters.travel(connection, point.point_id))
-    return next((one for one in days if one.starts_s <= now_s < one.ends_s), None)
+    return next((one for one in days if one.starts_s < day.starts_s and now_s < one.ends_s), None)
 
 
 def _taken_along(

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from engine.crew_days import Stop
 from service.bookings.days import day_of
+from service.clock import to_us
 from service.store.visit_tables import shifts
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
@@ -850,3 +851,16 @@ def test_customer_who_is_erased__leaves_the_day_of_a_crew_that_was_there_sooner_
     _erase(visits, "two")
     (row,) = visits.desk.rows(select(shifts).where(shifts.c.point_id == point))
     assert str(place["lat"]) not in row.day
+
+
+def test_visit_that_begins_before_a_shift_that_comes_before_its_own__keeps_its_crew_from_that(
+    visits: Visits, point: str, at: At
+) -> None:
+    (booking,) = _confirmed(visits, point, at(14))
+    _begin(visits, booking, at(7, 30))
+    assert not _can_be_booked(visits, point, at(8))
+    assert _can_be_booked(visits, point, at(8, 30))
+    assert _can_be_booked(visits, point, at(14))
+    assert visits.row(booking).shift_at == to_us(dt.datetime.fromisoformat(at(8)))
+    visits.brought(booking, "finish")
+    assert _can_be_booked(visits, point, at(8))
