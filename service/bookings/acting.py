@@ -114,7 +114,8 @@ def act_on(connection: WriteConnection, terms: BookingTerms, row: AnyRow, act: A
     settles = state in ENDED
     if act.party == "customer" or act.event is Event.CUSTOMER_ABSENT:
         norm = terms.orders.norms.by_offer[row.offer]
-        times = (now_us, row.cancel_free_until, row.ends_at)
+        is_away = act.event is Event.CUSTOMER_ABSENT  # of no account where the crew did not even set out in time
+        times = (set_out_us(connection, row.booking_id) if is_away else now_us, row.cancel_free_until, row.ends_at)
         owed = fee_minor(norm, State(row.state), act.event, row.total_minor, *times)
         changes["fee_minor"] = row.fee_minor + owed
     if settles:

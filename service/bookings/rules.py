@@ -175,16 +175,17 @@ FEES: Mapping[tuple[State, Event], str] = MappingProxyType(
 
 
 def fee_minor(
-    norm: OfferNorm, state: State, event: Event, total_minor: int, now_us: int, free_until_us: int | None, ends_us: int
+    norm: OfferNorm, state: State, event: Event, total_minor: int, at_us: int, free_until_us: int | None, ends_us: int
 ) -> int:
     """
     Return what is owed where a customer leaves a state, in whole minor units, rounded down.
 
-    Leaving costs nothing until it was said to, nor once the window is past and nobody has begun; not to be there does.
+    Leaving costs nothing until it was said to, nor once the window is past and nobody has begun; not to be there does, where
+    its crew set out, at ``at_us``, before it was.
     """
     key = FEES.get((state, event))
-    is_free = state is State.CONFIRMED and free_until_us is not None and now_us <= free_until_us
-    if key is None or (event is not Event.CUSTOMER_ABSENT and (is_free or now_us > ends_us)):
+    is_free = state is State.CONFIRMED and free_until_us is not None and at_us <= free_until_us
+    if key is None or is_free or at_us > ends_us:
         return 0
     return share_minor(norm, key, total_minor)
 

@@ -96,7 +96,7 @@ class Model:
             if one.state != "confirmed" or one.free_until >= now:
                 one.free_until = at - FREE
         is_free = one.state == "confirmed" and now <= one.free_until
-        is_late = now > one.at and event != "customer_absent"
+        is_late = (one.departed if event == "customer_absent" else now) > one.at
         if not (is_free or is_late) and (by_customer or event == "customer_absent"):
             one.fee += one.total * PERCENT.get((one.state, event), 0) // 100
         self.go(one, event, now)

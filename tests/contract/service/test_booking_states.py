@@ -209,6 +209,17 @@ def test_cancelling__costs_nothing_once_the_window_is_over_and_nobody_has_begun(
     assert (visits.done(booking, "cancel", "app", {})["fee_minor"] == 0) == is_free
 
 
+@pytest.mark.parametrize(("late_us", "is_free"), [(0, False), (1, True)])
+def test_absence__costs_nothing_where_the_crew_set_out_once_the_window_was_over(
+    visits: Visits, point: str, late_us: int, is_free: bool
+) -> None:
+    booking = visits.brought(visits.book(point), "confirm")
+    visits.desk.registry.clock.at = from_us(to_us(dt.datetime.fromisoformat(booking["ends_at"])) + late_us)
+    visits.done(booking, "depart", "corner")
+    visits.desk.registry.clock.at += dt.timedelta(hours=1)
+    assert (visits.done(booking, "absent", "corner", {"who": "customer"})["fee_minor"] == 0) == is_free
+
+
 def test_cancelling__what_nobody_can_keep_costs_nothing(visits: Visits, point: str) -> None:
     booking = _reached(visits, point, "unplaced")
     assert visits.done(booking, "cancel", "app", {"reason": "no_crew"})["fee_minor"] == 0
