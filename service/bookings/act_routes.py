@@ -15,7 +15,7 @@ from service.bookings.acting import (
     check_departure,
     check_proof,
 )
-from service.bookings.paying import check_held_in_time, pay_online
+from service.bookings.paying import check_held_in_time, pay_online, told_payment
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
 from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
@@ -82,10 +82,10 @@ async def confirm_booking(
     """
     if body is not None and body.payment == "online":
         services = services_of(request)
-        row = await pay_online(
+        row, payment = await pay_online(
             services, context, booking_id, body.means or "ok", lambda _, row: _check_tag(request, row)
         )
-        return await answer_booking(services, context, row, Party.CUSTOMER)
+        return answer_booking(services, row, payment, Party.CUSTOMER)
 
     def confirm(connection: WriteConnection, row: AnyRow) -> AnyRow:
         act = Act(Event.CONFIRM, Party.CUSTOMER, context.key_holder.key_id)
@@ -275,15 +275,16 @@ async def _change(request: Request, context: RequestContext, booking_id: str, pa
     """Change a booking of the caller's, which is locked, and answer with it as it is then."""
     services = services_of(request)
 
-    def write(connection: WriteConnection) -> AnyRow | ProblemError:
+    def write(connection: WriteConnection) -> tuple[AnyRow, AnyRow | None] | ProblemError:
         row = locked_seen(connection, context, booking_id)
         _check_tag(request, row)
-        return change(connection, row)
+        after = change(connection, row)
+        return after if isinstance(after, ProblemError) else (after, told_payment(connection, after))
 
     found = await services.store.write(write, context.deadline)
     if isinstance(found, ProblemError):
         raise found
-    return await answer_booking(services, context, found, party)
+    return answer_booking(services, *found, party)
 
 
 def _check_tag(request: Request, row: AnyRow) -> None:

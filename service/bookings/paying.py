@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["check_held_in_time", "pay_online"]
+__all__ = ["check_held_in_time", "pay_online", "told_payment"]
 
 
 def check_held_in_time(connection: WriteConnection, row: AnyRow) -> None:
@@ -43,9 +43,9 @@ async def pay_online(
     booking_id: str,
     means: str,
     check: Callable[[WriteConnection, AnyRow], None],
-) -> AnyRow:
+) -> tuple[AnyRow, AnyRow | None]:
     """
-    Set the price of a held visit aside, and return its row as it is then: held still where nobody has answered yet.
+    Set the price of a held visit aside; return its row and its payment's as they are then: held where nobody has answered yet.
 
     Raises
     ------
@@ -82,4 +82,9 @@ async def pay_online(
         raise ProblemError("state-conflict", f"the booking is {row.state}: nothing is taken for it")
     if now is not None and row.state == State.HELD and now.state != "authorising":
         raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
-    return row
+    return row, now
+
+
+def told_payment(connection: ReadConnection, row: AnyRow) -> AnyRow | None:
+    """Return the payment that a booking's answer tells of, None where it tells of none."""
+    return find_payment(connection, row.booking_id) if row.paid_by == "online" or row.state == State.HELD else None

@@ -12,7 +12,7 @@ from service.bookings.asking import asked_of
 from service.bookings.finding import candidate_for, known_candidate, windows_near
 from service.bookings.holding import VisitWish, hold_visit
 from service.bookings.refusing import visit_refusal
-from service.bookings.rules import Party, State, StateName
+from service.bookings.rules import Party, StateName
 from service.bookings.schemas import BookingAnswer, BookingBody, BookingEventsAnswer, BookingsAnswer
 from service.bookings.seeing import booking_seen, bookings_seen, visitor_of
 from service.bookings.store import BookingFilter, list_booking_events, list_bookings
@@ -137,12 +137,8 @@ async def get_booking_events(request: Request, context: Visitors, booking_id: st
     return await services.store.read(read, context.deadline)
 
 
-async def answer_booking(services: Services, context: RequestContext, row: AnyRow, party: Party) -> Response:
+def answer_booking(services: Services, row: AnyRow, payment: AnyRow | None, party: Party) -> Response:
     """Return a booking as the answer to what was done to it."""
-    payment = None
-    if row.paid_by == "online" or row.state == State.HELD:
-        read = services.store.read
-        payment = await read(lambda connection: find_payment(connection, row.booking_id), context.deadline)
     answer = booking_answer(row, services.norms, party=party, payment=payment)
     return Response(answer.model_dump_json(), 200, {"ETag": etag(row.revision)}, "application/json")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.errors import OverloadedError
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import Visits
@@ -49,6 +50,18 @@ def test_declined__leaves_the_visit_held_and_another_means_will_do(visits: Visit
     assert problem(visits.act(booking, "confirm", "app", _online("declined"))) == (409, "payment-declined")
     assert (visits.read(booking)["state"], visits.read(booking)["payment"]["state"]) == ("held", "declined")
     assert visits.done(booking, "confirm", "app", _online("ok"))["state"] == "confirmed"
+
+
+def test_what_is_done__is_told_though_nothing_can_be_read_then(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    booking = _held(visits)
+    visits.done(booking, "confirm", "app", _online("ok"))
+
+    async def read(*_: Any) -> Any:
+        raise OverloadedError("it has too much to do")
+
+    monkeypatch.setattr(visits.desk.registry.services.store, "read", read)
+    told = visits.done(booking, "cancel", "app", {})
+    assert (told["state"], told["payment"]["state"]) == ("cancelled", "releasing")
 
 
 @pytest.mark.parametrize(("means", "state"), [("timeout-authorised", "confirmed"), ("timeout-declined", "held")])
