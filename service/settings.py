@@ -81,6 +81,11 @@ class StoreSettings(_Group):
         return url
 
 
+def _checked_networks(text: str) -> str:
+    networks_of(text)  # raises what names the fault
+    return text
+
+
 class ServerSettings(_Group):
     """Where and how it listens."""
 
@@ -92,11 +97,7 @@ class ServerSettings(_Group):
     announce_s: float = Field(0.5, ge=0, le=60, description="How long it tells /readyz before it stops listening.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level of a log line.")
 
-    @field_validator("proxies")
-    @classmethod
-    def _addresses(cls, text: str) -> str:
-        networks_of(text)  # raises what names the fault: uvicorn would take it for a name that nobody has
-        return text
+    _addresses = field_validator("proxies")(_checked_networks)  # uvicorn would take a fault for a name that nobody has
 
 
 class LimitSettings(_Group):
@@ -134,11 +135,7 @@ class WebhookSettings(_Group):
     )
     webhook_timeout_s: float = Field(20.0, gt=0, le=30, description="What one try of a webhook may take.")
 
-    @field_validator("webhook_allow")
-    @classmethod
-    def _networks(cls, text: str) -> str:
-        networks_of(text)  # raises what names the fault
-        return text
+    _networks = field_validator("webhook_allow")(_checked_networks)
 
     @field_validator("webhook_ca")
     @classmethod

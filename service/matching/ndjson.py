@@ -13,7 +13,7 @@ import pyarrow as pa
 from service.errors import BadFileError
 from service.matching.columns import ORDER_COLUMNS, BadRow, RawOrders
 
-__all__ = ["NdjsonOrders"]
+__all__ = ["NdjsonOrders", "is_unicode"]
 
 _MAX_LINE_BYTES = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -114,12 +114,13 @@ def _bad(name: str, expected: str, value: object) -> _BadLineError:
 
 
 def _text(name: str, value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and _is_unicode(value)):
+    if value is None or (isinstance(value, str) and is_unicode(value)):
         return value
     raise _bad(name, "text", value)
 
 
-def _is_unicode(value: str) -> bool:
+def is_unicode(value: str) -> bool:
+    """Tell whether a text has no lone surrogates, as which bytes that are no UTF-8 are read."""
     return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
@@ -147,7 +148,7 @@ def _whole(name: str, value: Any) -> int | None:
 def _keys(name: str, value: Any) -> list[str] | None:
     if value is None:
         return None
-    if isinstance(value, list) and all(isinstance(key, str) and _is_unicode(key) for key in value):
+    if isinstance(value, list) and all(isinstance(key, str) and is_unicode(key) for key in value):
         return value
     raise _bad(name, "a list of texts", value)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
@@ -19,13 +18,12 @@ import pyarrow.parquet as pq
 from service.errors import BadFileError
 from service.files import format_of
 from service.matching.columns import ORDER_COLUMNS, BadRow, OrdersFile, RawOrders, check_header
-from service.matching.ndjson import NdjsonOrders
+from service.matching.ndjson import NdjsonOrders, is_unicode
 
 __all__ = ["BATCH_ROWS", "FORMATS", "CsvOrders", "ParquetOrders", "open_orders"]
 
 BATCH_ROWS = 65_536
 _CSV_BLOCK_BYTES = 4 * 1024 * 1024
-_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte that is no UTF-8
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
@@ -141,7 +139,7 @@ def _csv_names(source: Any) -> list[str]:
         raise pa.ArrowInvalid("Empty CSV file")
     if not names:
         raise pa.ArrowInvalid("the first line must be the header, and is empty")
-    if any(_SURROGATE.search(name) for name in names):
+    if not all(map(is_unicode, names)):
         raise pa.ArrowInvalid("the header must be in UTF-8")
     return names
 

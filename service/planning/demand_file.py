@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.demand import MOST_WEIGHT
 from geo.datums import convert_datum
+from service.csv_records import csv_records
 from service.errors import BadFileError
 from service.files import format_of
 
@@ -123,7 +123,7 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
             header = next(reader, [])
             _check_header(path, header, wanted)
             places = [header.index(name) for name in wanted]
-            for line, fields, fault in _records(reader):
+            for line, fields, fault in csv_records(reader):
                 if fault is not None:
                     bad.append(BadFileError(path, line, fault))
                 elif fields and len(fields) != len(header):
@@ -136,18 +136,6 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFileError(path, None, f"cannot be read as CSV: {error}") from error
     return _Raw(np.array(rows, np.int64), columns, bad)
-
-
-def _records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
-    """Give every record with the line in which it begins, or why it cannot be taken apart."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            yield line, next(reader), None
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, [], f"cannot be taken apart: {error}"
 
 
 def _check_header(path: Path, header: list[str], wanted: list[str]) -> None:

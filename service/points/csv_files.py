@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from service.csv_records import csv_records
 from service.errors import BadFileError
 from service.points.rows import EVERYWHERE, BadRow, RawPoints
 from service.points.schema import POINT_SCHEMA, REQUIRED
@@ -37,15 +37,15 @@ def read_csv(path: Path) -> RawPoints:
         If it cannot be read, or its header lacks a column or has one twice.
     """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-        records = _records(csv.reader(source))
-        row, header, fault = next(records, (1, [], None))
+        records = enumerate(csv_records(csv.reader(source)), 1)
+        row, (_line, header, fault) = next(records, (1, (1, [], None)))
         if fault is not None:
             raise BadFileError(path, row, fault)
         names = check_names(path, header)
         rows: list[int] = []
         bad: list[BadRow] = []
         cells: list[list[str]] = [[] for _ in header]
-        for row, record, fault in records:
+        for row, (_line, record, fault) in records:
             if fault is not None:
                 bad.append(BadRow(row, fault))
             elif record and len(record) != len(header):
@@ -80,19 +80,6 @@ def check_names(path: Path, header: list[str]) -> list[str]:
         shown = f"{', '.join(header)!r:.200}" if header else "none"
         raise BadFileError(path, None, f"lacks the column {', '.join(missing)}; it has {shown}")
     return [name for name in POINT_SCHEMA.names if name in header]
-
-
-def _records(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str], str | None]]:
-    """Give every record with its number, or why it cannot be taken apart."""
-    number = 0
-    while True:
-        number += 1
-        try:
-            yield number, next(reader), None
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, [], f"cannot be taken apart: {error}"
 
 
 def _column(name: str, cells: list[str]) -> pa.Array[Any]:

@@ -1,0 +1,23 @@
+"""The records of a CSV file one by one, those among them that cannot be taken apart."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["csv_records"]
+
+
+def csv_records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
+    """Give every record of a `csv.reader` with the line in which it begins, or why it cannot be taken apart."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            yield line, next(reader), None
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, [], f"cannot be taken apart: {error}"
