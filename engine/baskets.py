@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import MAX_WHOLE, Column, as_list, as_whole, ascending_order, coded_texts
+from engine.kernels.baskets import first_again
 from engine.lean import repeated
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def _sorted_lines(items: Any, position: int | None) -> list[tuple[str, int]]:
 
 
 def _coded(vocabulary: Vocabulary, lines: list[tuple[str, int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    codes = np.array([vocabulary.find_sku(sku) for sku, _ in lines], np.int32)
-    return codes, np.array([quantity for _, quantity in lines], np.int64)
+    return vocabulary.find_skus(sku for sku, _ in lines), np.array([quantity for _, quantity in lines], np.int64)
 
 
 def _of_columns(vocabulary: Vocabulary, baskets: Baskets, q: int) -> Lines:
@@ -123,11 +123,21 @@ def _of_columns(vocabulary: Vocabulary, baskets: Baskets, q: int) -> Lines:
     quantity = as_whole(baskets.quantities, "items.quantities", n, missing=None, minimum=1, error=InvalidQueryError)
     if n and not q:
         raise InvalidColumnError("items.query", "must be empty where nothing is asked", position=0)
-    known = np.array([vocabulary.find_sku(sku) for sku in texts.to_pylist()], np.int32)
-    key = query * max(1, len(texts)) + codes
-    order = ascending_order(key, "items.skus", "must name an SKU once for a query", InvalidQueryError)
+    known = vocabulary.find_skus(texts.to_pylist())
+    order = _by_query(query, codes, len(texts))
     if order is not None:
         codes, quantity = codes[order], quantity[order]
     end = np.cumsum(np.bincount(query, minlength=q)) if q else np.empty(0, np.int64)
     first = np.concatenate([[0], end[:-1]]).astype(np.int64) if q else end
     return Lines(first, end.astype(np.int64), known[codes] if n else np.empty(0, np.int32), quantity)
+
+
+def _by_query(query: NDArray[np.int64], codes: NDArray[np.int64], n_codes: int) -> NDArray[np.int32] | None:
+    """Return an order that puts the lines of each query together, None where they are; an SKU comes once for a query."""
+    rule = "must name an SKU once for a query"
+    if (query[1:] < query[:-1]).any():
+        return ascending_order(query * n_codes + codes, "items.skus", rule, InvalidQueryError)
+    again = first_again(query, codes, np.full(n_codes, -1, np.int64))
+    if again >= 0:
+        raise InvalidQueryError("items.skus", rule, position=again)
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,10 @@ class Vocabulary:
     def find_sku(self, sku: str) -> int:
         """Return the code of an SKU, -1 if nobody ever kept it."""
         return self._skus.get(sku, -1)
+
+    def find_skus(self, skus: Iterable[str]) -> NDArray[np.int32]:
+        """Return the codes of SKUs as `find_sku` does."""
+        return np.fromiter(map(self._skus.get, skus, repeat(-1)), np.int32)
 
     def skus(self) -> list[str]:
         """Return all SKUs by code."""

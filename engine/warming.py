@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from engine.baskets import Baskets
 from engine.coverage import coverage
 from engine.crew_days import CrewDay, CrewDays, Stop
 from engine.engine import Engine
@@ -67,6 +68,7 @@ def _ask_everything() -> None:
         _ask_places()
         _ask_crews()
     engine.nearest(0.0, 0.0, "a/b", at=NOON, asked_at=NOON)
+    engine.nearest_many([0.0], [0.0], "a/b", at=NOON, asked_at=NOON, items=Baskets([0], ["m"], [1]))
     engine.nearest_many([0.0], [0.0], "a/b", at=NOON, asked_at=NOON)
     _ask_half(engine)
 

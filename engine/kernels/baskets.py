@@ -9,12 +9,11 @@ from engine.kernels.feasibility import chord_sq_to, is_awake, serves
 from engine.kernels.fetching import BEHIND, fetch_keepers
 from engine.kernels.neighbours import locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
-from engine.kernels.search import insert, least_chord_sq, n_filled, steps_to
+from engine.kernels.search import farthest_sq, insert, least_chord_sq, n_filled, steps_to
 from engine.kernels.shelves import has_all, has_lines, is_signed, write_signatures
 from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
 from engine.kernels.stock import Postings
 from geo.jit import borrowing_kernel, inlined_kernel, kernel
-from geo.kernels.metric import max_chord_sq
 
 FEW = 16
 """The rows of a node that keep the SKU are looked at one by one where there are no more."""
@@ -32,14 +31,27 @@ def lower_bound(values: NDArray[np.int32], low: int, high: int, wanted: int) -> 
     return low + 1 if n == 1 and values[low] < wanted else low
 
 
+# Axes: l lines, s codes.
+@kernel
+def first_again(query: NDArray[np.int64], code: NDArray[np.int64], seen_by: NDArray[np.int64]) -> int:
+    """Return the first line whose code came before in its query, -1 where none did; ``seen_by``, shape (s,), is all -1."""
+    for line in range(query.shape[0]):
+        if seen_by[code[line]] == query[line]:
+            return line
+        seen_by[code[line]] = query[line]
+    return -1
+
+
 @inlined_kernel
 def rarest(postings: Postings, asks: Asks, query: int) -> tuple[int, int]:
     """Return the postings of the SKU of a query's basket that the fewest rows keep: none where nobody keeps one of them."""
-    low, high = 0, -1
+    low, high, n = 0, -1, postings.sku.shape[0]
     for line in range(asks.first_line[query], asks.end_line[query]):
         wanted = asks.line_sku[line]
-        at = lower_bound(postings.sku, 0, postings.sku.shape[0], wanted)
-        if at == postings.sku.shape[0] or postings.sku[at] != wanted:
+        at = max(0, min(wanted, n - 1))  # where every SKU up to it is kept, as most are
+        if n == 0 or postings.sku[at] != wanted:
+            at = lower_bound(postings.sku, 0, n, wanted)
+        if at == n or postings.sku[at] != wanted:
             low, high = 0, 0
             break
         if high < 0 or postings.start[at + 1] - postings.start[at] < high - low:
@@ -103,9 +115,8 @@ def _enter_keeper(
     best: Best,
     room: Room,
 ) -> float:
-    # Enter a row that `is_signed` if it serves, has the basket and is better than the best so far; return the worst that is wanted then.
-    if not is_awake(part, i, asks.open_schedules[query]):
-        return worst
+    # Enter a row that `is_awake` and `is_signed` if it serves, has the basket and is better than the best so far;
+    # return the worst that is wanted then.
     chord_sq = chord_sq_to(part.xyz, i, asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2])
     if chord_sq > worst or version.dead[part.row[i]]:
         return worst
@@ -128,23 +139,26 @@ def scan_keepers(
     at: int,
     best: Best,
     room: Room,
-) -> None:
-    """Do what `search_keepers` does where a query's leaf lists all whose areas may hold its place: that is shorter than any tree."""
+) -> bool:
+    """Take what the leaf of a query at a place of its chunk lists and has the basket; tell whether nothing that it lacks can matter."""
     neighbours, leaf, off_m = part.neighbours, room.leaf[at], room.off_m[at]
-    if not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
-        return
+    is_open = asks.open_schedules[query]
     near_m = np.float64(neighbours.near_m[leaf])
+    worst = min(farthest_sq(part, asks, terms, query), best.chord_sq[query, best.chord_sq.shape[1] - 1])
+    is_whole = bool(not neighbours.rest_bits[leaf] & is_open or math.sqrt(worst) + off_m < near_m)
+    if not neighbours.schedule_bits[leaf] & is_open:
+        return is_whole
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
-    worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
     most_steps = STEPS if worst == math.inf else steps_to(worst, off_m, steps_per_m)
     for entry in range(neighbours.start[leaf], neighbours.start[leaf + 1]):
         word = np.int64(neighbours.entry[entry])
         if (word >> ROW_BITS) > most_steps:
-            return
+            return True
         i = int(word & ((1 << ROW_BITS) - 1))
-        if is_signed(part.postings.signature, i, room.signature, at):
+        if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
             before, worst = worst, _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
             most_steps = steps_to(worst, off_m, steps_per_m) if worst < before else most_steps
+    return bool(is_whole or math.sqrt(worst) + off_m < near_m)
 
 
 @inlined_kernel
@@ -158,7 +172,7 @@ def search_keepers(
     low, high = rarest(part.postings, asks, query)
     if root < 0 or low == high:
         return
-    worst = min(max_chord_sq(terms.limit_m), best.chord_sq[query, best.chord_sq.shape[1] - 1])
+    worst = min(farthest_sq(part, asks, terms, query), best.chord_sq[query, best.chord_sq.shape[1] - 1])
     forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
@@ -177,7 +191,7 @@ def search_keepers(
             continue
         for posting in range(low, high):
             i = int(place[posting])
-            if is_signed(part.postings.signature, i, room.signature, at):
+            if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
                 worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
 
 
@@ -186,7 +200,7 @@ def search_chunk(
     part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, first: int, n: int, best: Best, room: Room
 ) -> None:
     """Do what `search_keepers` does for those of n queries from ``first`` on that ask for a basket."""
-    leaf, rest_bits = room.leaf, part.neighbours.rest_bits
+    leaf = room.leaf
     write_signatures(asks, first, n, room.signature)
     if terms.ask_area:
         locate(part.neighbours, asks.xyz, asks.offer, first, n, room)
@@ -197,9 +211,10 @@ def search_chunk(
             fetch_keepers(part, version, asks, first, at, n, room)
         if asks.first_line[query] == asks.end_line[query]:
             continue
-        if terms.ask_area and leaf[at] >= 0 and not rest_bits[leaf[at]] & asks.open_schedules[query]:
-            scan_keepers(part, version, hours, asks, terms, query, at, best, room)
-        else:
+        is_done = False
+        if terms.ask_area and leaf[at] >= 0:
+            is_done = scan_keepers(part, version, hours, asks, terms, query, at, best, room)
+        if not is_done:
             search_keepers(part, version, hours, asks, terms, query, at, best, room)
 
 

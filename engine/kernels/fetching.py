@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from engine.kernels.feasibility import is_awake
 from engine.kernels.neighbours import fetch_lists
 from engine.kernels.shelves import fetch_entries, is_signed
 from engine.kernels.state import PAGE_BITS, PAGE_ROWS, ROW_BITS, Asks, Part, Room, Version
@@ -9,7 +10,7 @@ from geo.jit import inlined_kernel, prefetch
 
 BEHIND = 6
 """By so many queries the first that is asked for of a query's rows is ahead."""
-_ROWS = 16
+_ROWS = 32
 
 
 @inlined_kernel
@@ -21,10 +22,12 @@ def fetch_keepers(part: Part, version: Version, asks: Asks, first: int, at: int,
     ``room.place`` holds these rows.
     """
     fetch_lists(part.neighbours, room.leaf, at, n, True)
+    if at + 8 < n and room.leaf[at + 8] >= 0:
+        prefetch(part.neighbours.entry, part.neighbours.start[room.leaf[at + 8]] + _ROWS)
     if at + BEHIND < n:
         _fetch_signatures(part, asks, first, at + BEHIND, room)
     if at + 4 < n:
-        _fetch_keeper(part, at + 4, room)
+        _fetch_keeper(part, asks, first, at + 4, room)
     if at + 2 < n and room.place[at + 2] >= 0:
         _fetch_shelf(part, version, room.place[at + 2])
     if at + 1 < n and room.place[at + 1] >= 0:
@@ -40,22 +43,23 @@ def _fetch_signatures(part: Part, asks: Asks, first: int, at: int, room: Room) -
     start = neighbours.start[leaf]
     for entry in range(start, min(start + _ROWS, neighbours.start[leaf + 1])):
         row = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
-        prefetch(part.postings.signature, row)
-        prefetch(part.xyz, row)
         prefetch(part.schedule_bit, row)
+        prefetch(part.postings.signature, row)
     room.place[at] = start
 
 
 @inlined_kernel
-def _fetch_keeper(part: Part, at: int, room: Room) -> None:
+def _fetch_keeper(part: Part, asks: Asks, first: int, at: int, room: Room) -> None:
     neighbours, leaf, start = part.neighbours, room.leaf[at], room.place[at]
     room.place[at] = -1
     if start < 0:
         return
     for entry in range(start, min(start + _ROWS, neighbours.start[leaf + 1])):
         i = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
-        if is_signed(part.postings.signature, i, room.signature, at):
+        is_open = asks.open_schedules[first + at]
+        if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
             room.place[at] = i
+            prefetch(part.xyz, i)
             prefetch(part.row, i)
             prefetch(part.inner_m, i)
             prefetch(part.reach_m, i)

@@ -76,6 +76,14 @@ def steps_to(worst: float, off_m: float, steps_per_m: float) -> int:
 
 
 @inlined_kernel
+def farthest_sq(part: Part, asks: Asks, terms: Terms, query: int) -> float:
+    """Return a squared chord beyond which no row of a part can serve a query: by what is asked, or by how far its offer's areas go."""
+    limit, offer = max_chord_sq(terms.limit_m), asks.offer[query]
+    root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
+    return min(limit, part.reach_sq[root]) if terms.ask_area and root >= 0 else limit
+
+
+@inlined_kernel
 def search_list(
     part: Part,
     version: Version,
@@ -96,7 +104,7 @@ def search_list(
     is_whole = bool(checked and terms.ask_area and not neighbours.rest_bits[leaf] & asks.open_schedules[query])
     if checked and not neighbours.schedule_bits[leaf] & asks.open_schedules[query]:
         return is_whole
-    worst = max_chord_sq(terms.limit_m) if checked else math.inf
+    worst = farthest_sq(part, asks, terms, query) if checked else math.inf
     steps_per_m = STEPS / near_m * 1.00001 if near_m > 0.0 else math.inf
     most_steps = STEPS if worst == math.inf else steps_to(worst, off_m, steps_per_m)
     filled = 0

@@ -52,7 +52,8 @@ def with_stock(rng, columns):
 
 def as_columns(baskets):
     lines = [(query, sku, n) for query, basket in enumerate(baskets) for sku, n in (basket or {}).items()]
-    lines.reverse()
+    if len(lines) % 2:  # else by query as they come
+        lines.reverse()
     query, skus, quantities = map(list, zip(*lines, strict=True)) if lines else ([], [], [])
     return Baskets(np.array(query, np.int64), skus, quantities)
 
@@ -272,4 +273,48 @@ def test_nearest_many__finds_baskets_among_many_rows():
             chords = [((xyz[row] - twins.brute_xyz(at[0][i], at[1][i])) ** 2).sum() for row in found.row[i] if row >= 0]
             assert np.allclose(np.sqrt(chords), [np.sqrt(chord) for chord, _ in order], atol=1e-6)
             assert all(has[row] for row in found.row[i] if row >= 0)
+        engine.prepare()
+
+
+@pytest.mark.parametrize("reach_m", [150.0, 400.0, 3_000.0])
+def test_nearest_many__finds_baskets_within_lists_and_beyond_them(reach_m):
+    """More areas reach into each cell than a list may hold: some lists have the answer, for others trees are asked."""
+    rng = np.random.default_rng(23)
+    n = sized(3_000, interpreted=600)
+    spread = 0.004 * (n / 3_000) ** 0.5
+    lat, lng = 31.2 + rng.normal(size=n) * spread, 121.5 + rng.normal(size=n) * spread
+    stock = [{f"sku-{min(int(one), 60)}": 3 for one in rng.zipf(1.3, 8)} for _ in range(n)]
+    reaches = reach_m * rng.choice([0.5, 1.0], n)
+    is_shut = rng.random(n) < 0.3
+    hours = np.where(is_shut, "22:00-23:00", "Mo-Su 00:00-24:00").tolist()
+    engine = Engine.from_columns(
+        [f"p{row:04}" for row in range(n)],
+        ["a/pickup"] * n,
+        lat,
+        lng,
+        areas=reaches.tolist(),
+        hours=hours,
+        timezone=ZONE,
+        stock=stock,
+    )
+    q = 120
+    near = rng.choice(n, q)
+    asked = lat[near] + rng.normal(size=q) * 0.002, lng[near] + rng.normal(size=q) * 0.002
+    baskets = [dict.fromkeys(list(stock[row])[: rng.integers(1, 4)], 1) for row in rng.choice(n, q)]
+    baskets = [baskets[i] if i % 2 else dict.fromkeys(list(stock[near[i]])[:2], 1) for i in range(q)]
+    xyz = np.array([twins.brute_xyz(*place) for place in zip(lat, lng, strict=True)])
+    at = np.datetime64("2026-03-02T04:00")
+    for is_listed in (False, True):
+        for k in (1, 3):
+            found = engine.nearest_many(*asked, "a/pickup", k=k, items=baskets, at=at)
+            for i, basket in enumerate(baskets):
+                place = np.array(twins.brute_xyz(asked[0][i], asked[1][i]))
+                chord = np.sqrt(((xyz - place) ** 2).sum(axis=1))
+                has = np.array([basket.keys() <= kept.keys() for kept in stock])
+                can = np.flatnonzero(has & ~is_shut & (chord <= reaches))
+                wanted = chord[can[np.argsort(chord[can], kind="stable")[:k]]]
+                rows = found.row[i][found.row[i] >= 0]
+                assert np.isin(rows, can).all()
+                assert np.allclose(chord[rows], wanted, rtol=0.0, atol=1e-6)
+        assert is_listed == bool(engine._snapshot.base.part.neighbours.rest_bits.any())
         engine.prepare()

@@ -150,6 +150,7 @@ BAD_ITEMS: list[tuple[Any, str]] = [
     (Baskets([0, 2], ["x", "x"], [1, 1]), r"items.query\[1\]"),
     (Baskets([0, 1], ["x", "x"], [1, 0]), r"items.quantities\[1\]"),
     (Baskets([0, 1, 0], ["x", "x", "x"], [1, 1, 1]), r"items.skus\[2\] must name an SKU once"),
+    (Baskets([0, 1, 1, 1], ["x", "y", "x", "x"], [1] * 4), r"items.skus\[3\] must name an SKU once"),
     (Baskets([0], ["x", "y"], [1]), "items.query must have 2 elements"),
 ]
 
