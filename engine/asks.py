@@ -240,7 +240,8 @@ def open_schedules_at(hours: Hours, *, allow_unknown: bool) -> NDArray[np.uint64
     """Return which schedules may be open at each instant of a table, as bits: all where that is not worth finding."""
     out = np.full(hours.minute.shape[1], _ALL_SCHEDULES, np.uint64)
     if hours.tz_of_schedule.size <= _MOST_SCHEDULES:
-        open_schedules(allow_unknown, *hours, out)
+        serving = hours.open_bits | hours.unknown_bits if allow_unknown else hours.open_bits & ~hours.unknown_bits
+        open_schedules(allow_unknown, hours.tz_of_schedule, hours.day_slot, hours.minute, hours.bitmap_of, serving, out)
     return out
 
 

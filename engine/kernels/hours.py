@@ -65,41 +65,40 @@ def hour_state(
 
 @kernel
 def open_schedules(
-    allow_unknown: bool,
+    unknown_serves: bool,
     tz_of_schedule: NDArray[np.int32],
     day_slot: NDArray[np.int32],
     minute: NDArray[np.int32],
     bitmap_of: NDArray[np.int32],
-    open_bits: NDArray[np.uint64],
-    unknown_bits: NDArray[np.uint64],
+    serving_bits: NDArray[np.uint64],
     out: NDArray[np.uint64],
 ) -> None:
     """
-    Write for each query the bits (`schedule_bit`) of all schedules that are open at its time.
+    Write for each query the bits (`schedule_bit`) of all schedules that serve at its time.
 
     Parameters
     ----------
-    allow_unknown
-        Whether schedules that are unknown then count, too.
-    tz_of_schedule, day_slot, minute, bitmap_of, open_bits, unknown_bits
+    unknown_serves
+        Whether rows without hours do.
+    tz_of_schedule, day_slot, minute, bitmap_of
         As of `hour_state`.
+    serving_bits
+        As its ``open_bits``: the minutes in which a schedule serves.
     out
         Shape (q,).
     """
-    # As `hour_state`, without a branch that a processor would guess wrong half of the time.
-    unknown_serves, one, n_bits = np.uint64(allow_unknown), np.uint64(1), np.uint64(N_BITS)
+    # No branch depends on what is read: a processor would guess half of them wrong.
+    one, n_bits = np.uint64(1), np.uint64(N_BITS)
     for query in range(out.shape[0]):
-        bits = unknown_serves << np.uint64(UNKNOWN_BIT)
+        bits = np.uint64(unknown_serves) << np.uint64(UNKNOWN_BIT)
         zone, day, word, bit = -1, 0, np.uint64(0), np.uint64(0)
         for schedule in range(tz_of_schedule.shape[0]):
             if tz_of_schedule[schedule] != zone:
                 zone = tz_of_schedule[schedule]
                 day = day_slot[zone, query]
                 word, bit = np.uint64(minute[zone, query] >> 6), np.uint64(minute[zone, query] & 63)
-            bitmap = np.uint64(bitmap_of[day, schedule])
-            is_unknown = unknown_bits[bitmap, word] >> bit
-            is_open = open_bits[bitmap, word] >> bit & ~is_unknown
-            bits |= ((is_open | is_unknown & unknown_serves) & one) << np.uint64(schedule) % n_bits
+            serves = serving_bits[np.uint64(bitmap_of[day, schedule]), word] >> bit & one
+            bits |= serves << np.uint64(schedule) % n_bits
         out[query] = bits
 
 
