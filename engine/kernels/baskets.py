@@ -20,6 +20,20 @@ FEW = 16
 
 
 @kernel
+def _near_bound(values: NDArray[np.int32], low: int, high: int, wanted: int, n: int) -> int:
+    # As `lower_bound` of values that are spread over 0 to n: from where the wanted one should stand.
+    if low == high:
+        return low
+    at, step = low + (high - low) * wanted // n, 16
+    first, last = at, at
+    while first > low and values[first - 1] >= wanted:
+        first, step = max(low, first - step), step * 4
+    while last < high and values[last] < wanted:
+        last, step = min(high, last + step), step * 4
+    return lower_bound(values, first, last, wanted)
+
+
+@kernel
 def lower_bound(values: NDArray[np.int32], low: int, high: int, wanted: int) -> int:
     """Return the first place from ``low`` to ``high`` of ascending values that is not below the wanted one."""
     # No branch depends on what is read: a processor would guess half of them wrong.
@@ -76,15 +90,17 @@ def _push_keepers(
 ) -> int:
     # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``.
     forest, place = part.forest, part.postings.place
-    bottom = top
+    bottom, reached = top, -1
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
         if not part.schedule_bits[child] & is_open:
             continue
         bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
             continue
-        start = lower_bound(place, start, stop, forest.start[child])
+        if forest.start[child] != reached:
+            start = lower_bound(place, start, stop, forest.start[child])
         end = lower_bound(place, start, stop, forest.stop[child])
+        reached = forest.stop[child]
         if start == end:
             continue
         at = top
@@ -99,6 +115,7 @@ def _push_keepers(
         room.low[at] = start
         room.high[at] = end
         top += 1
+        start = end
     return top
 
 
@@ -178,8 +195,8 @@ def search_keepers(
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
     room.stack[0] = root
     room.least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
-    room.low[0] = lower_bound(place, low, high, forest.start[root])
-    room.high[0] = lower_bound(place, low, high, forest.stop[root])
+    room.low[0] = _near_bound(place, low, high, forest.start[root], part.row.shape[0])
+    room.high[0] = _near_bound(place, low, high, forest.stop[root], part.row.shape[0])
     top = 1
     while top > 0:
         top -= 1
