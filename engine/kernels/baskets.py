@@ -1,4 +1,4 @@
-"""Search a part for rows that have a basket: only those that keep its rarest SKU are looked at."""
+"""Search a part for rows that have a basket: the list of its cell first, then in the tree those that keep its rarest SKU."""
 
 import math
 
@@ -22,8 +22,6 @@ FEW = 16
 @kernel
 def _near_bound(values: NDArray[np.int32], low: int, high: int, wanted: int, n: int) -> int:
     # As `lower_bound` of values that are spread over 0 to n: from where the wanted one should stand.
-    if low == high:
-        return low
     at, step = low + (high - low) * wanted // n, 16
     first, last = at, at
     while first > low and values[first - 1] >= wanted:
@@ -130,7 +128,6 @@ def _enter_keeper(
     query: int,
     worst: float,
     best: Best,
-    room: Room,
 ) -> float:
     # Enter a row that `is_awake` and `is_signed` if it serves, has the basket and is better than the best so far;
     # return the worst that is wanted then.
@@ -173,7 +170,7 @@ def scan_keepers(
             return True
         i = int(word & ((1 << ROW_BITS) - 1))
         if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
-            before, worst = worst, _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+            before, worst = worst, _enter_keeper(part, i, version, hours, asks, terms, query, worst, best)
             most_steps = steps_to(worst, off_m, steps_per_m) if worst < before else most_steps
     return bool(is_whole or math.sqrt(worst) + off_m < near_m)
 
@@ -209,7 +206,7 @@ def search_keepers(
         for posting in range(low, high):
             i = int(place[posting])
             if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
-                worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best, room)
+                worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best)
 
 
 @inlined_kernel
@@ -228,10 +225,8 @@ def search_chunk(
             fetch_keepers(part, version, asks, first, at, n, room)
         if asks.first_line[query] == asks.end_line[query]:
             continue
-        is_done = False
-        if terms.ask_area and leaf[at] >= 0:
-            is_done = scan_keepers(part, version, hours, asks, terms, query, at, best, room)
-        if not is_done:
+        is_listed = terms.ask_area and leaf[at] >= 0
+        if not (is_listed and scan_keepers(part, version, hours, asks, terms, query, at, best, room)):
             search_keepers(part, version, hours, asks, terms, query, at, best, room)
 
 

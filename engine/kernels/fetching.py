@@ -18,7 +18,7 @@ def fetch_keepers(part: Part, version: Version, asks: Asks, first: int, at: int,
     """
     Ask for the memory that the queries a little behind ``at`` in a chunk of n will need.
 
-    First lists, then what their rows keep; and of the first row that `is_signed`, which answers most, all that is asked.
+    First lists, then what their rows keep; and of the first row that `is_awake` and `is_signed`, which answers most, all that is asked.
     ``room.place`` holds these rows.
     """
     fetch_lists(part.neighbours, room.leaf, at, n, True)
@@ -54,9 +54,9 @@ def _fetch_keeper(part: Part, asks: Asks, first: int, at: int, room: Room) -> No
     room.place[at] = -1
     if start < 0:
         return
+    is_open = asks.open_schedules[first + at]
     for entry in range(start, min(start + _ROWS, neighbours.start[leaf + 1])):
         i = int(neighbours.entry[entry] & np.uint32((1 << ROW_BITS) - 1))
-        is_open = asks.open_schedules[first + at]
         if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
             room.place[at] = i
             prefetch(part.xyz, i)

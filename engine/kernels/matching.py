@@ -124,9 +124,9 @@ def nearest_with_items(
     packed_room: Packed,
 ) -> None:
     """
-    Do what `nearest` does where queries ask for baskets: only rows that keep the rarest SKU of each are looked at.
+    Do what `nearest` does where queries ask for baskets: of a tree only rows that keep the rarest SKU of each are looked at.
 
-    Parameters as of `nearest`; everything may refuse. Lists are read where they are whole: else the trees say more.
+    Parameters as of `nearest`; everything may refuse. Lists are read first: trees are asked for what these do not settle.
     """
     asks, best, room = asks_at(packed_asks), best_at(packed_best), room_at(packed_room)
     version, hours = version_at(packed_version), hours_at(packed_hours)
