@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from engine.baskets import parse_items
@@ -17,7 +16,7 @@ from engine.instants import NAT, as_instants_us
 from engine.kernels.hours import N_BITS, open_schedules
 from engine.kernels.state import NO_LEAD, Asks, Hours, Terms
 from engine.lean import is_repeated, repeated
-from engine.local_time import check_instants
+from engine.local_time import check_instants, told_apart
 from geo.metric import ecef
 from geo.numbers import as_float, is_number
 from geo.places import check_latlng
@@ -216,11 +215,10 @@ def _hours(vocabulary: Vocabulary, at_us: NDArray[np.int64], *, wanted: bool) ->
         return repeated(np.int64(-1), at_us.size), hours_at(vocabulary.book, np.empty(0, np.int64))
     timed = at_us != NAT
     instant = np.full(at_us.size, -1, np.int64)
-    check_instants(np.where(timed, at_us // 1_000_000, 0))
-    # Queries of one second share their place in the table.
-    shared = pa.array(at_us[timed] // 1_000_000).dictionary_encode()
-    instant[timed] = shared.indices.to_numpy()
-    return instant, hours_at(vocabulary.book, shared.dictionary.to_numpy())
+    seconds = at_us // 1_000_000
+    check_instants(np.where(timed, seconds, 0))
+    distinct, instant[timed] = told_apart(seconds[timed], vocabulary.book.zones())
+    return instant, hours_at(vocabulary.book, distinct)
 
 
 def hours_at(book: ScheduleBook, seconds: NDArray[np.int64]) -> Hours:

@@ -89,7 +89,7 @@ def list_rhomb(
     room = n_cells + n_rows
     n_spare = room // 8
     while True:
-        made = room_for_lists(room // 8 + 64, n_cells + 2 * room + 4096, room + 64, 16 * room + 4096)
+        made = room_for_lists(room // 8 + 64, n_cells + 2 * room + 4096, room + 64, 24 * room + 4096)
         made.node[0] = [*rhomb, 0]
         workshop, counts = _workshop(made.node.shape[0], room, reaches), np.array([1, n_cells, 0, 0, n_spare], np.int64)
         if kernels.build(packed_part, tree, face, pack(made), pack(workshop), counts):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError, InvalidTimezoneError
@@ -22,10 +23,12 @@ __all__ = [
     "check_timezone",
     "day_offsets",
     "local_minutes",
+    "told_apart",
 ]
 
 MINUTES_A_DAY = 1440
 _DAY_S = 86_400
+_FEW_DAYS = 8  # whose minutes are counted off
 FIRST_S = 0
 LAST_S = int(dt.datetime(9999, 1, 1, tzinfo=dt.UTC).timestamp()) - 1
 _INSTANT_ARGUMENT, _ZONE_ARGUMENT = "at", "timezone"
@@ -80,19 +83,45 @@ def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArra
     minutes = np.empty_like(days)
     if at_s.size == 0:
         return days, minutes
-    utc_day = at_s // _DAY_S
-    first = int(utc_day.min())
-    seen = np.zeros(int(utc_day.max()) - first + 1, np.bool_)
-    seen[utc_day - first] = True
-    occurring = (np.flatnonzero(seen) + first).tolist()
-    rank = (np.cumsum(seen) - 1)[utc_day - first]
+    occurring, rank = _distinct(at_s // _DAY_S)
     for row, zone in enumerate(zones):
-        offsets = np.array([day_offsets(zone, day) for day in occurring], np.int64)
+        offsets = np.array([day_offsets(zone, day) for day in occurring.tolist()], np.int64)
         before, change_s, after = offsets.T
         wall_s = at_s + np.where(at_s < change_s[rank], before[rank], after[rank])
         days[row] = wall_s // _DAY_S
         minutes[row] = wall_s % _DAY_S // 60
     return days, minutes
+
+
+def told_apart(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """
+    Return instants of which `local_minutes` tells all that it tells of those given, and the number of each one's own.
+
+    Parameters
+    ----------
+    at_s
+        Shape (q,), UTC seconds since 1970, checked by `check_instants`.
+    zones
+        Names, checked by `check_timezone`.
+
+    Notes
+    -----
+    One a minute where all instants lie within few days on which `changes_on_minutes`, else one a second.
+    """
+    first, last = (int(end) // _DAY_S for end in (at_s.min(initial=LAST_S), at_s.max(initial=FIRST_S)))
+    if 0 <= last - first < _FEW_DAYS and all(changes_on_minutes(day, zones) for day in range(first, last + 1)):
+        minutes, rank = _distinct(at_s // 60)
+        return minutes * 60, rank
+    encoded = pa.array(at_s).dictionary_encode()
+    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct ones of numbers that lie close together, ascending, and the rank of each among them."""
+    first = int(numbers.min())
+    seen = np.zeros(int(numbers.max()) - first + 1, np.bool_)
+    seen[numbers - first] = True
+    return np.flatnonzero(seen) + first, (np.cumsum(seen) - 1)[numbers - first]
 
 
 def changes_on_minutes(day: int, zones: Sequence[str]) -> bool:

@@ -17,18 +17,26 @@ from geo.jit import borrowing_kernel, inlined_kernel, kernel
 
 FEW = 16
 """The rows of a node that keep the SKU are looked at one by one where there are no more."""
+NOT_LOOKED_FOR = -1  # the postings of a node
 
 
 @kernel
-def _near_bound(values: NDArray[np.int32], low: int, high: int, wanted: int, n: int) -> int:
-    # As `lower_bound` of values that are spread over 0 to n: from where the wanted one should stand.
-    at, step = low + (high - low) * wanted // n, 16
+def _near_bound(values: NDArray[np.int32], low: int, high: int, wanted: int, guess: int) -> int:
+    # As `lower_bound`, from where the wanted one should stand.
+    at, step = min(max(low, guess), high), 16
     first, last = at, at
     while first > low and values[first - 1] >= wanted:
         first, step = max(low, first - step), step * 4
     while last < high and values[last] < wanted:
         last, step = min(high, last + step), step * 4
     return lower_bound(values, first, last, wanted)
+
+
+@kernel
+def _its_postings(place: NDArray[np.int32], low: int, high: int, start: int, stop: int, n: int) -> tuple[int, int]:
+    # Which of the postings of an SKU, spread over n rows, are of those from ``start`` to ``stop``.
+    first = _near_bound(place, low, high, start, low + (high - low) * start // n)
+    return first, _near_bound(place, first, high, stop, first + (high - low) * (stop - start) // n)
 
 
 @kernel
@@ -86,7 +94,7 @@ def _push_keepers(
     room: Room,
     top: int,
 ) -> int:
-    # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``.
+    # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``; of all if -1.
     forest, place = part.forest, part.postings.place
     bottom, reached = top, -1
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
@@ -95,12 +103,14 @@ def _push_keepers(
         bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
             continue
-        if forest.start[child] != reached:
-            start = lower_bound(place, start, stop, forest.start[child])
-        end = lower_bound(place, start, stop, forest.stop[child])
-        reached = forest.stop[child]
-        if start == end:
-            continue
+        end = start
+        if start >= 0:
+            if forest.start[child] != reached:
+                start = lower_bound(place, start, stop, forest.start[child])
+            end = lower_bound(place, start, stop, forest.stop[child])
+            reached = forest.stop[child]
+            if start == end:
+                continue
         at = top
         while at > bottom and room.least[at - 1] < bound:
             room.stack[at] = room.stack[at - 1]
@@ -180,7 +190,8 @@ def search_keepers(
     part: Part, version: Version, hours: Hours, asks: Asks, terms: Terms, query: int, at: int, best: Best, room: Room
 ) -> None:
     """Enter the rows of a part that have the offer and basket of the query at a place of its chunk and are better than the best so far."""
-    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away.
+    # As `search.search_tree`; a node none of whose rows keeps the rarest SKU falls away. Where its postings stand is not
+    # looked for in a node wider than the search goes that most likely has more than a few: few such nodes are met.
     offer = asks.offer[query]
     root = part.root_of_offer[offer] if 0 <= offer < part.root_of_offer.shape[0] else -1
     low, high = rarest(part.postings, asks, query)
@@ -190,20 +201,23 @@ def search_keepers(
     forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
-    room.stack[0] = root
+    n_kept, n_rows = high - low, part.row.shape[0]
+    room.stack[0], room.low[0], room.high[0] = root, NOT_LOOKED_FOR, NOT_LOOKED_FOR
     room.least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
-    room.low[0] = _near_bound(place, low, high, forest.start[root], part.row.shape[0])
-    room.high[0] = _near_bound(place, low, high, forest.stop[root], part.row.shape[0])
     top = 1
     while top > 0:
         top -= 1
-        node, low, high = room.stack[top], room.low[top], room.high[top]
+        node, start, stop = room.stack[top], room.low[top], room.high[top]
         if room.least[top] > worst or (terms.ask_area and room.least[top] > part.reach_sq[node]):
             continue
-        if high - low > FEW and forest.n_children[node] > 0:
-            top = _push_keepers(part, node, low, high, x, y, z, worst, is_open, terms.ask_area, room, top)
+        is_leaf, radius_m = forest.n_children[node] == 0, np.float64(forest.radius[node])
+        is_dense = (forest.stop[node] - forest.start[node]) * n_kept > FEW * n_rows
+        if start < 0 and (is_leaf or not is_dense or radius_m * radius_m <= worst):
+            start, stop = _its_postings(place, low, high, forest.start[node], forest.stop[node], n_rows)
+        if not is_leaf and (start < 0 or stop - start > FEW):
+            top = _push_keepers(part, node, start, stop, x, y, z, worst, is_open, terms.ask_area, room, top)
             continue
-        for posting in range(low, high):
+        for posting in range(start, stop):
             i = int(place[posting])
             if is_awake(part, i, is_open) and is_signed(part.postings.signature, i, room.signature, at):
                 worst = _enter_keeper(part, i, version, hours, asks, terms, query, worst, best)

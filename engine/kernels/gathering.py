@@ -13,6 +13,7 @@ from geo.kernels.lattice import FINEST_RESOLUTION
 
 MAX_ENTRIES = 96
 """A cell that needs more is split."""
+WIDE_ROWS = 64.0  # about as many has a list that lacks rows whose areas reach into its cell: it settles more
 WELL_KNOWN = 5  # neighbours that a list holds for every place of its cell, or nearly
 _MOST_LOOKED_AT = 1 << 12  # rows whose areas are asked one by one for a cell
 _CLOSE = 0.1  # radii of a cell to which a chord is found that holds fewer than five rows and next to one of too many
@@ -178,6 +179,19 @@ def nearest_first(
     while n > 0 and squares[n - 1] >= below_sq:
         n -= 1
     return n, below_sq
+
+
+@inlined_kernel
+def widened(
+    part: Part, root: int, x: float, y: float, z: float, n: int, near_sq: float, workshop: Workshop
+) -> tuple[int, float]:
+    """Take about `WIDE_ROWS` of the nearest rows into a list of n; return how many, and below which squared chord."""
+    within_sq = near_sq * WIDE_ROWS / n
+    rows, chord_sq, stack = workshop.rows, workshop.chord_sq, workshop.stack
+    found = _gather(part.forest, part.xyz, root, x, y, z, math.sqrt(within_sq), rows, chord_sq, stack)
+    if found <= n:
+        return n, near_sq
+    return nearest_first(rows, chord_sq, found, within_sq, workshop.listed, workshop.squares)
 
 
 @kernel

@@ -87,19 +87,28 @@ def open_schedules(
     out
         Shape (q,).
     """
-    # No branch depends on what is read: a processor would guess half of them wrong.
-    one, n_bits = np.uint64(1), np.uint64(N_BITS)
-    for query in range(out.shape[0]):
-        bits = np.uint64(unknown_serves) << np.uint64(UNKNOWN_BIT)
-        zone, day, word, bit = -1, 0, np.uint64(0), np.uint64(0)
-        for schedule in range(tz_of_schedule.shape[0]):
-            if tz_of_schedule[schedule] != zone:
-                zone = tz_of_schedule[schedule]
-                day = day_slot[zone, query]
-                word, bit = np.uint64(minute[zone, query] >> 6), np.uint64(minute[zone, query] & 63)
-            serves = serving_bits[np.uint64(bitmap_of[day, schedule]), word] >> bit & one
-            bits |= serves << np.uint64(schedule) % n_bits
-        out[query] = bits
+    # No branch depends on what a schedule's words say: a processor would guess half of them wrong.
+    n_schedules, one, n_bits = tz_of_schedule.shape[0], np.uint64(1), np.uint64(N_BITS)
+    out[:] = np.uint64(unknown_serves) << np.uint64(UNKNOWN_BIT)
+    words, places = np.empty(n_schedules, np.uint64), np.empty(n_schedules, np.uint64)
+    its = np.empty(n_schedules, np.int64)
+    for zone in range(day_slot.shape[0]):
+        n_its = 0
+        for schedule in range(n_schedules):
+            its[n_its] = schedule
+            places[n_its] = np.uint64(schedule) % n_bits
+            n_its += tz_of_schedule[schedule] == zone
+        day, word = -1, -1
+        for query in range(out.shape[0]):
+            # Once in 64 minutes, where queries come in turn.
+            if day_slot[zone, query] != day or minute[zone, query] >> 6 != word:
+                day, word = day_slot[zone, query], minute[zone, query] >> 6
+                for at in range(n_its):
+                    words[at] = serving_bits[bitmap_of[day, its[at]], word]
+            bit, bits = np.uint64(minute[zone, query] & 63), np.uint64(0)
+            for at in range(n_its):
+                bits |= (words[at] >> bit & one) << places[at]
+            out[query] |= bits
 
 
 def schedule_bit(schedule: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from engine.kernels.gathering import (
     MAX_ENTRIES,
     REACH,
+    WIDE_ROWS,
     bit_of_schedule,
     count_within,
     gather_enough,
     kth_smallest,
     nearest_first,
     reaching,
+    widened,
 )
 from engine.kernels.packing import Packed, neighbours_at, part_at, workshop_at
 from engine.kernels.state import (
@@ -149,6 +151,8 @@ def _add_leaf(
         listed[n] = workshop.rows[extra]
         squares[n] = near_sq
         n += 1
+    if more < 0 and 0 < n < WIDE_ROWS and not workshop.everywhere[root]:
+        n, near_sq = widened(part, root, x, y, z, n, near_sq, workshop)
     first = neighbours.start[leaf]
     near_m = math.sqrt(near_sq)
     steps_per_m = STEPS / near_m if near_m > 0.0 else 0.0

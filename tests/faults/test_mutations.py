@@ -57,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "a schedule's bit is another's",
         "engine/kernels/hours.py",
-        "bits |= serves << np.uint64(schedule) % n_bits",
-        "bits |= serves << np.uint64(schedule + 1) % n_bits",
+        "places[n_its] = np.uint64(schedule) % n_bits",
+        "places[n_its] = np.uint64(schedule + 1) % n_bits",
         (f"{MATCHING}::test_nearest_many__equals_brute_force",),
     ),
     Mutation(

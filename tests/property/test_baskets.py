@@ -318,3 +318,12 @@ def test_nearest_many__finds_baskets_within_lists_and_beyond_them(reach_m):
                 assert np.allclose(chord[rows], wanted, rtol=0.0, atol=1e-6)
         assert is_listed == bool(engine._snapshot.base.part.neighbours.rest_bits.any())
         engine.prepare()
+
+
+def test_nearest_many__finds_what_everybody_keeps_in_a_leaf_wider_than_the_search_goes():
+    n = 200
+    lat, lng = 31.2 + 1e-8 * np.arange(n), np.full(n, 121.5)  # 1 mm apart: a cell of the finest resolution holds them
+    stock = [{"everywhere": 2}] * n
+    engine = Engine.from_columns([f"p{row:03}" for row in range(n)], ["a/pickup"] * n, lat, lng, stock=stock)
+    found = engine.nearest_many(lat, lng, "a/pickup", items={"everywhere": 2}, max_distance_m=0.0004)
+    np.testing.assert_array_equal(found.row[:, 0], np.arange(n))

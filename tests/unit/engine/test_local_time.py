@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InvalidQueryError, InvalidTimezoneError
-from engine.local_time import LAST_S, _packaged_names, check_instants, check_timezone, local_minutes
+from engine.local_time import LAST_S, _packaged_names, check_instants, check_timezone, local_minutes, told_apart
 from tests.scale import scaled
 
 DAY_S = 86_400
@@ -53,6 +53,33 @@ def test_local_minutes__know_days_before_1970_west_of_greenwich() -> None:
 def test_local_minutes__of_no_instants_or_zones_are_empty() -> None:
     assert local_minutes(np.empty(0, np.int64), ["UTC"])[0].shape == (1, 0)
     assert local_minutes(np.array([5]), [])[0].shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("zones", "first", "n_days", "step_s"),
+    [
+        (["Asia/Shanghai", "Europe/Berlin"], "2026-03-27", 4, 60),  # over a change
+        (["Africa/Monrovia", "UTC"], "1971-12-30", 4, 1),  # 44 min 30 s behind, until 7 January 1972
+        (["Asia/Shanghai"], "2026-01-01", 30, 1),  # too many days to count off
+        (["UTC"], "9998-12-31", 1, 60),
+    ],
+)
+def test_told_apart__keeps_all_that_clocks_on_the_wall_show(
+    zones: list[str], first: str, n_days: int, step_s: int
+) -> None:
+    start = int(np.datetime64(first, "s").astype(np.int64))
+    at = start + np.random.default_rng(3).integers(0, n_days * DAY_S, 4_000)
+    at = np.concatenate([at, [start, start + n_days * DAY_S - 1]])
+    distinct, number = told_apart(at, zones)
+    for kept, given in zip(local_minutes(distinct, zones), local_minutes(at, zones), strict=True):
+        np.testing.assert_array_equal(kept[:, number], given)
+    np.testing.assert_array_equal(np.unique(number), np.arange(distinct.size))
+    np.testing.assert_array_equal(np.sort(distinct), np.unique(at // step_s * step_s))
+
+
+def test_told_apart__of_nothing_is_nothing() -> None:
+    distinct, number = told_apart(np.empty(0, np.int64), ["UTC"])
+    assert (distinct.size, number.size) == (0, 0)
 
 
 @pytest.mark.parametrize("at_s", [-1, LAST_S + 1, -(2**63)])
