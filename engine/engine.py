@@ -198,7 +198,7 @@ class Engine:
         """
         List the rows near every cell, from which `nearest_many` answers several times as fast.
 
-        About 2 to 8 µs and 55 to 120 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
+        About 2 to 8 µs and 55 to 170 bytes a row; done by itself, beside all else, once there was a query for every fourth row,
         and again when changes were merged and there were as many since. The version stays, and neither readers nor changes wait for it.
         Without ``wait`` another thread does it; where that fails, the logger ``engine.live`` says so.
         """
