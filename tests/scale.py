@@ -1,10 +1,10 @@
-"""How much of a count a run takes: all of it in `make test-full`, a tenth in `make test-all`, less in `make test`."""
+"""How much of a count a run takes: all of it in `make test-full`, a tenth in `make test-all` and interpreted, less in `make test`."""
 
 import os
 
 import numba
 
-FULL = os.environ.get("LINLI_TEST_FULL") == "1"
+FULL = os.environ.get("LINLI_TEST_FULL") == "1" and not numba.config.DISABLE_JIT  # interpreted is for the coverage
 ONCE = not FULL and os.environ.get("LINLI_TEST_ONCE") == "1"
 
 
