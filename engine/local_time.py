@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.errors import InvalidQueryError, InvalidTimezoneError
@@ -95,7 +94,7 @@ def local_minutes(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArra
 
 def told_apart(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """
-    Return instants of which `local_minutes` tells all that it tells of those given, and the number of each one's own.
+    Return instants, ascending, of which `local_minutes` tells all that it tells of those given, and which is each one's own.
 
     Parameters
     ----------
@@ -112,8 +111,7 @@ def told_apart(at_s: NDArray[np.int64], zones: Sequence[str]) -> tuple[NDArray[n
     if 0 <= last - first < _FEW_DAYS and all(changes_on_minutes(day, zones) for day in range(first, last + 1)):
         minutes, rank = _distinct(at_s // 60)
         return minutes * 60, rank
-    encoded = pa.array(at_s).dictionary_encode()
-    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy().astype(np.int64)
+    return np.unique(at_s, return_inverse=True)
 
 
 def _distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,15 +9,14 @@ from engine.kernels.feasibility import chord_sq_to, is_awake, serves
 from engine.kernels.fetching import BEHIND, fetch_keepers
 from engine.kernels.neighbours import locate
 from engine.kernels.packing import ARRAYS_A_PART, Packed, asks_at, part_at, version_at
-from engine.kernels.search import farthest_sq, insert, least_chord_sq, n_filled, steps_to
+from engine.kernels.search import farthest_sq, insert, least_chord_sq, n_filled, push_children, steps_to
 from engine.kernels.shelves import has_all, has_lines, is_signed, write_signatures
-from engine.kernels.state import ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
+from engine.kernels.state import NONE, ROW_BITS, STEPS, Asks, Best, Hours, Part, Room, Terms, Version
 from engine.kernels.stock import Postings
 from geo.jit import borrowing_kernel, inlined_kernel, kernel
 
 FEW = 16
 """The rows of a node that keep the SKU are looked at one by one where there are no more."""
-NOT_LOOKED_FOR = -1  # the postings of a node
 
 
 @kernel
@@ -94,7 +93,7 @@ def _push_keepers(
     room: Room,
     top: int,
 ) -> int:
-    # As `search._push_children`, of the children that have any of the postings from ``start`` to ``stop``; of all if -1.
+    # As `search.push_children`, of the children that have any of the postings from ``start`` to ``stop``.
     forest, place = part.forest, part.postings.place
     bottom, reached = top, -1
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
@@ -103,14 +102,12 @@ def _push_keepers(
         bound = least_chord_sq(forest.center, forest.radius, child, x, y, z)
         if bound > worst or (ask_area and bound > part.reach_sq[child]):
             continue
-        end = start
-        if start >= 0:
-            if forest.start[child] != reached:
-                start = lower_bound(place, start, stop, forest.start[child])
-            end = lower_bound(place, start, stop, forest.stop[child])
-            reached = forest.stop[child]
-            if start == end:
-                continue
+        if forest.start[child] != reached:
+            start = lower_bound(place, start, stop, forest.start[child])
+        end = lower_bound(place, start, stop, forest.stop[child])
+        reached = forest.stop[child]
+        if start == end:
+            continue
         at = top
         while at > bottom and room.least[at - 1] < bound:
             room.stack[at] = room.stack[at - 1]
@@ -201,21 +198,26 @@ def search_keepers(
     forest, place = part.forest, part.postings.place
     is_open = asks.open_schedules[query]
     x, y, z = asks.xyz[query, 0], asks.xyz[query, 1], asks.xyz[query, 2]
-    n_kept, n_rows = high - low, part.row.shape[0]
-    room.stack[0], room.low[0], room.high[0] = root, NOT_LOOKED_FOR, NOT_LOOKED_FOR
+    n_kept, n_rows, ask_area = high - low, part.row.shape[0], terms.ask_area
+    room.stack[0], room.low[0] = root, NONE
     room.least[0] = least_chord_sq(forest.center, forest.radius, root, x, y, z)
     top = 1
     while top > 0:
         top -= 1
         node, start, stop = room.stack[top], room.low[top], room.high[top]
-        if room.least[top] > worst or (terms.ask_area and room.least[top] > part.reach_sq[node]):
+        if room.least[top] > worst or (ask_area and room.least[top] > part.reach_sq[node]):
             continue
-        is_leaf, radius_m = forest.n_children[node] == 0, np.float64(forest.radius[node])
-        is_dense = (forest.stop[node] - forest.start[node]) * n_kept > FEW * n_rows
-        if start < 0 and (is_leaf or not is_dense or radius_m * radius_m <= worst):
+        is_leaf = forest.n_children[node] == 0
+        if start == NONE:
+            n_its, radius_m = forest.stop[node] - forest.start[node], np.float64(forest.radius[node])
+            if not is_leaf and radius_m * radius_m > worst and n_its * n_kept > FEW * n_rows:
+                bottom = top
+                top = push_children(part, node, x, y, z, worst, True, is_open, ask_area, room.stack, room.least, top)
+                room.low[bottom:top] = NONE
+                continue
             start, stop = _its_postings(place, low, high, forest.start[node], forest.stop[node], n_rows)
-        if not is_leaf and (start < 0 or stop - start > FEW):
-            top = _push_keepers(part, node, start, stop, x, y, z, worst, is_open, terms.ask_area, room, top)
+        if stop - start > FEW and not is_leaf:
+            top = _push_keepers(part, node, start, stop, x, y, z, worst, is_open, ask_area, room, top)
             continue
         for posting in range(start, stop):
             i = int(place[posting])

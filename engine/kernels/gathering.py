@@ -189,7 +189,7 @@ def widened(
     within_sq = near_sq * WIDE_ROWS / n
     rows, chord_sq, stack = workshop.rows, workshop.chord_sq, workshop.stack
     found = _gather(part.forest, part.xyz, root, x, y, z, math.sqrt(within_sq), rows, chord_sq, stack)
-    if found <= n:
+    if found < 0:
         return n, near_sq
     return nearest_first(rows, chord_sq, found, within_sq, workshop.listed, workshop.squares)
 

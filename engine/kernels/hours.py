@@ -95,9 +95,10 @@ def open_schedules(
     for zone in range(day_slot.shape[0]):
         n_its = 0
         for schedule in range(n_schedules):
-            its[n_its] = schedule
-            places[n_its] = np.uint64(schedule) % n_bits
-            n_its += tz_of_schedule[schedule] == zone
+            if tz_of_schedule[schedule] == zone:
+                its[n_its] = schedule
+                places[n_its] = np.uint64(schedule) % n_bits
+                n_its += 1
         day, word = -1, -1
         for query in range(out.shape[0]):
             # Once in 64 minutes, where queries come in turn.

@@ -128,7 +128,7 @@ def search_list(
 
 
 @inlined_kernel
-def _push_children(
+def push_children(
     part: Part,
     node: int,
     x: float,
@@ -142,7 +142,7 @@ def _push_children(
     least: NDArray[np.float64],
     top: int,
 ) -> int:
-    # Stack the children that may hold an answer, the nearest on top; return how high the stack is.
+    """Stack the children that may hold an answer, the nearest on top; return how high the stack is."""
     forest = part.forest
     bottom = top
     for child in range(forest.first_child[node], forest.first_child[node] + forest.n_children[node]):
@@ -204,7 +204,7 @@ def search_tree(
             if not checked or serves(part, i, version.units, hours, asks, terms, query, chord_sq):
                 filled = insert(best, query, filled, chord_sq, part.rank[i], part.row[i], i)
                 worst = min(limit, best.chord_sq[query, last])
-        top = _push_children(part, node, x, y, z, worst, checked, is_open, ask_area, stack, least, top)
+        top = push_children(part, node, x, y, z, worst, checked, is_open, ask_area, stack, least, top)
 
 
 @inlined_kernel
