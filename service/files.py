@@ -18,6 +18,7 @@ __all__ = [
     "atomic_path",
     "format_of",
     "full_disk_told",
+    "make_folder",
     "make_private_file",
     "make_private_folder",
     "sync",
@@ -73,6 +74,23 @@ def full_disk_told(target: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise BadFileError(target, None, f"cannot be written: {os.strerror(error.errno)}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """
+    Make a folder to write into, where there is none.
+
+    Raises
+    ------
+    BadFileError
+        If it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadFileError(folder, None, f"must be a folder to write into: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadFileError(folder, None, f"must be a folder to write into: {os.strerror(errno.EACCES)}")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

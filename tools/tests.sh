@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `service` and
-# `postgres` drive whole processes, `long` are those that draw their cases, those in a browser and what no database is asked for,
-# `short` all the rest.
+# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `service`,
+# `postgres` and `visits` ask the service on its databases, `long` are those that draw their cases, those in a browser and what
+# no database is asked for, `short` all the rest.
 #
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
-# not at all. Without, there are two lanes more: the unit tests of geo and engine interpreted, with their coverage, which need
+# not at all. Without, there are more lanes: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults: four of these with whole counts, which wait more, and one of the models of orders and bookings, which wait for the
-# disk. What is slow must not be taken for what is broken: in CI the faults come alone, and with whole counts those at the end
-# that say themselves how long they may take.
+# the faults, two at once: four with whole counts, which wait more, and one of the models of orders and bookings, which wait for
+# the disk. What is slow must not be taken for what is broken: in CI the faults come behind all else, and everywhere those that
+# say themselves how long they may take come alone at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -32,18 +32,26 @@ interpreted() {
 
 lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
 no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
-service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" "$@"; }
-postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" -k postgres; }
+visits=(tests/contract/service/test_{booking,crew,visit}*.py)
+service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" "${visits[@]/#/--ignore=}" -k "not postgres"; }
+postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" "${visits[@]/#/--ignore=}" -k postgres; }
+visits() { lane visits "${visits[@]}"; }
 models=(tests/property/test_{bookings,orders}.py)
 models() { lane models "${models[@]}"; }
 long() { lane long tests/property tests/browser "${no_database[@]}" "$@"; }
-faults() { lane faults tests/faults --ignore-glob='tests/faults/test_m*'; }
+drawn=tests/faults/test_requests_generated.py
 timed=(tests/faults/test_{orders_linear,orders_oversell,rates_served}.py)
-early() { lane early tests/faults/test_[a-ln]*.py; }
-orders() { lane orders tests/faults/test_o*.py "${timed[@]/#/--deselect=}"; }
-late() { lane late tests/faults/test_[p-r]*.py "${timed[@]/#/--deselect=}"; }
-stops() { lane stops tests/faults/test_[s-z]*.py; }
-short() { # the faults among them for which the lane above has no time
+early=(tests/faults/test_[a-ln]*.py "$drawn")
+orders=(tests/faults/test_o*.py "${timed[@]/#/--deselect=}")
+late=(tests/faults/test_[p-r]*.py "--deselect=$drawn" "${timed[@]/#/--deselect=}")
+stops=(tests/faults/test_[s-z]*.py)
+early() { lane early "${early[@]}"; }
+orders() { lane orders "${orders[@]}"; }
+late() { lane late "${late[@]}"; }
+stops() { lane stops "${stops[@]}"; }
+some_faults() { lane some_faults "${early[@]}" "${orders[@]}"; }
+other_faults() { lane other_faults "${late[@]}" "${stops[@]}"; }
+short() { # the faults among them for which the lanes above have no time
     local apart
     if is_once; then apart=(tests/faults tests/contract/test_benchmarks.py); else apart=(tests/faults/test_[!m]*); fi
     apart+=(tests/contract/service tests/property tests/browser)
@@ -59,31 +67,31 @@ system=$!
 is_once || start interpreted
 .venv/bin/python -m service.kernels || give_up 1
 wait "$system" || give_up 1
-if is_once; then
-    start service -k "not postgres"
-    start postgres
-    start long
-    short || failed=1
-else
-    start service
-    if is_full; then
-        start early
-        start orders
-        start late
-        start stops
-        start models
-        start long "${models[@]/#/--ignore=}"
-    elif ! is_ci; then
-        start faults
-    fi
-    short || failed=1
-    is_full || long || failed=1
-fi
-for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
-cat "${logs[@]}"
+start service
+start postgres
+start visits
 if is_full; then
-    lane timed "${timed[@]}" || failed=1
-elif is_ci && ! is_once; then
-    faults || failed=1
+    start early
+    start orders
+    start late
+    start stops
+    start models
+    start long "${models[@]/#/--ignore=}"
+else
+    start long
+    if ! is_once && ! is_ci; then
+        start some_faults
+        start other_faults
+    fi
 fi
+short || failed=1
+for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
+if is_ci && ! is_once && ! is_full; then
+    beside=()
+    start some_faults
+    other_faults || failed=1
+    wait "${beside[0]}" || failed=1
+fi
+cat "${logs[@]}"
+is_once || lane timed "${timed[@]}" || failed=1
 exit "$failed"

@@ -51,8 +51,10 @@ def _run(out: Path) -> tuple[Demo, dict[str, Path]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from service.files import make_folder
     from service.kernels import prepare_kernels
 
+    make_folder(out)  # before any work that could not be written
     prepare_kernels()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from service.demo.page import demo_page
 from service.demo.run import Demo
-from service.errors import BadFileError
 from service.files import atomic_path, write_text
 from service.maps import render_map
 from service.points.files import write_points
@@ -24,12 +23,8 @@ def write_demo(demo: Demo, folder: Path) -> dict[str, Path]:
     Raises
     ------
     BadFileError
-        If the folder cannot be made or written.
+        If they cannot be written there.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadFileError(folder, None, f"must be a folder to write into: {error.strerror}") from error
     files = {
         "page": folder / "demo.html",
         "points": folder / "points.parquet",

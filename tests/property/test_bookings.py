@@ -46,11 +46,16 @@ def _machine(over: type[Bookings]) -> type[Bookings]:
     return type("Machine", (over,), {"hits": Counter()})
 
 
-def test_bookings__do_step_by_step_what_the_model_does(over_sqlite: type[Bookings]) -> None:
-    machine = _machine(over_sqlite)
-    run_state_machine_as_test(machine, settings=settings(max_examples=scaled(500), stateful_step_count=STEPS))
-    print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
-    _walk_every_way(machine)
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_bookings__do_step_by_step_what_the_model_does(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = fresh_database(request.getfixturevalue("postgres_url")) if database == "postgres" else None
+    with _opened(tmp_path, url) as over:
+        machine = _machine(over)
+        run_state_machine_as_test(machine, settings=settings(max_examples=scaled(500), stateful_step_count=STEPS))
+        print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
+        _walk_every_way(machine)
     assert set(itertools.product(STATES, EVENTS)) - machine.hits.keys() == set()
 
 
@@ -74,12 +79,6 @@ def _walk_every_way(machine: type[Bookings]) -> None:
             one.live(0, 10, ("confirm",))
         one.live(0, 10, path)
         one.is_as_the_model_says()
-
-
-def test_bookings__do_so_on_postgresql_too(postgres_url: str, tmp_path: Path) -> None:
-    with _opened(tmp_path, fresh_database(postgres_url)) as over:
-        of_run = settings(max_examples=scaled(500), stateful_step_count=STEPS)
-        run_state_machine_as_test(_machine(over), settings=of_run)
 
 
 def _forgetful(*_args: Any, **_kwargs: Any) -> None:

@@ -41,11 +41,16 @@ def _machine(registry: Registry) -> type[Orders]:
     return type("Machine", (Orders,), {"registry": registry, "hits": Counter()})
 
 
-def test_orders__do_step_by_step_what_the_model_does(registry: Registry) -> None:
-    machine = _machine(registry)
-    run_state_machine_as_test(machine, settings=settings(max_examples=scaled(500), stateful_step_count=STEPS))
-    print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
-    _walk_every_way(machine)
+@pytest.mark.parametrize(("database", "n_runs"), [("sqlite", 500), ("postgres", 50)], ids=["sqlite", "postgres"])
+def test_orders__do_step_by_step_what_the_model_does(
+    database: str, n_runs: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = fresh_database(request.getfixturevalue("postgres_url")) if database == "postgres" else None
+    with _opened(tmp_path, url) as registry:
+        machine = _machine(registry)
+        run_state_machine_as_test(machine, settings=settings(max_examples=scaled(n_runs), stateful_step_count=STEPS))
+        print(f"\n{machine.hits.total()} events in {len(machine.hits)} pairs of state and event")  # noqa: T201
+        _walk_every_way(machine)
     assert {(state, event) for state in STATES for event in EVENTS} - machine.hits.keys() == set()
 
 
@@ -61,12 +66,6 @@ def _walk_every_way(machine: type[Orders]) -> None:
     one = machine()
     one.start()
     assert one.divided()
-
-
-def test_orders__do_so_on_postgresql_too(postgres_url: str, tmp_path: Path) -> None:
-    with _opened(tmp_path, fresh_database(postgres_url)) as registry:
-        of_run = settings(max_examples=scaled(50), stateful_step_count=STEPS)
-        run_state_machine_as_test(_machine(registry), settings=of_run)
 
 
 def _forgetful(*_args: Any, **_kwargs: Any) -> None:

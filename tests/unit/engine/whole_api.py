@@ -118,9 +118,9 @@ def change(engine: Engine) -> None:
 def ask_all(engine: Engine) -> None:
     """Ask everything an engine can be asked."""
     rng = np.random.default_rng(1)
-    for q in (0, 1, 600, 4200):  # the last, to be put in order and asked in chunks
-        lat, lng = 31.2 + rng.normal(0, 0.1, q), 121.5 + rng.normal(0, 0.1, q)
-        ask_many(engine, lat, lng)
+    for q in (0, 1, 40):
+        ask_many(engine, 31.2 + rng.normal(0, 0.1, q), 121.5 + rng.normal(0, 0.1, q))
+    ask_crowd(engine, 31.2 + rng.normal(0, 0.1, 4200), 121.5 + rng.normal(0, 0.1, 4200))
     ask_forms(engine)
     for offer in (*OFFERS, "no/body"):
         engine.nearest(31.2, 121.5, offer)
@@ -177,6 +177,17 @@ def ask_many(engine: Engine, lat: Any, lng: Any) -> None:
     engine.nearest_point_many(lat, lng, threads=1)
     for offer in (OFFERS[0], each, "no/body"):
         list(engine.serving_many(lat, lng, offer))
+
+
+def ask_crowd(engine: Engine, lat: Any, lng: Any) -> None:
+    """Ask with so many places that they are put in order and asked in chunks."""
+    milk = Baskets(np.arange(lat.size), ["milk"] * lat.size, np.ones(lat.size, np.int64))
+    asks: list[dict[str, Any]] = [{}, {"at": NOW, "items": milk}]
+    for ask in asks:
+        engine.nearest_many(lat, lng, OFFERS[0], **ask)
+        engine.refusals_many(lat, lng, OFFERS[0], **ask)
+    engine.nearest_point_many(lat, lng)
+    list(engine.serving_many(lat, lng, OFFERS[0]))
 
 
 def ask_forms(engine: Engine) -> None:

@@ -51,7 +51,10 @@ def test_demo__writes_here_unless_told_and_its_files_feed_other_commands(
     assert json.loads(asked.stdout)["total"] == pytest.approx(told["stations"]["with_synthetic"]["total"])
 
 
-def test_demo__says_where_it_cannot_write(tmp_path: Path) -> None:
+def test_demo__says_where_it_cannot_write_before_it_does_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.demo.run.run_demo", lambda _progress: pytest.fail("it went on"))
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file")])
     assert result.exit_code == 1
