@@ -1,4 +1,4 @@
-"""The records of a CSV file one by one, those among them that cannot be taken apart."""
+"""The records of a CSV file one by one, those among them that cannot be taken apart; which texts are any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["csv_records"]
+__all__ = ["csv_records", "is_unicode"]
 
 
 def csv_records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
@@ -21,3 +21,8 @@ def csv_records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
             return
         except csv.Error as error:
             yield line, [], f"cannot be taken apart: {error}"
+
+
+def is_unicode(value: str) -> bool:
+    """Tell whether a text has no lone surrogates, as which bytes that are no UTF-8 are read."""
+    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)

@@ -96,8 +96,9 @@ def _prepared(settings: Settings, *, demo: bool) -> str | None:
     from service.keys.store import create_key, has_admin
     from service.store.opening import open_store
 
-    with open_store(settings, SystemClock()) as store:
-        if not store.read_now(has_admin):
+    clock = SystemClock()
+    with open_store(settings, clock) as store:
+        if not store.read_now(lambda connection: has_admin(connection, clock.now_us())):
             key = store.write_now(lambda connection: create_key(connection, scope="admin", label="first"))
             typer.echo(f"The first admin key, shown this once: {key.secret}")
         if not demo:

@@ -16,6 +16,8 @@ from service.store.tables import keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
+
     from service.audit.store import Actor
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
@@ -130,16 +132,18 @@ def forget_keys(connection: WriteConnection, before_us: int, limit: int) -> int:
     return connection.run(delete(keys).where(keys.c.key_id.in_(ids))) if ids else 0
 
 
-def has_admin(connection: ReadConnection) -> bool:
-    """Tell whether any admin key lives."""
-    query = select(keys.c.key_id).where(keys.c.scope == "admin", keys.c.revoked_at.is_(None)).limit(1)
+def has_admin(connection: ReadConnection, now_us: int) -> bool:
+    """Tell whether any admin key lives at an instant."""
+    query = select(keys.c.key_id).where(keys.c.scope == "admin", *_lives(now_us)).limit(1)
     return connection.row(query) is not None
 
 
 def _check_room(connection: WriteConnection, merchant_id: str) -> None:
-    lasts = or_(keys.c.expires_at.is_(None), keys.c.expires_at > connection.now_us)
-    query = select(func.count()).select_from(keys).where(keys.c.merchant_id == merchant_id)
-    query = query.where(keys.c.revoked_at.is_(None), lasts)
+    query = select(func.count()).select_from(keys).where(keys.c.merchant_id == merchant_id, *_lives(connection.now_us))
     if connection.value(query) >= LIVE_KEYS_A_MERCHANT:
         text = f"the merchant has {LIVE_KEYS_A_MERCHANT} keys that live, as many as there may be: revoke one"
         raise StateConflictError(text)
+
+
+def _lives(now_us: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now_us)

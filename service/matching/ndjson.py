@@ -10,10 +10,11 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 import pyarrow as pa
 
+from service.csv_records import is_unicode
 from service.errors import BadFileError
 from service.matching.columns import ORDER_COLUMNS, BadRow, RawOrders
 
-__all__ = ["NdjsonOrders", "is_unicode"]
+__all__ = ["NdjsonOrders"]
 
 _MAX_LINE_BYTES = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -117,11 +118,6 @@ def _text(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and is_unicode(value)):
         return value
     raise _bad(name, "text", value)
-
-
-def is_unicode(value: str) -> bool:
-    """Tell whether a text has no lone surrogates, as which bytes that are no UTF-8 are read."""
-    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _id(name: str, value: Any) -> str | None:

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from service.csv_records import is_unicode
 from service.errors import BadFileError
 from service.files import format_of
 from service.matching.columns import ORDER_COLUMNS, BadRow, OrdersFile, RawOrders, check_header
-from service.matching.ndjson import NdjsonOrders, is_unicode
+from service.matching.ndjson import NdjsonOrders
 
 __all__ = ["BATCH_ROWS", "FORMATS", "CsvOrders", "ParquetOrders", "open_orders"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.demand import MOST_WEIGHT
 from geo.datums import convert_datum
-from service.csv_records import csv_records
+from service.csv_records import csv_records, is_unicode
 from service.errors import BadFileError
 from service.files import format_of
 
@@ -118,22 +118,28 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
     columns: dict[str, list[Any]] = {name: [] for name in wanted}
     bad: list[BadFileError] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
+            if not all(map(is_unicode, header)):
+                raise BadFileError(path, None, "the header must be in UTF-8")
             _check_header(path, header, wanted)
             places = [header.index(name) for name in wanted]
             for line, fields, fault in csv_records(reader):
                 if fault is not None:
                     bad.append(BadFileError(path, line, fault))
-                elif fields and len(fields) != len(header):
+                elif not fields:
+                    continue
+                elif len(fields) != len(header):
                     reason = f"must have {len(header)} fields as the header has, got {len(fields)}"
                     bad.append(BadFileError(path, line, reason))
-                elif fields:
+                elif not all(is_unicode(fields[place]) for place in places):
+                    bad.append(BadFileError(path, line, "must be in UTF-8"))
+                else:
                     rows.append(line)
                     for name, place in zip(wanted, places, strict=True):
                         columns[name].append(fields[place])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise BadFileError(path, None, f"cannot be read as CSV: {error}") from error
     return _Raw(np.array(rows, np.int64), columns, bad)
 

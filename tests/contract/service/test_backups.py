@@ -77,7 +77,7 @@ def test_backup__made_under_load_holds_all_that_was_acknowledged_before(
                 merchants, _changed, audited = restored.read_now(facts)
                 assert merchants == audited
                 assert before <= merchants <= {*acked, *merchants}
-                assert restored.read_now(has_admin)
+                assert restored.read_now(lambda connection: has_admin(connection, now_us=0))
                 assert restored.read_now(feed_id) != store.read_now(feed_id)
             finally:
                 restored.close()

@@ -24,6 +24,7 @@ from service.backups.store import back_up
 from service.clock import SystemClock
 from service.deadlines import Deadline
 from service.errors import DeadlineExceededError, ServiceError, StorageUnavailableError, StoreStateError
+from service.keys.store import create_key, has_admin, revoke_key
 from service.settings import load_settings
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
@@ -273,6 +274,16 @@ def test_postgres_store__sees_under_a_lock_what_went_before_whatever_the_databas
 
     with contextlib.closing(open_store(load_settings({}, data=tmp_path, database=url), SystemClock())) as opened:
         assert opened.write_now(earlier).result(LONG_S) == {"first"}
+
+
+def test_has_admin__tells_of_keys_that_live(store: Store) -> None:
+    assert not store.read_now(lambda connection: has_admin(connection, now_us=0))
+    made = store.write_now(lambda connection: create_key(connection, scope="admin", label="a", expires_us=10)).row
+    store.write_now(lambda connection: create_key(connection, scope="app", label="b"))
+    assert store.read_now(lambda connection: has_admin(connection, now_us=9))
+    assert not store.read_now(lambda connection: has_admin(connection, now_us=10))
+    store.write_now(lambda connection: revoke_key(connection, made.key_id))
+    assert not store.read_now(lambda connection: has_admin(connection, now_us=9))
 
 
 def broken_file(folder: Path) -> dict[str, object]:

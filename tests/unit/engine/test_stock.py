@@ -107,6 +107,9 @@ def test_from_columns__takes_a_stock_of_a_point_on_one_of_its_rows() -> None:
         Engine.from_columns(["p"] * 3, offers, *place, stock=[{"x": 1}, None, {"x": 2}])
 
 
+TWICE = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["x", "x"]))
+ZXZ = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), pa.array(["z", "x", "z"]))
+TWICE_A = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", "a"]))
 BAD_STOCK: list[tuple[Any, str]] = [
     ("milk", "stock must be a column"),
     ([{"x": 1}], "stock must have 3 elements"),
@@ -125,6 +128,9 @@ BAD_STOCK: list[tuple[Any, str]] = [
     (StockEntries(["a", "b", "a"], ["x", "x", "x"], [1, 1, 1]), r"stock\[2\] must name an SKU once"),
     (StockEntries(["a"], ["x", "y"], [1]), "stock.skus must have 1 elements"),
     (StockEntries(pa.array(["a"]).dictionary_encode(), pa.array(["x", "y"]).dictionary_encode(), [1]), "1 elements"),
+    (StockEntries(["a", "a"], ["x", "x"], [1, 1]), r"stock\[1\] must name an SKU once"),
+    (StockEntries(["a", "a"], TWICE, [1, 1]), r"stock\[1\] must name an SKU once"),
+    (StockEntries(TWICE_A, ["x", "x"], [1, 1]), r"stock\[1\] must name an SKU once"),
     (StockEntries(["a"], ["x"], [2**31]), r"stock.units\[0\]"),
     (StockEntries(["a"], ["x"], [-1]), r"stock.units\[0\]"),
     (StockEntries(["a"], ["x"], [1], [NOON.replace(tzinfo=None)]), r"stock.good_until\[0\]"),
@@ -151,6 +157,11 @@ BAD_ITEMS: list[tuple[Any, str]] = [
     (Baskets([0, 1], ["x", "x"], [1, 0]), r"items.quantities\[1\]"),
     (Baskets([0, 1, 0], ["x", "x", "x"], [1, 1, 1]), r"items.skus\[2\] must name an SKU once"),
     (Baskets([0, 1, 1, 1], ["x", "y", "x", "x"], [1] * 4), r"items.skus\[3\] must name an SKU once"),
+    (Baskets([0, 0], TWICE, [1, 1]), r"items.skus\[1\] must name an SKU once"),
+    (
+        Baskets([0, 1, 0], ZXZ, [1] * 3),
+        r"items.skus\[2\] must name an SKU once",
+    ),
     (Baskets([0], ["x", "y"], [1]), "items.query must have 2 elements"),
 ]
 

@@ -75,6 +75,19 @@ def test_read_demand__names_rows_that_cannot_be_taken_apart_and_goes_on(tmp_path
     assert all("cannot be taken apart" in error.reason for error in demand.bad)
 
 
+def test_read_demand__names_rows_that_are_no_utf_8_where_they_are_read(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_bytes(
+        b"lat,lng,weight,name,note\n1,2,3,a,\xff\n1,2,4,\xe5,b\n\xff\xfe,2,5,c,\n1,2,6,\xe5\xae\xb6,d\n"
+    )
+    demand = read_demand(tmp_path / "d.csv", label_column="name")
+    assert demand.weight.tolist() == [3.0, 6.0]
+    assert demand.labels is not None
+    assert demand.labels.tolist() == ["a", "家"]
+    assert [str(error) for error in demand.bad] == [
+        f"{tmp_path / 'd.csv'}, row {row}: must be in UTF-8" for row in (3, 4)
+    ]
+
+
 def test_read_demand__names_bad_rows_of_parquet_from_1(tmp_path: Path) -> None:
     pq.write_table(pa.table({"lat": [1.0, None], "lng": [1.0, 2.0], "weight": [1, 2]}), tmp_path / "d.parquet")
     (bad,) = read_demand(tmp_path / "d.parquet").bad
@@ -93,7 +106,8 @@ def test_read_demand__counts_lines_inside_quotes(tmp_path: Path) -> None:
         ("d.csv", b"lat,lon,weight\n", "lacks the column lng; it has lat, lon, weight"),
         ("d.csv", b"lat,lng,weight,weight\n", "has the column 'weight' more than once"),
         ("d.csv", b"", "lacks the column lat, lng, weight; it has none"),
-        ("d.csv", b"lat,lng,weight\n\xff\xfe,1,2\n", "cannot be read as CSV"),
+        ("d.csv", b"lat,lng,weight,\xff\n1,1,2,3\n", "the header must be in UTF-8"),
+        ("d.csv", "lat,lng,weight\n1,1,2\n".encode("utf-16"), "the header must be in UTF-8"),
         ("d.parquet", b"not parquet", "cannot be read as Parquet"),
         ("d.xlsx", b"", "must end in one of .csv, .parquet"),
     ],
