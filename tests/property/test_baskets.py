@@ -264,10 +264,10 @@ def test_nearest_many__finds_baskets_among_many_rows():
     ]
     at = lat[near] + rng.normal(0, 0.01, 200), lng[near] + rng.normal(0, 0.01, 200)
     xyz = np.array([twins.brute_xyz(*place) for place in zip(lat, lng, strict=True)])
+    having = [np.array([basket.keys() <= one.keys() for one in stock]) for basket in baskets]
     for _ in range(2):
         found = engine.nearest_many(*at, "a/pickup", k=3, items=baskets)
-        for i, basket in enumerate(baskets):
-            has = np.array([basket.keys() <= one.keys() for one in stock])
+        for i, has in enumerate(having):
             off = xyz[has] - np.array(twins.brute_xyz(at[0][i], at[1][i]))
             order = sorted(zip((off**2).sum(axis=1), np.array(names)[has], strict=True))[:3]
             chords = [((xyz[row] - twins.brute_xyz(at[0][i], at[1][i])) ** 2).sum() for row in found.row[i] if row >= 0]
@@ -303,14 +303,14 @@ def test_nearest_many__finds_baskets_within_lists_and_beyond_them(reach_m):
     baskets = [dict.fromkeys(list(stock[row])[: rng.integers(1, 4)], 1) for row in rng.choice(n, q)]
     baskets = [baskets[i] if i % 2 else dict.fromkeys(list(stock[near[i]])[:2], 1) for i in range(q)]
     xyz = np.array([twins.brute_xyz(*place) for place in zip(lat, lng, strict=True)])
+    having = [np.array([basket.keys() <= kept.keys() for kept in stock]) for basket in baskets]
     at = np.datetime64("2026-03-02T04:00")
     for is_listed in (False, True):
         for k in (1, 3):
             found = engine.nearest_many(*asked, "a/pickup", k=k, items=baskets, at=at)
-            for i, basket in enumerate(baskets):
+            for i, has in enumerate(having):
                 place = np.array(twins.brute_xyz(asked[0][i], asked[1][i]))
                 chord = np.sqrt(((xyz - place) ** 2).sum(axis=1))
-                has = np.array([basket.keys() <= kept.keys() for kept in stock])
                 can = np.flatnonzero(has & ~is_shut & (chord <= reaches))
                 wanted = chord[can[np.argsort(chord[can], kind="stable")[:k]]]
                 rows = found.row[i][found.row[i] >= 0]
