@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The tests in lanes at once, since most of them wait: for one core, for servers to start, for faults to pass. `service`,
+# The tests in lanes, five at once, since most of them wait: for one core, for servers to start, for faults to pass. `service`,
 # `postgres` and `visits` ask the service on its databases, `long` are those that draw their cases, those in a browser and what
 # no database is asked for, `short` all the rest.
 #
 # With LINLI_TEST_ONCE=1, as `make test` sets it, each runs once, on one database where it could run on two, and the benchmarks
 # not at all. Without, there are more lanes: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
-# the faults, two at once: four with whole counts, which wait more, and one of the models of orders and bookings, which wait for
-# the disk. What is slow must not be taken for what is broken: in CI the faults come behind all else, and everywhere those that
-# say themselves how long they may take come alone at the end.
+# the faults in two; with whole counts in four, and one of the models of orders and bookings. What is slow must not be taken for
+# what is broken: in CI the faults come behind all else, and everywhere those that say themselves how long they may take come
+# alone at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -18,7 +18,8 @@ logs=()
 give_up() { kill "${beside[@]}" 2>/dev/null; exit "$1"; }
 trap 'give_up 130' INT TERM
 
-start() { # a lane, with what else it takes; it is said when all are done
+start() { # a lane, with what else it takes, once there is room beside the one that is watched; it is said when all are done
+    while [ "$(jobs -rp | wc -l)" -ge 4 ]; do sleep 1; done
     "$@" >"build/tests-$1.log" 2>&1 &
     beside+=("$!")
     logs+=("build/tests-$1.log")
@@ -67,22 +68,22 @@ system=$!
 is_once || start interpreted
 .venv/bin/python -m service.kernels || give_up 1
 wait "$system" || give_up 1
-start service
-start postgres
-start visits
 if is_full; then
-    start early
-    start orders
-    start late
-    start stops
     start models
+    start orders
+    start early
+    start stops
+    start late
     start long "${models[@]/#/--ignore=}"
 else
     start long
-    if ! is_once && ! is_ci; then
-        start some_faults
-        start other_faults
-    fi
+fi
+start service
+start postgres
+start visits
+if ! is_once && ! is_full && ! is_ci; then
+    start some_faults
+    start other_faults
 fi
 short || failed=1
 for pid in "${beside[@]}"; do wait "$pid" || failed=1; done
