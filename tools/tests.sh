@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests in lanes, five at once, since most of them wait: for one core, for servers to start, for faults to pass. `service`,
+# The tests in lanes, at most six at once, since most of them wait: for one core, for servers to start, for faults to pass. `service`,
 # `postgres` and `visits` ask the service on its databases, `long` are those that draw their cases, those in a browser and what
 # no database is asked for, `short` all the rest.
 #
@@ -19,7 +19,7 @@ give_up() { kill "${beside[@]}" 2>/dev/null; exit "$1"; }
 trap 'give_up 130' INT TERM
 
 start() { # a lane, with what else it takes, once there is room beside the one that is watched; it is said when all are done
-    while [ "$(jobs -rp | wc -l)" -ge 4 ]; do sleep 1; done
+    while [ "$(jobs -rp | wc -l)" -ge 5 ]; do sleep 1; done
     "$@" >"build/tests-$1.log" 2>&1 &
     beside+=("$!")
     logs+=("build/tests-$1.log")
