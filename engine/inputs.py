@@ -117,11 +117,8 @@ def coded_texts(values: Column, argument: str, n: int | None = None) -> tuple[ND
         texts = as_text(values.dictionary, argument)
         if n is not None and len(values) != n:
             raise InvalidColumnError(argument, f"must have {n} elements, one for every row, got {len(values)}")
-        codes = values.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        told_apart: Any = texts.dictionary_encode()
-        if len(told_apart.dictionary) == len(texts):
-            return codes, texts
-        return told_apart.indices.to_numpy().astype(np.int64)[codes], told_apart.dictionary  # one stood there twice
+        if len(texts.unique()) == len(texts):  # else one text has two codes
+            return values.indices.to_numpy(zero_copy_only=False).astype(np.int64), texts
     encoded: Any = as_text(values, argument, n).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 

@@ -1,4 +1,4 @@
-"""The records of a CSV file one by one, those among them that cannot be taken apart; which texts are any."""
+"""The records of a CSV file one by one, those among them that cannot be taken apart, and what is no UTF-8 in them."""
 
 from __future__ import annotations
 

@@ -34,8 +34,9 @@ interpreted() {
 lane() { .venv/bin/pytest -o "cache_dir=.pytest_cache/$1" "${@:2}"; }
 no_database=(tests/contract/service/test_{api_walk,every_limit,every_request,match_batches,openapi,protocol,serve_demo}.py)
 visits=(tests/contract/service/test_{booking,crew,visit}*.py)
-service() { lane service tests/contract/service "${no_database[@]/#/--ignore=}" "${visits[@]/#/--ignore=}" -k "not postgres"; }
-postgres() { lane postgres tests/contract/service "${no_database[@]/#/--ignore=}" "${visits[@]/#/--ignore=}" -k postgres; }
+others=(tests/contract/service "${no_database[@]/#/--ignore=}" "${visits[@]/#/--ignore=}")
+service() { lane service "${others[@]}" -k "not postgres"; }
+postgres() { lane postgres "${others[@]}" -k postgres; }
 visits() { lane visits "${visits[@]}"; }
 models=(tests/property/test_{bookings,orders}.py)
 models() { lane models "${models[@]}"; }

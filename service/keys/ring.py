@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from service.keys.formats import key_digest
 from service.store.tables import keys
@@ -13,11 +13,13 @@ from service.store.tables import keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
+
     from service.clock import Clock
     from service.feed.outbox import Change, Position
     from service.store.connections import AnyRow, ReadConnection
 
-__all__ = ["Caller", "KeyRing"]
+__all__ = ["Caller", "KeyRing", "lives"]
 
 _EXPIRED_US = 60_000_000  # so long after its end a key is still held: whoever made it may wait for it to be known
 
@@ -111,9 +113,12 @@ class KeyRing:
 
 def _callers(connection: ReadConnection, after_us: int) -> dict[str, Caller]:
     """Return who holds the keys that end after an instant, by digest."""
-    lasts = or_(keys.c.expires_at.is_(None), keys.c.expires_at > after_us)
-    rows = connection.rows(select(keys).where(keys.c.revoked_at.is_(None), lasts))
-    return {row.digest: _caller(row) for row in rows}
+    return {row.digest: _caller(row) for row in connection.rows(select(keys).where(lives(after_us)))}
+
+
+def lives(at_us: int) -> ColumnElement[bool]:
+    """Return the condition that a key is not revoked, and lasts beyond an instant."""
+    return and_(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > at_us))
 
 
 def _caller(row: AnyRow) -> Caller:

@@ -11,12 +11,11 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from service.audit.store import COMMAND, record
 from service.errors import StateConflictError
 from service.keys.formats import key_digest, new_key
+from service.keys.ring import lives
 from service.store.tables import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement
 
     from service.audit.store import Actor
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
@@ -134,16 +133,12 @@ def forget_keys(connection: WriteConnection, before_us: int, limit: int) -> int:
 
 def has_admin(connection: ReadConnection, now_us: int) -> bool:
     """Tell whether any admin key lives at an instant."""
-    query = select(keys.c.key_id).where(keys.c.scope == "admin", *_lives(now_us)).limit(1)
+    query = select(keys.c.key_id).where(keys.c.scope == "admin", lives(now_us)).limit(1)
     return connection.row(query) is not None
 
 
 def _check_room(connection: WriteConnection, merchant_id: str) -> None:
-    query = select(func.count()).select_from(keys).where(keys.c.merchant_id == merchant_id, *_lives(connection.now_us))
+    query = select(func.count()).select_from(keys).where(keys.c.merchant_id == merchant_id, lives(connection.now_us))
     if connection.value(query) >= LIVE_KEYS_A_MERCHANT:
         text = f"the merchant has {LIVE_KEYS_A_MERCHANT} keys that live, as many as there may be: revoke one"
         raise StateConflictError(text)
-
-
-def _lives(now_us: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now_us)
