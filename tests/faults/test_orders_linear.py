@@ -128,7 +128,6 @@ def test_orders__on_one_stock_key_are_linearizable(
     record_property("linear", f"{N_KEYS} keys, {n_maybe} maybe, {n_overlapping} overlapping, {seconds:.1f} s")
     assert n_overlapping > N_KEYS * N_OPS
     assert n_maybe > 0
-    assert not FULL or seconds <= 180
 
 
 def _one(what: What, units: int, at: float, outcome: Outcome = "ok", lasts: float = 1.0) -> Op:

@@ -158,7 +158,6 @@ def test_last_units__are_sold_once(
     assert unbalanced(place, fair.initial) == unsound(place) == []
     assert fair.n_reads > 10
     assert place.database is None or fair.most_overlapping > 1
-    assert not FULL or seconds <= 120
 
 
 @pytest.mark.parametrize("place", ["sqlite", "postgres"] if FULL else ["sqlite"], indirect=True)
