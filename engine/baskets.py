@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidColumnError, InvalidQueryError
 from engine.inputs import MAX_WHOLE, Column, as_list, as_whole, ascending_order, coded_texts
-from engine.kernels.baskets import first_again
+from engine.kernels.baskets import write_lines
 from engine.lean import repeated
 
 if TYPE_CHECKING:
@@ -123,21 +123,22 @@ def _of_columns(vocabulary: Vocabulary, baskets: Baskets, q: int) -> Lines:
     quantity = as_whole(baskets.quantities, "items.quantities", n, missing=None, minimum=1, error=InvalidQueryError)
     if n and not q:
         raise InvalidColumnError("items.query", "must be empty where nothing is asked", position=0)
-    known = vocabulary.find_skus(texts.to_pylist())
-    order = _by_query(query, codes, len(texts))
-    if order is not None:
-        codes, quantity = codes[order], quantity[order]
-    end = np.cumsum(np.bincount(query, minlength=q)) if q else np.empty(0, np.int64)
-    first = np.concatenate([[0], end[:-1]]).astype(np.int64) if q else end
-    return Lines(first, end.astype(np.int64), known[codes] if n else np.empty(0, np.int32), quantity)
+    number = _numbers(vocabulary, texts.to_pylist())
+    least = int(number.min(initial=0))
+    width = int(number.max(initial=0)) - least + 1
+    sku, bounds = np.empty(n, np.int32), np.zeros(q + 1, np.int64)
+    if not write_lines(query, codes, number, least, np.zeros(width, np.int64), sku, bounds[1:]):
+        key = query * width + (number[codes] - least)
+        order = ascending_order(key, "items.skus", "must name an SKU once for a query", InvalidQueryError)
+        query, codes, quantity = query[order], codes[order], quantity[order]
+        write_lines(query, codes, number, least, np.zeros(width, np.int64), sku, bounds[1:])
+    return Lines(bounds[:-1], bounds[1:].copy(), sku, quantity)
 
 
-def _by_query(query: NDArray[np.int64], codes: NDArray[np.int64], n_codes: int) -> NDArray[np.int32] | None:
-    """Return an order that puts the lines of each query together, None where they are; an SKU comes once for a query."""
-    rule = "must name an SKU once for a query"
-    if (query[1:] < query[:-1]).any():
-        return ascending_order(query * n_codes + codes, "items.skus", rule, InvalidQueryError)
-    again = first_again(query, codes, np.full(n_codes, -1, np.int64))
-    if again >= 0:
-        raise InvalidQueryError("items.skus", rule, position=again)
-    return None
+def _numbers(vocabulary: Vocabulary, texts: list[str]) -> NDArray[np.int32]:
+    """Return a number for each text, those that are equal the same: the code of an SKU, below zero for one that nobody keeps."""
+    numbers = vocabulary.find_skus(texts)
+    unknown: dict[str, int] = {}
+    for at in np.flatnonzero(numbers < 0).tolist():
+        numbers[at] = -1 - unknown.setdefault(texts[at], len(unknown))
+    return numbers

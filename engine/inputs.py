@@ -110,15 +110,14 @@ def as_text(values: Column, argument: str, n: int | None = None) -> Any:
 
 
 def coded_texts(values: Column, argument: str, n: int | None = None) -> tuple[NDArray[np.int64], Any]:
-    """Return a column of texts as codes and the distinct texts, as `as_text` checks them; a dictionary stays one."""
+    """Return a column of texts as codes and their texts, as `as_text` checks them: a dictionary as it is, with a text twice, too."""
     if isinstance(values, pa.ChunkedArray):
         values = values.unify_dictionaries().combine_chunks()
     if isinstance(values, pa.DictionaryArray) and not values.null_count and not values.dictionary.null_count:
         texts = as_text(values.dictionary, argument)
         if n is not None and len(values) != n:
             raise InvalidColumnError(argument, f"must have {n} elements, one for every row, got {len(values)}")
-        if len(texts.unique()) == len(texts):  # else one text has two codes
-            return values.indices.to_numpy(zero_copy_only=False).astype(np.int64), texts
+        return values.indices.to_numpy(zero_copy_only=False).astype(np.int64), texts
     encoded: Any = as_text(values, argument, n).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
@@ -207,6 +206,8 @@ def as_whole(
     else:
         whole, gone = _whole_items(as_list(values, argument), argument, error)
     _check_length(whole.size, n, argument)
+    if n == 0 or (minimum <= whole.min() and whole.max() <= maximum and not gone.any()):
+        return whole
     bad = (gone & (missing is None)) | (~gone & ((whole < minimum) | (whole > maximum)))
     if bad.any():
         position = int(np.argmax(bad))

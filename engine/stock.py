@@ -96,8 +96,9 @@ def sku_codes(vocabulary: Vocabulary, values: Column, argument: str, n: int) -> 
     """Return the code of each SKU, new ones entered."""
     codes, texts = coded_texts(values, argument, n)
     names = texts.to_pylist()
-    if "" in names and (codes == names.index("")).any():
-        position = int(np.argmax(codes == names.index("")))
+    is_empty = np.array([not name for name in names], np.bool_)[codes] if "" in names else codes < 0
+    if is_empty.any():
+        position = int(np.argmax(is_empty))
         raise InvalidColumnError(argument, "must be an SKU, got an empty text", position=position, value="")
     return vocabulary.sku_codes(names)[codes] if n else codes
 

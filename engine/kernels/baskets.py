@@ -50,15 +50,42 @@ def lower_bound(values: NDArray[np.int32], low: int, high: int, wanted: int) -> 
     return low + 1 if n == 1 and values[low] < wanted else low
 
 
-# Axes: l lines, s codes.
+# Axes: l lines, t texts, s SKUs, q queries.
 @kernel
-def first_again(query: NDArray[np.int64], code: NDArray[np.int64], seen_by: NDArray[np.int64]) -> int:
-    """Return the first line whose code came before in its query, -1 where none did; ``seen_by``, shape (s,), is all -1."""
+def write_lines(
+    query: NDArray[np.int64],
+    code: NDArray[np.int64],
+    number: NDArray[np.int32],
+    least: int,
+    seen_by: NDArray[np.int64],
+    sku: NDArray[np.int32],
+    end: NDArray[np.int64],
+) -> bool:
+    """
+    Write the SKU of each line, and where the lines of each query end; False where they are not by query, each SKU once.
+
+    Parameters
+    ----------
+    query, code
+        Of each line its query and its text, shape (l,).
+    number, least
+        The SKU of each text, shape (t,), from ``least`` on.
+    seen_by
+        Shape (s,), all 0 at first.
+    sku, end
+        Shapes (l,) and (q,), written.
+    """
+    reached = 0
     for line in range(query.shape[0]):
-        if seen_by[code[line]] == query[line]:
-            return line
-        seen_by[code[line]] = query[line]
-    return -1
+        its, own = query[line], number[code[line]]
+        if its < reached or seen_by[own - least] == its + 1:
+            return False
+        seen_by[own - least] = its + 1
+        sku[line] = own
+        end[reached:its] = line
+        reached = its
+    end[reached:] = query.shape[0]
+    return True
 
 
 @inlined_kernel

@@ -110,6 +110,7 @@ def test_from_columns__takes_a_stock_of_a_point_on_one_of_its_rows() -> None:
 TWICE = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["x", "x"]))
 ZXZ = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), pa.array(["z", "x", "z"]))
 TWICE_A = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", "a"]))
+NOTHING_TWICE = pa.DictionaryArray.from_arrays(pa.array([0, 2]), pa.array(["x", "", ""]))
 BAD_STOCK: list[tuple[Any, str]] = [
     ("milk", "stock must be a column"),
     ([{"x": 1}], "stock must have 3 elements"),
@@ -131,6 +132,7 @@ BAD_STOCK: list[tuple[Any, str]] = [
     (StockEntries(["a", "a"], ["x", "x"], [1, 1]), r"stock\[1\] must name an SKU once"),
     (StockEntries(["a", "a"], TWICE, [1, 1]), r"stock\[1\] must name an SKU once"),
     (StockEntries(TWICE_A, ["x", "x"], [1, 1]), r"stock\[1\] must name an SKU once"),
+    (StockEntries(["a", "a"], NOTHING_TWICE, [1, 1]), r"stock.skus\[1\] must be an SKU"),
     (StockEntries(["a"], ["x"], [2**31]), r"stock.units\[0\]"),
     (StockEntries(["a"], ["x"], [-1]), r"stock.units\[0\]"),
     (StockEntries(["a"], ["x"], [1], [NOON.replace(tzinfo=None)]), r"stock.good_until\[0\]"),
@@ -170,6 +172,17 @@ BAD_ITEMS: list[tuple[Any, str]] = [
 def test_nearest_many__refuses_bad_items(items: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         city([{"x": 1}, None, None]).nearest_many([31.2] * 2, [121.5] * 2, OFFER, items=items)
+
+
+@pytest.mark.parametrize("query", [[0, 1, 1, 2, 2, 4], [2, 1, 4, 1, 0, 2]], ids=["by query", "in any order"])
+def test_nearest_many__takes_skus_that_nobody_keeps(query: list[int]) -> None:
+    skus = {0: ["x"], 1: ["y", "x"], 2: ["y", "z"], 4: ["x"]}
+    named = [skus[number].pop() for number in query]
+    engine = city([{"x": 1}, None, None])
+    for column in (named, pa.array(named).dictionary_encode()):
+        items = Baskets(query, column, [1] * len(query))
+        found_ = engine.nearest_many([31.2] * 5, [121.5] * 5, OFFER, items=items)
+        assert found_.point_ids() == [["a"], [None], [None], ["a"], ["a"]]
 
 
 def test_nearest_in_turn__takes_no_items() -> None:
