@@ -17,12 +17,15 @@ from geo.metric import distance_m
 from geo.polygons import area_covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from engine.crew_days import Place
     from engine.openings import OpeningTimes
 
-__all__ = ["Break", "Crew", "crew_days"]
+__all__ = ["BREAK", "Break", "Crew", "crew_days"]
+
+BREAK = "break "
+"""How the names of breaks in a day begin."""
 
 _ONE_DAY = dt.timedelta(1)
 
@@ -60,7 +63,7 @@ class Crew:
     people
         How many they are.
     breaks
-        In the order in which they are taken.
+        In the order in which they are taken; where one has no time then, by when they begin at the latest.
     area
         Where it works: a polygon or multipolygon in lng/lat, metres around its start, None for everywhere.
     max_jobs
@@ -141,16 +144,29 @@ def _cut(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> Iterator[tuple
 
 
 def _day(crew: Crew, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> CrewDay:
-    starts_s, ends_s = int(start.timestamp()), int(end.timestamp())
-    stops, free_s = [], starts_s
-    for number, rest in enumerate(crew.breaks):
-        spans = [_span(rest, start.astimezone(zone).date() + days * _ONE_DAY, zone) for days in (-1, 0, 1)]
-        within = [(max(first, free_s), min(last, ends_s - rest.duration_s)) for first, last in spans]
-        earliest, latest = max(within, key=lambda span: span[1] - span[0])
-        if earliest <= latest:
-            stops.append(Stop(f"break {number + 1}", None, rest.duration_s, earliest, latest))
-            free_s = earliest + rest.duration_s
-    return CrewDay(crew.crew_id, crew.start, crew.end, starts_s, ends_s, tuple(stops))
+    breaks = [
+        Stop(f"{BREAK}{number + 1}", None, rest.duration_s, *_window(rest, start, end, zone))
+        for number, rest in enumerate(crew.breaks)
+    ]
+    taken = max(map(_taken, (breaks, sorted(breaks, key=lambda one: one.latest_s))), key=len)
+    return CrewDay(crew.crew_id, crew.start, crew.end, int(start.timestamp()), int(end.timestamp()), taken)
+
+
+def _taken(breaks: Sequence[Stop]) -> tuple[Stop, ...]:
+    """Return those of some breaks for which there is time when they are taken in this order, each behind the one before."""
+    stops: list[Stop] = []
+    for one in breaks:
+        free_s = max(one.earliest_s, stops[-1].earliest_s + stops[-1].duration_s if stops else one.earliest_s)
+        if free_s <= one.latest_s:
+            stops.append(one._replace(earliest_s=free_s))
+    return tuple(stops)
+
+
+def _window(rest: Break, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> tuple[int, int]:
+    """Return between which instants a break of a shift begins; where it has no time for it, the later one comes first."""
+    first_s, last_s = int(start.timestamp()), int(end.timestamp()) - rest.duration_s
+    spans = [_span(rest, start.astimezone(zone).date() + days * _ONE_DAY, zone) for days in (-1, 0, 1)]
+    return max(((max(low, first_s), min(high, last_s)) for low, high in spans), key=lambda span: span[1] - span[0])
 
 
 def _span(rest: Break, date: dt.date, zone: ZoneInfo) -> tuple[int, int]:

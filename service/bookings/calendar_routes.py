@@ -15,7 +15,6 @@ from service.bookings.days import local_day
 from service.bookings.schemas import CalendarAnswer
 from service.bookings.seeing import DAY_EDGE_US
 from service.bookings.sheet import shifts_between
-from service.bookings.store import bookings_of_ids
 from service.clock import from_us, to_us
 from service.crews.facts import CrewFacts
 from service.crews.store import CREWS, find_kept
@@ -37,7 +36,7 @@ router = APIRouter(tags=["bookings"], route_class=StrictRoute)
 
 _LINK = "/v1/points/{point_id}/crews/{crew_id}/calendar"
 _KIND = "text/calendar"
-_PAST_DAYS, _NEXT_DAYS = 7, 30
+_PAST_DAYS, _NEXT_DAYS = 1, 30  # shifts are forgotten two days after their end
 _SECOND_US = 1_000_000
 _DOCUMENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The days of the crew.", "content": {_KIND: {"schema": {"type": "string"}}}}
@@ -108,7 +107,7 @@ async def delete_one_calendar(request: Request, context: AdminOrMerchant, point_
 )
 async def get_feed(request: Request, token: str) -> Response:
     """
-    Tell the shifts of a crew from 7 days back to 30 days ahead, with what it does in them.
+    Tell the shifts of a crew from yesterday to 30 days ahead, with what it does in them.
 
     Where it has to go is told from 12 hours before a shift until 12 hours after it.
 
@@ -136,11 +135,8 @@ def _calendar(connection: ReadConnection, rosters: Rosters, row: AnyRow, now_us:
     first = local_day(timezone, now_us // _SECOND_US) - dt.timedelta(_PAST_DAYS)
     shifts = shifts_between(connection, rosters, point.row, row.crew_id, first, _PAST_DAYS + 1 + _NEXT_DAYS)
     shifts = [_veiled(shift, now_us) for shift in shifts]
-    ids = [stop.booking_id for shift in shifts for stop in shift.stops if stop.booking_id is not None]
-    booked = {name: from_us(one.booked_at) for name, one in bookings_of_ids(connection, ids).items()}
     name = CrewFacts.of_json(crew.facts).name
-    stamp = from_us(row.created_at)
-    return CrewCalendar(row.point_id, row.crew_id, name, timezone, stamp, shifts, booked)
+    return CrewCalendar(row.point_id, row.crew_id, name, timezone, from_us(now_us), shifts)
 
 
 def _veiled(shift: ShiftAnswer, now_us: int) -> ShiftAnswer:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vText
+from icalendar import Calendar, Event, Timezone, vText
 
 from service.bookings.rules import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from service.bookings.schemas import ShiftAnswer, StopAnswer
 
@@ -33,9 +34,7 @@ class CrewCalendar(NamedTuple):
     name
         The crew's.
     stamp
-        When its link was made: the stamp of all that was not booked.
-    booked_at
-        When each visit was booked, by the id of its booking.
+        When it is told: what a reader has kept of an event with an older stamp has been replaced.
     """
 
     point_id: str
@@ -44,14 +43,14 @@ class CrewCalendar(NamedTuple):
     timezone: str
     stamp: dt.datetime
     shifts: Sequence[ShiftAnswer]
-    booked_at: Mapping[str, dt.datetime]
 
 
 def calendar_text(told: CrewCalendar) -> bytes:
     """
     Return a calendar with an event for each shift, which blocks no time, and for each stop in it.
 
-    Times are in UTC, so that no reader needs the rules of a time zone; windows stand in words by the point's clock.
+    Times are in UTC, so that no reader needs the rules of a time zone; windows stand in words by the point's clock. Its zone
+    is told all the same: a calendar needs a component (RFC 5545, 3.6), and a crew may have no shift.
     """
     calendar = Calendar()
     calendar.add("prodid", _PRODUCT)
@@ -61,10 +60,16 @@ def calendar_text(told: CrewCalendar) -> bytes:
     calendar.add("x-wr-calname", vText(told.name))
     calendar.add("x-wr-timezone", vText(told.timezone))
     calendar.add("refresh-interval", _AGAIN, parameters={"VALUE": "DURATION"})
+    calendar.add_component(_zone(told.timezone))
     for shift in told.shifts:
         for event in _events(told, shift):
             calendar.add_component(event)
     return calendar.to_ical()
+
+
+@functools.cache
+def _zone(timezone: str) -> Timezone:
+    return Timezone.from_tzid(timezone)
 
 
 def _events(told: CrewCalendar, shift: ShiftAnswer) -> Iterator[Event]:
@@ -83,8 +88,7 @@ def _events(told: CrewCalendar, shift: ShiftAnswer) -> Iterator[Event]:
 
 
 def _visit(told: CrewCalendar, stop: StopAnswer, booking_id: str) -> Event:
-    stamp = told.booked_at.get(booking_id, told.stamp)
-    event = _event(f"{booking_id}@linli", stamp, stop.starts_at, stop.ends_at, stop.service or "Visit")
+    event = _event(f"{booking_id}@linli", told.stamp, stop.starts_at, stop.ends_at, stop.service or "Visit")
     event.add("status", _STATUS.get(stop.state or "", "CONFIRMED"))
     event.add("description", vText("\n".join(_lines(told, stop))))
     if stop.address is not None:

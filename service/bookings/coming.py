@@ -37,7 +37,7 @@ class Coming:
     """
     Asked from any thread.
 
-    Points that have no service of an offer are not booked here: their door being open is all that is known of them.
+    Points that have registered no service of an offer are not booked here: their door being open is all that is known of them.
 
     Parameters
     ----------
@@ -59,18 +59,18 @@ class Coming:
         return Coming(self._store, self._terms, {})
 
     def concerns(self, offer: str) -> bool:
-        """Tell whether visits of an offer can be booked at any point."""
+        """Tell whether visits of an offer are booked at any point."""
         return self._terms.rosters.has_services(offer)
 
     def is_booked_at(self, point_id: str, offer: str) -> bool:
-        """Tell whether visits of an offer can be booked at a point."""
-        return bool(self._terms.rosters.services_of(point_id, offer))
+        """Tell whether visits of an offer are booked at a point, if only once a service is offered again."""
+        return self._terms.rosters.services_of(point_id, offer) is not None
 
     def can_come(self, point_id: str, ask: Ask) -> bool:
         """Tell whether a crew can begin some service of an offer in the window that begins when it is asked for."""
         names = self._terms.rosters.services_of(point_id, ask.offer)
         if not names:
-            return True
+            return names is None
         known = None if self._before is None else self._before.get((point_id, ask.offer))
         comes = None if known is None else self._comes(None, [_at_its_place(one, ask) for one in known], ask)
         if comes is None:
@@ -80,7 +80,7 @@ class Coming:
     def next_coming(self, point_id: str, ask: Ask) -> dt.datetime | None:
         """Return when the first window behind an instant begins in which a crew can come, within a week."""
         names = self._terms.rosters.services_of(point_id, ask.offer)
-        return self._read(lambda connection: self._next(connection, point_id, names, ask), ask)
+        return self._read(lambda connection: self._next(connection, point_id, names or (), ask), ask)
 
     def _read(self, fn: Callable[[ReadConnection], T], ask: Ask) -> T:
         """Read within the time that is left for an answer: nobody holds a thread for longer, whatever the store does."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import bindparam, delete, select, text, update
 
 from engine.crew_days import CrewDay, Stop
+from engine.crews import BREAK
 from service.clock import from_us
 from service.errors import StateConflictError
 from service.store.plain import Plain
@@ -203,7 +204,7 @@ def free_s(day: CrewDay) -> int:
 
 
 def _is_break(stop: Stop) -> bool:
-    return stop.place is None and stop.earliest_s < stop.latest_s and not stop.stop_id.startswith(BUSY)
+    return stop.stop_id.startswith(BREAK)
 
 
 def local_day(timezone: str, at_s: int) -> dt.date:

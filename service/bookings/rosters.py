@@ -86,12 +86,12 @@ class Rosters:
         return _slowness(self.travel_of(after)) > _slowness(self.travel_of(before))
 
     def has_services(self, offer: str) -> bool:
-        """Tell whether anything of an offer can be booked at any point."""
+        """Tell whether a service of an offer is registered at any point."""
         return offer in self._offers
 
-    def services_of(self, point_id: str, offer: str) -> tuple[str, ...]:
-        """Return the names of the services of an offer that can be booked at a point."""
-        return self._services.get((point_id, offer), ())
+    def services_of(self, point_id: str, offer: str) -> tuple[str, ...] | None:
+        """Return the names of the services of an offer that can be booked at a point; None where it has registered none."""
+        return self._services.get((point_id, offer))
 
     def known(self, point_id: str, at_s: int) -> PointRoster | None:
         """Return what is kept of a point that covers the local day of an instant."""
@@ -242,12 +242,11 @@ def _by_crew(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
 
 
 def _services(connection: ReadConnection, point_ids: Sequence[str] | None) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the names of services that can be booked, by point and offer; of some points, or of all."""
+    """Return the names of services that can be booked, none where all are paused, by point and offer; of some points, or of all."""
     query = select(SERVICES).where(SERVICES.c.is_deleted.is_(False)).order_by(SERVICES.c.service_id)
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in connection.rows(query if point_ids is None else query.where(SERVICES.c.point_id.in_(point_ids))):
         facts = ServiceFacts.of_json(row.facts)
-        if not facts.is_paused:
-            key = (row.point_id, facts.offer)
-            found[key] = (*found.get(key, ()), row.service_id)
+        key = (row.point_id, facts.offer)
+        found[key] = (*found.get(key, ()), *(() if facts.is_paused else (row.service_id,)))
     return found

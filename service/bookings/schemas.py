@@ -126,7 +126,7 @@ class ComplainBody(Body):
 
 
 class OverrunBody(Body):
-    """How much longer a visit takes than planned, from now on."""
+    """How much longer a visit takes from now on; before the time that it was booked for it does not end by this."""
 
     minutes: Annotated[int, Field(ge=1, le=1_440)]
 

@@ -57,7 +57,8 @@ _RECENT = Plain(
         or_(_t.booked_at > bindparam("since"), _t.ended_at.is_(None)),
     )
 )
-_FORGOTTEN = {"buyer": None, "device": None, "cell": None, "lat": None, "lng": None, "address": None, "note": None}
+_PRIVATE = ("buyer", "device", "cell", "lat", "lng", "address", "note", "proof")
+_FORGOTTEN = dict.fromkeys(_PRIVATE)
 
 
 class BookingFilter(NamedTuple):

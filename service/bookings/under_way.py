@@ -203,6 +203,8 @@ def overrun_visit(
     """
     Let a visit that has begun take some minutes more from now on, and hand on what its crew cannot keep then.
 
+    It never ends before the time that it was booked for: `finish_visit` shortens it.
+
     Raises
     ------
     StateConflictError
@@ -262,7 +264,7 @@ def _late_s(table: CrewDays, day: CrewDay, booked: dict[str, AnyRow], now_s: int
 
 
 def _from_its_start(connection: WriteConnection, booking: AnyRow, more_s: int) -> dict[str, Any]:
-    """Return when the stop of a visit is that began when it really did, and takes so many seconds more from now on."""
+    """Return when the stop of a visit is that began when it really did, and takes so many seconds more from now on, at least."""
     begun_s = booking.begun_at // _SECOND_US
-    lasts_s = -(-connection.now_us // _SECOND_US) - begun_s + more_s
+    lasts_s = max(booking.duration_s, -(-connection.now_us // _SECOND_US) - begun_s + more_s)
     return {"duration_s": lasts_s, "earliest_s": begun_s, "latest_s": begun_s, "is_set_out": True, "has_begun": True}

@@ -34,7 +34,7 @@ from tests.serving import Place, fresh_database, running_service
 NAMES = ("buyer", "device", "address", "note")
 _MINUTE_US, _DAY_US = 60_000_000, 86_400_000_000
 _SPARE_S = 595  # between two visits of fifty minutes that begin an hour apart
-_PRIVATE = ("buyer", "device", "cell", "lat", "lng", "address", "note")
+_PRIVATE = ("buyer", "device", "cell", "lat", "lng", "address", "note", "proof")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _live(provider: Provider, app: Caller, own: Caller, canary: Canary) -> list[
     _act(own, ids[0], "depart")
     codes = app.call("GET", f"/v1/bookings/{ids[0]}").told
     _act(own, ids[0], "start", {"code": codes["start_code"]})
-    proof = {"end_code": codes["end_code"], "written_contract": "A-7"}
+    proof = {"end_code": codes["end_code"], "written_contract": f"signed {canary.note}"}
     _act(own, ids[0], "finish", {"proof": proof})
     complaint = {"starts_at": windows[5], "note": canary.note}
     again = _act(app, ids[0], "complain", complaint, "complaint").told["booking_id"]
@@ -136,7 +136,7 @@ def test_erased_customer__has_left_nothing_behind_of_visits(
     wait_until(lambda: canary.found_in(visited.places()) == [], MOST_S, "forgotten")
     record_property("seconds", round(time.monotonic() - begun, 2))
     rows = ask(place, f"SELECT {', '.join(_PRIVATE)} FROM bookings")  # noqa: S608
-    assert sorted(row.count(None) for row in rows) == [1, 7, 7, 7, 7]
+    assert sorted(row.count(None) for row in rows) == [2, 8, 8, 8, 8]
     assert unsound_visits(place) == wrong_visits(place) == []
     assert book(app, provider.body(starts(1, 1)[3])).status == 201  # the day goes on
     assert wrong_visits(place) == []

@@ -138,7 +138,8 @@ class Model:
     def overrun(self, name: str, minutes: int, now: int) -> list[str]:
         """Let a visit take longer; return those that its crew cannot make any more."""
         one = self.visits[name]
-        one.taken = (one.begun // S * S, -(-now // S) * S + minutes * MINUTE)
+        begun = one.begun // S * S
+        one.taken = (begun, max(begun + LASTS, -(-now // S) * S + minutes * MINUTE))
         return self.late(one.crew or "", one.taken)
 
     def late(self, crew: str, span: tuple[int, int]) -> list[str]:

@@ -51,6 +51,18 @@ def test_match__passes_over_a_provider_without_a_crew_that_can_come(visits: Visi
     assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [near, far]
 
 
+def test_match__passes_over_a_provider_whose_services_are_all_paused(visits: Visits) -> None:
+    near, at = visits.provider("anna"), visits.tomorrow(10)
+    far = visits.provider("bert", lat=visits.desk.lat + 0.01)
+    visits.service(near, paused=True)
+    assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [far]
+    visits.service(far, paused=True)
+    nobody = _match(visits, at)
+    assert (nobody["matches"], nobody["refused"][0]["reason"]) == ([], "full")
+    visits.service(near)
+    assert [one["point_id"] for one in _match(visits, at, k="2")["matches"]] == [near]
+
+
 def test_match__knows_after_a_restart_that_nobody_can_come(tmp_path: Path) -> None:
     """Crews and services stand in no snapshot of the index."""
     with open_desk(tmp_path) as desk:

@@ -124,6 +124,17 @@ def test_overrun__into_the_next_shift_is_over_once_the_visit_is(visits: Visits, 
     assert [stop for shift in _sheet(visits, point, at(13)) for stop in shift if stop[0] == "busy"] == []
 
 
+def test_overrun__ends_no_visit_before_the_time_that_it_was_booked_for(visits: Visits, point: str, at: At) -> None:
+    visits.service(point, **EXACT | {"minutes": 120})
+    eight = _begun(visits, point, at(8))
+    visits.desk.pass_until(at(8, 10))
+    assert visits.done(eight, "overrun", "corner", {"minutes": 30}) == {"unkept": [], "moved": []}
+    assert _sheet(visits, point, at(8))[0] == [("visit", "08:00", "10:00")]
+    visits.done(eight, "overrun", "corner", {"minutes": 170})
+    visits.done(eight, "overrun", "corner", {"minutes": 140})  # no, less
+    assert _sheet(visits, point, at(8))[0] == [("visit", "08:00", "10:30")]
+
+
 def test_visit__that_begins_late_keeps_its_crew_from_the_next_shift_and_hands_nobody_on(
     visits: Visits, point: str, at: At
 ) -> None:
@@ -864,3 +875,15 @@ def test_visit_that_begins_before_a_shift_that_comes_before_its_own__keeps_its_c
     assert visits.row(booking).shift_at == to_us(dt.datetime.fromisoformat(at(8)))
     visits.brought(booking, "finish")
     assert _can_be_booked(visits, point, at(8))
+
+
+def test_break_that_begins_at_one_moment_alone__is_left_out_where_its_crew_is_engaged_then(
+    visits: Visits, at: At
+) -> None:
+    lunch = {"earliest": "12:00", "latest": "12:00", "minutes": 30}
+    point = visits.provider("anna", service=EXACT, crew={"breaks": [lunch]})
+    (one,) = _confirmed(visits, point, at(13))
+    assert _sheet_at(visits, point, at)[0] == ("break", "12:00", "12:30")
+    _engaged(visits, point, at, 11, 13)
+    assert [kind for kind, *_ in _sheet_at(visits, point, at)] == ["busy", "visit"]
+    assert visits.read(one)["state"] == "confirmed"

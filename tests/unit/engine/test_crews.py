@@ -52,6 +52,9 @@ CASES: tuple[tuple[str, list[Break], dt.date, int, list[list[str]]], ...] = (  #
     ("20:00-05:00", [Break(dt.time(0), dt.time(23), 1800)], dt.date(2026, 11, 27), 1, [["27 20:00", "28 00:00", "28 04:30", "28 05:00"]]),
     # the second of two breaks for which there is no time is left out
     ("12:15-13:00", [LUNCH, LUNCH], dt.date(2026, 11, 27), 1, [["27 12:15", "27 12:15", "27 12:30", "27 13:00"]]),
+    # in another order where one has no time in theirs, else in theirs
+    ("08:00-18:00", [Break(dt.time(15), dt.time(15, 30), 900), LUNCH], dt.date(2026, 11, 27), 1, [["27 08:00", "27 12:00", "27 13:00", "27 15:00", "27 15:30", "27 18:00"]]),
+    ("08:00-18:30", [Break(dt.time(11), dt.time(15), 900), LUNCH], dt.date(2026, 11, 27), 1, [["27 08:00", "27 11:00", "27 15:00", "27 12:00", "27 13:00", "27 18:30"]]),
     ("off", [LUNCH], dt.date(2026, 11, 27), 3, []),
 )  # fmt: skip
 
