@@ -34,25 +34,33 @@ class SystemClock:
     """
 
     def __init__(self, mark_us: int = 0) -> None:
-        self._mark_us = mark_us
+        self._own_us = self._database_us = mark_us
+        self._has_database = False  # with a clock of its own
         self._lock = threading.Lock()
 
     def now_us(self, database_us: int | None = None) -> int:
-        """Return now, or the latest instant told before where that is later."""
-        now = time.time_ns() // 1000 if database_us is None else database_us
+        """
+        Return now, or the latest instant told before where that is later.
+
+        A machine whose clock is ahead does not carry the transactions of all machines along: it moves its own questions.
+        """
         with self._lock:
-            self._mark_us = max(self._mark_us, now)
-            return self._mark_us
+            if database_us is None:
+                self._own_us = max(self._own_us, self._database_us, time.time_ns() // 1000)
+                return self._own_us
+            self._has_database = True
+            self._database_us = max(self._database_us, database_us)
+            return self._database_us
 
     @property
     def latest_us(self) -> int:
-        """The latest instant told so far."""
-        return self._mark_us
+        """The latest instant of a transaction told so far."""
+        return self._database_us if self._has_database else self._own_us
 
     def keep_after(self, mark_us: int) -> None:
         """Take note of an instant that the store has seen."""
         with self._lock:
-            self._mark_us = max(self._mark_us, mark_us)
+            self._own_us, self._database_us = max(self._own_us, mark_us), max(self._database_us, mark_us)
 
 
 class SettableClock:

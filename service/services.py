@@ -37,7 +37,7 @@ from service.payments.settling import Settler
 from service.store.opening import open_store
 from service.store.tables import marks
 from service.webhooks.addresses import networks_of
-from service.webhooks.urls import UrlRules
+from service.webhooks.urls import Lookups, UrlRules
 from service.webhooks.worker import WebhookWorker
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ __all__ = ["Services", "open_services"]
 _LOG = logging.getLogger(__name__)
 _STALE_S = 5.0
 _MATCHES, _LONG_MATCHES, _PAYMENTS = 8, 8, 4  # threads
+_MOST_LOOKUPS = 32  # of host names that requests tell
 
 
 @dataclass
@@ -165,7 +166,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             terms,
             bookings,
             payments,
-            UrlRules(networks_of(settings.webhooks.webhook_allow)),
+            UrlRules(networks_of(settings.webhooks.webhook_allow), Lookups(_MOST_LOOKUPS)),
             matches,
             long_matches,
             payment_threads,
@@ -228,7 +229,7 @@ def _send_webhooks(services: Services, stack: contextlib.ExitStack) -> None:
     worker = WebhookWorker(
         services.store,
         services.clock,
-        services.urls,
+        UrlRules(networks_of(given.webhook_allow)),  # whose look-ups nobody else can use up
         services.metrics.count_try,
         seconds=given.webhook_timeout_s,
         authorities=given.webhook_ca,

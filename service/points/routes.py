@@ -34,7 +34,15 @@ from service.points.store import (
     merchant_lock,
     write_points,
 )
-from service.points.views import is_public, point_answer, point_etag, public_etag, public_point, put_answer
+from service.points.views import (
+    is_public,
+    n_told_at_once,
+    point_answer,
+    point_etag,
+    public_etag,
+    public_point,
+    put_answer,
+)
 
 if TYPE_CHECKING:
     from service.store.connections import ReadConnection, WriteConnection
@@ -136,7 +144,7 @@ async def get_points(
     """
     List points by id: a merchant's own, all as an admin, else the public ones of verified merchants.
 
-    A station's key lists those of its merchant, as everyone sees them.
+    A station's key lists those of its merchant, as everyone sees them. Where areas are large, a page has fewer than asked for.
     """
     services, reads_all = services_of(request), _reads_all(context)
     is_of_merchant = reads_all or context.key_holder.scope == "station"
@@ -149,7 +157,8 @@ async def get_points(
 
     def page_of(connection: ReadConnection) -> PointsAnswer:
         found = list_points(connection, wanted, after=after[0], limit=page_size + 1)
-        page, following = next_page(services.secret, listed, found, page_size, lambda one: [one.row.point_id])
+        size = min(page_size, n_told_at_once(found)) if reads_all else page_size
+        page, following = next_page(services.secret, listed, found, size, lambda one: [one.row.point_id])
         if reads_all:
             return PointsAnswer(items=[point_answer(one, datum) for one in page], next_cursor=following)
         return PointsAnswer(items=[public_point(one, datum) for one in page], next_cursor=following)

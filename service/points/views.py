@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from service.points.store import PointRecord
     from service.store.connections import AnyRow
 
-__all__ = ["is_public", "point_answer", "point_etag", "public_etag", "public_point", "put_answer"]
+__all__ = ["is_public", "n_told_at_once", "point_answer", "point_etag", "public_etag", "public_point", "put_answer"]
+
+_MOST_AREA_BYTES = (
+    512 * 1024
+)  # of a page, as the store keeps them: three times as many are told, in a tenth of a second
 
 
 def is_public(record: PointRecord) -> bool:
@@ -36,6 +40,16 @@ def point_etag(record: PointRecord) -> str:
 def public_etag(record: PointRecord) -> str:
     """Return the ETag of a point as everyone sees it: it tells nothing of stock."""
     return etag(record.row.revision)
+
+
+def n_told_at_once(records: Sequence[PointRecord]) -> int:
+    """Return how many of some points, from the first on, a page has at most: as many as their areas allow, one at least."""
+    n_bytes = 0
+    for number, record in enumerate(records):
+        n_bytes += sum(len(offer.area or b"") for offer in record.offers)
+        if number and n_bytes > _MOST_AREA_BYTES:
+            return number
+    return len(records)
 
 
 def point_answer(record: PointRecord, datum: str) -> PointAnswer:

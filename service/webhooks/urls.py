@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from service.errors import ForbiddenUrlError
+from service.errors import ForbiddenUrlError, OverloadedError
 from service.webhooks.addresses import is_among, is_public
 
 if TYPE_CHECKING:
     from service.webhooks.addresses import Address, Network
 
-__all__ = ["Resolver", "Target", "UrlRules", "resolve"]
+__all__ = ["Lookups", "Resolver", "Target", "UrlRules"]
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -111,7 +111,7 @@ class UrlRules:
 
     def __init__(self, allowed: Sequence[Network] = (), resolver: Resolver | None = None) -> None:
         self._allowed = tuple(allowed)
-        self._resolve = resolver or resolve
+        self._resolve = resolver or Lookups()
 
     async def check(self, url: str, seconds: float) -> tuple[Target, list[str]]:
         """
@@ -151,32 +151,58 @@ def _check_public(target: Target, addresses: Sequence[Address]) -> None:
         raise ForbiddenUrlError("leads to an address that is not one of the public internet")
 
 
-async def resolve(host: str) -> Sequence[str]:
+class Lookups:
     """
-    Return the addresses of a name as the system knows them.
+    Returns the addresses of names as the system knows them.
 
     A thread for each: one that waits for a name server that does not answer holds up neither other names nor the
-    end of the process, as a pool would.
+    end of the process, as a pool would. It outlives who waits for it.
+
+    Parameters
+    ----------
+    most
+        How many are at work at once, None for any number.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[list[str]] = loop.create_future()
 
-    def look() -> None:
-        found: list[str] | OSError | UnicodeError
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._n = 0
+        self._lock = threading.Lock()
+
+    def _count(self, n: int) -> None:
+        with self._lock:
+            if n > 0 and self._n == self._most:
+                raise OverloadedError("too many host names are being looked up")
+            self._n += n
+
+    async def __call__(self, host: str) -> Sequence[str]:
+        """Look a name up; raises `OverloadedError` where too many wait for their answers."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[str]] = loop.create_future()
+        self._count(1)
+
+        def look() -> None:
+            found: list[str] | OSError | UnicodeError
+            try:
+                found = [str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+            except (OSError, UnicodeError) as error:
+                found = error
+            self._count(-1)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, future, found)
+
         try:
-            found = [str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-        except (OSError, UnicodeError) as error:
-            found = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, found)
+            threading.Thread(target=look, name="linli-resolve", daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            self._count(-1)
+            raise
+        return await future
 
-    def settle(found: list[str] | OSError | UnicodeError) -> None:
-        if future.done():
-            return
-        if isinstance(found, list):
-            future.set_result(list(dict.fromkeys(found)))
-        else:
-            future.set_exception(found)
 
-    threading.Thread(target=look, name="linli-resolve", daemon=True).start()
-    return await future
+def _settle(future: asyncio.Future[list[str]], found: list[str] | OSError | UnicodeError) -> None:
+    if future.done():
+        return
+    if isinstance(found, list):
+        future.set_result(list(dict.fromkeys(found)))
+    else:
+        future.set_exception(found)

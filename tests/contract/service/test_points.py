@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import shapely
 
@@ -164,6 +166,22 @@ def test_reads__tell_others_no_stock_and_no_shape(shops: Shops) -> None:
     assert shops.app.get("/v1/points/corner-2:a").status_code == 404
     assert shops.other.get("/v1/points/corner-2:a").status_code == 200
     assert shops.admin.post("/v1/merchants/corner-2:reinstate", headers={"If-Match": "*"}).is_success
+
+
+def test_list__has_fewer_points_on_a_page_where_their_areas_are_large(service: Serving) -> None:
+    turns = np.linspace(0, math.tau, 1_999)[:-1]
+    ring = [[round(121.47 + 0.01 * math.cos(turn), 6), round(31.23 + 0.01 * math.sin(turn), 6)] for turn in turns]
+    area = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    names = ("retail/pickup", "retail/delivery", "food_service/delivery", "food_service/pickup", "laundry/pickup")
+    with open_shops(service, "wide") as shops:
+        body = point(offers=[{"offer": name, "area": area} for name in names])
+        for number in range(5):
+            assert shops.put(f"p{number}", body).status_code == 201
+        first = shops.own.get("/v1/points").json()
+        last = shops.own.get("/v1/points", params={"cursor": first["next_cursor"]}).json()
+        assert [len(page["items"]) for page in (first, last)] == [3, 2]
+        assert last["next_cursor"] is None
+        assert len(shops.app.get("/v1/points", params={"merchant": "wide"}).json()["items"]) == 5, "without their areas"
 
 
 def test_list__goes_by_pages_and_filters(service: Serving) -> None:

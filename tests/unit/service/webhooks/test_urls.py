@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import threading
 from collections.abc import Sequence
 
 import pytest
 
-from service.errors import ForbiddenUrlError
+from service.errors import ForbiddenUrlError, OverloadedError
 from service.webhooks.addresses import is_public, networks_of
-from service.webhooks.urls import Target, UrlRules
+from service.webhooks.urls import Lookups, Target, UrlRules
 
 PUBLIC = {"shop.example": ["8.8.8.8", "2606:4700::1111"], "xn--fiqs8s.example": ["1.1.1.1"]}
 INSIDE = {
@@ -123,3 +125,31 @@ def test_public__is_less_than_python_calls_global() -> None:
     addresses = [ipaddress.ip_address(text) for text in tricked]
     assert any(address.is_global for address in addresses)
     assert not any(map(is_public, addresses))
+
+
+def test_lookups__are_no_more_at_once_than_some_however_long_a_name_server_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = threading.Event()
+
+    def slow(*_asked: object, **_how: object) -> list[tuple[object, ...]]:
+        answers.wait(30)
+        return [(0, 0, 0, "", ("8.8.8.8", 0))]
+
+    async def ask(lookups: Lookups) -> None:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(lookups("slow.example"), 0.01)
+        with pytest.raises(OverloadedError):
+            await lookups("slow.example")
+        answers.set()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await lookups("slow.example") == ["8.8.8.8"]
+                    break
+                except OverloadedError:
+                    await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    asyncio.run(ask(Lookups(2)))
