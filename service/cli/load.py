@@ -41,7 +41,8 @@ def load_command(
 
     Points that are there alike already are passed over: a load that broke off is started again. Pauses, special days
     and slots stay as they stand. Bad rows, and points that would leave open orders behind, are named and left out; the
-    exit code is 1 then.
+    exit code is 1 then. A point that is there already and has a bad row stays as it stands; of a new one the good rows
+    are taken.
     """
     if _MERCHANT.fullmatch(merchant) is None:
         text = f"must be 2 to 40 of a-z, 0-9 and -, the first no -, got {merchant!r:.60}"

@@ -63,7 +63,7 @@ def check_points(
     columns, everywhere = _typed(raw, faults, datum)
     _check_areas(columns, faults)
     good = faults.good
-    bad = [BadRow(int(raw.row[i]), reason) for i, reason in faults.reasons()]
+    bad = _bad_rows(raw.row, columns["point_id"], faults)
     table = pa.table({name: column.filter(pa.array(good)) for name, column in columns.items()}, schema=POINT_SCHEMA)
     table = _in_wgs84(table, datum)
     checked = Checked(table, raw.row[good], [*raw.bad, *bad])
@@ -235,9 +235,13 @@ def _without(checked: Checked, judge: Callable[[pa.Table], Faults]) -> Checked:
     faults = judge(checked.table)
     if faults.good.all():
         return checked
-    bad = [BadRow(int(checked.row[i]), reason) for i, reason in faults.reasons()]
+    bad = _bad_rows(checked.row, checked.table["point_id"], faults)
     table = checked.table.filter(pa.array(faults.good))
     return replace(checked, table=table, row=checked.row[faults.good], bad=[*checked.bad, *bad])
+
+
+def _bad_rows(row: NDArray[np.int64], point_ids: Any, faults: Faults) -> list[BadRow]:
+    return [BadRow(int(row[i]), reason, point_ids[i].as_py()) for i, reason in faults.reasons()]
 
 
 def _with_norm_radii(checked: Checked, norms: Norms, everywhere: NDArray[np.bool_]) -> Checked:

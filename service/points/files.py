@@ -40,6 +40,8 @@ class PointsFile:
         Where each good row stands in its file.
     bad
         An error for each of the others, in the order of the file.
+    bad_points
+        The points of these rows; None is among them where that of a row cannot be told.
     ignored
         Columns that mean nothing to linli.
     default_areas
@@ -51,6 +53,7 @@ class PointsFile:
     table: pa.Table
     row: NDArray[np.int64]
     bad: tuple[BadFileError, ...]
+    bad_points: frozenset[str | None]
     ignored: tuple[str, ...]
     default_areas: dict[str, int]
     zone_origin: dict[str, int]
@@ -128,13 +131,14 @@ def write_points(table: pa.Table, path: Path) -> None:
 
 
 def _points_file(path: Path, raw: RawPoints, checked: Checked, *, strict: bool) -> PointsFile:
-    bad = tuple(BadFileError(path, row, reason) for row, reason in checked.bad)
+    bad = tuple(BadFileError(path, bad.row, bad.reason) for bad in checked.bad)
     if strict and bad:
         raise bad[0]
     return PointsFile(
         checked.table,
         checked.row,
         bad,
+        frozenset(bad.point_id for bad in checked.bad),
         tuple(raw.ignored),
         checked.default_areas,
         checked.zone_origin,

@@ -50,7 +50,7 @@ def read_geojson(path: Path) -> RawPoints:
         try:
             record = _record(feature)
         except (_BadFeatureError, GeoError) as error:
-            bad.append(BadRow(row, str(error)))
+            bad.append(BadRow(row, str(error), _point_id(feature)))
             continue
         rows.append(row)
         for name, column in cells.items():
@@ -116,6 +116,13 @@ def _record(feature: Any) -> dict[str, Any]:
         record["point_id"] = _cell("point_id", feature["id"])
     record |= _geometry(feature.get("geometry"), record)
     return record
+
+
+def _point_id(feature: Any) -> str | None:
+    """Return the id that even a bad feature tells, None where it tells none."""
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    found = properties.get("point_id", feature.get("id")) if isinstance(properties, dict) else None
+    return str(found) if isinstance(found, str | int) else None
 
 
 def _geometry(geometry: Any, record: dict[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class _Job:
 
     def add_map(self, path: Path) -> None:
         found, checked = self._read_map(path)
-        reasons = {found.object_of[row - 1]: reason for row, reason in checked.bad}
+        reasons = {found.object_of[bad.row - 1]: bad.reason for bad in checked.bad}
         if reasons:
             if self._strict:
                 name, reason = next(iter(reasons.items()))

@@ -23,10 +23,10 @@ from service.points.ids import LOCAL_CHARS, why_no_point_id
 from service.points.rules import facts_of
 from service.points.schemas import BulkPointBody
 from service.points.store import merchant_lock
-from service.points.storing import StoredPoints, store_points, with_what_stands
+from service.points.storing import StoredPoints, kept_as_they_stand, store_points, with_what_stands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from engine.norms import Norms
@@ -82,7 +82,8 @@ def load_points(
 
     Points that are there alike already are passed over, so that a load that broke off is simply started again. What the
     file does not name stays as it stands: pauses, special days and slots. A point that would leave open orders behind is
-    left as it is, and is one of the bad rows.
+    left as it is, and is one of the bad rows; so is one that is there and has a bad row. Of a new point the good rows
+    are taken.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def load_points(
     report.is_new_merchant, report.status = store.write_now(
         lambda connection: _merchant(connection, merchant_id, name or merchant_id)
     )
-    load = _Load(store, path, merchant_id, norms, report)
+    load = _Load(store, path, merchant_id, norms, report, file.bad_points)
     groups = _by_point(file)
     for start in range(0, len(groups), _POINTS_A_WRITE):
         load.take(groups[start : start + _POINTS_A_WRITE])
@@ -142,7 +143,15 @@ def _rows(file: PointsFile) -> Iterator[Row]:
 class _Load:
     """A load under way: what it takes is stored, what it does not is noted in its report."""
 
-    def __init__(self, store: Store, path: Path, merchant_id: str, norms: Norms, report: LoadReport) -> None:
+    def __init__(
+        self,
+        store: Store,
+        path: Path,
+        merchant_id: str,
+        norms: Norms,
+        report: LoadReport,
+        bad_points: Collection[str | None],
+    ) -> None:
         self._store = store
         self._path = path
         self._merchant_id = merchant_id
@@ -150,6 +159,7 @@ class _Load:
         self._report = report
         self._checker, self._rosters = Checker(None), Rosters(norms)
         self._seen: set[str] = set()
+        self._bad_points = {None if own is None else _point_id(own, merchant_id) for own in bad_points}
 
     def take(self, groups: list[list[tuple[int, Row]]]) -> None:
         """Store the points of some groups of rows."""
@@ -171,6 +181,7 @@ class _Load:
             if other is None:
                 alike.append((place, row))
             else:
+                self._bad_points.add(_point_id(row["point_id"], self._merchant_id))
                 told = f"{row[other]!r:.60}, and before {first[other]!r:.60}"
                 self._note(place, f"{other} must be the same in all rows of a point, got {told}")
         return alike
@@ -185,7 +196,8 @@ class _Load:
         rows, new = zip(*facts, strict=True)
         filled = list(zip(rows, with_what_stands(connection, new), strict=True))
         good = [(row, fact) for row, fact in filled if not isinstance(fact, ProblemError)]
-        stored = store_points(connection, merchant_id, good, self._checker, self._rosters)
+        kept = kept_as_they_stand(connection, new, self._bad_points)
+        stored = store_points(connection, merchant_id, good, self._checker, self._rosters, kept)
         if stored.n_changed:
             record(connection, COMMAND, "point.load", merchant_id, merchant_id, points=stored.n_changed)
         taken = filled[: _n_before(stored.stopped_at, facts)]
@@ -203,6 +215,7 @@ class _Load:
             for group, body in zip(groups, judged, strict=True):
                 fact = body if isinstance(body, ProblemError) else next(found)
                 if isinstance(fact, ProblemError):
+                    self._bad_points.add(_point_id(group[0][1]["point_id"], self._merchant_id))
                     number = _offer_number(fact)
                     self._note(group[number][0], fact.detail)
                     if len(group) > 1 and _names_offer(fact):
@@ -230,18 +243,22 @@ def _offer_number(problem: ProblemError) -> int:
     return 0 if found is None else int(found[1])
 
 
+def _point_id(own: str, merchant_id: str) -> str:
+    """Return the id of a point that the file calls by its own."""
+    return f"{merchant_id}:{_NOT_LOCAL.sub(':', own)}"  # such as the / of node/17
+
+
 def _body(group: list[tuple[int, Row]], merchant_id: str) -> BulkPointBody | ProblemError:
     """Return the body that a merchant would have sent for these rows."""
     row = group[0][1]
-    local = _NOT_LOCAL.sub(":", row["point_id"])  # such as the / of node/17
-    point_id = f"{merchant_id}:{local}"
+    point_id = _point_id(row["point_id"], merchant_id)
     reason = why_no_point_id(point_id, merchant_id)
     if reason is not None:
         return ProblemError("validation", f"point_id {reason}")
     body = {
         "point_id": point_id,
         "kind": row["kind"] or "store",
-        "name": row["name"] or local,
+        "name": row["name"] or point_id.removeprefix(f"{merchant_id}:"),
         "features": row["features"].split(";") if row["features"] else [],
         "visibility": row["visibility"],
         "offers": [_offer(offer) for _, offer in group],

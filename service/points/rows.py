@@ -17,10 +17,11 @@ EVERYWHERE = "everywhere"
 
 
 class BadRow(NamedTuple):
-    """A row that cannot be a point: where it stands in its file, and why."""
+    """A row that cannot be a point: where it stands in its file, why, and whose it is, None where that cannot be told."""
 
     row: int
     reason: str
+    point_id: str | None = None
 
 
 @dataclass(frozen=True)

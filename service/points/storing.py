@@ -17,14 +17,14 @@ from service.points.store import news, write_points
 from service.store.tables import offers, points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from service.bookings.rosters import Rosters
     from service.orders.checks import Checker
     from service.points.rules import OfferFacts, PointFacts
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["StoredPoints", "store_points", "with_what_stands"]
+__all__ = ["StoredPoints", "kept_as_they_stand", "store_points", "with_what_stands"]
 
 _MOST_JUDGED = 20
 """Points whose open orders are judged in one write: some milliseconds each, for which all other writes wait."""
@@ -64,6 +64,7 @@ def store_points(
     facts: Sequence[tuple[int, PointFacts]],
     checker: Checker,
     rosters: Rosters,
+    kept: Mapping[str, str] = {},
 ) -> StoredPoints:
     """
     Store points; one that is so already keeps its revision, and one that would leave orders or visits behind is left.
@@ -80,11 +81,13 @@ def store_points(
         By which open orders are judged.
     rosters
         How the crews of points travel.
+    kept
+        Points that are not to change, and why.
     """
     new = news(connection, facts)
     busy = n_open_orders(connection, [fact.point_id for _, fact in new])
     new, stopped_at = _within_a_write(new, busy)
-    facts, refused = _left_as_they_are(connection, rosters, new)
+    facts, refused = _left_as_they_are(connection, rosters, new, kept)
     before = stands(connection, with_plans(connection, [fact.point_id for _, fact in facts]))
     pieces = _without_repeats([fact for _, fact in facts if fact.point_id not in busy])
     n_changed = sum(write_points(connection, merchant_id, piece, skips_same=True) for piece in pieces)
@@ -120,16 +123,21 @@ def _within_a_write(
 
 
 def _left_as_they_are(
-    connection: WriteConnection, rosters: Rosters, facts: Sequence[tuple[int, PointFacts]]
+    connection: WriteConnection,
+    rosters: Rosters,
+    facts: Sequence[tuple[int, PointFacts]],
+    kept: Mapping[str, str],
 ) -> tuple[list[tuple[int, PointFacts]], list[tuple[int, ProblemError]]]:
-    """Return points but for those whose change would break what is promised of visits; these with their problems."""
+    """Return points but for those that may not change, by what is promised of visits too; these with their problems."""
     visited = offers_with_visits(connection, [fact.point_id for _, fact in facts])
     before = stands(connection, {point_id for point_id, _ in visited})
     stay, refused = [], []
     for line, fact in facts:
         offered = frozenset(offer.offer for offer in fact.offers)
         stood = before.get(fact.point_id)
-        if stood is not None and stood.place != (fact.lat, fact.lng):
+        if fact.point_id in kept:
+            text = kept[fact.point_id]
+        elif stood is not None and stood.place != (fact.lat, fact.lng):
             text = "visits are promised from where it is: move it by PUT with ?open_bookings=replan"
         elif any(point_id == fact.point_id and offer not in offered for point_id, offer in visited):
             text = "visits are promised under an offer that it would lose: cancel them, or let them end"
@@ -153,6 +161,32 @@ def _without_repeats(facts: Sequence[PointFacts]) -> list[list[PointFacts]]:
         seen.add(fact.point_id)
         pieces[-1].append(fact)
     return pieces
+
+
+def kept_as_they_stand(
+    connection: ReadConnection, facts: Sequence[PointFacts], bad_points: Collection[str | None]
+) -> dict[str, str]:
+    """
+    Return which points are not to change by what is left of their rows, and why: only those that stand already.
+
+    Parameters
+    ----------
+    bad_points
+        Of which a row is bad. With None among them such a row may be of any point, and none loses an offer.
+    """
+    if not bad_points:
+        return {}
+    offered = {fact.point_id: {offer.offer for offer in fact.offers} for fact in facts}
+    ids = {"ids": list(offered)}
+    less = {row.point_id for row in connection.rows(_OFFERS, ids) if row.offer not in offered[row.point_id]}
+    kept = {}
+    for row in connection.rows(_POINTS, ids):
+        if row.point_id in bad_points:
+            kept[row.point_id] = f"{row.point_id} stays as it stands: another row of it is bad"
+        elif None in bad_points and row.point_id in less:
+            text = "stays as it stands: it would lose offers, and a bad row does not tell its point"
+            kept[row.point_id] = f"{row.point_id} {text}"
+    return kept
 
 
 def with_what_stands(connection: ReadConnection, facts: Sequence[PointFacts]) -> list[PointFacts | ProblemError]:

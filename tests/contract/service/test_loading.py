@@ -20,6 +20,7 @@ from service.store.connections import WriteConnection
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.shops import NDJSON, point
 
+DELIVERY = "retail/delivery"
 HOURS = "Mo-Fr 09:00-18:00; PH off"
 
 
@@ -67,6 +68,57 @@ def test_load__leaves_pauses_special_days_and_slots_as_they_stand(desk: Desk, tm
     assert loaded(desk, tmp_path, [{"point_id": "settled", "hours": HOURS}]).n_written == 0
 
 
+def _two_offers(desk: Desk, name: str) -> tuple[dict[str, Any], list[dict[str, object]]]:
+    """Make a shop that delivers too, that paused; return it, and rows that open both offers day and night."""
+    slot = {"orders": 2, "minutes": 15}
+    pickup, delivery = ({"offer": one, "area": {"radius_m": 3000}, "hours": HOURS} for one in (PICKUP, DELIVERY))
+    point_id = desk.shop(name, offers=[pickup, {**delivery, "paused": True, "slot": slot}])
+    rows: list[dict[str, object]] = [{"point_id": name, "offer": one} for one in (PICKUP, DELIVERY)]
+    return desk.send("GET", f"/v1/points/{point_id}", "corner").json(), rows
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"hours": "Mo-Fr 09.00-18h"},
+        {"features": "Bad"},
+        {"kind": "depot"},  # another than its first row says
+        {"offer": PICKUP},  # once more
+        {"offer": "retail/nonsense"},
+    ],
+)
+def test_load__leaves_a_point_with_a_bad_row_as_it_stands(desk: Desk, tmp_path: Path, bad: dict[str, object]) -> None:
+    name = f"half-{'-'.join(str(value)[-3:] for value in bad.values())}".replace("/", "")
+    before, rows = _two_offers(desk, name)
+    told = loaded(desk, tmp_path, [{"point_id": f"new-{name}"}, rows[0], {**rows[1], **bad}])
+    assert desk.send("GET", f"/v1/points/corner:{name}", "corner").json() == before
+    assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (1, 1, [3, 4])
+    assert told.bad[0].reason == f"corner:{name} stays as it stands: another row of it is bad"
+    assert loaded(desk, tmp_path, rows).n_written == 1
+    after = desk.send("GET", f"/v1/points/corner:{name}", "corner").json()["offers"]
+    assert after == [{**offer, "hours": "24/7"} for offer in before["offers"]]
+
+
+def test_load__takes_the_good_rows_of_a_new_point(desk: Desk, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"point_id": "fresh"}, {"point_id": "fresh", "offer": DELIVERY, "hours": "9h"}]
+    told = loaded(desk, tmp_path, rows)
+    assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (1, 1, [3])
+    told = loaded(desk, tmp_path, rows)
+    assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (1, 0, [3])
+
+
+def test_load__takes_no_offer_away_where_a_bad_row_may_be_of_any_point(desk: Desk, tmp_path: Path) -> None:
+    before, rows = _two_offers(desk, "torn")
+    torn = f'torn,"{DELIVERY},{desk.lat},{LNG},24/7,Asia/Shanghai,CN\n'
+    head = f"torn,{PICKUP},{desk.lat},{LNG},24/7,Asia/Shanghai,CN\n"
+    (tmp_path / "torn.csv").write_text(f"point_id,offer,lat,lng,hours,timezone,country\n{head}{torn}")
+    told = load_points(desk.registry.services.store, tmp_path / "torn.csv", "corner")
+    assert desk.send("GET", "/v1/points/corner:torn", "corner").json() == before
+    assert (told.n_points, [one.row for one in told.bad]) == (0, [2, 3])
+    assert "it would lose offers, and a bad row does not tell its point" in told.bad[0].reason
+    assert (loaded(desk, tmp_path, rows[:1]).n_written, loaded(desk, tmp_path, rows[:1]).bad) == (1, [])
+
+
 def test_load__names_hours_that_are_too_long_with_special_days(desk: Desk, tmp_path: Path) -> None:
     desk.shop("long", special_days=[{"date": f"2031-05-{day:02}", "hours": "off"} for day in range(1, 31)])
     hours = "; ".join(f"Mo {hour // 60:02}:{hour % 60:02}-23:59" for hour in range(230))
@@ -106,6 +158,19 @@ def test_load__names_a_row_that_says_another_thing_of_its_point(
     assert told.bad[0].reason.startswith(f"{name} must be the same in all rows of a point, got ")
     found = desk.send("GET", f"/v1/points/corner:two-{name}", "corner").json()
     assert [offer["offer"] for offer in found["offers"]] == ["laundry/pickup", PICKUP]
+
+
+def test_load__leaves_a_point_with_a_bad_feature_as_it_stands(desk: Desk, tmp_path: Path) -> None:
+    before, rows = _two_offers(desk, "drawn")
+    features = [
+        {"type": "Feature", "properties": row, "geometry": {"type": "Point", "coordinates": [LNG, desk.lat]}}
+        for row in [*rows[:1], {**rows[1], "lead_s": "an hour"}, {"point_id": "plain", "offer": PICKUP}]
+    ]
+    (tmp_path / "p.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    told = load_points(desk.registry.services.store, tmp_path / "p.geojson", "corner")
+    assert (told.n_points, told.n_written, [one.row for one in told.bad]) == (1, 1, [1, 2])
+    assert told.bad[0].reason == "corner:drawn stays as it stands: another row of it is bad"
+    assert desk.send("GET", "/v1/points/corner:drawn", "corner").json() == before
 
 
 @pytest.fixture
