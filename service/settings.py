@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "WebhookSettings",
+    "has_database",
     "load_settings",
 ]
 
@@ -175,7 +176,7 @@ class Settings:
 
 def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     """
-    Read the environment; flags that are not None go before it.
+    Read the environment; flags that are not None go before it, and a data folder without a database means SQLite.
 
     Raises
     ------
@@ -190,13 +191,20 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
             hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
             text = f"{variable} is no setting of linli{hint}"
             raise BadSettingError(text)
-    values = {names[key]: value for key, value in given.items() if key in names and value}
+    values: dict[str, Any] = {names[key]: value for key, value in given.items() if key in names and value}
+    if "database" in values and flags.get("data") is not None and flags.get("database") is None:
+        values |= {"database": None, "workers": 1}  # the environment's, and on SQLite there is one process
     values |= {name: value for name, value in flags.items() if value is not None}
     made = [_made(group, {name: values[name] for name in group.model_fields if name in values}) for group in _GROUPS]
     settings = Settings(*made)
     if settings.server.workers > 1 and settings.store.database is None:
         raise BadSettingError("workers must be 1 with SQLite; give --database postgresql+psycopg://… for more")
     return settings
+
+
+def has_database(environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment names a database."""
+    return bool((os.environ if environment is None else environment).get(f"{_PREFIX}DATABASE"))
 
 
 def _made(group: type[_Group], values: dict[str, Any]) -> Any:

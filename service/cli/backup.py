@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the SQLite file [linli-data].")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
+]
 Database = Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the backup says of itself as JSON.")]
 

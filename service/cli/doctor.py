@@ -27,7 +27,9 @@ def doctor_command(
     country: Annotated[
         list[str] | None, typer.Option(help="ISO 3166 country whose holidays matter; may be given several times.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder of a service to look at too.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder of a service to look at too; its SQLite file without --database.")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="Its postgresql+psycopg://…; SQLite without.")] = None,
     redis: Annotated[str | None, typer.Option(help="Its redis://…")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -36,13 +38,14 @@ def doctor_command(
     Check versions, compiler, norms, time zones and holidays; the exit code is 1 if something is broken.
 
     A calendar that ends within 60 days is a warning: from then on, days near a holiday are unknown. With --data,
-    --database or --redis it also looks at what a service stands on: the database, its schema and clock, the snapshot
-    of the index, the disk, Redis. It changes nothing, and linli may serve meanwhile.
+    --database or --redis, or where LINLI_DATABASE is set, it also looks at what a service stands on: the database, its
+    schema and clock, the snapshot of the index, the disk, Redis. It changes nothing, and linli may serve meanwhile.
     """
     from service.checkup import DEFAULT_COUNTRIES, check_up  # it imports everything there is
+    from service.settings import has_database
 
     findings = check_up(today=dt.datetime.now(dt.UTC).date(), countries=country or DEFAULT_COUNTRIES)
-    if data or database or redis:
+    if data or database or redis or has_database():
         findings += _of_place(data, database, redis)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=1))

@@ -19,7 +19,9 @@ __all__ = ["register"]
 
 _PAGE = 200
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the SQLite file [linli-data].")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
+]
 Database = Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")]
 
 

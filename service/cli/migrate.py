@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate_command(
-    data: Annotated[Path | None, typer.Option(help="Folder of the SQLite file [linli-data].")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the revisions as JSON.")] = False,
 ) -> None:

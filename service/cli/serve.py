@@ -44,7 +44,10 @@ def serve_command(
         bool | None, typer.Option("--verify-at-once", help="New merchants are verified: you run linli for yourself.")
     ] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Serve the demo's data, and print a key and a line to try.")
+        bool,
+        typer.Option(
+            "--demo", help="Serve the demo's data, whatever LINLI_DATABASE says, and print a key and a line to try."
+        ),
     ] = False,
 ) -> None:
     """
@@ -52,10 +55,16 @@ def serve_command(
 
     Without a database of your own everything is in one SQLite file. The first start prints an admin key, once.
     Every option is also a LINLI_… variable; a misspelt one stops the start. The API is described at /docs.
+    Where LINLI_DATABASE is set, LINLI_DATA names the folder of the snapshots beside it; --data alone is refused.
     """
     from service.logs import set_up_logs
-    from service.settings import load_settings
+    from service.settings import has_database, load_settings
 
+    if data is not None and database is None and not demo and has_database():
+        text = (
+            "means a SQLite file, but LINLI_DATABASE is set: unset it, or name the folder beside it by LINLI_DATA too"
+        )
+        raise typer.BadParameter(text, param_hint="--data")
     settings = load_settings(
         data=data or (_DEMO_FOLDER if demo and database is None else None),
         database=database,

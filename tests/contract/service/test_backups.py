@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from service.backups.archives import check_archive
@@ -202,6 +203,21 @@ def test_restore__makes_what_its_user_alone_can_read(whole: Path, tmp_path: Path
     data = tmp_path / "data"
     assert linli("restore", str(whole), f"--data={data}").returncode == 0
     assert (data.stat().st_mode & 0o777, (data / "linli.db").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_restore__into_a_folder_passes_over_the_database_of_the_environment(
+    whole: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    served, data = fresh_database(postgres_url), f"--data={tmp_path / 'data'}"
+    assert linli("migrate", data, database=served, workers=4).stdout.startswith("the schema was empty")
+    restored = linli("restore", str(whole), data, "--force", "--json", database=served, workers=4)
+    assert restored.returncode == 0, restored.stderr
+    assert linli("key", "list", data, database=served).returncode == 0
+    again = linli("backup", str(tmp_path / "b.zip"), data, "--json", database=served)
+    assert json.loads(again.stdout)["rows"] == json.loads(restored.stdout)["rows"]
+    with psycopg.connect(served) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert found == (0,)
 
 
 @pytest.mark.parametrize("name", ["linli.db", "linli.db-wal", "linli.db-shm", "serving.lock", "link.zip"])

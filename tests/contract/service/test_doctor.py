@@ -89,6 +89,14 @@ def test_doctor__asks_redis(tmp_path: Path, valkey: redis.Redis) -> None:
     assert states(data=tmp_path, redis=f"unix://{tmp_path}/nothing.sock")["redis"][0] == "broken"
 
 
+def test_doctor__looks_at_the_folder_that_is_named_or_else_at_the_database_of_the_environment(tmp_path: Path) -> None:
+    database = f"postgresql://somebody@/x?host={tmp_path}"
+    opened(str(tmp_path / "data")).close()
+    for flags, state in ((["--country=FI", f"--data={tmp_path / 'data'}"], "ok"), (["--country=FI"], "broken")):
+        run = linli("doctor", *flags, "--json", database=database, data=tmp_path)
+        assert {one["name"]: one["state"] for one in json.loads(run.stdout)}["database"] == state
+
+
 def test_doctor__tells_no_password(tmp_path: Path) -> None:
     database = f"postgresql://somebody:hidden-word@/x?host={tmp_path}"
     run = linli(

@@ -158,7 +158,7 @@ def test_key__says_what_is_wrong(made_flag: str, arguments: list[str], code: int
     ],
 )
 def test_key__tells_of_a_bad_address_and_not_its_password(made_flag: str, setting: str, url: str, told: str) -> None:
-    run = linli("key", "list", made_flag, **{setting: url})
+    run = linli("key", "list", **{"data": made_flag.partition("=")[2], setting: url})
     assert (run.returncode, run.stdout) == (1, "")
     assert told in run.stderr
     assert "s3cret" not in run.stderr

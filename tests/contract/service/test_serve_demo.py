@@ -23,7 +23,7 @@ def test_serve_demo__prints_a_line_that_answers(start: str, tmp_path_factory: py
         [*LINLI, "serve", "--demo", f"--data={folder}", "--port=0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "LINLI_LOG_LEVEL": "error"},
+        env={**os.environ, "LINLI_LOG_LEVEL": "error", "LINLI_DATABASE": "postgresql://x/y"},  # passed over
         text=True,
     ) as server:
         try:

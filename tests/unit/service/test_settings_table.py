@@ -48,6 +48,16 @@ def test_settings__are_told_to_another_process_by_its_environment() -> None:
     assert load_settings(told).limits.verify_at_once
 
 
+def test_settings__of_a_folder_by_flag_mean_its_sqlite_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"LINLI_DATABASE": "postgresql://x/y", "LINLI_WORKERS": "4", "LINLI_DATA": "d"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(data=Path("e")).database_url == "sqlite:///e/linli.db"
+    assert load_settings(environment, data=Path("e")).database_url == "sqlite:///e/linli.db"
+    for told in (load_settings(), load_settings(data=Path("e"), database="postgresql://x/y")):
+        assert (told.database_url, told.server.workers) == ("postgresql+psycopg://x/y", 4)
+
+
 @pytest.mark.parametrize("seconds", ["inf", "nan", "1e12", "59"])
 @pytest.mark.parametrize("name", ["LINLI_KEEP_CHANGES_S", "LINLI_KEEP_BUYERS_S"])
 def test_settings__keep_nothing_for_ever(name: str, seconds: str) -> None:
