@@ -31,7 +31,7 @@ __all__ = [
 
 # Control characters, line breaks, and what turns the direction of writing.
 _UNPRINTABLE = r"[\p{Cc}\p{Zl}\p{Zp}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE = re.compile(r"[0-9]{1,19}")
 _FEATURE = re.compile(r"[^\s;]+(?: [^\s;]+)*")
 _MAX_FEATURES_CHARS = 1_000
 _FLAGS = {"true": True, "false": False}
@@ -86,27 +86,25 @@ def numbers(column: pa.Array[Any], name: str, faults: Faults, *, maximum: float)
     return values
 
 
-def wholes(column: pa.Array[Any], name: str, faults: Faults) -> pa.Array[Any]:
-    """Return a column of whole numbers of at least 0 as int64, null where it is empty."""
+def wholes(column: pa.Array[Any], name: str, faults: Faults, *, maximum: int) -> pa.Array[Any]:
+    """Return a column of whole numbers from 0 to a maximum as int64, null where it is empty."""
+    expected = f"{name} must be a whole number from 0 to {maximum}"
 
     def reason(i: int) -> str:
-        return f"{name} must be a whole number of at least 0, got {shown(column[i])}"
+        return f"{expected}, got {shown(column[i])}"
 
     kind = column.type
     if pa.types.is_binary(kind):  # a cell of CSV
         cells = as_text(column, name, faults)
-        whole = parsed(cells, faults, lambda cell: bool(_WHOLE.fullmatch(cell)), lambda c: _not_whole(name, c))
+        whole = parsed(cells, faults, lambda cell: bool(_WHOLE.fullmatch(cell)), lambda c: f"{expected}, got {c!r:.60}")
         values, wrong = cast_each(whole, pa.int64())
     elif pa.types.is_floating(kind) or pa.types.is_integer(kind):
         values, wrong = cast_each(column, pa.int64())
     else:
         values, wrong = pa.nulls(len(column), pa.int64()), as_mask(column.is_valid())
-    faults.add(wrong | (values.fill_null(0).to_numpy(zero_copy_only=False) < 0), reason)
+    inside = values.fill_null(0).to_numpy(zero_copy_only=False)
+    faults.add(wrong | (inside < 0) | (inside > maximum), reason)
     return values
-
-
-def _not_whole(name: str, cell: str) -> str:
-    return f"{name} must be a whole number of at least 0, got {cell!r:.60}"
 
 
 def flags(column: pa.Array[Any], name: str, faults: Faults) -> pa.Array[Any]:

@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.columns import MAX_LEAD_S
 from engine.errors import EngineError
 from engine.holidays import check_country
 from engine.hours import hours_traits, is_valid_hours
+from engine.inputs import MAX_WHOLE
 from engine.local_time import check_timezone
 from engine.norms import Norms
 from geo.datums import convert_datum
@@ -95,8 +97,8 @@ def _typed(raw: RawPoints, faults: Faults, datum: str) -> tuple[dict[str, pa.Arr
     for name, check in checks.items():
         columns[name] = cells.text(given[name], name, faults, max_chars=_MAX_TEXT_CHARS)
         cells.parsed(columns[name], faults, *_judged_by(check))
-    for name in ("capacity", "lead_s"):
-        columns[name] = cells.wholes(given[name], name, faults)
+    for name, maximum in (("capacity", MAX_WHOLE), ("lead_s", MAX_LEAD_S)):
+        columns[name] = cells.wholes(given[name], name, faults, maximum=maximum)
     columns["features"] = cells.features(given["features"], faults)
     columns["kind"] = cells.choices(given["kind"], "kind", faults, KINDS)
     visibility = cells.choices(given["visibility"], "visibility", faults, VISIBILITIES)

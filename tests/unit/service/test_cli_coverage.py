@@ -164,6 +164,15 @@ def test_coverage__names_bad_rows_and_goes_on(folder: Path) -> None:
     assert (folder / "out.csv").exists()
 
 
+def test_coverage__names_points_that_no_engine_takes(folder: Path) -> None:
+    slow = "near,community/parcel,60,25,0,everywhere\nslow,community/parcel,60,25,316224001,everywhere\n"
+    (folder / "points.csv").write_text(f"point_id,offer,lat,lng,lead_s,area\n{slow}")
+    result = run(folder)
+    assert result.exit_code == 1
+    assert "points.csv, row 3: lead_s must be a whole number from 0 to 316224000" in result.stderr
+    assert sum(float(row["total"]) for row in rows(folder)) == 450.0
+
+
 def test_coverage__strict_stops_at_the_first_bad_row_and_writes_nothing(folder: Path) -> None:
     with (folder / "demand.csv").open("a") as file:
         file.write("99,25,1,N\n")

@@ -14,6 +14,7 @@ import shapely
 from engine.norms import load_norms
 from geo.datums import convert_datum
 from service.errors import BadFileError
+from service.points.engine import engine_from_table
 from service.points.files import read_points, write_points
 from service.points.schema import POINT_SCHEMA
 
@@ -109,7 +110,9 @@ BAD_CELLS = [
     ({"capacity": "1.0"}, "capacity must be a whole number"),
     ({"capacity": "1e2"}, "capacity must be a whole number"),
     ({"capacity": "9" * 24}, "capacity must be a whole number"),
+    ({"capacity": str(2**62 + 1)}, f"capacity must be a whole number from 0 to {2**62}, got '{2**62 + 1}'"),
     ({"lead_s": "1_0"}, "lead_s must be a whole number"),
+    ({"lead_s": "316224001"}, "lead_s must be a whole number from 0 to 316224000, got '316224001'"),
     ({"features": "a;;b"}, "features must be keys"),
     ({"features": "a\x07"}, "features must have no control characters"),
     ({"kind": "stall"}, "kind must be one of store"),
@@ -251,6 +254,10 @@ def _parquet(folder: Path, **columns: Any) -> Path:
         ({"offer": pa.array([b"a/\xff", b"a/b"])}, "offer must be UTF-8"),
         ({"capacity": [0.5, 1.0]}, "capacity must be a whole number"),
         ({"capacity": [True, None]}, "capacity must be a whole number"),
+        ({"capacity": [2**62 + 1, 1]}, f"capacity must be a whole number from 0 to {2**62}"),
+        ({"capacity": pa.array([2**64 - 1, 1], pa.uint64())}, "capacity must be a whole number"),
+        ({"lead_s": [316_224_001, 1]}, "lead_s must be a whole number from 0 to 316224000"),
+        ({"lead_s": [4e8, 1.0]}, "lead_s must be a whole number from 0 to 316224000"),
         ({"radius_m": [float("nan"), 1.0]}, "radius_m must be a number"),
         ({"hours": [1, None]}, "hours must be text, got 1"),
         ({"features": [[1], None]}, "features must be a list of texts"),
@@ -280,6 +287,14 @@ def test_read_points__takes_what_other_writers_make_of_the_columns(tmp_path: Pat
     assert held.table["capacity"].to_pylist() == [5, None]
     assert held.table["features"].to_pylist() == ["cold_locker;lift", None]
     assert held.table["area"].is_valid().to_pylist() == [True, False]
+
+
+def test_read_points__takes_what_an_engine_takes(tmp_path: Path) -> None:
+    most = GOOD | {"capacity": str(2**62), "lead_s": "316224000"}
+    held = read_points(_csv(tmp_path, most), strict=True)
+    write_points(held.table, tmp_path / "p.parquet")
+    engine = engine_from_table(read_points(tmp_path / "p.parquet", strict=True).table)
+    assert engine.explain(31.2, 121.5, "retail/pickup", point="a").point is not None
 
 
 def _geojson(folder: Path, *features: Any, **document: Any) -> Path:
