@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from engine import CoverageReport, Engine, coverage
 from engine.coverage import band_name
 from geo.cells import ancestor_cells
 from service.errors import ServiceError
-from service.files import write_text
+from service.files import atomic_path, full_disk_told
 from service.maps import MapPoint, Outline, render_map
 from service.planning.demand_file import DemandFile, read_demand
 from service.planning.districts_file import read_districts
@@ -92,7 +93,7 @@ class CoverageOutcome:
 
 def cover_file(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
     """
-    Read the demand, ask, write the table and, if wanted, the page.
+    Read the demand, ask, write the table and, if wanted, the page; whole or, where this raises, not at all.
 
     Parameters
     ----------
@@ -110,6 +111,18 @@ def cover_file(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
     if request.by == "district" and request.districts is None and by_column is None:
         text = "figures by district need --districts, or --district-column of the demand file"
         raise ServiceError(text)
+    with ExitStack() as stack:
+        out = stack.enter_context(atomic_path(request.out))
+        page = None if request.page is None else stack.enter_context(atomic_path(request.page))
+        outcome = _outcome(request, by_column, out, page, progress)
+    written = {"out": str(request.out)} | ({} if request.page is None else {"report": str(request.page)})
+    return replace(outcome, written=written)
+
+
+def _outcome(
+    request: CoverageRequest, by_column: str | None, out: Path, page: Path | None, progress: Progress
+) -> CoverageOutcome:
+    """Do the job, its results written to ``out`` and ``page`` for the time being."""
     progress("reading the demand")
     demand = read_demand(request.demand, datum=request.datum, label_column=by_column)
     if request.strict and demand.bad:
@@ -120,13 +133,12 @@ def cover_file(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
     progress("finding who serves whom")
     report = _cover(request, demand, districts, request.cell_resolution)
     progress("writing")
-    write_coverage(report, request.out, by=request.by)
-    written = {"out": str(request.out)}
-    if request.page is not None:
+    with full_disk_told(request.out):
+        write_coverage(report, out, by=request.by)
+    if page is not None:
         outlines = districts if request.districts is not None else None
-        write_text(request.page, _page(request, demand, report, outlines))
-        written["report"] = str(request.page)
-    return CoverageOutcome(report, demand, written)
+        page.write_text(_page(request, demand, report, outlines), encoding="utf-8", newline="\n")
+    return CoverageOutcome(report, demand)
 
 
 def _cover(request: CoverageRequest, demand: DemandFile, districts: Any, resolution: int) -> CoverageReport:

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from engine.coverage import band_name
 from geo.cells import cell_to_text
-from service.files import atomic_path
 from service.matching.spreadsheets import escaped
 
 if TYPE_CHECKING:
@@ -34,17 +33,16 @@ def coverage_table(report: CoverageReport, by: str) -> pd.DataFrame:
 
 def write_coverage(report: CoverageReport, path: Path, *, by: str) -> None:
     """
-    Write `coverage_table` as CSV or Parquet, by the suffix; the file is whole or not there.
+    Write `coverage_table` as CSV or Parquet, by the suffix.
 
     In CSV, districts that a spreadsheet would run as a formula get an apostrophe in front.
     """
     table = coverage_table(report, by)
-    with atomic_path(path) as temporary:
-        if path.suffix.lower() == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            table[by] = escaped(pa.array(table[by].tolist(), pa.string(), from_pandas=True)).to_pylist()
-            table.to_csv(temporary, index=False)
+    if path.suffix.lower() == ".parquet":
+        table.to_parquet(path, index=False)
+    else:
+        table[by] = escaped(pa.array(table[by].tolist(), pa.string(), from_pandas=True)).to_pylist()
+        table.to_csv(path, index=False)
 
 
 def summary(report: CoverageReport) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """`linli coverage` as people run it."""
 
 import csv
+import errno
 import json
 import math
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from geo.cells import ancestor_cells, cell_to_text
 from service.cli import app
+from service.planning import job
 
 POINTS = """point_id,offer,lat,lng,hours,area,timezone
 north,community/parcel,60.01,25.0,Mo-Fr 09:00-17:00,everywhere,Europe/Helsinki
@@ -182,6 +184,36 @@ def test_coverage__strict_stops_at_the_first_bad_row_and_writes_nothing(folder: 
     assert "demand.csv, row 6" in result.stderr
     assert (folder / "out.csv").read_text() == "old"
     assert not (folder / "map.html").exists()
+
+
+@pytest.mark.parametrize("out", ["out.csv", "nowhere/out.csv"])
+@pytest.mark.parametrize("report", ["map.html", "nowhere/map.html"])
+def test_coverage__writes_table_and_report_or_neither(folder: Path, out: str, report: str) -> None:
+    (folder / "out.csv").write_text("old")
+    before = {path.name for path in folder.iterdir()}
+    result = run(folder, "--report", str(folder / report), out=str(folder / out))
+    assert result.exit_code == int("nowhere/" in out + report), result.output
+    if result.exit_code:
+        assert "nowhere" in result.stderr
+        assert (folder / "out.csv").read_text() == "old"
+        assert {path.name for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(("writer", "file"), [("write_coverage", "out.csv"), ("render_map", "map.html")])
+def test_coverage__that_breaks_off_leaves_both_as_they_were(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, writer: str, file: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("out.csv", "map.html"):
+        (folder / name).write_text("old")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(job, writer, full)
+    result = run(folder, "--report", "map.html")
+    assert result.exit_code == 1
+    assert f"{file}: cannot be written: No space left on device" in result.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(
