@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "cast_each",
     "coded",
     "is_clean",
+    "is_number",
     "none_if_empty",
     "of_codes",
     "shown",
@@ -59,7 +61,7 @@ def shown(scalar: pa.Scalar[Any]) -> str:
         value = scalar.as_py()
     except (OverflowError, ValueError):  # a time beyond Python's own
         return f"{scalar.cast(pa.int64())} {scalar.type}"
-    if isinstance(value, dt.datetime):
+    if isinstance(value, dt.datetime | Decimal):
         return str(value)
     return repr(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)[:60]
 
@@ -100,6 +102,11 @@ def none_if_empty(text: pa.Array[Any]) -> pa.Array[Any]:
     return pc.if_else(empty, None, text) if as_mask(empty).any() else text
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Tell whether a column is of numbers: floating, whole or decimal."""
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+
+
 def as_degrees(column: pa.Array[Any], name: str, faults: Faults) -> NDArray[np.float64]:
     """Return a column of numbers as float64, NaN where there is none."""
 
@@ -113,9 +120,8 @@ def as_degrees(column: pa.Array[Any], name: str, faults: Faults) -> NDArray[np.f
         numbers, faulty = cast_each(text, pa.float64())
     else:
         faults.add_empty(column, name)
-        is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-        numbers = column.cast(pa.float64(), safe=False) if is_number else pa.nulls(len(column), pa.float64())
-        faulty = as_mask(column.is_valid()) & (not is_number)
+        numbers = column.cast(pa.float64(), safe=False) if is_number(kind) else pa.nulls(len(column), pa.float64())
+        faulty = as_mask(column.is_valid()) & (not is_number(kind))
     faults.add(faulty, reason)
     return numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
 

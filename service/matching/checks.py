@@ -138,9 +138,9 @@ def _quantities(column: pa.Array[Any], faults: Faults) -> NDArray[np.int64]:
     def reason(i: int) -> str:
         return f"quantity must be a whole number of at least 1, got {shown(column[i])}"
 
-    if pa.types.is_integer(column.type):
-        whole, too_great = cast_each(column, pa.int64())
-        faults.add(too_great, reason)
+    if pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
+        whole, not_whole = cast_each(column, pa.int64())
+        faults.add(not_whole, reason)
         units = whole.fill_null(1).to_numpy(zero_copy_only=False)
     elif pa.types.is_binary(column.type):
         codes, cells = coded(as_text(column, "quantity", faults))

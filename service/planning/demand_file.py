@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ def read_demand(path: Path, *, datum: str = "wgs84", label_column: str | None = 
 
 def _bad(path: Path, row: int, name: str, came: object) -> BadFileError:
     low, high = _LIMITS[name]
-    return BadFileError(path, row, f"{name} must be a number in [{low:g}, {high:g}], got {came!r:.40}")
+    told = str(came) if isinstance(came, Decimal) else repr(came)
+    return BadFileError(path, row, f"{name} must be a number in [{low:g}, {high:g}], got {told:.40}")
 
 
 def _read_parquet(path: Path, wanted: list[str]) -> _Raw:
@@ -156,7 +158,7 @@ def _check_header(path: Path, header: list[str], wanted: list[str]) -> None:
 
 def _number(value: object) -> float:
     """Return a number, NaN if the value is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal) or "_" in str(value):
         return np.nan
     try:
         return float(value)

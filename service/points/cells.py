@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from geo.areas import area_from_wkb, area_from_wkt, check_area, check_areas
 from geo.datums import convert_datum
 from geo.errors import GeoError
-from service.matching.cells import Faults, as_mask, as_text, cast_each, coded, none_if_empty, of_codes, shown
+from service.matching.cells import (
+    Faults,
+    as_mask,
+    as_text,
+    cast_each,
+    coded,
+    is_number,
+    none_if_empty,
+    of_codes,
+    shown,
+)
 from service.points.rows import EVERYWHERE
 
 __all__ = [
@@ -77,7 +87,7 @@ def numbers(column: pa.Array[Any], name: str, faults: Faults, *, maximum: float)
     kind = column.type
     if pa.types.is_binary(kind):  # a cell of CSV
         values, wrong = cast_each(as_text(column, name, faults), pa.float64())
-    elif pa.types.is_floating(kind) or pa.types.is_integer(kind):
+    elif is_number(kind):
         values, wrong = column.cast(pa.float64(), safe=False), np.zeros(len(column), np.bool_)
     else:
         values, wrong = pa.nulls(len(column), pa.float64()), as_mask(column.is_valid())
@@ -98,7 +108,7 @@ def wholes(column: pa.Array[Any], name: str, faults: Faults, *, maximum: int) ->
         cells = as_text(column, name, faults)
         whole = parsed(cells, faults, lambda cell: bool(_WHOLE.fullmatch(cell)), lambda c: f"{expected}, got {c!r:.60}")
         values, wrong = cast_each(whole, pa.int64())
-    elif pa.types.is_floating(kind) or pa.types.is_integer(kind):
+    elif is_number(kind):
         values, wrong = cast_each(column, pa.int64())
     else:
         values, wrong = pa.nulls(len(column), pa.int64()), as_mask(column.is_valid())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,8 @@ def test_ndjson__takes_bytes_that_are_not_utf8_for_a_bad_row(tmp_path: Path) -> 
         ("quantity", pa.array([0, None]), "quantity must be a whole number of at least 1, got 0"),
         ("quantity", pa.array([2**64 - 1, 1], pa.uint64()), "quantity must be a whole number"),
         ("quantity", pa.array([1.0, None]), "quantity must be a whole number of at least 1, got 1.0"),
+        ("quantity", pa.array([Decimal("1.5"), Decimal(2)]), "quantity must be a whole number of at least 1, got 1.5"),
+        ("quantity", pa.array([Decimal(10**30), Decimal(2)]), "quantity must be a whole number"),
         ("features", pa.array([["a", None], ["a"]]), "features must be keys"),
         ("features", pa.array([[1], []]), "features must be keys"),
     ],

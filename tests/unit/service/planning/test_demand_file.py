@@ -1,5 +1,6 @@
 """Demand files: the good rows are read, the bad ones named."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,16 @@ def test_read_demand__names_bad_rows_of_parquet_from_1(tmp_path: Path) -> None:
     (bad,) = read_demand(tmp_path / "d.parquet").bad
     assert bad.row == 2
     assert bad.reason == "lat must be a number in [-90, 90], got None"
+
+
+def test_read_demand__takes_decimals_for_numbers(tmp_path: Path) -> None:
+    columns = {"lat": ["31.2", "91", "31.1"], "lng": ["121.5", "121.4", "121.3"], "weight": ["10.25", "1", "7"]}
+    decimals = {name: [Decimal(text) for text in texts] for name, texts in columns.items()}
+    pq.write_table(pa.table({**decimals, "ward": decimals["weight"]}), tmp_path / "d.parquet")
+    demand = read_demand(tmp_path / "d.parquet", label_column="ward")
+    assert (demand.lat.tolist(), demand.lng.tolist()) == ([31.2, 31.1], [121.5, 121.3])
+    assert demand.weight.tolist() == [10.25, 7.0]
+    assert [(one.row, one.reason) for one in demand.bad] == [(2, "lat must be a number in [-90, 90], got 91.0")]
 
 
 def test_read_demand__counts_lines_inside_quotes(tmp_path: Path) -> None:

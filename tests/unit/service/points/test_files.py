@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,10 @@ def _parquet(folder: Path, **columns: Any) -> Path:
         ({"lead_s": [316_224_001, 1]}, "lead_s must be a whole number from 0 to 316224000"),
         ({"lead_s": [4e8, 1.0]}, "lead_s must be a whole number from 0 to 316224000"),
         ({"radius_m": [float("nan"), 1.0]}, "radius_m must be a number"),
+        ({"capacity": [Decimal("0.50"), None]}, "capacity must be a whole number .* got 0.50$"),
+        ({"capacity": [Decimal(10**30), None]}, "capacity must be a whole number"),
+        ({"lead_s": [Decimal("-1.0"), None]}, "lead_s must be a whole number"),
+        ({"radius_m": [Decimal("-0.5"), None]}, "radius_m must be a number from 0 to 20100000, got -0.5$"),
         ({"hours": [1, None]}, "hours must be text, got 1"),
         ({"features": [[1], None]}, "features must be a list of texts"),
         ({"features": [["a", None], None]}, "features must be a list of texts"),
@@ -279,12 +284,16 @@ def test_read_points__takes_what_other_writers_make_of_the_columns(tmp_path: Pat
         offer=pa.array(["a/b", "a/b"]).dictionary_encode(),
         lat=pa.array([1.0, 2.0], pa.float32()),
         capacity=[5.0, None],
+        lead_s=pa.array([Decimal("60.00"), None], pa.decimal128(20, 2)),
+        radius_m=pa.array([None, Decimal("2.5")], pa.decimal256(50, 4)),
         features=[["lift", "cold_locker", "lift"], []],
         area=[SQUARE, None],
     )
     held = read_points(path, strict=True)
     assert held.table["point_id"].to_pylist() == ["7", "8"]
     assert held.table["capacity"].to_pylist() == [5, None]
+    assert held.table["lead_s"].to_pylist() == [60, None]
+    assert held.table["radius_m"].to_pylist() == [None, 2.5]
     assert held.table["features"].to_pylist() == ["cold_locker;lift", None]
     assert held.table["area"].is_valid().to_pylist() == [True, False]
 
