@@ -17,6 +17,7 @@ from service.orders.acting import Act, act, check_act, check_in_time, locked_ord
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.proposing import unfit
+from service.orders.routing import was_moved
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
 from service.orders.seeing import check_seen, find_seen
@@ -71,7 +72,7 @@ async def cancel_order(request: Request, context: Ordering, order_id: str) -> Re
 
 @router.post("/{order_id}:accept", summary="Take an order on", response_model=OrderAnswer, responses=_ACTS)
 async def accept_order(request: Request, context: Counter, order_id: str) -> Response:
-    """Say that the point prepares it."""
+    """Say that the point prepares it; once it was moved, `If-Match` says that it was read since."""
     return await _act(request, context, order_id, Event.ACCEPT, Party.MERCHANT)
 
 
@@ -87,7 +88,8 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
     Say that the point does not take it: the merchant's next point that can takes it over, or it ends.
 
     Where none that has all of it can take it and its `max_points` allows, it is divided between the fewest: what goes
-    elsewhere than to its new `point_id` is `parted`, and stands in the orders that `parts` names.
+    elsewhere than to its new `point_id` is `parted`, and stands in the orders that `parts` names. Once it was moved, each
+    word of the merchant's needs `If-Match`, so that none is taken for the next point's.
     """
     services = services_of(request)
     now_us = services.clock.now_us()
@@ -184,7 +186,13 @@ async def _change(
     """Change an order of the caller's, which is locked, and answer with it as it is then."""
 
     def write(connection: WriteConnection) -> tuple[OrderRecord, AnyRow | None]:
-        after = change(connection, _own(connection, request, context, order_id))
+        order = _own(connection, request, context, order_id)
+        if party is Party.MERCHANT and "if-match" not in request.headers and was_moved(connection, order_id):
+            text = (
+                "it was moved, and the word may be meant for the point before: read it, and send If-Match with its ETag"
+            )
+            raise StateConflictError(text)
+        after = change(connection, order)
         return after, payment_of(connection, after.row)
 
     return answer_with(*await services_of(request).store.write(write, context.deadline), party)

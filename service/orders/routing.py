@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from service.feed.columns import split_features
 from service.orders.rules import Event
 from service.store.order_tables import order_events
+from service.store.plain import Plain
 from service.store.tables import merchants, points
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ __all__ = [
     "points_before",
     "routing_of",
     "set_routing",
+    "was_moved",
 ]
 
 RULES = ("splits", "district", "distance")
 _DISTRICT = "district:"
 _SECOND_US = 1_000_000
+_MOVE = Plain(
+    select(order_events.c.revision)
+    .where(order_events.c.order_id == bindparam("of_order"), order_events.c.event == Event.MOVE)
+    .limit(1)
+)
 
 
 class Routing(NamedTuple):
@@ -81,6 +88,11 @@ def points_before(connection: ReadConnection, row: AnyRow) -> list[str]:
     )
     its = (is_its, order_events.c.event == Event.MOVE)
     return [found[0] for found in connection.rows(select(order_events.c.point_id).where(*its))]
+
+
+def was_moved(connection: ReadConnection, order_id: str) -> bool:
+    """Tell whether an order was at another point before."""
+    return connection.row(_MOVE, {"of_order": order_id}) is not None
 
 
 def _rejected(since_us: int) -> tuple[Any, Any]:

@@ -111,14 +111,16 @@ class Desk:
         assert answer.status_code == httpx.codes.CREATED, answer.text
         return dict(answer.json())
 
-    def act(self, order: Mapping[str, Any], event: str, key: str, body: Any = None) -> httpx.Response:
+    def act(self, order: Mapping[str, Any], event: str, key: str, body: Any = None, **headers: str) -> httpx.Response:
         """Let something happen to an order, whatever comes of it."""
         given = {} if body is None else {"json": body}
-        return self.send("POST", f"/v1/orders/{order['order_id']}:{event}", key, **given)
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.send("POST", f"/v1/orders/{order['order_id']}:{event}", key, headers=told, **given)
 
     def done(self, order: Mapping[str, Any], event: str, key: str, body: Any = None) -> dict[str, Any]:
-        """Let something happen to an order, and return the order."""
-        answer = self.act(order, event, key, body)
+        """Let something happen to an order, by a merchant who has just read it, and return the order."""
+        condition = {} if key == "app" else {"if_match": f'"{self.row(order).revision}"'}
+        answer = self.act(order, event, key, body, **condition)
         assert answer.status_code == httpx.codes.OK, answer.text
         return dict(answer.json())
 

@@ -336,6 +336,38 @@ def test_word_of_one_point__is_not_taken_for_the_next_ones(
     assert [event for event, _ in desk.events(order)] == ["hold", "place", "move"]
 
 
+@pytest.mark.parametrize("word", ["accept", "reject", "offer"])
+def test_word_sent_again__is_not_taken_for_the_next_points_either(desk: Desk, at: str, word: str) -> None:
+    first, second, third = _shops(desk)
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    assert desk.act(order, "reject", "corner", REJECTED).json()["point_id"] == second  # its answer is lost
+    body = {"reject": REJECTED, "offer": {"line": 1, "sku": "bread"}}.get(word)
+    refused = desk.act(order, word, "corner", body)
+    assert problem(refused) == (409, "state-conflict")
+    assert "If-Match" in refused.json()["detail"]
+    read = desk.read(order)
+    assert (read["state"], read["point_id"]) == ("placed", second)
+    stale, seen = (f'"{revision}"' for revision in (order["revision"], read["revision"]))
+    assert problem(desk.act(order, "reject", "corner", REJECTED, if_match=stale)) == (412, "precondition-failed")
+    moved = desk.act(order, "reject", "corner", REJECTED, if_match=seen)
+    assert (moved.status_code, moved.json()["point_id"]) == (200, third)
+
+
+@pytest.mark.parametrize(
+    ("before", "word"), [(("accept",), "reject"), (("accept",), "ready"), (("accept", "ready"), "reject")]
+)
+def test_word_that_comes_late__is_not_taken_for_the_next_points_once_that_has_taken_the_order_on(
+    desk: Desk, at: str, before: tuple[str, ...], word: str
+) -> None:
+    first, second = _shops(desk, 2)
+    order = desk.order(first, {"milk": 2}, at=at, **COUNTER)
+    desk.done(order, "reject", "corner", REJECTED)
+    taken_on = desk.brought(order, *before)
+    assert problem(desk.act(order, word, "corner", REJECTED if word == "reject" else None)) == (409, "state-conflict")
+    assert desk.read(order) == taken_on
+    assert taken_on["point_id"] == second
+
+
 def test_held_order__is_not_handed_on(desk: Desk, at: str) -> None:
     first, second = _shops(desk, 2)
     order = desk.order(first, {"milk": 2}, at=at)
