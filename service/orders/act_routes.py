@@ -13,7 +13,7 @@ from service.http.context import RequestContext, services_of
 from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
-from service.orders.acting import Act, act, check_act, check_in_time, locked_order
+from service.orders.acting import Act, act, check_act, check_in_time, check_taken_on, locked_order
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.proposing import unfit
@@ -21,7 +21,6 @@ from service.orders.routing import was_moved
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.schemas import AnswerBody, OfferedBody, OrderAnswer, PlaceBody, RejectBody
 from service.orders.seeing import check_seen, find_seen
-from service.orders.store import find_order
 from service.orders.substituting import answer_offer, check_answered, offer_line
 from service.orders.views import order_answer
 from service.payments.settling import authorise, authorised
@@ -56,12 +55,12 @@ async def place_order(request: Request, context: Ordering, order_id: str, body: 
     Place what is held, to be paid at the counter, or with an amount set aside online.
 
     Where the provider does not answer, the order stays held and its payment `authorising`: it is asked until it says
-    what came of it, and the order is placed then.
+    what came of it, and the order is placed then, unless the point takes no orders on any more.
     """
     services = services_of(request)
     if body.payment == "online":
         return await _pay(services, request, context, order_id, body.means or "ok")
-    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=check_in_time, payment="counter")
+    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=_check_placed, payment="counter")
 
 
 @router.post("/{order_id}:cancel", summary="Cancel an order", response_model=OrderAnswer, responses=_ACTS)
@@ -202,6 +201,11 @@ def _check_answered(_connection: WriteConnection, order: OrderRecord) -> None:
     check_answered(order)
 
 
+def _check_placed(connection: WriteConnection, order: OrderRecord) -> None:
+    check_in_time(connection, order)
+    check_taken_on(connection, order)
+
+
 def _own(connection: WriteConnection, request: Request, context: RequestContext, order_id: str) -> OrderRecord:
     """Return a locked order that the caller may see; an If-Match must hold its ETag."""
     order = check_seen(context, locked_order(connection, order_id))
@@ -214,7 +218,7 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
     def begin(connection: WriteConnection) -> AnyRow | None:
         order = _own(connection, request, context, order_id)
         check_act(order, Act(Event.PLACE, Party.CUSTOMER, context.key_holder.key_id))
-        check_in_time(connection, order)
+        _check_placed(connection, order)
         before = find_payment(connection, order_id)
         if before is not None and before.state in {"authorising", "releasing"}:
             return None
@@ -229,13 +233,13 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
 
         await authorise(services, payment, means, settle, context.deadline)
 
-    def read(connection: Any) -> tuple[OrderRecord | None, AnyRow | None]:
-        return find_order(connection, order_id), find_payment(connection, order_id)
+    def read(connection: ReadConnection) -> tuple[OrderRecord, AnyRow | None]:
+        order, now = find_seen(connection, context, order_id), find_payment(connection, order_id)
+        if order.row.state in ENDED:
+            raise ProblemError("state-conflict", f"the order is {order.row.state}: nothing is taken for it")
+        if now is not None and order.row.state == State.HELD and now.state != "authorising":
+            check_taken_on(connection, order)
+            raise ProblemError("payment-declined", "the payment was declined; the order is still held")
+        return order, now
 
-    found, now = await services.store.read(read, context.deadline)
-    order = check_seen(context, found)
-    if order.row.state in ENDED:
-        raise ProblemError("state-conflict", f"the order is {order.row.state}: nothing is taken for it")
-    if now is not None and order.row.state == State.HELD and now.state != "authorising":
-        raise ProblemError("payment-declined", "the payment was declined; the order is still held")
-    return answer_with(order, now, Party.CUSTOMER)
+    return answer_with(*await services.store.read(read, context.deadline), Party.CUSTOMER)

@@ -12,7 +12,7 @@ from service.orders.deciding import AT_LEAST_S, answer_by_us
 from service.orders.ordering import free_code
 from service.orders.owing import owed_together
 from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
-from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order
+from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order, is_verified
 from service.orders.taking import Place, give_back, sell
 from service.payments.store import payer_of, settle
 from service.stock.counting import count_on, lock_points
@@ -21,9 +21,9 @@ from service.store.plain import Plain
 
 if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
-    from service.store.connections import AnyRow, WriteConnection
+    from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["Act", "act", "check_act", "check_in_time", "lock_order", "locked_order", "place_of"]
+__all__ = ["Act", "act", "check_act", "check_in_time", "check_taken_on", "lock_order", "locked_order", "place_of"]
 
 _SECOND_US = 1_000_000
 _SLOT = Plain(select(orders.c.slot_at).where(orders.c.order_id == bindparam("of_order")))
@@ -97,6 +97,19 @@ def check_in_time(connection: WriteConnection, order: OrderRecord) -> None:
     if row.state == State.HELD and row.expires_at is not None and row.expires_at <= connection.now_us:
         text = "the order was held until now: its time is over"
         raise StateConflictError(text)
+
+
+def check_taken_on(connection: ReadConnection, order: OrderRecord) -> None:
+    """
+    Refuse to place what is held of a merchant who is suspended, which nobody is told.
+
+    Raises
+    ------
+    StateConflictError
+        If he is.
+    """
+    if not is_verified(connection, order.row.merchant_id):
+        raise StateConflictError("its point takes no order on now: cancel it, or let its time pass")
 
 
 def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, **values: Any) -> OrderRecord:

@@ -31,6 +31,7 @@ __all__ = [
     "due_orders",
     "find_facts",
     "find_order",
+    "is_verified",
     "list_events",
     "list_orders",
     "n_open_orders",
@@ -86,6 +87,7 @@ _CODE = Plain(
         orders.c.point_id == bindparam("of_point"), orders.c.code_digest == bindparam("of_code")
     )
 )
+_STATUS = Plain(select(merchants.c.status).where(merchants.c.merchant_id == bindparam("of_merchant")))
 _LISTED_BY = ("split_of", "point_id", "owner", "merchant_id")
 """By which of what is asked an index finds them, the narrowest first; of the others a text is made, which none has."""
 
@@ -134,6 +136,11 @@ def new_order_id(now_us: int) -> str:
 def find_facts(connection: ReadConnection, point_id: str, offer: str) -> AnyRow | None:
     """Return a point that is not deleted with one offer, whose columns are None where it has it not."""
     return connection.row(_FACTS, {"of_point": point_id, "of_offer": offer})
+
+
+def is_verified(connection: ReadConnection, merchant_id: str) -> bool:
+    """Tell whether a merchant is verified: that of an order was, and is no more once he is suspended."""
+    return bool(connection.value(_STATUS, {"of_merchant": merchant_id}) == "verified")
 
 
 def find_order(connection: ReadConnection, order_id: str) -> OrderRecord | None:

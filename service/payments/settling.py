@@ -15,6 +15,7 @@ from service.bookings.rules import State as VisitState
 from service.errors import ServiceError
 from service.orders.acting import Act, act, lock_order, locked_order
 from service.orders.rules import Event, Party, State
+from service.orders.store import is_verified
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.store import change_payment, due_payments, find_payment, reference_of
 from service.store.leases import demand
@@ -64,12 +65,15 @@ def authorised(
     """
     Note what came of an authorisation, once; an order that is still held is placed by it.
 
-    Heard twice, or too late, it changes nothing but that what was set aside in vain is set free. Where the provider has
-    never heard of it, the request may still be on its way: it is withdrawn, and the customer can pay anew.
+    Heard twice, or too late, or once the merchant is suspended, it changes nothing but that what was set aside in vain is
+    set free. Where the provider has never heard of it, the request may still be on its way: it is withdrawn, and the
+    customer can pay anew.
     """
     order = locked_order(connection, order_id)
-    payment = find_payment(connection, order_id)
-    if order is None or not _note(connection, payment, attempt, outcome, is_wanted=order.row.state == State.HELD):
+    if order is None:
+        return None
+    is_wanted = order.row.state == State.HELD and is_verified(connection, order.row.merchant_id)
+    if not _note(connection, find_payment(connection, order_id), attempt, outcome, is_wanted=is_wanted):
         return order
     return act(connection, terms, order, Act(Event.PLACE, Party.CUSTOMER, actor), payment="online")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from service.clock import to_us
 from service.payments.ports import Outcome, ProviderUnknownError
@@ -17,6 +18,7 @@ from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
 from service.payments.store import begin_payment, reference_of
 from service.store.order_tables import orders, payments
+from service.store.tables import merchants
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 
@@ -195,6 +197,62 @@ def test_payment__that_nobody_knows_of_is_asked_about_until_it_is_known(
     desk.brought(order, *READY, "collect")
     assert _settled(desk, order) == (after, 2500)
     assert sum(taken for _, taken in _of(desk, order)) == 2500
+
+
+def _set_status(desk: Desk, status: str) -> None:
+    its = update(merchants).where(merchants.c.merchant_id == "corner").values(status=status)
+    desk.registry.services.store.write_now(lambda connection: connection.run(its))
+
+
+@pytest.fixture
+def suspend(desk: Desk) -> Iterator[Callable[[], None]]:
+    """Give what suspends the merchant; he is reinstated behind it."""
+    yield lambda: _set_status(desk, "suspended")
+    _set_status(desk, "verified")
+
+
+@pytest.mark.parametrize("how", [{"payment": "counter"}, ONLINE])
+def test_hold_of_a_suspended_merchant__is_not_placed_and_nothing_is_set_aside(
+    desk: Desk, shop: str, suspend: Callable[[], None], how: dict[str, str]
+) -> None:
+    order, placed = _held(desk, shop), _paid(desk, shop)
+    suspend()
+    refused = desk.act(order, "place", "app", how)
+    assert problem(refused) == (409, "state-conflict")
+    assert "suspended" not in refused.text  # which is told to nobody but the merchant
+    assert (desk.read(order)["state"], _of(desk, order)) == ("held", [])
+    assert desk.brought(placed, *READY, "collect")["state"] == "collected"
+    _set_status(desk, "verified")
+    assert desk.done(order, "place", "app", how)["state"] == "placed"
+
+
+def test_payment__that_is_set_aside_while_the_merchant_is_suspended_is_set_free(
+    desk: Desk, shop: str, suspend: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorise = SandboxProvider.authorise
+
+    def meanwhile(*asked: Any) -> Outcome:
+        suspend()
+        return authorise(*asked)
+
+    monkeypatch.setattr(SandboxProvider, "authorise", meanwhile)
+    order = _held(desk, shop)
+    assert problem(desk.act(order, "place", "app", ONLINE)) == (409, "state-conflict")
+    desk.sweep()
+    assert (desk.read(order)["state"], desk.payment(order).state, _of(desk, order)) == ("held", "released", [(0, 0)])
+    desk.done(order, "cancel", "app")
+
+
+def test_payment__of_which_is_heard_once_the_merchant_is_suspended_is_set_free(
+    desk: Desk, shop: str, suspend: Callable[[], None]
+) -> None:
+    order = _paid(desk, shop, "timeout-authorised")
+    suspend()
+    desk.pass_(5)
+    desk.sweep()
+    assert (desk.read(order)["state"], desk.payment(order).state, _of(desk, order)) == ("held", "released", [(0, 0)])
+    desk.pass_until(order["expires_at"])
+    assert desk.read(order)["state"] == "expired"
 
 
 def test_capture__whose_answer_is_lost_is_asked_for_again_and_taken_once(desk: Desk, shop: str) -> None:
