@@ -81,6 +81,7 @@ _JUDGED = (
     orders.c.features,
     orders.c.handover_at,
     orders.c.expires_at,
+    orders.c.split_of,
 )
 _CODE = Plain(
     select(orders.c.order_id).where(

@@ -3,19 +3,23 @@ What a change of a point means for the orders that are open there.
 
 A point that goes, pauses or shortens its hours or its area leaves orders behind that it cannot serve any more. They are
 named first; with a second word the change comes about, and each of them is handled as one that the point rejects.
+
+Whoever acts on an order locks it before its point. Which orders a change leaves behind is known only once the point is
+locked, so it is then taken back, and comes about anew with these locked before the point.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from fastapi import Query
 
 from service.clock import from_us
+from service.errors import OverloadedError
 from service.feed.columns import split_features
 from service.http.problems import ProblemError
-from service.orders.acting import Act, locked_order
+from service.orders.acting import Act, lock_order, locked_order
 from service.orders.checks import Wanted, is_judged_alike
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
@@ -26,15 +30,18 @@ from service.places import place_in_both, places_in
 from service.stock.counting import lock_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from service.deadlines import Deadline
     from service.orders.checks import Checker
     from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["OpenOrders", "SecondWord"]
+__all__ = ["NotLockedError", "OpenOrders", "SecondWord", "write_change"]
 
+_T = TypeVar("_T")
 _MOST_NAMED = 100
+_MOST_READS = 20
 _REASON = "point_changed"
 
 SecondWord = Annotated[
@@ -44,6 +51,43 @@ SecondWord = Annotated[
         "leaves such behind is refused, and they are named."
     ),
 ]
+
+
+class NotLockedError(Exception):
+    """
+    Orders are left behind that were not locked before their point: the change is to be taken back.
+
+    Attributes
+    ----------
+    order_ids
+        Which orders to lock, in turn: parts before what they are parted from, as who acts on a part does.
+    """
+
+    def __init__(self, left: Sequence[AnyRow]) -> None:
+        super().__init__("orders are left behind that are not locked")
+        parts = {row.order_id for row in left if row.split_of is not None}
+        wholes = {row.split_of or row.order_id for row in left}
+        self.order_ids = (*sorted(parts), *sorted(wholes))
+
+
+async def write_change(
+    services: Services, deadline: Deadline, change: Callable[[Sequence[str], WriteConnection], _T]
+) -> _T:
+    """
+    Write a change of a point; ``change`` is given the ids of the orders that `OpenOrders` is to lock.
+
+    Raises
+    ------
+    OverloadedError
+        If others are left behind each time.
+    """
+    locked: Sequence[str] = ()
+    for _ in range(_MOST_READS):
+        try:
+            return await services.store.write(partial(change, locked), deadline)
+        except NotLockedError as error:
+            locked = error.order_ids
+    raise OverloadedError("orders come in at the point all the time")
 
 
 class OpenOrders:
@@ -56,12 +100,19 @@ class OpenOrders:
     ----------
     checker
         By which they are judged.
+    locked
+        Ids of orders that are locked before the point; with any, nothing was written before.
     """
 
-    def __init__(self, connection: WriteConnection, checker: Checker, point_id: str) -> None:
+    def __init__(
+        self, connection: WriteConnection, checker: Checker, point_id: str, locked: Sequence[str] = ()
+    ) -> None:
         self._connection = connection
         self._checker = checker
         self._point_id = point_id
+        self._locked = frozenset(locked)
+        for order_id in locked:
+            lock_order(connection, order_id)
         lock_points(connection, [point_id])
         self._offers = open_offers(connection, point_id)
         self._before = self._stands()
@@ -100,11 +151,16 @@ class OpenOrders:
         ------
         ProblemError
             state-conflict where some are left behind and there is no second word.
+        NotLockedError
+            If some of those that are left behind are not locked.
         """
         if word is None:
             self.check()
             return
-        for order in self._left():
+        left = self._left()
+        if not self._locked.issuperset(order.order_id for order in left):
+            raise NotLockedError(left)
+        for order in left:
             self._reject(services, order.order_id, actor)
 
     def _left(self) -> list[AnyRow]:

@@ -21,7 +21,7 @@ from service.http.problems import as_problem, invalid
 from service.http.query_text import day_of
 from service.http.revisions import check_match
 from service.http.routing import StrictRoute, problems
-from service.orders.stranding import OpenOrders, SecondWord
+from service.orders.stranding import OpenOrders, SecondWord, write_change
 from service.points.routes import WRITES, json_answer, own_merchant, owned
 from service.points.rules import check_hours, special_days_text
 from service.points.schemas import (
@@ -38,7 +38,7 @@ from service.points.store import PointRecord, change_point, find_point, merchant
 from service.points.views import is_public, point_answer, point_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.store.connections import AnyRow, WriteConnection
 
@@ -139,16 +139,16 @@ async def _changed(
     """Change a point of the caller's, record who did, and answer with it as it is then."""
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
-    def write(connection: WriteConnection) -> PointRecord:
+    def write(locked: Sequence[str], connection: WriteConnection) -> PointRecord:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
-        orders = OpenOrders(connection, services.orders.checker, point_id)
+        orders = OpenOrders(connection, services.orders.checker, point_id, locked)
         change(connection, before)
         orders.settle(services, context.key_holder.key_id, word)
         record(connection, actor_of(context), action, point_id, merchant_id, **detail)
         return owned(find_point(connection, point_id))
 
-    after = await services.store.write(write, context.deadline)
+    after = await write_change(services, context.deadline, write)
     return json_answer(point_answer(after, "wgs84"), point_etag(after))
 
 

@@ -20,7 +20,7 @@ from service.http.problems import invalid
 from service.http.revisions import check_match, check_no_match, is_creation
 from service.http.routing import StrictRoute, problems
 from service.keys.store import revoke_crew_keys
-from service.orders.stranding import OpenOrders, SecondWord
+from service.orders.stranding import OpenOrders, SecondWord, write_change
 from service.points.ids import merchant_of, why_no_point_id
 from service.points.rules import facts_of_one
 from service.points.schemas import Kind, PointAnswer, PointBody, PointsAnswer, PublicPoint, PutAnswer, Visibility
@@ -45,6 +45,8 @@ from service.points.views import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.store.connections import ReadConnection, WriteConnection
 
 __all__ = ["WRITES", "Datum", "json_answer", "own_merchant", "owned", "router"]
@@ -86,16 +88,16 @@ async def put_point(
     services = services_of(request)
     facts = await asyncio.to_thread(facts_of_one, point_id, body, services.norms)
 
-    def put(connection: WriteConnection) -> tuple[PointRecord, bool, Settled]:
+    def put(locked: Sequence[str], connection: WriteConnection) -> tuple[PointRecord, bool, Settled]:
         merchant_lock(connection, merchant_id)
         if not has_merchant(connection, merchant_id):
             raise not_found()
         before = find_point(connection, point_id)
         _check_condition(request, None if before is None else point_etag(before))
         gone = set() if before is None else {row.offer for row in before.offers} - {kept.offer for kept in facts.offers}
+        orders = OpenOrders(connection, services.orders.checker, point_id, locked)
         if gone:
             check_no_visits(connection, point_id, gone)
-        orders = OpenOrders(connection, services.orders.checker, point_id)
         write_points(connection, merchant_id, [facts])
         orders.settle(services, context.key_holder.key_id, open_orders)
         after, found = owned(find_point(connection, point_id)), Settled([], [])
@@ -107,7 +109,7 @@ async def put_point(
         record(connection, actor_of(context), action, point_id, merchant_id)
         return after, before is None, found
 
-    stored, is_new, found = await services.store.write(put, context.deadline)
+    stored, is_new, found = await write_change(services, context.deadline, put)
     answer = put_answer(stored, body.datum, facts.filled, await told(services, context, found))
     return json_answer(answer, point_etag(stored), status=201 if is_new else 200)
 
@@ -182,18 +184,18 @@ async def remove_point(
     """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
 
-    def remove(connection: WriteConnection) -> None:
+    def remove(locked: Sequence[str], connection: WriteConnection) -> None:
         merchant_lock(connection, merchant_id)
         before = owned(find_point(connection, point_id))
         check_match(request, point_etag(before))
+        orders = OpenOrders(connection, services.orders.checker, point_id, locked)
         check_no_visits(connection, point_id)
-        orders = OpenOrders(connection, services.orders.checker, point_id)
         delete_point(connection, before)
         revoke_crew_keys(connection, merchant_id, point_id, actor=actor_of(context))
         orders.settle(services, context.key_holder.key_id, open_orders)
         record(connection, actor_of(context), "point.delete", point_id, merchant_id)
 
-    await services.store.write(remove, context.deadline)
+    await write_change(services, context.deadline, remove)
     return Response(status_code=204)
 
 
