@@ -98,9 +98,9 @@ def _in_turn(connection: WriteConnection, order: OrderRecord, plans: Sequence[Pl
 def _moved(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, plan: Plan) -> OrderRecord:
     """Let the points of a plan take an order over: the first one the order itself, others what is parted from it."""
     row = order.row
-    stays = _without_offers(connection, order)
     judged = {share.point_id: _judged(connection, terms, row, share.point_id) for share in plan}
     revisions = _counted_on(connection, row.point_id, {name: facts for name, (facts, _, _) in judged.items()})
+    stays = _without_offers(connection, order)  # behind that: what waits for points has written nothing
     lines = _divided(stays, plan)
     give_back(connection, place_of(connection, row), order.held, revisions[row.point_id])
     first, *others = (share.point_id for share in plan)

@@ -95,12 +95,12 @@ def answer_offer(
     if what.party is Party.CUSTOMER and offered.answer_by <= connection.now_us:
         raise StateConflictError("the time to answer is over: that line is left out")
     takes = what.event is Event.TAKE
+    revision = count_on(connection, row.merchant_id, row.point_id)  # before anything is written: it waits for the point
     change_line(connection, row.order_id, offered.line, state="wanted" if takes else "declined")
     change_line(connection, row.order_id, replaced.line, state="replaced" if takes else "missing")
     given = {replaced.sku: replaced.quantity}
     if not takes:
         given[offered.sku] = given.get(offered.sku, 0) + offered.quantity
-    revision = count_on(connection, row.merchant_id, row.point_id)
     give_stock(connection, row.point_id, given, revision)
     rest = [one for one in order.lines if one.state == "wanted" and one.line != replaced.line]
     total = total_minor([*rest, offered] if takes else rest)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from service.orders import stranding
+from service.orders import moving, stranding, substituting
 from service.orders.acting import Act, act, locked_order
 from service.orders.rules import Event, Party
-from service.stock.counting import lock_points
+from service.stock.counting import count_on, lock_points
 from service.store import postgres
 from service.store.connections import WriteConnection
 from service.store.tables import changes
@@ -75,6 +78,51 @@ def test_change_of_a_point__waits_for_who_acts_on_its_orders_before_it_locks_the
 def test_orders_that_are_left_behind__are_locked_parts_first() -> None:
     rows: Any = [SimpleNamespace(order_id=name, split_of=of) for name, of in (("1", None), ("4", "1"), ("3", "2"))]
     assert stranding.NotLockedError(rows).order_ids == ("3", "4", "1", "2")
+
+
+@pytest.fixture
+def offered(desk: Desk) -> dict[str, Any]:
+    """Give an order that waits for the answer to what its shop has offered; another shop could take it over."""
+    shop, _ = (desk.shop(stock={"milk": 5, "oatmilk": 5}) for _ in range(2))
+    order = desk.order(shop, {"milk": 1}, at=(desk.now + dt.timedelta(hours=9)).isoformat(), **COUNTER)
+    return desk.done(order, "offer", "corner", {"line": 1, "sku": "oatmilk"})
+
+
+@contextmanager
+def _counted_before(desk: Desk, shop: str, module: Any, name: str) -> Iterator[None]:
+    """
+    Let another transaction count the stock of a shop on before a function goes on; afterwards all is told in its order.
+
+    It does not wait for that for ever: the shop may be locked. On SQLite only one can write.
+    """
+    usual, store, others = getattr(module, name), desk.registry.services.store, list[Future[int]]()
+
+    def counted(connection: WriteConnection, *more: Any) -> Any:
+        if connection.is_postgres:
+            others.append(pool.submit(store.write_now, lambda other: count_on(other, "corner", shop)))
+            wait(others, MOMENT_S)
+        return usual(connection, *more)
+
+    with ThreadPoolExecutor() as pool, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, name, counted)
+        yield
+    for other in others:
+        other.result()
+    told = _told(desk, "stock", shop)
+    assert told == sorted(told)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_stock__is_told_in_its_order_where_a_customer_answers(desk: Desk, offered: dict[str, Any], takes: bool) -> None:
+    with _counted_before(desk, offered["point_id"], substituting, "count_on"):
+        desk.done(offered, "answer", "app", {"line": 2, "takes": takes})
+
+
+def test_stock__is_told_in_its_order_where_an_order_is_handed_on(desk: Desk, offered: dict[str, Any]) -> None:
+    with _counted_before(desk, offered["point_id"], moving, "_counted_on"):
+        moved = desk.done(offered, "reject", "corner", {"reason": "closed"})
+    assert (moved["state"], [line["state"] for line in moved["lines"]]) == ("placed", ["wanted", "declined"])
+    assert moved["point_id"] != offered["point_id"]
 
 
 def _orders_between(desk: Desk, shop: str, monkeypatch: pytest.MonkeyPatch, n_orders: int) -> list[dict[str, Any]]:
