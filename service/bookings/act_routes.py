@@ -15,7 +15,7 @@ from service.bookings.acting import (
     check_departure,
     check_proof,
 )
-from service.bookings.paying import check_held_in_time, pay_online, told_payment
+from service.bookings.paying import check_held, pay_online, told_payment
 from service.bookings.refusing import visit_refusal
 from service.bookings.rescheduling import Door, complain, door_of, reschedule
 from service.bookings.routes import BOOKS, answer_booking, find_candidate, find_others, seconds_of
@@ -90,7 +90,7 @@ async def confirm_booking(
     def confirm(connection: WriteConnection, row: AnyRow) -> AnyRow:
         act = Act(Event.CONFIRM, Party.CUSTOMER, context.key_holder.key_id)
         check_booking_act(row, act)
-        check_held_in_time(connection, row)
+        check_held(connection, row)
         return act_on(connection, services_of(request).bookings, row, act)
 
     return await _change(request, context, booking_id, Party.CUSTOMER, confirm)

@@ -10,6 +10,7 @@ from service.bookings.seeing import check_booking_seen, locked_seen
 from service.bookings.store import find_booking
 from service.errors import StateConflictError
 from service.http.problems import ProblemError
+from service.orders.store import is_verified
 from service.payments.settling import authorise, authorised_visit
 from service.payments.store import begin_payment, find_payment
 
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
-__all__ = ["check_held_in_time", "pay_online", "told_payment"]
+__all__ = ["check_held", "pay_online", "told_payment"]
 
 
-def check_held_in_time(connection: WriteConnection, row: AnyRow) -> None:
+def check_held(connection: WriteConnection, row: AnyRow) -> None:
     """
     Refuse to confirm what was held until now, whether or not somebody has noticed yet.
 
     Raises
     ------
     StateConflictError
-        If its time is over.
+        If its time is over, or its merchant is suspended.
     """
     if row.expires_at is not None and row.expires_at <= connection.now_us:
         raise StateConflictError("the visit was held until now: its time is over")
+    _check_taken_on(connection, row)
+
+
+def _check_taken_on(connection: ReadConnection, row: AnyRow) -> None:
+    """Refuse to confirm what is held of a merchant who is suspended, which nobody is told."""
+    if not is_verified(connection, row.merchant_id):
+        raise StateConflictError("its point takes no visit on now: cancel it, or let its time pass")
 
 
 async def pay_online(
@@ -58,7 +66,7 @@ async def pay_online(
         row = locked_seen(connection, context, booking_id)
         check(connection, row)
         check_booking_act(row, Act(Event.CONFIRM, Party.CUSTOMER, actor))
-        check_held_in_time(connection, row)
+        check_held(connection, row)
         before = find_payment(connection, booking_id)
         if before is not None and before.state in {"authorising", "releasing"}:
             return None
@@ -75,14 +83,15 @@ async def pay_online(
 
     def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None]:
         row = check_booking_seen(connection, context, find_booking(connection, booking_id), services.clock.now_us())
-        return row, find_payment(connection, booking_id)
+        now = find_payment(connection, booking_id)
+        if row.state in ENDED:
+            raise ProblemError("state-conflict", f"the booking is {row.state}: nothing is taken for it")
+        if now is not None and row.state == State.HELD and now.state != "authorising":
+            _check_taken_on(connection, row)
+            raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
+        return row, now
 
-    row, now = await services.store.read(read, context.deadline)
-    if row.state in ENDED:
-        raise ProblemError("state-conflict", f"the booking is {row.state}: nothing is taken for it")
-    if now is not None and row.state == State.HELD and now.state != "authorising":
-        raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
-    return row, now
+    return await services.store.read(read, context.deadline)
 
 
 def told_payment(connection: ReadConnection, row: AnyRow) -> AnyRow | None:

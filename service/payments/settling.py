@@ -83,8 +83,10 @@ def authorised_visit(
 ) -> None:
     """Do for a visit what `authorised` does for an order: one that is still held is confirmed by it."""
     row = locked_booking(connection, booking_id)
-    payment = find_payment(connection, booking_id)
-    if row is None or not _note(connection, payment, attempt, outcome, is_wanted=row.state == VisitState.HELD):
+    if row is None:
+        return
+    is_wanted = row.state == VisitState.HELD and is_verified(connection, row.merchant_id)
+    if not _note(connection, find_payment(connection, booking_id), attempt, outcome, is_wanted=is_wanted):
         return
     confirm = VisitAct(VisitEvent.CONFIRM, Party.CUSTOMER, actor)
     act_on(connection, terms, row, confirm, paid_by="online")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,3 +46,10 @@ def desk(opened_desk: Desk) -> Desk:
     """Give the module's desk, in a town of its own for each test."""
     opened_desk.town += 1
     return opened_desk
+
+
+@pytest.fixture
+def suspend(desk: Desk) -> Iterator[Callable[[], None]]:
+    """Give what suspends the merchant; he is reinstated behind it."""
+    yield lambda: desk.set_status("suspended")
+    desk.set_status("verified")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from engine.errors import UnknownPointError
 from service.clock import to_us
@@ -20,7 +20,7 @@ from service.orders.store import new_order_id
 from service.orders.sweeping import JumpGuard, Sweeper
 from service.payments.settling import Settler
 from service.store.order_tables import orders, payments, slots, stock
-from service.store.tables import offers
+from service.store.tables import merchants, offers
 from tests.contract.service.talking import problem
 from tests.registry import WAIT_S, Registry, opened
 
@@ -59,6 +59,11 @@ class Desk:
     def now(self) -> dt.datetime:
         """What time it is."""
         return self.registry.clock.at
+
+    def set_status(self, status: str) -> None:
+        """Let the merchant ``corner`` be suspended, or verified."""
+        its = update(merchants).where(merchants.c.merchant_id == "corner").values(status=status)
+        self.registry.services.store.write_now(lambda connection: connection.run(its))
 
     def send(self, method: str, path: str, key: str = "app", **more: Any) -> httpx.Response:
         """Send a request with a key; the answer must be one that is described."""

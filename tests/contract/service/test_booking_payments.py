@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,6 +63,30 @@ def test_what_is_done__is_told_though_nothing_can_be_read_then(visits: Visits, m
     monkeypatch.setattr(visits.desk.registry.services.store, "read", read)
     told = visits.done(booking, "cancel", "app", {})
     assert (told["state"], told["payment"]["state"]) == ("cancelled", "releasing")
+
+
+@pytest.mark.parametrize("how", [{}, _online("ok")], ids=["to the crew", "online"])
+def test_hold_of_a_suspended_merchant__is_not_confirmed_and_nothing_is_set_aside(
+    visits: Visits, suspend: Callable[[], None], how: dict[str, str]
+) -> None:
+    booking = _held(visits)
+    suspend()
+    assert problem(visits.act(booking, "confirm", "app", how)) == (409, "state-conflict")
+    assert (visits.read(booking)["state"], _books(visits, booking)) == ("held", (0, 0))
+    visits.desk.set_status("verified")
+    assert visits.done(booking, "confirm", "app", how)["state"] == "confirmed"
+
+
+def test_payment__of_which_is_heard_once_the_merchant_is_suspended_is_set_free(
+    visits: Visits, suspend: Callable[[], None]
+) -> None:
+    booking = _held(visits)
+    visits.done(booking, "confirm", "app", _online("timeout-authorised"))
+    suspend()
+    visits.desk.pass_(6)
+    visits.desk.sweep()
+    told = visits.read(booking)
+    assert (told["state"], told["payment"]["state"], _books(visits, booking)) == ("held", "released", (0, 0))
 
 
 @pytest.mark.parametrize(("means", "state"), [("timeout-authorised", "confirmed"), ("timeout-declined", "held")])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from service.clock import to_us
 from service.payments.ports import Outcome, ProviderUnknownError
@@ -18,7 +18,6 @@ from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
 from service.payments.store import begin_payment, reference_of
 from service.store.order_tables import orders, payments
-from service.store.tables import merchants
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 
@@ -199,18 +198,6 @@ def test_payment__that_nobody_knows_of_is_asked_about_until_it_is_known(
     assert sum(taken for _, taken in _of(desk, order)) == 2500
 
 
-def _set_status(desk: Desk, status: str) -> None:
-    its = update(merchants).where(merchants.c.merchant_id == "corner").values(status=status)
-    desk.registry.services.store.write_now(lambda connection: connection.run(its))
-
-
-@pytest.fixture
-def suspend(desk: Desk) -> Iterator[Callable[[], None]]:
-    """Give what suspends the merchant; he is reinstated behind it."""
-    yield lambda: _set_status(desk, "suspended")
-    _set_status(desk, "verified")
-
-
 @pytest.mark.parametrize("how", [{"payment": "counter"}, ONLINE])
 def test_hold_of_a_suspended_merchant__is_not_placed_and_nothing_is_set_aside(
     desk: Desk, shop: str, suspend: Callable[[], None], how: dict[str, str]
@@ -222,7 +209,7 @@ def test_hold_of_a_suspended_merchant__is_not_placed_and_nothing_is_set_aside(
     assert "suspended" not in refused.text  # which is told to nobody but the merchant
     assert (desk.read(order)["state"], _of(desk, order)) == ("held", [])
     assert desk.brought(placed, *READY, "collect")["state"] == "collected"
-    _set_status(desk, "verified")
+    desk.set_status("verified")
     assert desk.done(order, "place", "app", how)["state"] == "placed"
 
 
