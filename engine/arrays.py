@@ -37,15 +37,17 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
 
     They are the columns, the trees and look-ups as they stand in memory, the lists of rows near cells where there
     are any (made anew where rows are numbered anew), and ``words``, JSON in UTF-8. Where rows are numbered anew, so are
-    the schedules that they have; others are left out, or each would be compiled for ever.
+    the schedules and sets of features that they have; others are left out, or each would be known for ever.
     """
-    schedules = vocabulary.book.expressions()
+    schedules, feature_sets = vocabulary.book.expressions(), vocabulary.feature_sets()
     if snapshot.n_rows > snapshot.base.columns.n_rows or snapshot.dead.any():
-        used = _used_schedules(snapshot)
-        number = np.full(len(schedules) + 1, -1, np.int32)  # the last is that of unknown hours
-        number[used] = np.arange(used.size)
+        used = _used(snapshot, "schedule")
+        number = _numbers(used, len(schedules) + 1)  # the last is that of unknown hours
+        used_sets = np.union1d(0, _used(snapshot, "feature_set"))  # the first is the empty one
+        number_of_set = _numbers(used_sets, len(feature_sets))
         schedules = [schedules[schedule] for schedule in used]
-        is_listed, snapshot = snapshot.base.is_listed, merged(snapshot, number)
+        feature_sets = [feature_sets[one] for one in used_sets]
+        is_listed, snapshot = snapshot.base.is_listed, merged(snapshot, number, number_of_set)
         base = snapshot.base.listed() if is_listed else snapshot.base
     else:
         base = snapshot.base
@@ -54,7 +56,7 @@ def to_arrays(vocabulary: Vocabulary, snapshot: Snapshot) -> dict[str, NDArray[A
         "version": snapshot.number,
         "offers": vocabulary.offers(),
         "skus": vocabulary.skus(),
-        "feature_sets": [sorted(features) for features in vocabulary.feature_sets()],
+        "feature_sets": [sorted(features) for features in feature_sets],
         "schedules": schedules,
         "extra_days": _days_to_words(vocabulary.book.extra_days),
     }
@@ -97,10 +99,17 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Vocabulary, Snapsho
         raise InvalidColumnError("arrays", f"must be what Engine.to_arrays gave: {error}") from error
 
 
-def _used_schedules(snapshot: Snapshot) -> NDArray[np.int32]:
-    """Return the schedules of living rows, ascending."""
-    schedule = snapshot.column("schedule")
-    return np.unique(schedule[~snapshot.dead & (schedule >= 0)])
+def _used(snapshot: Snapshot, name: str) -> NDArray[np.int32]:
+    """Return what living rows refer to in a column, ascending."""
+    number = snapshot.column(name)
+    return np.unique(number[~snapshot.dead & (number >= 0)])
+
+
+def _numbers(used: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+    """Return a new number for each of n that is used, -1 for others."""
+    numbers = np.full(n, -1, np.int32)
+    numbers[used] = np.arange(used.size)
+    return numbers
 
 
 def _words(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

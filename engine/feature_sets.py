@@ -80,8 +80,13 @@ class FeatureSets:
         return held if held is not None and held.enough.size == len(self._sets) else None
 
     def enough(self, wanted: frozenset[str]) -> EnoughSets:
-        """Return which sets hold all of these."""
-        enough = self._find(wanted, len(self._sets))
+        """Return which sets hold all of these; of a question that is kept only new sets are looked at."""
+        n, held = len(self._sets), self._asked.get(wanted)
+        if held is None:
+            enough = self._find(wanted, n)
+        else:
+            new = [wanted <= features for features in self._sets[held.enough.size : n]]
+            enough = read_only(np.concatenate([held.enough, np.array(new, np.bool_)]))
         if len(self._asked) >= _MAX_KEPT:
             self._asked.clear()
         made = self._asked[wanted] = EnoughSets(enough, bool(enough.all()))

@@ -218,10 +218,10 @@ def with_base(base: IndexPart, units: UnitPages, shelves: Shelves, number: int) 
     return Snapshot(base, empty, empty, np.zeros(base.columns.n_rows, np.bool_), units, shelves, number)
 
 
-def merged(snapshot: Snapshot, schedules: NDArray[np.int32]) -> Snapshot:
-    """Return the same version with all living rows in the base, numbered anew; ``schedules`` are the numbers of theirs."""
+def merged(snapshot: Snapshot, schedules: NDArray[np.int32], feature_sets: NDArray[np.int32]) -> Snapshot:
+    """Return the same version with all living rows in the base, numbered anew, as what they refer to is by these numbers."""
     columns = joined_columns(_living(snapshot, snapshot.parts))
-    columns = replace(columns, schedule=schedules[columns.schedule])
+    columns = replace(columns, schedule=schedules[columns.schedule], feature_set=feature_sets[columns.feature_set])
     return _of_base(columns, snapshot.shelves, snapshot.number)
 
 

@@ -171,5 +171,5 @@ def _calendar(country: str, today: dt.date) -> Finding:
     if days < 0:
         return Finding(name, "warning", f"published up to {last}: days near a holiday are unknown since; upgrade")
     if days <= _WARN_DAYS:
-        return Finding(name, "warning", f"published up to {last}, {days} days from now: upgrade or add a holiday file")
+        return Finding(name, "warning", f"published up to {last}, {days} days from now: upgrade")
     return Finding(name, "ok", f"published up to {last}")

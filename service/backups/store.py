@@ -33,7 +33,7 @@ from service.store.connections import ReadConnection
 from service.store.postgres import postgres_engine
 from service.store.schema import engine_of, known_revisions, migrate_to, newest_revision, revision_of, used_once
 from service.store.sqlite_engines import sqlite_engine
-from service.store.tables import marks
+from service.store.tables import keys, marks
 from service.store.visit_tables import METADATA
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def restore(url: str, path: Path, *, replaces: bool, progress: Progress) -> Mani
     Put a backup back, all of it or nothing: into an empty database, or in the place of what is there.
 
     The feed gets another name, so that whoever follows it reads everything anew. Change records are not put back:
-    they are of the old feed.
+    they are of the old feed. Keys that the database in whose place it comes knew as revoked stay so; of others that were
+    revoked since, the backup knows nothing.
 
     Raises
     ------
@@ -108,11 +109,15 @@ def restore(url: str, path: Path, *, replaces: bool, progress: Progress) -> Mani
         raise BadFileError(path, None, f"has schema {manifest.schema}, which this linli does not know")
     with _writing(url) as connection:
         _refuse_served(connection)
+        revoked = _revoked(connection)
         serials = _emptied(connection, replaces=replaces)
         migrate_to(connection, manifest.schema)
         _fill(connection, path, manifest, progress)
         _set_marks(connection, manifest, serials)
         migrate_to(connection, "head")
+        for key_id, at in revoked.items():
+            its = (keys.c.key_id == key_id, keys.c.revoked_at.is_(None))
+            connection.execute(update(keys).where(*its).values(revoked_at=at))
     return manifest
 
 
@@ -203,6 +208,14 @@ def _refuse_served(connection: Connection) -> None:
     # A SQLite file is guarded by the lock of its folder, which the command holds.
     if connection.dialect.name == "postgresql" and connection.execute(_OTHERS).scalar_one():
         raise StoreStateError("linli serves this database, or a command works on it: stop it first")
+
+
+def _revoked(connection: Connection) -> dict[str, int]:
+    """Return when keys that linli's database holds were revoked, by their ids."""
+    if revision_of(connection) is None:
+        return {}
+    rows = connection.execute(text("SELECT key_id, revoked_at FROM keys WHERE revoked_at IS NOT NULL"))
+    return {row[0]: row[1] for row in rows}
 
 
 def _emptied(connection: Connection, *, replaces: bool) -> dict[str, int]:

@@ -66,7 +66,9 @@ def restore_command(
     Put a backup back into an empty database, all of it or nothing.
 
     linli must not serve it meanwhile. A backup of which one bit has changed is refused. Whoever follows the change
-    feed has to read everything anew afterwards, since the feed gets another name; keys and cursors stay valid.
+    feed has to read everything anew afterwards, since the feed gets another name; keys and cursors stay valid. A key
+    that was revoked since the backup was made lives again, unless the database that is replaced knew that: look at
+    linli key list.
     """
     from service.backups.store import restore
     from service.settings import load_settings
@@ -74,7 +76,10 @@ def restore_command(
     settings = load_settings(data=data, database=database)
     with _alone(settings), _progress() as progress:
         manifest = restore(settings.database_url, file, replaces=force, progress=progress)
-    _tell(manifest, f"restored: {file}, made {manifest.made_at} by linli {manifest.linli}", as_json=as_json)
+    told = f"restored: {file}, made {manifest.made_at} by linli {manifest.linli}"
+    _tell(manifest, told, as_json=as_json)
+    if not as_json:
+        typer.echo("Keys that were revoked, and buyers that were erased, since then may be there again: linli key list")
 
 
 def _alone(settings: Settings) -> contextlib.AbstractContextManager[None]:

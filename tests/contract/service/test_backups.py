@@ -7,22 +7,28 @@ import secrets
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
 import pytest
+from sqlalchemy import select
 
 from service.backups.archives import check_archive
 from service.errors import BadFileError
 from service.feed.outbox import feed_id, head, kept_from, read_changes
-from service.keys.store import create_key, has_admin
+from service.keys.store import create_key, has_admin, revoke_key
 from service.store.database import Store
+from service.store.tables import keys
 from tests.faults.writing import facts, opened, write
 from tests.scale import scaled
 from tests.serving import LINLI, ROOT, Place, fresh_database, linli
+
+if TYPE_CHECKING:
+    from service.store.connections import AnyRow, ReadConnection
 
 SEED = secrets.randbelow(2**32)
 
@@ -113,6 +119,29 @@ def test_restore__gives_the_feed_another_name_and_lets_numbers_run_on(
         assert not any(name.startswith("wx") for name in restored.read_now(facts)[0])
     finally:
         restored.close()
+
+
+def _revoked(connection: ReadConnection) -> Sequence[AnyRow]:
+    return connection.rows(select(keys.c.key_id, keys.c.revoked_at))
+
+
+def test_restore__lets_no_key_live_again_that_the_replaced_database_knew_as_revoked(
+    store: Store, place: Place, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    leaked = store.write_now(lambda connection: create_key(connection, scope="admin", label="leaked"))
+    good = store.write_now(lambda connection: create_key(connection, scope="admin", label="good"))
+    assert linli("backup", str(tmp_path / "b.zip"), *place.flags).returncode == 0
+    store.write_now(lambda connection: revoke_key(connection, leaked.row.key_id))
+    empty = other(place, tmp_path, request, crossed=False)
+    assert "linli key list" in linli("restore", str(tmp_path / "b.zip"), *empty.flags).stdout
+    store.close()
+    assert linli("restore", str(tmp_path / "b.zip"), *place.flags, "--force").returncode == 0
+    for target, is_revoked in ((place, True), (empty, False)):  # the empty one cannot know
+        with opened(name_of(target)) as restored:
+            rows = restored.read_now(_revoked)
+        revoked = {row[0]: row[1] for row in rows}
+        assert (revoked[leaked.row.key_id] is not None) == is_revoked
+        assert revoked[good.row.key_id] is None
 
 
 @pytest.fixture(scope="module")

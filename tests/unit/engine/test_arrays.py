@@ -211,6 +211,19 @@ def test_from_arrays__calls_no_kernel(arrays, tmp_path, monkeypatch):
     assert Engine.from_arrays(given).n_rows == arrays["point"].size
 
 
+def test_to_arrays__leaves_out_sets_of_features_that_no_living_row_has():
+    engine = city()
+    n_sets = len(engine._now[0].feature_sets())
+    for number in range(30):  # one shop says again and again how many wait there
+        engine.upsert({**SHOP, "point_ids": "new", "features": [["lift", f"queue:{number}"]]})
+    again = Engine.from_arrays(engine.to_arrays())
+    assert len(engine._now[0].feature_sets()) == n_sets + 30
+    assert len(again._now[0].feature_sets()) <= n_sets + 1
+    for features in ((), ("lift",), ("queue:29",), ("queue:28",)):
+        told = [one.nearest(31.2, 121.5, OFFERS[0], 250, features=features) for one in (engine, again)]
+        assert told[0].matches == told[1].matches
+
+
 def test_to_arrays__leaves_out_schedules_that_no_living_row_has():
     engine = city()
     for minute in range(30):  # one shop changes its hours again and again, another goes
