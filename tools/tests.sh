@@ -7,8 +7,8 @@
 # not at all. Without, there are more lanes: the unit tests of geo and engine interpreted, with their coverage, which need
 # no kernels and pass while these are compiled (`UNIT=tests/unit/geo/test_metric.py make test-all` interprets those alone), and
 # the faults in two; with whole counts in four, and one of the models of orders and bookings. What is slow must not be taken for
-# what is broken: in CI the faults come behind all else, and everywhere those that race for what is
-# left or for their rate come alone at the end.
+# what is broken: in CI the faults come behind all else, and everywhere those that race for what is left or for their rate come
+# alone at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
