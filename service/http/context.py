@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
-from service.http.problems import ProblemError
+from service.http.problems import unauthenticated
 
 if TYPE_CHECKING:
     from service.deadlines import Deadline
@@ -43,7 +43,7 @@ class RequestContext:
     def key_holder(self) -> Caller:
         """The caller; raises where no key came."""
         if self.caller is None:
-            raise ProblemError("unauthenticated", "send a key: 'Authorization: Bearer linli_…'")
+            raise unauthenticated("send a key: 'Authorization: Bearer linli_…'")
         return self.caller
 
 

@@ -12,6 +12,7 @@ from service.http.problems import ProblemError, Trouble
 __all__ = ["as_object", "check_long_text", "check_text", "parse_json"]
 
 _MAX_NUMBER_CHARS = 1_000  # a double written out exactly takes 767 digits at most
+_MOST_NAMES = 64  # no body has an object of half as many, and each that is not known would be an error of its own
 _BOM = b"\xef\xbb\xbf"
 _KINDS = {
     type(None): "null",
@@ -39,7 +40,7 @@ def parse_json(body: bytes, *, max_depth: int = 32) -> Any:
     Raises
     ------
     ProblemError
-        validation for an empty body; text-invalid for a lone surrogate; invalid-json for anything else: not UTF-8, a
+        validation for an empty body, or an object with more than 64 names; text-invalid for a lone surrogate; invalid-json for anything else: not UTF-8, a
         byte order mark, more than one value, a name given twice, NaN or Infinity, a number of more than 1 000
         characters, arrays and objects more than ``max_depth`` deep.
     """
@@ -113,6 +114,10 @@ def _is_deeper(body: bytes, max_depth: int) -> bool:
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_NAMES:
+        raise ProblemError(
+            "validation", f"The body has an object with {len(pairs)} names, at most {_MOST_NAMES} are taken."
+        )
     found = dict(pairs)
     if len(found) != len(pairs):
         counts = Counter(name for name, _ in pairs)

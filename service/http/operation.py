@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.http.context import services_of
-from service.http.problems import ProblemError
+from service.http.problems import unauthenticated
 from service.http.routing import StrictRoute
 from service.keys.formats import is_well_formed
 from service.metrics import MEDIA_TYPE
@@ -48,7 +48,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
 async def metrics(request: Request) -> Response:
     """Tell the metrics to this machine, and to holders of an admin key."""
     if not (_is_local(request) or _is_admin(request)):
-        raise ProblemError("unauthenticated", "metrics are told on this machine, or with an admin key")
+        raise unauthenticated("metrics are told on this machine, or with an admin key")
     return Response(services_of(request).metrics.text(), media_type=MEDIA_TYPE)
 
 

@@ -17,7 +17,7 @@ from geo.errors import InvalidLatLngError
 from geo.places import check_latlng
 from service.clock import FIRST_YEAR, LAST_YEAR
 from service.http.json_bodies import check_text
-from service.http.problems import ProblemError, Trouble, invalid
+from service.http.problems import ProblemError, Trouble, invalid, unauthenticated
 
 __all__ = ["day_of", "degrees", "instant", "latlng", "number", "read_query", "required", "whole"]
 
@@ -181,6 +181,6 @@ def _decoded_bytes(text: str, where: str) -> str:
 
 def _unknown(name: str, known: frozenset[str]) -> ProblemError:
     if name.lower().replace("-", "_") in _SECRETS:
-        return ProblemError("unauthenticated", "A key must never stand in a URL: send it in a header, and replace it.")
+        return unauthenticated("A key must never stand in a URL: send it in a header, and replace it.")
     told = f"known are {', '.join(sorted(known))}" if known else "where the query must be empty"
     return invalid(f"{name:.60}", f"is not known here, {told}")

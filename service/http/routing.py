@@ -35,6 +35,7 @@ __all__ = ["StrictRoute", "add_problem", "check_strict", "problems", "register_p
 
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
 _UNKNOWN_METHOD = 405
+_MOST_TOLD = 50
 _NOWHERE = "there is nothing here that this key may see"
 
 
@@ -146,10 +147,10 @@ def _problem_of(error: Exception) -> ProblemError:
     return problem
 
 
-def validation_problem(errors: Any, where: str = "") -> ProblemError:
-    """Return the problem of pydantic's errors: the slug of the first that has one of its own."""
+def validation_problem(errors: Sequence[Any], where: str = "") -> ProblemError:
+    """Return the problem of pydantic's errors: the slug of the first that has one of its own; many are not told one by one."""
     troubles, slug, status = [], "validation", None
-    for error in errors:
+    for error in errors[:_MOST_TOLD]:
         location = [str(part) for part in error["loc"]]
         place = "/".join(["", *location[1:]]) if location[:1] == ["body"] else "/".join(location[1:] or location)
         cause = error.get("ctx", {}).get("error")
@@ -159,6 +160,8 @@ def validation_problem(errors: Any, where: str = "") -> ProblemError:
             slug, status = known.slug, known.status
         elif slug == "validation" and error["type"] in PROBLEMS:
             slug = error["type"]
+    if len(errors) > _MOST_TOLD:
+        troubles.append(Trouble(where, f"and {len(errors) - _MOST_TOLD} more"))
     return ProblemError(slug, f"{troubles[0].where}: {troubles[0].reason}", troubles, status=status)
 
 

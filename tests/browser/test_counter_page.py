@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.visit import Visit
 from tests.contract.service.shops import open_shops
@@ -343,6 +343,29 @@ def test_counter__keeps_the_key_in_the_tab_alone(signed_in: Desk, station_key: s
     assert station_key not in str(page.evaluate("JSON.stringify(sessionStorage)"))
     page.reload()
     expect(page.locator("#key")).to_be_visible()
+
+
+def test_counter__that_is_signed_out_while_an_act_is_under_way_leaves_the_next_one_alone(
+    signed_in: Desk, counter: Counter
+) -> None:
+    _placed(counter, signed_in.point)
+    signed_in.look()
+    page, acts = signed_in.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        acts.append(route)
+
+    page.route("**/v1/orders/*:accept", hold)
+    page.locator("[data-act=accept]").click()
+    page.locator("#sign-out").click()
+    page.locator("#key").fill("typed by the next one")
+    page.wait_for_timeout(50)
+    (act,) = acts
+    act.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
+    page.wait_for_timeout(500)  # what it asks then would be answered by now
+    expect(page.locator("#key")).to_have_value("typed by the next one")
+    expect(signed_in.trouble).to_be_hidden()
+    signed_in.visit.complaints.clear()  # of the answer that it was given
 
 
 def test_counter__lists_the_points_of_its_merchant_alone(signed_in: Desk, counter: Counter) -> None:

@@ -145,10 +145,12 @@ function announce(placed) {
 async function onAct(order, event, body) {
   const card = document.querySelector(`[data-order="${CSS.escape(order.order_id)}"]`);
   for (const one of card?.querySelectorAll("button") || []) one.disabled = true;
+  const whose = key;
   let told = "";
   try {
     await act(order, event, body);
   } catch (trouble) {
+    if (key !== whose) return;
     if (trouble.status === 401) {
       signOut(word("keyUnknown"));
       return;
@@ -156,6 +158,7 @@ async function onAct(order, event, body) {
     told = advice(trouble);
     if (card) showActs(card.querySelector(".acts"), order, onAct);
   }
+  if (key !== whose) return; // signed out meanwhile
   // On a phone the keyboard would rise over the orders.
   if (matchMedia("(pointer: fine)").matches) at("code").focus();
   await refresh();

@@ -141,6 +141,7 @@ def test_every_operation__refuses(callers: Tenants, service: Serving, rule: Rule
             started = lived_s()
             answer = answer_of(client, {**request, "headers": headers})
             assert problem(answer) == rule.problem, operation
+            assert answer.status_code != 401 or answer.headers["www-authenticate"].startswith("Bearer")
             assert lived_s() - started < 1.0
             _judge(answer, operation)
             assert callers.secrets["app"].encode() not in answer.content

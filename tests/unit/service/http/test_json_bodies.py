@@ -63,6 +63,8 @@ JSON_VALUES = st.recursive(
         (b'["' + b"[" * 40, "invalid-json"),
         ("[\uff11]".encode(), "invalid-json"),  # digits of another script
         (b"\xc2\xa0{}", "invalid-json"),  # a space that JSON does not know
+        (json.dumps({str(n): n for n in range(65)}).encode(), "validation"),
+        (json.dumps([{"a": {str(n): n for n in range(26_000)}}]).encode(), "validation"),
         (b"", "validation"),  # 13
         (b" \n", "validation"),  # 13
     ],

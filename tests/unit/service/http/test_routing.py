@@ -6,7 +6,7 @@ import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from service.http.routing import StrictRoute, check_strict
+from service.http.routing import StrictRoute, check_strict, validation_problem
 
 
 class _Body(BaseModel):
@@ -46,6 +46,13 @@ def test_check_strict__refuses_a_route_that_reads_loosely(reads: str) -> None:
     else:
         with pytest.raises(TypeError, match="must be a StrictRoute"):
             check_strict(_router(reads, is_strict=False))
+
+
+def test_validation_problem__tells_fifty_errors_and_how_many_more_there_are() -> None:
+    errors = [{"loc": ("body", f"x{n}"), "msg": "is not known", "type": "extra_forbidden"} for n in range(6_400)]
+    told = validation_problem(errors).troubles
+    assert [trouble.where for trouble in told[:50]] == [f"/x{n}" for n in range(50)]
+    assert [trouble.reason for trouble in told[50:]] == ["and 6350 more"]
 
 
 def test_check_strict__is_not_deceived_by_a_class_that_is_set_too_late() -> None:
