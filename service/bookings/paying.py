@@ -10,7 +10,7 @@ from service.bookings.seeing import check_booking_seen, locked_seen
 from service.bookings.store import find_booking
 from service.errors import StateConflictError
 from service.http.problems import ProblemError
-from service.orders.store import is_verified
+from service.orders.acting import check_taken_on
 from service.payments.settling import authorise, authorised_visit
 from service.payments.store import begin_payment, find_payment
 
@@ -36,13 +36,7 @@ def check_held(connection: WriteConnection, row: AnyRow) -> None:
     """
     if row.expires_at is not None and row.expires_at <= connection.now_us:
         raise StateConflictError("the visit was held until now: its time is over")
-    _check_taken_on(connection, row)
-
-
-def _check_taken_on(connection: ReadConnection, row: AnyRow) -> None:
-    """Refuse to confirm what is held of a merchant who is suspended, which nobody is told."""
-    if not is_verified(connection, row.merchant_id):
-        raise StateConflictError("its point takes no visit on now: cancel it, or let its time pass")
+    check_taken_on(connection, row.merchant_id, "visit")
 
 
 async def pay_online(
@@ -87,7 +81,7 @@ async def pay_online(
         if row.state in ENDED:
             raise ProblemError("state-conflict", f"the booking is {row.state}: nothing is taken for it")
         if now is not None and row.state == State.HELD and now.state != "authorising":
-            _check_taken_on(connection, row)
+            check_taken_on(connection, row.merchant_id, "visit")
             raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
         return row, now
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.store_options import Data, Database
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
-]
-Database = Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the backup says of itself as JSON.")]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.instants import read_instant
+from service.cli.store_options import Data, Database
 
 if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _PAGE = 200
-
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
-]
-Database = Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")]
 
 
 class Scope(StrEnum):

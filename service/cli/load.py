@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.import_points import Datum
+from service.cli.store_options import Data, Database
 
 if TYPE_CHECKING:
     from service.points.loading import LoadReport
@@ -32,10 +33,8 @@ def load_command(
     merchant: Annotated[str, typer.Option(help="Whose points they are; made and verified where it is missing.")],
     name: Annotated[str | None, typer.Option(help="Name of a new merchant; its id without.")] = None,
     datum: Annotated[Datum, typer.Option(help="Datum of the file's places and areas.")] = Datum.wgs84,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
-    ] = None,
-    database: Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")] = None,
+    data: Data = None,
+    database: Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from service.cli.store_options import Data, Database
 
 __all__ = ["register"]
 
@@ -17,10 +18,8 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate_command(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the SQLite file, whatever LINLI_DATABASE says [linli-data].")
-    ] = None,
-    database: Annotated[str | None, typer.Option(help="postgresql+psycopg://…; SQLite without.")] = None,
+    data: Data = None,
+    database: Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the revisions as JSON.")] = False,
 ) -> None:
     """

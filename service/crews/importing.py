@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -37,7 +38,7 @@ _CREW, _SERVICE = TypeAdapter(BulkCrewBody), TypeAdapter(BulkServiceBody)
 
 
 @dataclass(frozen=True)
-class _RosterImport(Generic[F]):
+class _RosterImport(abc.ABC, Generic[F]):
     """
     Lines of one point, each stored whole or left out.
 
@@ -81,9 +82,9 @@ class _RosterImport(Generic[F]):
                 bad.append(bad_line(number, as_problem(error) or ProblemError("state-conflict", str(error))))
         return Stored(len(taken) - len(bad), bad, facts[_A_WRITE][0] if len(facts) > _A_WRITE else None)
 
+    @abc.abstractmethod
     def put(self, connection: WriteConnection, point: PointRecord, name: str, facts: F) -> None:
         """Store what one line says."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ def parse_json(body: bytes, *, max_depth: int = 32) -> Any:
     Raises
     ------
     ProblemError
-        validation for an empty body, or an object with more than 64 names; text-invalid for a lone surrogate; invalid-json for anything else: not UTF-8, a
-        byte order mark, more than one value, a name given twice, NaN or Infinity, a number of more than 1 000
-        characters, arrays and objects more than ``max_depth`` deep.
+        validation for an empty body, or an object with more than 64 names; text-invalid for a lone surrogate;
+        invalid-json for anything else: not UTF-8, a byte order mark, more than one value, a name given twice, NaN or
+        Infinity, a number of more than 1 000 characters, arrays and objects more than ``max_depth`` deep.
     """
     if not body or body.isspace():
         raise ProblemError("validation", "The body must be a JSON value, got nothing.")

@@ -203,7 +203,7 @@ def _check_answered(_connection: WriteConnection, order: OrderRecord) -> None:
 
 def _check_placed(connection: WriteConnection, order: OrderRecord) -> None:
     check_in_time(connection, order)
-    check_taken_on(connection, order)
+    check_taken_on(connection, order.row.merchant_id)
 
 
 def _own(connection: WriteConnection, request: Request, context: RequestContext, order_id: str) -> OrderRecord:
@@ -238,7 +238,7 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
         if order.row.state in ENDED:
             raise ProblemError("state-conflict", f"the order is {order.row.state}: nothing is taken for it")
         if now is not None and order.row.state == State.HELD and now.state != "authorising":
-            check_taken_on(connection, order)
+            check_taken_on(connection, order.row.merchant_id)
             raise ProblemError("payment-declined", "the payment was declined; the order is still held")
         return order, now
 

@@ -99,17 +99,18 @@ def check_in_time(connection: WriteConnection, order: OrderRecord) -> None:
         raise StateConflictError(text)
 
 
-def check_taken_on(connection: ReadConnection, order: OrderRecord) -> None:
+def check_taken_on(connection: ReadConnection, merchant_id: str, what: str = "order") -> None:
     """
-    Refuse to place what is held of a merchant who is suspended, which nobody is told.
+    Refuse to go on with what is held, an order or a visit, of a merchant who is suspended, which nobody is told.
 
     Raises
     ------
     StateConflictError
         If he is.
     """
-    if not is_verified(connection, order.row.merchant_id):
-        raise StateConflictError("its point takes no order on now: cancel it, or let its time pass")
+    if not is_verified(connection, merchant_id):
+        text = f"its point takes no {what} on now: cancel it, or let its time pass"
+        raise StateConflictError(text)
 
 
 def act(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, what: Act, **values: Any) -> OrderRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,7 @@ def cover_file(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
     with ExitStack() as stack:
         out = stack.enter_context(atomic_path(request.out))
         page = None if request.page is None else stack.enter_context(atomic_path(request.page))
-        outcome = _outcome(request, by_column, out, page, progress)
-    written = {"out": str(request.out)} | ({} if request.page is None else {"report": str(request.page)})
-    return replace(outcome, written=written)
+        return _outcome(request, by_column, out, page, progress)
 
 
 def _outcome(
@@ -133,12 +131,14 @@ def _outcome(
     progress("finding who serves whom")
     report = _cover(request, demand, districts, request.cell_resolution)
     progress("writing")
+    written = {"out": str(request.out)}
     with full_disk_told(request.out):
         write_coverage(report, out, by=request.by)
     if page is not None:
+        written["report"] = str(request.page)
         outlines = districts if request.districts is not None else None
         page.write_text(_page(request, demand, report, outlines), encoding="utf-8", newline="\n")
-    return CoverageOutcome(report, demand)
+    return CoverageOutcome(report, demand, written)
 
 
 def _cover(request: CoverageRequest, demand: DemandFile, districts: Any, resolution: int) -> CoverageReport:
