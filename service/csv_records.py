@@ -20,7 +20,9 @@ def csv_records(reader: Any) -> Iterator[tuple[int, list[str], str | None]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, [], f"cannot be taken apart: {error}"
+            last = reader.line_num
+            lines = f"lines {line} to {last} " if last > line else ""  # a quote that is never closed takes them all
+            yield line, [], f"{lines}cannot be taken apart: {error}"
 
 
 def is_unicode(value: str) -> bool:

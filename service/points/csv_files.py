@@ -37,7 +37,7 @@ def read_csv(path: Path) -> RawPoints:
         If it cannot be read, or its header lacks a column or has one twice.
     """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-        records = enumerate(csv_records(csv.reader(source)), 1)
+        records = enumerate(csv_records(csv.reader(source, strict=True)), 1)
         row, (_line, header, fault) = next(records, (1, (1, [], None)))
         if fault is not None:
             raise BadFileError(path, row, fault)

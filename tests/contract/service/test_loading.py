@@ -119,6 +119,18 @@ def test_load__takes_no_offer_away_where_a_bad_row_may_be_of_any_point(desk: Des
     assert (loaded(desk, tmp_path, rows[:1]).n_written, loaded(desk, tmp_path, rows[:1]).bad) == (1, [])
 
 
+def test_load__takes_no_offer_away_where_a_quote_without_end_swallows_its_row(desk: Desk, tmp_path: Path) -> None:
+    before, _ = _two_offers(desk, "quoted")
+    usual = f"{desk.lat},{LNG},24/7,Asia/Shanghai,CN"
+    lines = [f"quoted,{PICKUP},{usual},", f'other,{PICKUP},{usual},"open', f"quoted,{DELIVERY},{usual},"]
+    text = "\n".join(["point_id,offer,lat,lng,hours,timezone,country,note", *lines, ""])
+    (tmp_path / "quoted.csv").write_text(text)
+    told = load_points(desk.registry.services.store, tmp_path / "quoted.csv", "corner")
+    assert desk.send("GET", "/v1/points/corner:quoted", "corner").json() == before
+    assert (told.n_points, [one.row for one in told.bad]) == (0, [2, 3])
+    assert told.bad[1].reason.startswith("lines 3 to 4 cannot be taken apart")
+
+
 def test_load__names_hours_that_are_too_long_with_special_days(desk: Desk, tmp_path: Path) -> None:
     desk.shop("long", special_days=[{"date": f"2031-05-{day:02}", "hours": "off"} for day in range(1, 31)])
     hours = "; ".join(f"Mo {hour // 60:02}:{hour % 60:02}-23:59" for hour in range(230))

@@ -181,6 +181,28 @@ def test_read_points__goes_on_after_a_cell_without_end(tmp_path: Path) -> None:
     assert [bad.row for bad in held.bad] == [3]
 
 
+@pytest.mark.parametrize(
+    ("lines", "bad"),
+    [
+        pytest.param(["a,a/b,1,2,", 'b,a/b,1,2,"x', "c,a/b,1,2,"], (3, "lines 3 to 4 cannot"), id="to the end"),
+        pytest.param(["a,a/b,1,2,", 'b,a/b,1,2,"x', 'c,a/b,1,2,"y"'], (3, "lines 3 to 4 cannot"), id="to the next one"),
+        pytest.param(['"b","a/b","1","2","x', '"c","a/b","1","2",""', "a,a/b,1,2,"], (2, "lines 2 to 3 cannot"), id="all quoted"),
+        pytest.param(["a,a/b,1,2,", 'b,a/b,1,2,"x" y'], (3, "cannot be taken apart"), id="in one line"),
+        pytest.param(['a,a/b,1,2,"two\nlines"', 'b,a/b,1,2,"x', "c,a/b,1,2,"], (3, "lines 4 to 5 cannot"), id="after two lines"),
+    ],
+)  # fmt: skip
+def test_read_points__tells_what_a_quote_without_end_swallows(
+    tmp_path: Path, lines: list[str], bad: tuple[int, str]
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(["point_id,offer,lat,lng,note", *lines, ""]))
+    held = read_points(path)
+    assert held.table["point_id"].to_pylist() == ["a"]
+    [error] = held.bad
+    assert (error.row, error.reason.startswith(bad[1])) == (bad[0], True)
+    assert held.bad_points == {None}  # any point may be in those lines
+
+
 def test_read_points__looks_up_zone_and_country_where_nothing_tells_them(tmp_path: Path) -> None:
     rows = [GOOD | {"point_id": "a"}, GOOD | {"point_id": "b", "timezone": "Asia/Urumqi", "country": "HK"}]
     path = _csv(tmp_path, *rows)
