@@ -19,6 +19,7 @@ __all__ = [
     "area_from_wkb",
     "area_from_wkt",
     "area_to_geojson",
+    "areas_from_wkb",
     "check_area",
     "check_areas",
 ]
@@ -214,6 +215,24 @@ def area_from_wkb(
     """
     shape = formats.shape_from_wkb(value, limits, AreaName(argument, position))
     return check_area(shape, limits=limits, argument=argument, position=position)
+
+
+def areas_from_wkb(
+    values: Sequence[bytes], *, limits: AreaLimits = _DEFAULT_LIMITS, argument: str = "areas"
+) -> NDArray[np.object_]:
+    """
+    Return many service areas in their normal form, as `area_from_wkb` does one.
+
+    Raises
+    ------
+    GeoError
+        What `area_from_wkb` raises for a bad one.
+
+    Notes
+    -----
+    Heads are looked at one by one, which takes about a microsecond an area; the rest is as `check_areas` does it.
+    """
+    return check_areas(formats.shapes_from_wkb(values, limits, argument), limits=limits, argument=argument)
 
 
 def area_to_geojson(area: Area) -> dict[str, Any]:

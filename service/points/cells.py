@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from geo.areas import area_from_wkb, area_from_wkt, check_area, check_areas
+from geo.areas import area_from_wkb, area_from_wkt, areas_from_wkb, check_area
 from geo.datums import convert_datum
 from geo.errors import GeoError
 from service.matching.cells import (
@@ -195,7 +195,7 @@ def _shapes(values: list[Any], datum: str) -> tuple[list[bytes | None], dict[int
     """Return distinct areas as WKB, None where one is wrong, and the reasons for these."""
     if all(isinstance(value, bytes) for value in values) and datum == "wgs84":
         try:  # all at once; one by one only where one of them is wrong
-            return list(shapely.to_wkb(check_areas(shapely.from_wkb(values)))), {}
+            return list(shapely.to_wkb(areas_from_wkb(values))), {}
         except _SHAPE_ERRORS:
             pass
     wkb: list[bytes | None] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from geo.areas import (
     area_from_wkb,
     area_from_wkt,
     area_to_geojson,
+    areas_from_wkb,
     check_area,
     check_areas,
 )
@@ -156,6 +158,14 @@ BAD: list[tuple[int, Any, type[GeoError], str]] = [
     (43, polygon([[0, 0], None, None, [0, 0]]), InvalidGeometryError, "positions of two numbers"),
 ]
 
+
+def wkb_head(kind: int, *counts: int, order: str = "<") -> bytes:
+    return struct.pack(f"{order}BI{len(counts)}I", order == "<", kind, *counts)
+
+
+MANY, COLLECTION = wkb_head(6, 1), wkb_head(7, 1)
+DEEP = 14_000  # levels that end the stack of a reader that goes down them, and fit into the bytes allowed
+
 # Bad inputs that only a shape, a text or bytes can be.
 BAD_FORMS: list[tuple[int, Callable[..., Any], Any, type[GeoError], str]] = [
     (33, check_area, shapely.Polygon(), InvalidGeometryError, "an empty one"),
@@ -221,6 +231,28 @@ BAD_FORMS: list[tuple[int, Callable[..., Any], Any, type[GeoError], str]] = [
         UnsupportedGeometryError,
         "SRID 3857",
     ),
+    (43, area_from_wkb, COLLECTION * DEEP, UnsupportedGeometryError, "got GeometryCollection"),
+    (43, area_from_wkb, MANY * DEEP, UnsupportedGeometryError, "parts that are Polygons, got MultiPolygon"),
+    (43, area_from_wkb, MANY + COLLECTION * DEEP, UnsupportedGeometryError, "parts that .* got GeometryCollection"),
+    (43, area_from_wkb, wkb_head(1007, 1, order=">") * DEEP, UnsupportedGeometryError, "got GeometryCollection"),
+    (43, area_from_wkb, wkb_head(0xE0000007, 4326, 1) * 9_000, UnsupportedGeometryError, "got GeometryCollection"),
+    (
+        43,
+        area_from_wkb,
+        wkb_head(6, 2) + shapely.box(0, 0, 1, 1).wkb + COLLECTION * DEEP,
+        UnsupportedGeometryError,
+        "p",
+    ),
+    (43, area_from_wkb, wkb_head(10, 1), UnsupportedGeometryError, "straight edges, got CurvePolygon"),
+    (33, area_from_wkb, (COLLECTION * DEEP).hex().encode()[:120_000], InvalidGeometryError, "WKB of"),  # read by GEOS
+    (33, area_from_wkb, wkb_head(99, 1), InvalidGeometryError, "WKB of"),
+    (33, area_from_wkb, MANY, InvalidGeometryError, "WKB of"),
+    (33, area_from_wkb, MANY + wkb_head(3, 2**32 - 1, 2**32 - 1), InvalidGeometryError, "WKB of"),
+    (43, area_from_wkt, "GEOMETRYCOLLECTION(" * 200_000, UnsupportedGeometryError, "got GeometryCollection"),
+    (43, area_from_wkt, " \n pointZM (1 2 3 4)", UnsupportedGeometryError, "got Point"),
+    (33, area_from_wkt, "MULTIPOLYGON (" + "GEOMETRYCOLLECTION (" * 200_000, InvalidGeometryError, "WKT of"),
+    (33, area_from_wkt, "SRID=4326;" + "GEOMETRYCOLLECTION (" * 200_000, InvalidGeometryError, "WKT of"),
+    (33, area_from_wkt, "hello", InvalidGeometryError, "WKT of .* got 'hello'"),
 ]
 
 
@@ -358,6 +390,33 @@ def test_area_forms__return_the_same_area(value: dict[str, Any]) -> None:
     assert area_from_wkb(area.wkb) == area
     assert area_from_wkb(bytearray(shapely.to_wkb(shapely.set_srid(area, 4326), include_srid=True))) == area
     assert area_from_wkb(shapely.to_wkb(shapely.force_3d(area, 7.0))) == area
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("flavor", ["iso", "extended"])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_areas_from_wkb__takes_every_form_of_multipolygons(order: int, flavor: Any, dimension: Any) -> None:
+    first = shapely.Polygon(UNIT, [box(0.2, 0.2, 0.4, 0.4), box(0.6, 0.6, 0.7, 0.7)])
+    shapes = [first, shapely.MultiPolygon([first, shapely.box(2, 2, 3, 3)])]
+    written: Any = shapely.force_3d(shapes, 7.0) if dimension == 3 else shapes
+    told = shapely.to_wkb(written, byte_order=order, flavor=flavor, output_dimension=dimension)
+    assert areas_from_wkb(told.tolist()).tolist() == check_areas(shapes).tolist()
+    if flavor == "extended":
+        told = shapely.to_wkb(shapely.set_srid(written, 4326), byte_order=order, include_srid=True)
+        assert areas_from_wkb(told.tolist()).tolist() == check_areas(shapes).tolist()
+
+
+BAD_WKB = [(value, error, names) for _, read, value, error, names in BAD_FORMS if read is area_from_wkb]
+
+
+@pytest.mark.parametrize(("value", "error", "names"), BAD_WKB, ids=range(len(BAD_WKB)))
+def test_areas_from_wkb__names_what_is_wrong(value: Any, error: type[GeoError], names: str) -> None:
+    with pytest.raises(error, match=names):
+        areas_from_wkb([shapely.box(0, 0, 1, 1).wkb, value])
+
+
+def test_areas_from_wkb__of_none_is_empty() -> None:
+    assert areas_from_wkb([]).shape == (0,)
 
 
 def test_area_to_geojson__turns_outer_rings_counter_clockwise() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,8 @@ def _parquet(folder: Path, **columns: Any) -> Path:
         ({"features": [[1], None]}, "features must be a list of texts"),
         ({"features": [["a", None], None]}, "features must be a list of texts"),
         ({"area": [b"hello", None]}, "area must"),
+        ({"area": [struct.pack("<BII", 1, 7, 1) * 14_000, None]}, "area must be .* got GeometryCollection"),  # nested
+        ({"area": [struct.pack("<BII", 1, 12, 1), None]}, "area must be .* straight edges, got MultiSurface"),
     ],
 )
 def test_read_points__checks_typed_columns_too(tmp_path: Path, columns: dict[str, Any], reason: str) -> None:
