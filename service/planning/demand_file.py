@@ -109,7 +109,7 @@ def _read_parquet(path: Path, wanted: list[str]) -> _Raw:
         with pq.ParquetFile(path) as file:
             _check_header(path, file.schema_arrow.names, wanted)
             table = file.read(columns=wanted)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise BadFileError(path, None, f"cannot be read as Parquet: {error}") from error
     columns = {name: table[name].to_pylist() for name in wanted}
     return _Raw(np.arange(1, table.num_rows + 1), columns, [])

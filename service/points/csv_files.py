@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from service.csv_records import csv_records
+from service.csv_records import csv_records, is_unicode
 from service.errors import BadFileError
 from service.points.rows import EVERYWHERE, BadRow, RawPoints
 from service.points.schema import POINT_SCHEMA, REQUIRED
@@ -34,13 +34,15 @@ def read_csv(path: Path) -> RawPoints:
     Raises
     ------
     BadFileError
-        If it cannot be read, or its header lacks a column or has one twice.
+        If it cannot be read, or its header is no UTF-8, lacks a column or has one twice.
     """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
         records = enumerate(csv_records(csv.reader(source, strict=True)), 1)
         row, (_line, header, fault) = next(records, (1, (1, [], None)))
         if fault is not None:
             raise BadFileError(path, row, fault)
+        if not all(map(is_unicode, header)):
+            raise BadFileError(path, None, "the header must be in UTF-8")
         names = check_names(path, header)
         rows: list[int] = []
         bad: list[BadRow] = []

@@ -98,7 +98,7 @@ def read_points(
     kind = format_of(path, POINT_FORMATS)
     try:
         raw = _READERS.get(kind, _read_parquet)(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadFileError(path, None, f"cannot be read: {error}") from error
     checked = check_points(raw, datum=datum, timezone=timezone, country=country, norms=norms, known=known)
     return _points_file(path, raw, checked, strict=strict)

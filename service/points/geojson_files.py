@@ -13,6 +13,7 @@ import shapely
 
 from geo.areas import area_from_geojson, area_to_geojson
 from geo.errors import GeoError
+from service.csv_records import is_unicode
 from service.errors import BadFileError, ServiceError
 from service.points.rows import BadRow, RawPoints
 from service.points.schema import POINT_SCHEMA
@@ -111,6 +112,9 @@ def _record(feature: Any) -> dict[str, Any]:
         properties = {}
     if not isinstance(properties, dict):
         raise _BadFeatureError("properties", "an object", properties)
+    odd = next((name for name in properties if not _is_text(name)), None)
+    if odd is not None:
+        raise _BadFeatureError("properties", "an object with names of Unicode", odd)
     record = {name: _cell(name, value) for name, value in properties.items() if value is not None}
     if "point_id" not in record and feature.get("id") is not None:
         record["point_id"] = _cell("point_id", feature["id"])
@@ -176,7 +180,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, str) and is_unicode(value)
 
 
 def _feature(row: dict[str, Any]) -> dict[str, Any]:

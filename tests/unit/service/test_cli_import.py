@@ -63,6 +63,23 @@ def test_import__stops_at_the_first_bad_row_when_strict(tmp_path: Path, mixed: P
     assert list(tmp_path.iterdir()) == [mixed]
 
 
+def test_import__names_columns_and_properties_that_are_no_unicode(tmp_path: Path) -> None:
+    table, drawn, out, report = (tmp_path / name for name in ("latin.csv", "p.geojson", "out.csv", "report.txt"))
+    table.write_text("point_id,offer,lat,lng,Straße\na,retail/pickup,60.17,24.94,x\n", encoding="latin-1")
+    feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [24.94, 60.17]}}
+    good, odd = ({"point_id": "a", "offer": "retail/pickup", name: 1} for name in ("street", "\ud800"))
+    features = [{**feature, "properties": properties} for properties in (good, odd)]
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    run = CliRunner().invoke(app, ["import", str(table), "--out", str(out), "--report", str(report)])
+    assert (run.exit_code, run.stderr.strip()) == (1, f"Error: {table}: the header must be in UTF-8")
+    run = CliRunner().invoke(app, ["import", str(drawn), "--out", str(out), "--report", str(report), "--json"])
+    assert run.exit_code == 1
+    assert json.loads(run.stdout)["sources"][0]["ignored_columns"] == ["street"]
+    assert "row 2: properties must be an object with names of Unicode, got '\\ud800'" in report.read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.parametrize("name", ["cut.osm.pbf", "absent.osm.pbf", "absent.csv", "absent.parquet"])
 def test_import__names_a_source_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "cut.osm.pbf").write_bytes(b"hello")

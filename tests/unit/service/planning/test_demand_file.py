@@ -136,6 +136,14 @@ def test_read_demand__refuses_a_column_of_parquet_that_is_there_twice(tmp_path: 
         read_demand(tmp_path / "d.parquet")
 
 
+def test_read_demand__refuses_a_name_of_a_parquet_column_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "d.parquet"
+    pq.write_table(pa.table({"lat": [1.0], "lng": [2.0], "weight": [3.0], "Strase": [4]}), path)
+    path.write_bytes(path.read_bytes().replace(b"Strase", b"Stra\xdfe"))
+    with pytest.raises(BadFileError, match="cannot be read as Parquet"):
+        read_demand(path)
+
+
 def test_read_demand__takes_a_number_for_the_label_too(tmp_path: Path) -> None:
     text = _write(tmp_path / "d.csv", "lat,lng,weight\n1,2,3\n4,5,6\n")
     pq.write_table(pa.table({"lat": [1, 4], "lng": [2, 5], "weight": [3, 6]}), tmp_path / "d.parquet")

@@ -155,6 +155,20 @@ def test_read_points__names_what_the_header_lacks(tmp_path: Path, text: str, rea
         read_points(tmp_path / "p.csv")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_read_points__refuses_a_header_that_is_no_utf_8(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "p.csv").write_text("point_id,offer,lat,lng,Straße\n", encoding=encoding)
+    with pytest.raises(BadFileError, match="the header must be in UTF-8"):
+        read_points(tmp_path / "p.csv")
+
+
+def test_read_points__refuses_a_name_of_a_parquet_column_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = _parquet(tmp_path, Strase=[1, 2])
+    path.write_bytes(path.read_bytes().replace(b"Strase", b"Stra\xdfe"))
+    with pytest.raises(BadFileError, match="cannot be read: 'utf-8' codec"):
+        read_points(path)
+
+
 @pytest.mark.parametrize("name", ["absent.csv", "absent.parquet", "absent.geojson", "text.parquet", "text.geojson"])
 def test_read_points__names_a_file_it_cannot_read(tmp_path: Path, name: str) -> None:
     for kind in ("parquet", "geojson"):
@@ -375,6 +389,8 @@ def test_read_points__takes_a_polygon_for_the_area_and_a_place_inside(tmp_path: 
         (_feature(POINT, radius_m="5"), "radius_m must be a number"),
         (_feature(POINT, synthetic=1), "synthetic must be true or false"),
         (_feature(POINT, name="\ud800"), "name must be text"),
+        (_feature(POINT, **{"\ud800": 1}), "properties must be an object with names of Unicode, got '.ud800'"),
+        (_feature(POINT, **{"\ud800": None}), "properties must be an object with names of Unicode"),
         (_feature(POINT, features=[1]), "features must be text"),
         (_feature(POINT, offer=None), "offer is empty"),
         (_feature(POINT) | {"properties": []}, "properties must be an object"),
