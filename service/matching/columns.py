@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from service.errors import BadFileError
+from service.headers import check_columns
 
 __all__ = ["ORDER_COLUMNS", "BadRow", "Orders", "OrdersFile", "RawOrders", "check_header"]
 
@@ -101,10 +101,5 @@ class OrdersFile(Protocol):
 
 def check_header(path: Path, names: list[str]) -> list[str]:
     """Return the columns to read, or raise `BadFileError` if one is missing or there twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BadFileError(path, None, f"has the column {', '.join(twice)} more than once")
-    missing = [name for name in _REQUIRED if name not in names]
-    if missing:
-        raise BadFileError(path, None, f"lacks the column {', '.join(missing)}; it has {', '.join(names) or 'none'}")
+    check_columns(path, names, _REQUIRED)
     return [name for name in ORDER_COLUMNS if name in names]

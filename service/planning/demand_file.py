@@ -18,6 +18,7 @@ from geo.datums import convert_datum
 from service.csv_records import csv_records, is_unicode
 from service.errors import BadFileError
 from service.files import format_of
+from service.headers import check_columns
 
 __all__ = ["DemandFile", "read_demand"]
 
@@ -107,7 +108,7 @@ def _bad(path: Path, row: int, name: str, came: object) -> BadFileError:
 def _read_parquet(path: Path, wanted: list[str]) -> _Raw:
     try:
         with pq.ParquetFile(path) as file:
-            _check_header(path, file.schema_arrow.names, wanted)
+            check_columns(path, file.schema_arrow.names, wanted)
             table = file.read(columns=wanted)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise BadFileError(path, None, f"cannot be read as Parquet: {error}") from error
@@ -125,7 +126,7 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
             header = next(reader, [])
             if not all(map(is_unicode, header)):
                 raise BadFileError(path, None, "the header must be in UTF-8")
-            _check_header(path, header, wanted)
+            check_columns(path, header, wanted)
             places = [header.index(name) for name in wanted]
             for line, fields, fault in csv_records(reader):
                 if fault is not None:
@@ -144,16 +145,6 @@ def _read_csv(path: Path, wanted: list[str]) -> _Raw:
     except (OSError, csv.Error) as error:
         raise BadFileError(path, None, f"cannot be read as CSV: {error}") from error
     return _Raw(np.array(rows, np.int64), columns, bad)
-
-
-def _check_header(path: Path, header: list[str], wanted: list[str]) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise BadFileError(path, None, f"has the column {', '.join(twice)!r} more than once")
-    missing = [name for name in wanted if name not in header]
-    if missing:
-        have = ", ".join(header) or "none"
-        raise BadFileError(path, None, f"lacks the column {', '.join(missing)}; it has {have}")
 
 
 def _number(value: object) -> float:

@@ -13,6 +13,7 @@ import shapely
 
 from service.csv_records import csv_records, is_unicode
 from service.errors import BadFileError
+from service.headers import check_columns
 from service.points.rows import EVERYWHERE, BadRow, RawPoints
 from service.points.schema import POINT_SCHEMA, REQUIRED
 
@@ -74,13 +75,7 @@ def write_csv(table: pa.Table, path: Path) -> None:
 
 def check_names(path: Path, header: list[str]) -> list[str]:
     """Return the columns to read, or raise `BadFileError` if one is missing or there twice."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise BadFileError(path, None, f"has the column {', '.join(twice)!r} more than once")
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        shown = f"{', '.join(header)!r:.200}" if header else "none"
-        raise BadFileError(path, None, f"lacks the column {', '.join(missing)}; it has {shown}")
+    check_columns(path, header, REQUIRED)
     return [name for name in POINT_SCHEMA.names if name in header]
 
 

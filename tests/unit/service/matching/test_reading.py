@@ -330,12 +330,21 @@ def test_datum__is_converted(tmp_path: Path) -> None:
     assert 1e-3 < abs(moved.lat[0] - 31.2) + abs(moved.lng[0] - 121.5) < 2e-2
 
 
+def test_files__with_a_header_of_many_names_are_told_at_once_with_a_few(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(200_000)]
+    for header, reason in (([*names, *names], "has the column 'n0, "), (names, "lacks the column order_id, ")):
+        (tmp_path / "o.csv").write_text(",".join(header))
+        with pytest.raises(BadFileError, match=reason) as error, open_orders(tmp_path / "o.csv"):
+            pass
+        assert len(error.value.reason) < 300
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("o.csv", b"", "cannot be read"),
         ("o.csv", b"order_id,lat,lng\na,1,2\n", "lacks the column offer"),
-        ("o.csv", b"order_id,lat,lat,lng,offer\n", "has the column lat more than once"),
+        ("o.csv", b"order_id,lat,lat,lng,offer\n", "has the column 'lat' more than once"),
         ("o.csv", b"\xff\xfe,b\n", "cannot be read: the header must be in UTF-8"),  # as a spreadsheet's UTF-16
         ("o.csv", b"order_id,lat,lng,offer,\xfc\n", "cannot be read: the header must be in UTF-8"),
         ("o.csv", b"\r\norder_id,lat,lng,offer\na,1,2,a/b\n", "the first line must be the header, and is empty"),

@@ -114,7 +114,7 @@ def test_read_demand__counts_lines_inside_quotes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.csv", b"lat,lon,weight\n", "lacks the column lng; it has lat, lon, weight"),
+        ("d.csv", b"lat,lon,weight\n", "lacks the column lng; it has 'lat, lon, weight'"),
         ("d.csv", b"lat,lng,weight,weight\n", "has the column 'weight' more than once"),
         ("d.csv", b"", "lacks the column lat, lng, weight; it has none"),
         ("d.csv", b"lat,lng,weight,\xff\n1,1,2,3\n", "the header must be in UTF-8"),
@@ -127,6 +127,16 @@ def test_read_demand__refuses_what_is_no_demand(tmp_path: Path, name: str, conte
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadFileError, match=message):
         read_demand(tmp_path / name)
+
+
+def test_read_demand__takes_a_header_of_many_names_at_once_and_tells_few(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(200_000)]
+    path = _write(tmp_path / "d.csv", ",".join(["lat,lng,weight", *names]))
+    assert read_demand(path).weight.size == 0
+    for header, reason in (([*names, *names], "has the column 'n0, "), (names, "lacks the column lat, ")):
+        with pytest.raises(BadFileError, match=reason) as error:
+            read_demand(_write(path, ",".join(header)))
+        assert len(error.value.reason) < 300
 
 
 def test_read_demand__refuses_a_column_of_parquet_that_is_there_twice(tmp_path: Path) -> None:

@@ -155,6 +155,18 @@ def test_read_points__names_what_the_header_lacks(tmp_path: Path, text: str, rea
         read_points(tmp_path / "p.csv")
 
 
+def test_read_points__takes_a_header_of_many_names_at_once_and_tells_few(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(200_000)]
+    path = tmp_path / "p.csv"
+    path.write_text(",".join(["point_id,offer,lat,lng", *names]))
+    assert read_points(path).ignored == tuple(names)
+    for header, reason in (([*names, *names], "has the column 'n0, "), (names, "lacks the column point_id, ")):
+        path.write_text(",".join(header))
+        with pytest.raises(BadFileError, match=reason) as error:
+            read_points(path)
+        assert len(error.value.reason) < 300
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_read_points__refuses_a_header_that_is_no_utf_8(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "p.csv").write_text("point_id,offer,lat,lng,Straße\n", encoding=encoding)
