@@ -24,7 +24,7 @@ def open_osm(path: str | Path) -> Iterator[Any]:
     Raises
     ------
     MapFileError
-        If the file is missing, of another kind, broken off, not sorted, or holds several versions of an object;
+        If the file is missing, of another kind, broken off, not sorted, no UTF-8, or holds several versions of an object;
         also while the block reads it.
     """
     file = Path(path)
@@ -45,3 +45,5 @@ def open_osm(path: str | Path) -> Iterator[Any]:
         if "out of order" in str(error):
             reason = f"must be sorted by type and id, as `osmium sort` does it: {error}"
         raise MapFileError(str(file), reason, value=file) from error
+    except UnicodeDecodeError as error:
+        raise MapFileError(str(file), f"must be in UTF-8, has a text that is none: {error}", value=file) from error

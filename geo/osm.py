@@ -17,6 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from geo.antimeridian import joined_at_180, turned_back
 from geo.mapfiles import open_osm
 
 __all__ = ["Buildings", "MapObject", "Streets", "read_buildings", "read_objects", "read_streets"]
@@ -145,7 +146,7 @@ def read_objects(path: str | Path, keys: Sequence[str]) -> list[MapObject]:
             elif item.is_relation():
                 relations[item.id] = dict(item.tags)
             elif not item.from_way() and item.num_rings()[0]:
-                places[item.orig_id()] = _inner_place(shapely.from_wkb(to_wkb(item)))
+                places[item.orig_id()] = _inner_place(joined_at_180(shapely.from_wkb(to_wkb(item))))
     found += [_relation(number, tags, places.get(number)) for number, tags in relations.items()]
     return sorted(found, key=lambda item: ("nwr".index(item.kind), item.id))
 
@@ -204,14 +205,14 @@ def read_buildings(path: str | Path) -> Buildings:
                 key = ("w" if item.from_way() else "r", item.orig_id())
                 shapes[key] = (item.tags["building"], item.tags.get("building:levels"), to_wkb(item))
     order = sorted(shapes, key=lambda key: (key[0] == "r", key[1]))
-    polygons = shapely.from_wkb([shapes[key][2] for key in order])
+    polygons = joined_at_180(shapely.from_wkb([shapes[key][2] for key in order]))
     inside = shapely.point_on_surface(polygons)
     lat = shapely.get_y(inside)
     return Buildings(
         osm_id=[f"{kind}{number}" for kind, number in order],
         kind=[shapes[key][0] for key in order],
         lat=lat,
-        lng=shapely.get_x(inside),
+        lng=turned_back(shapely.get_x(inside)),
         area_m2=shapely.area(polygons) * _square_metres_per_square_degree(lat),
         levels=np.array([_levels(shapes[key][1]) for key in order], np.float64),
         n_without_area=n_tagged - len(shapes),
@@ -243,18 +244,19 @@ def _middle(vertices: list[tuple[float, float]], *, closed: bool) -> tuple[float
     if len(set(vertices)) == 1:
         return vertices[0][1], vertices[0][0]
     if closed and len(vertices) >= 4:
-        polygon = shapely.Polygon(vertices)
+        polygon = joined_at_180(shapely.Polygon(vertices))
         if polygon.area > 0 and polygon.is_valid:
             return _inner_place(polygon)
-    middle = shapely.LineString(vertices).interpolate(0.5, normalized=True)
-    return middle.y, middle.x
+    return _latlng(joined_at_180(shapely.LineString(vertices)).interpolate(0.5, normalized=True))
 
 
 def _inner_place(area: BaseGeometry) -> tuple[float, float]:
     middle = area.centroid
-    if not area.covers(middle):
-        middle = area.point_on_surface()
-    return middle.y, middle.x
+    return _latlng(middle if area.covers(middle) else area.point_on_surface())
+
+
+def _latlng(place: shapely.Point) -> tuple[float, float]:
+    return place.y, turned_back(place.x)
 
 
 def _stretches(nodes: Any) -> list[list[tuple[float, float]]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import osmium
 import pytest
 
 from fixtures.extract import helsinki_path
@@ -80,6 +81,37 @@ def test_read_objects__puts_an_open_way_at_its_middle(tmp_path: Path) -> None:
     _assert_at(item, 0.0, 10.002)
 
 
+EAST, WEST = 179.999, -179.998
+ACROSS = _nodes((1, 0.0, EAST), (2, 0.0, WEST), (3, 0.002, WEST), (4, 0.002, EAST))
+SPLIT = _nodes((5, 0.0, 180), (6, 0.002, 180), (7, 0.0, -180), (8, 0.002, -180))
+FAR = "".join(
+    _nodes(*((4 * i + j, lat, lng + east) for j, (lat, east) in enumerate([(0, 0), (0, 2), (1, 2), (1, 0)])))
+    for i, lng in enumerate((-101, -1, 99), 5)
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "lat", "lng"),
+    [
+        pytest.param(ACROSS + _way(8, RING, shop="yes"), 0.001, -179.9995, id="closed way"),
+        pytest.param(ACROSS + _way(8, [2, 1], shop="yes"), 0.0, -179.9995, id="open way"),
+        pytest.param(
+            ACROSS + _way(7, RING) + _relation(8, [7], type="multipolygon", shop="yes"), 0.001, -179.9995, id="relation"
+        ),
+        pytest.param(
+            ACROSS + SPLIT + _way(6, [1, 5, 6, 4, 1]) + _way(7, [7, 2, 3, 8, 7])
+            + _relation(8, [6, 7], type="multipolygon", shop="yes"), 0.001, -179.9995, id="relation that is split there",
+        ),
+        pytest.param(
+            FAR + "".join(_way(i, [4 * i + j for j in (0, 1, 2, 3, 0)]) for i in (5, 6, 7))
+            + _relation(8, [5, 6, 7], type="multipolygon", shop="yes"), 0.5, 0.0, id="parts all over the earth",
+        ),
+    ],
+)  # fmt: skip
+def test_read_objects__puts_what_is_across_180_degrees_there(tmp_path: Path, body: str, lat: float, lng: float) -> None:
+    _assert_at(_only(_write(tmp_path, body)), lat, lng)
+
+
 @pytest.mark.parametrize(
     ("body", "gap"),
     [
@@ -151,6 +183,20 @@ def test_read_objects__names_a_file_it_cannot_read(
         assert caught.value.argument == str(path)
 
 
+def test_every_reader__names_a_file_with_a_text_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "map.osm.pbf"
+    tags = dict.fromkeys(("shop", "highway", "building"), "Straxe")
+    with osmium.SimpleWriter(osmium.io.File(str(path), "pbf,pbf_compression=none")) as writer:
+        for number, place in enumerate([(10.0, 0.0), (10.002, 0.0), (10.002, 0.002)], 1):
+            writer.add_node(osmium.osm.mutable.Node(id=number, location=place, version=1))
+        writer.add_way(osmium.osm.mutable.Way(id=8, nodes=[1, 2, 3, 1], version=1, tags=tags))
+    path.write_bytes(path.read_bytes().replace(b"Straxe", b"Stra\xdfe"))
+    for read in (lambda: read_objects(path, KEYS), lambda: read_streets(path), lambda: read_buildings(path)):
+        with pytest.raises(MapFileError, match="must be in UTF-8") as caught:
+            read()
+        assert caught.value.argument == str(path)
+
+
 def test_read_objects__refuses_a_history_file_and_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "map.osm"
     path.write_text('<osmChange version="0.6"></osmChange>', encoding="utf-8")
@@ -193,6 +239,15 @@ def test_read_buildings__measures_footprints_on_the_ellipsoid(tmp_path: Path) ->
     assert buildings.levels.tolist() == [5.0]
     assert 0.0 < buildings.lat[0] < 0.002
     assert 10.0 < buildings.lng[0] < 10.002
+
+
+def test_read_buildings__measures_footprints_across_180_degrees(tmp_path: Path) -> None:
+    body = ACROSS + _way(8, RING, building="yes")
+    buildings = read_buildings(_write(tmp_path, body))
+    # 0.003 degrees of the equator by 0.002 of the meridian there
+    assert buildings.area_m2[0] == pytest.approx(1.5 * 222.639 * 221.149, rel=1e-5)
+    assert abs(buildings.lng[0]) > 179.9
+    assert abs(buildings.lng[0]) <= 180.0
 
 
 @pytest.mark.parametrize("levels", ["", "four", "-1", "0", "1e999", "nan"])
