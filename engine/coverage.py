@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,7 @@ def coverage(
     ------
     InvalidQueryError
         If a column is missing, a weight is negative or not finite, a band is none, labels are not as many as
-        rows, or an instant is given for each row.
+        rows, districts have no active geometry, or an instant is given for each row.
     InvalidLatLngError, InvalidResolutionError
         If a place or the resolution is none.
     GeoError
@@ -246,21 +247,37 @@ def _check_ask(offer: object, ask: Mapping[str, object]) -> None:
 
 def _labels(districts: Any, demand: Demand) -> NDArray[np.object_]:
     """Return the district label of each demand row, missing where it lies in none."""
-    if hasattr(districts, "to_crs"):
-        frame = districts if districts.crs is None else districts.to_crs(4326)
-        column = next((name for name in _LABEL_COLUMNS if name in frame.columns), None)
-        names = [*(frame.index if column is None else frame[column]), None]  # index -1 is the last
-        found = containing_district(frame.geometry.to_numpy(), demand.lat, demand.lng)
-        return _objects(names)[found]
-    labels = _objects(as_list(districts, "districts"))
-    for position, label in enumerate(labels):
-        if not isinstance(label, Hashable):
-            text = f"must be a GeoDataFrame, or labels such as names, got {label!r:.60}"
-            raise InvalidQueryError(argument="districts", expected=text, position=position, value=label)
+    if isinstance(districts, pd.DataFrame) or hasattr(districts, "to_crs"):
+        shapes = _district_shapes(districts)
+        column = next((name for name in _LABEL_COLUMNS if name in districts.columns), None)
+        names = _hashable(districts.index if column is None else districts[column])
+        return _objects([*names, None])[containing_district(shapes, demand.lat, demand.lng)]  # index -1 is the last
+    labels = _objects(_hashable(as_list(districts, "districts")))
     if labels.shape != demand.lat.shape:
         text = f"must be a GeoDataFrame or one label for each of {demand.lat.size} demand rows, got {labels.size}"
         raise InvalidQueryError(argument="districts", expected=text)
     return labels
+
+
+def _district_shapes(districts: Any) -> NDArray[np.object_]:
+    """Return the shapes of a GeoDataFrame in lng/lat degrees."""
+    geometry: Any = None
+    with suppress(AttributeError):  # where no column is the active one
+        geometry = districts.geometry if isinstance(districts, pd.DataFrame) else None
+    if not hasattr(geometry, "to_crs"):
+        text = f"must be a GeoDataFrame with an active geometry or labels, got a {type(districts).__name__}"
+        raise InvalidQueryError(argument="districts", expected=text, value=districts)
+    shapes: NDArray[np.object_] = (geometry if geometry.crs is None else geometry.to_crs(4326)).to_numpy()
+    return shapes
+
+
+def _hashable(labels: Iterable[Any]) -> list[Hashable]:
+    checked = list(labels)
+    for position, label in enumerate(checked):
+        if not isinstance(label, Hashable):
+            text = f"must be a GeoDataFrame, or labels such as names, got {label!r:.60}"
+            raise InvalidQueryError(argument="districts", expected=text, position=position, value=label)
+    return checked
 
 
 def _objects(values: list[Hashable]) -> NDArray[np.object_]:

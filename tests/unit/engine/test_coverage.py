@@ -294,6 +294,34 @@ def test_coverage__refuses_bad_options(
         coverage(engine, {"lat": [0.0], "lng": [0.0], "weight": [1.0]}, "community/parcel", **options)
 
 
+_BOX = [shapely.box(-1, -1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "districts",
+    [
+        gpd.GeoSeries(_BOX, crs=4326),
+        gpd.GeoSeries(_BOX),
+        gpd.GeoDataFrame({"name": ["x"], "shape": _BOX}),
+        gpd.GeoDataFrame({"crs": ["x"]}),
+        pd.DataFrame({"name": ["x"]}),  # its one column is no label
+        pd.DataFrame({"geometry": _BOX}),
+    ],
+    ids=["series", "series without a CRS", "no active geometry", "no geometry", "plain", "plain with shapes"],
+)
+def test_coverage__refuses_districts_without_an_active_geometry(engine: Engine, districts: Any) -> None:
+    demand = {"lat": [0.0], "lng": [0.0], "weight": [1.0]}
+    with pytest.raises(InvalidQueryError, match="districts must be a GeoDataFrame with an active geometry") as error:
+        coverage(engine, demand, "community/parcel", districts=districts)
+    assert error.value.argument == "districts"
+
+
+def test_coverage__refuses_a_district_whose_name_is_no_label(engine: Engine) -> None:
+    frame = gpd.GeoDataFrame({"name": ["x", ["y"]]}, geometry=_BOX * 2)
+    with pytest.raises(InvalidQueryError, match=r"districts\[1\] must be .* got \['y'\]"):
+        coverage(engine, {"lat": [0.0], "lng": [0.0], "weight": [1.0]}, "community/parcel", districts=frame)
+
+
 def test_coverage__names_the_missing_column(engine: Engine) -> None:
     with pytest.raises(InvalidQueryError, match=r"must have the columns lat, lng and weight, got \['lat', 'lon'\]"):
         coverage(engine, {"lat": [0.0], "lon": [0.0]}, "community/parcel")
