@@ -237,14 +237,15 @@ class Engine:
         """Return every pair of a place and a public row with the offer whose service area contains it, no more asked."""
         return queries.serving_many(*self._now, lat, lng, offer)
 
-    def explain(self, lat: float, lng: float, offer: str, point: str | None = None, **ask: Any) -> Explanation:
+    def explain(self, lat: float, lng: float, offer: str, point: str | None = None, *, row: int | None = None, **ask: Any) -> Explanation:  # fmt: skip
         """
         Return the match of one place, and why the points nearer than it were passed over.
 
-        Arguments as of `nearest`; ``point``, "why not me?", is an id, and raises `UnknownPointError` if there is none.
+        Arguments as of `nearest`; ``point``, "why not me?", is an id, and raises `UnknownPointError` if there is none;
+        ``row`` is told as the match, -1 for none, where those before it that can serve, ``matched``, have no room.
         """
         check_point(point)
-        return explain(*self._now, lat, lng, offer, point=point, question=question_of(ask))
+        return explain(*self._now, lat, lng, offer, point=point, row=row, question=question_of(ask))
 
     def split(self, lat: float, lng: float, offer: str, items: Mapping[str, int], *, max_points: int = 3, without: Collection[str] = (), **ask: Any) -> Split:  # fmt: skip
         """

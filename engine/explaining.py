@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -42,25 +43,23 @@ def explain(
     offer: str,
     *,
     point: str | None,
+    row: int | None,
     question: Question,
 ) -> Explanation:
-    """Return the match of one place and the reasons of the public points before it."""
+    """Return the match of one place, ``row`` where it is given, and the reasons of the public points before it."""
     question = replace(question, items=one_basket(question.items))
     asks, terms, hours = parse_asks(vocabulary, [lat], [lng], offer, question)
     asked = (pack(hours), pack(asks), terms)
     if not isinstance(offer, str):
         raise InvalidQueryError("offer", f"must be one offer, got {offer!r:.40}", value=offer)
-    best = room_for_best(1, 1)
-    own = room()
-    if terms.ask_items:
-        kernels.nearest_with_items(snapshot.packed, *asked, snapshot.has_dead, 0, 1, pack(best), pack(own))
+    if row is None:
+        row, chord_sq, rank = _nearest(snapshot, asked)
     else:
-        kernels.nearest(snapshot.packed, *asked, True, snapshot.has_dead, 0, 1, pack(best), pack(own))
-    row = int(best.row[0, 0])
+        chord_sq, rank = (math.inf, 0) if row < 0 else _place(snapshot, row, asks)
     match = None
     if row >= 0:
-        match = Match(snapshot.names_of([row])[0], offer, float(told_distances_m(best.chord_sq)[0, 0]))
-    before = _rows_before(snapshot, asks, float(best.chord_sq[0, 0]), int(best.rank[0, 0]))
+        match = Match(snapshot.names_of([row])[0], offer, float(told_distances_m(np.array([chord_sq]))[0]))
+    before = _rows_before(snapshot, asks, chord_sq, rank)
     nearer, n_more = _first_points(snapshot, before, row)
     told = [_refusal(vocabulary, snapshot, name, offer, asks, asked, question) for name in nearer]
     about = None if point is None else _refusal(vocabulary, snapshot, point, offer, asks, asked, question)
@@ -101,12 +100,34 @@ def refused(
     ]
 
 
+def _nearest(snapshot: Snapshot, asked: tuple[Packed, Packed, Terms]) -> tuple[int, float, int]:
+    """Return the nearest row that can serve, -1 if there is none, its squared chord and its rank."""
+    best, own = room_for_best(1, 1), room()
+    if asked[2].ask_items:
+        kernels.nearest_with_items(snapshot.packed, *asked, snapshot.has_dead, 0, 1, pack(best), pack(own))
+    else:
+        kernels.nearest(snapshot.packed, *asked, True, snapshot.has_dead, 0, 1, pack(best), pack(own))
+    return int(best.row[0, 0]), float(best.chord_sq[0, 0]), int(best.rank[0, 0])
+
+
+def _place(snapshot: Snapshot, row: int, asks: Asks) -> tuple[float, int]:
+    """Return the squared chord of a row and its rank."""
+    index_part = snapshot.part_of(row)
+    place = index_part.place_of_row[[row - index_part.first_row]]
+    return float(_squares(index_part.part.xyz[place], asks)[0]), int(index_part.part.rank[place][0])
+
+
+def _squares(xyz: NDArray[np.float64], asks: Asks) -> NDArray[np.float64]:
+    off = xyz - asks.xyz[0]
+    squares: NDArray[np.float64] = off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2]
+    return squares
+
+
 def _rows_before(snapshot: Snapshot, asks: Asks, chord_sq: float, rank: int) -> NDArray[np.int64]:
     """Return the living public rows up to a match, or all, nearest first: a few plain passes over the positions."""
     found = []
     for part in (index_part.part for index_part in snapshot.parts):
-        off = part.xyz - asks.xyz[0]
-        squares = off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1] + off[:, 2] * off[:, 2]
+        squares = _squares(part.xyz, asks)
         before = (squares < chord_sq) | ((squares == chord_sq) & (part.rank <= rank))
         places = np.flatnonzero(before & ~snapshot.dead[part.row])
         found.append((squares[places], part.rank[places], part.row[places].astype(np.int64)))
@@ -178,8 +199,7 @@ def _visibility(part: IndexPart, row: int) -> str:
 
 def _distance_m(part: IndexPart, row: int, asks: Asks) -> float:
     at = row - part.first_row
-    off = ecef(part.columns.lat[[at]], part.columns.lng[[at]])[0] - asks.xyz[0]
-    return float(told_distances_m(np.array([off[0] * off[0] + off[1] * off[1] + off[2] * off[2]]))[0])
+    return float(told_distances_m(_squares(ecef(part.columns.lat[[at]], part.columns.lng[[at]]), asks))[0])
 
 
 def check_point(point: Any) -> None:

@@ -77,6 +77,16 @@ class Coming:
             return bool(self._read(lambda connection: self._comes_anew(connection, point_id, names, ask), ask))
         return comes
 
+    def is_too_soon(self, point_id: str, ask: Ask) -> bool:
+        """Tell whether all that can be booked of an offer at a point is booked longer before."""
+        names = self._terms.rosters.services_of(point_id, ask.offer)
+        if not names:
+            return False
+        known = None if self._before is None else self._before.get((point_id, ask.offer))
+        if known is None:
+            known = self._read(lambda connection: list(self._asked(connection, point_id, names, ask)), ask)
+        return bool(known) and all(_is_too_soon(one, ask) for one in known)
+
     def next_coming(self, point_id: str, ask: Ask) -> dt.datetime | None:
         """Return when the first window behind an instant begins in which a crew can come, within a week."""
         names = self._terms.rosters.services_of(point_id, ask.offer)
@@ -103,7 +113,7 @@ class Coming:
         starts_s, now_us = -(-to_us(ask.at) // _SECOND_US), to_us(ask.asked_at)  # now is not over: rounded up
         for asked in services:
             rules, rosters = asked.rules, self._terms.rosters
-            if starts_s * _SECOND_US < now_us + rules.lead_s * _SECOND_US:
+            if _is_too_soon(asked, ask):
                 continue
             day = local_day(rules.timezone, starts_s)
             if is_too_far(asked, day, now_us) or not rules.holds(starts_s, rosters.openings):
@@ -142,6 +152,11 @@ class Coming:
                 yield found._replace(begun_at=begun_at)
             except (NotFeasibleError, ProblemError, EngineError):  # it is offered no more, or never was to this one
                 continue
+
+
+def _is_too_soon(asked: Asked, ask: Ask) -> bool:
+    starts_s = -(-to_us(ask.at) // _SECOND_US)
+    return starts_s * _SECOND_US < to_us(ask.asked_at) + asked.rules.lead_s * _SECOND_US
 
 
 def _at_its_place(asked: Asked, ask: Ask) -> Asked:

@@ -25,7 +25,7 @@ from service.matching.asks import (
 )
 from service.matching.checks import check_orders
 from service.matching.columns import BadRow, RawOrders
-from service.matching.free_slots import found_free
+from service.matching.free_slots import found_free, refused_now
 from service.matching.parameters import MAX_QUANTITY, OF_STREAMS
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def _pass_full(
         if other.rows:
             found.row[i], found.distance_m[i] = other.rows[0], other.distance_m[0]
         else:
-            found.row[i], found.distance_m[i], found.code[i] = -1, np.inf, REASONS.index("full")
+            nearest = refused_now(engine, rooms, ask, 1)[0]  # there is one: that which has no room
+            found.row[i], found.distance_m[i], found.code[i] = -1, np.inf, REASONS.index(nearest.reason)
 
 
 def _answers(services: Services, engine: Engine, orders: Orders, found: Found) -> dict[str, pa.Array[Any]]:

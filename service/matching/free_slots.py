@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.answers import Found
+from service.errors import ServiceError
+from service.matching.rooms import MATCHED
 
 if TYPE_CHECKING:
-    from engine import Engine
+    from engine import Engine, Refused
     from service.matching.asks import Ask
     from service.matching.rooms import Rooms
 
-__all__ = ["found_free"]
+__all__ = ["found_free", "refused_now"]
 
 
 def found_free(engine: Engine, rooms: Rooms, ask: Ask) -> Found:
@@ -29,3 +31,16 @@ def found_free(engine: Engine, rooms: Rooms, ask: Ask) -> Found:
             kept = kept[: ask.k]
             return Found([found.rows[i] for i in kept], [found.distance_m[i] for i in kept], found.facts)
         k = 2 * k + 8
+
+
+def refused_now(engine: Engine, rooms: Rooms, ask: Ask, k: int) -> list[Refused]:
+    """Return the k nearest that have the offer, where nobody can serve, with the reason of each."""
+    refused, _ = engine.refused(ask.lat, ask.lng, ask.offer, k, **ask.terms())
+    return [one._replace(reason=_no_room(rooms, one, ask)) if one.reason == MATCHED else one for one in refused]
+
+
+def _no_room(rooms: Rooms, one: Refused, ask: Ask) -> str:
+    try:
+        return rooms.refusal(one.point_id, ask) or "full"
+    except ServiceError:  # what the store does not tell
+        return "full"

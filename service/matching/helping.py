@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.deadlines import Deadline
 from service.errors import ServiceError
-from service.matching.free_slots import found_free
+from service.matching.free_slots import found_free, refused_now
 from service.matching.parameters import DAYS_AHEAD
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ __all__ = ["help_waits", "nobody"]
 
 _LOOKED_AT = 20
 _TRIES = 4
-_MATCHED = "matched"
 _NOT_YET = {"closed", "too_soon"}
 _MINUTE = dt.timedelta(minutes=1)
 _AHEAD = dt.timedelta(days=DAYS_AHEAD) - _MINUTE
@@ -30,19 +29,20 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
     """
     Return what is told where nobody can serve.
 
-    ``refused`` holds the nearest point of each reason among the nearest that have the offer; what ``would_help`` was
-    asked of the index as a question of its own, so that each of it is true. ``engine`` is a still one: all of it is
-    about one version. What the store would have to tell, and does not, is left out.
+    ``refused`` holds the nearest point of each reason among the nearest that have the offer; when one opens is told of
+    the nearest to which nothing but time is wanting. What ``would_help`` was asked of the index as a question of its
+    own, so that each of it is true. ``engine`` is a still one: all of it is about one version. What the store would
+    have to tell, and does not, is left out.
     """
     ask = _halved(ask)
-    refused, facts = engine.refused(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **ask.terms())
-    rooms = services.rooms
-    refused = [one._replace(reason="full") if one.reason == _MATCHED else one for one in refused]  # it has no room
+    rooms, facts = services.rooms, engine.facts
+    refused = refused_now(engine, rooms, ask, _LOOKED_AT)
     first: dict[str, Refused] = {}
     for one in refused:
         first.setdefault(one.reason, one)
-    not_yet = [one.row for one in refused if one.reason in _NOT_YET]
-    opens = {row: _opens_at(facts, row, ask, dt.timedelta()) for row in not_yet}
+    willing = _but_for_time(engine, ask)
+    times = ((row, _opens_at(facts, row, ask, dt.timedelta())) for row in willing)
+    opens = {row: at for row, at in times if at is not None and at > ask.at}
     return {
         "reason": refused[0].reason if refused else "no_offer",
         "refused": [
@@ -50,20 +50,14 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
                 "point_id": one.point_id,
                 "distance_m": one.distance_m,
                 "reason": one.reason,
-                "next_open_at": opens.get(one.row),
+                "next_open_at": opens.get(one.row) if one.reason in _NOT_YET else None,
             }
             | ({} if one.missing is None else {"sku": one.missing})
             for one in first.values()
         ],
-        "next_open_at": min((at for at in opens.values() if at is not None), default=None),
+        "next_open_at": min(opens.values(), default=None),
         "would_help": {
-            "later": _later(
-                services,
-                engine,
-                ask,
-                [_opens_at(facts, row, ask, _MINUTE) for row in not_yet]
-                + [_next_free(rooms, one.point_id, ask) for one in refused if one.reason == "full"],
-            ),
+            "later": _later(services, engine, ask, [_serves_at(rooms, facts, row, ask) for row in willing]),
             "farther": _farther(services, engine, ask),
             "other_modes": _other_modes(services, engine, ask),
         },
@@ -80,22 +74,37 @@ def _halved(ask: Ask) -> Ask:
     return ask if ask.deadline is None else ask._replace(deadline=Deadline.after(ask.deadline.left_s() / 2))
 
 
-def _next_free(rooms: Rooms, point_id: str, ask: Ask) -> dt.datetime | None:
+def _but_for_time(engine: Engine, ask: Ask) -> list[int]:
+    """Return the nearest rows that would serve at another time."""
+    terms = ask.terms() | {"at": None, "asked_at": None, "trusted_at": ask.asked_at}
+    return engine.found(ask.lat, ask.lng, ask.offer, _LOOKED_AT, **terms).rows
+
+
+def _serves_at(rooms: Rooms, facts: RowFacts, row: int, ask: Ask) -> dt.datetime | None:
+    """Return when a row that would serve at another time is open and has room."""
+    point_id = facts.row(row).point_id
+    at: dt.datetime | None = ask.at
     try:
-        return rooms.next_free(point_id, ask)
-    except ServiceError:
-        return None
+        for _ in range(_TRIES):
+            at = None if at is None else _opens_at(facts, row, ask._replace(at=at), _MINUTE)
+            if at is None or rooms.is_free(point_id, ask._replace(at=at)):
+                return at
+            at = rooms.next_free(point_id, ask._replace(at=at))
+    except ServiceError:  # what the store does not tell
+        pass
+    return None
 
 
 def _opens_at(facts: RowFacts, row: int, ask: Ask, patience: dt.timedelta) -> dt.datetime | None:
     """Return when a row's doors are open and its lead time is over, if it is asked for within ``patience`` from now."""
     fact = facts.row(row)
-    if fact.schedule < 0:
-        return None
     earliest = ask.asked_at + dt.timedelta(seconds=fact.lead_s)
     if patience and fact.lead_s:
         earliest = _whole_minute(earliest + patience)
-    return facts.openings.next_open(facts.schedules[fact.schedule], max(ask.at, earliest))
+    earliest = max(ask.at, earliest)
+    if fact.schedule < 0:
+        return earliest if ask.unknown_hours == "allow" else None
+    return facts.openings.next_open(facts.schedules[fact.schedule], earliest)
 
 
 def _whole_minute(at: dt.datetime) -> dt.datetime:

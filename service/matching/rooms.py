@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine import REASONS
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
     from service.feed.full_slots import FullSlots
     from service.matching.asks import Ask
 
-__all__ = ["Rooms"]
+__all__ = ["MATCHED", "Rooms"]
+
+MATCHED = REASONS[0]
 
 
 class Rooms:
@@ -45,6 +49,12 @@ class Rooms:
     def is_free(self, point_id: str, ask: Ask) -> bool:
         """Tell whether a point that can serve has room for what is asked."""
         return not self._full.has(point_id, ask.offer, ask.at) and self._coming.can_come(point_id, ask)
+
+    def refusal(self, point_id: str, ask: Ask) -> str | None:
+        """Return why a point that can serve has no room for what is asked: ``too_soon`` or ``full``; None if it has."""
+        if self.is_free(point_id, ask):
+            return None
+        return "too_soon" if self._coming.is_too_soon(point_id, ask) else "full"
 
     def next_free(self, point_id: str, ask: Ask) -> dt.datetime | None:
         """Return when a point that has none has room again; None where that is too far ahead."""

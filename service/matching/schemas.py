@@ -105,7 +105,7 @@ class IndexTold(Answer):
 
 
 class RefusedTold(Answer):
-    """The nearest point of a reason; `next_open_at` where time alone would help."""
+    """The nearest point of a reason; `next_open_at` where it would serve at another time."""
 
     point_id: str
     distance_m: float
@@ -167,7 +167,9 @@ class MatchAnswer(Answer):
     index: IndexTold
     reason: str | None = Field(None, description="Of the nearest point that has the offer, where nobody can serve.")
     refused: list[RefusedTold] | None = Field(None, description="The nearest point of each reason, nearest first.")
-    next_open_at: dt.datetime | None = None
+    next_open_at: dt.datetime | None = Field(
+        None, description="When the first is open of the nearest that would serve at another time."
+    )
     would_help: WouldHelp | None = None
     split: SplitTold | None = Field(None, description="The basket divided, where nobody has all of it.")
     is_split_unknown: bool = Field(
@@ -204,6 +206,10 @@ class OwnChecks(Answer):
     lead: str
     area: str
     capacity: str
+    stock: str = Field(description="Whether it has what `items` asks for.")
+    room: str = Field(
+        description="Of a preparation slot, `full`; of visits that are booked here, `full` or `too_soon`."
+    )
     distance: str
 
 
@@ -213,6 +219,7 @@ class OwnPoint(Answer):
     point_id: str
     distance_m: float | None = Field(description="Null where neither the index nor the store has an offer to measure.")
     reason: str = Field(description="The first reason, in the version of the index that answered.")
+    sku: str | None = Field(description="Where it is out of stock, the first SKU that it has not got.")
     is_indexed: bool = Field(description="Whether that version knows the point with this offer.")
     has_offer: bool
     visibility: str

@@ -49,6 +49,15 @@ def test_match__names_the_line_that_is_out_of_stock_and_divides_the_basket_if_it
     assert (told["match"]["point_id"], told["nearer"][0]["sku"]) == ("baskets:far", "milk")
 
 
+def test_own_point__is_told_which_line_it_has_not_got(counter: Counter) -> None:
+    asked = QUERY | {"items": "milk*4,bread", "point": "baskets:near"}
+    about = counter.shops.own.get("/v1/match:explain", params=asked).json()["point"]
+    assert (about["reason"], about["sku"]) == ("out_of_stock", "milk")
+    assert {name for name, says in about["checks"].items() if says != "ok"} == {"stock"}
+    about = counter.shops.own.get("/v1/match:explain", params=asked | {"items": "milk*3"}).json()["point"]
+    assert (about["reason"], about["sku"], about["checks"]["stock"]) == ("matched", None, "ok")
+
+
 def test_match__follows_what_orders_hold_and_give_back(counter: Counter) -> None:
     shop = counter.shop("moving", stock={"salt": 2}, lat=LAT + 0.004)
     counter.wait_for_match("baskets:moving", items="salt*2")

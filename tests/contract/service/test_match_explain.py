@@ -24,6 +24,7 @@ OWN = {
     "point_id",
     "distance_m",
     "reason",
+    "sku",
     "is_indexed",
     "has_offer",
     "visibility",
@@ -38,7 +39,8 @@ OWN = {
     "checks",
 }
 FINE = dict.fromkeys(
-    ("visibility", "paused", "merchant", "features", "hours", "lead", "area", "capacity", "distance"), "ok"
+    ("visibility", "paused", "merchant", "features", "hours", "lead", "area", "capacity", "stock", "room", "distance"),
+    "ok",
 )
 AREA = shapely.box(121.6, 31.1, 121.7, 31.3)
 LIFT = ("lift",)

@@ -20,7 +20,7 @@ from service.matching.asks import Ask
 from service.matching.rooms import Rooms
 from tests.contract.service.desk import LNG, Desk, open_desk
 from tests.contract.service.talking import problem
-from tests.contract.service.visiting import OFFER, Visits
+from tests.contract.service.visiting import OFFER, OFFERED, Visits
 from tests.registry import opened
 
 NOBODY_YET = {"hours": "Mo-Su 08:00-18:00; 2026 Nov 01-30 off"}
@@ -37,6 +37,20 @@ def _match(visits: Visits, at: str, **more: Any) -> dict[str, Any]:
     answer = visits.desk.send("GET", "/v1/match", params=asked)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def _streamed(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a batch."""
+    table, sink = pa.table(columns), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return {"content": sink.getvalue(), "headers": {"Content-Type": ARROW}}
+
+
+def _by_arrow(visits: Visits, at: str) -> dict[str, Any]:
+    columns = {"lat": [visits.desk.lat], "lng": [LNG], "offer": [OFFER], "at": [at]}
+    answer = visits.desk.send("POST", "/v1/match:batch", **_streamed(columns))
+    return dict(pa.ipc.open_stream(answer.content).read_all().to_pylist()[0])
 
 
 def test_match__passes_over_a_provider_without_a_crew_that_can_come(visits: Visits) -> None:
@@ -105,6 +119,60 @@ def test_match__follows_each_booking_and_says_when_somebody_can_come_again(visit
     assert [one["point_id"] for one in _match(visits, later["at"])["matches"]] == [point_id]
     visits.done(booking, "cancel", "app", {})
     assert [one["point_id"] for one in _match(visits, at)["matches"]] == [point_id]
+
+
+def test_match__says_when_somebody_can_come_though_the_door_opens_before(visits: Visits) -> None:
+    """The crew begins at noon; the provider is open from ten."""
+    point_id = visits.provider("anna", service={"window_minutes": 0}, crew={"hours": "Mo-Su 12:00-18:00"})
+    visits.change_point(point_id, offers=[{**OFFERED, "hours": "Mo-Su 10:00-18:00"}])
+    told = _match(visits, visits.tomorrow(9))
+    assert (told["matches"], told["reason"]) == ([], "closed")
+    later = told["would_help"]["later"]
+    assert (later["point_id"], dt.datetime.fromisoformat(later["at"])) == (
+        point_id,
+        dt.datetime.fromisoformat(visits.tomorrow(12)),
+    )
+
+
+def _refused(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return who was refused nearby, and why."""
+    return [(one["point_id"], one["reason"]) for one in told["refused"] if one["reason"] != "outside_area"]
+
+
+def test_match__of_a_provider_that_is_booked_longer_before_is_too_soon(visits: Visits) -> None:
+    """Its service has a lead time of its own; its offer has none."""
+    point_id, at = visits.provider("anna", service={"lead_minutes": 24 * 60}), visits.tomorrow(10)
+    told = _match(visits, at)
+    assert (told["matches"], told["reason"], _refused(told)) == ([], "too_soon", [(point_id, "too_soon")])
+    assert told["would_help"]["later"]["point_id"] == point_id
+    assert _by_arrow(visits, at)["status"] == "too_soon"
+    query: dict[str, Any] = {"lat": visits.desk.lat, "lng": LNG, "offer": OFFER, "at": at, "point": point_id}
+    about = visits.desk.send("GET", "/v1/match:explain", "corner", params=query).json()["point"]
+    assert (about["reason"], about["checks"]["room"], about["checks"]["lead"]) == ("too_soon", "too_soon", "ok")
+    visits.service(point_id, lead_minutes=0)
+    about = visits.desk.send("GET", "/v1/match:explain", "corner", params=query).json()["point"]
+    assert (about["reason"], about["checks"]["room"]) == ("matched", "ok")
+
+
+def test_match__of_a_provider_without_a_crew_is_told_as_full_by_arrow_too_if_it_is_the_nearest(visits: Visits) -> None:
+    shut = {**OFFERED, "hours": "Mo-Su 00:00-01:00"}
+    far, at = visits.provider("anna", crew=NOBODY_YET, lat=visits.desk.lat + 0.01), visits.tomorrow(10)
+    assert (_match(visits, at)["reason"], _by_arrow(visits, at)["status"]) == ("full", "full")
+    near = visits.desk.shop(offer=shut)
+    told = _match(visits, at)
+    assert (told["reason"], _refused(told)) == ("closed", [(near, "closed"), (far, "full")])
+    assert _by_arrow(visits, at)["status"] == "closed"
+
+
+def test_explanation__counts_all_that_were_passed_over_behind_one_without_room_too(visits: Visits) -> None:
+    full, at = visits.provider("anna", crew=NOBODY_YET), visits.tomorrow(10)
+    store = visits.desk.shop(lat=visits.desk.lat + 0.001)
+    free = visits.provider("bert", lat=visits.desk.lat + 0.01)
+    visits.desk.registry.follow()
+    query: dict[str, Any] = {"lat": visits.desk.lat, "lng": LNG, "offer": OFFER, "at": at}
+    told = visits.desk.send("GET", "/v1/match:explain", params=query).json()
+    assert [(one["point_id"], one["reason"]) for one in told["nearer"]] == [(full, "full"), (store, "no_offer")]
+    assert (told["match"]["point_id"], told["n_more"]) == (free, 0)
 
 
 def test_match__of_a_visit_now_does_not_hang_on_the_second(visits: Visits) -> None:
@@ -246,10 +314,7 @@ def _batch(visits: Visits, kind: str, n: int) -> dict[str, Any]:
     ask: dict[str, Any] = {"lat": visits.desk.lat, "lng": LNG, "offer": OFFER}
     if kind == "json":
         return {"json": {"asks": [ask] * min(n, 100)}}
-    table, sink = pa.table({name: pa.array([value] * n) for name, value in ask.items()}), io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return {"content": sink.getvalue(), "headers": {"Content-Type": ARROW}}
+    return _streamed({name: pa.array([value] * n) for name, value in ask.items()})
 
 
 @pytest.mark.parametrize("kind", ["arrow", "json"])
@@ -299,11 +364,7 @@ def test_arrow_batch__says_what_single_questions_do_and_reads_the_store_once_a_p
         "offer": pa.array([OFFER] * len(asks)),
         "at": pa.array([dt.datetime.fromisoformat(at) for _, at in asks], pa.timestamp("us", "UTC")),
     }
-    table, sink = pa.table(columns), io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    body, headers = sink.getvalue(), {"Content-Type": ARROW}
-    answer = visits.desk.send("POST", "/v1/match:batch", content=body, headers=headers)
+    answer = visits.desk.send("POST", "/v1/match:batch", **_streamed(columns))
     told = pa.ipc.open_stream(answer.content).read_all().column("point_id").to_pylist()
     assert told == [one["matches"][0]["point_id"] if one["matches"] else None for one in single]
     assert len(set(told)) == 3

@@ -19,7 +19,7 @@ from service.store.visit_tables import METADATA, booking_events, bookings, crews
 from tests.contract.service.desk import LNG, Desk
 from tests.registry import NOW, WAIT_S
 
-__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "At", "Visits"]
+__all__ = ["BAD_TIMES", "CLEAN", "CREW", "OFFER", "OFFERED", "At", "Visits"]
 
 OFFER = "housekeeping/onsite"
 At = Callable[..., str]
@@ -33,7 +33,7 @@ CLEAN: dict[str, Any] = {
     "currency": "CNY",
     "skills": ["cleaning"],
 }
-_OFFERED: dict[str, Any] = {"offer": OFFER, "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}
+OFFERED: dict[str, Any] = {"offer": OFFER, "hours": "24/7", "area": {"radius_m": 8000}, "lead_s": 0}
 BAD_TIMES = (
     "2026-11-26T10:00:00",  # without a zone
     "2026-11-26 10:00:00+08:00",
@@ -65,18 +65,18 @@ class Visits:
         self, *crews: str, service: Mapping[str, Any] = {}, crew: Mapping[str, Any] = {}, **changes: Any
     ) -> str:
         """Make a provider with crews and the service ``clean``; return its id."""
-        point_id = self.desk.shop(offer=_OFFERED, **changes)
+        point_id = self.desk.shop(offer=OFFERED, **changes)
         self.service(point_id, **service)
         for crew_id in crews:
             self.crew(point_id, crew_id, **crew)
         return point_id
 
-    def change_point(self, point_id: str, **changes: str) -> None:
+    def change_point(self, point_id: str, **changes: Any) -> None:
         """Replace a provider by what it is, but for these facts."""
         path = f"/v1/points/{point_id}"
         found = self.desk.send("GET", path, "corner")
         names = ("kind", "name", "lat", "lng", "timezone", "country")
-        body = {name: found.json()[name] for name in names} | {"offers": [_OFFERED]} | changes
+        body = {name: found.json()[name] for name in names} | {"offers": [OFFERED]} | changes
         answer = self.desk.send("PUT", path, "corner", json=body, headers={"If-Match": found.headers["ETag"]})
         assert answer.is_success, answer.text
 

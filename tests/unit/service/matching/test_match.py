@@ -145,6 +145,34 @@ def test_later__is_never_beyond_what_may_be_asked(empty: Registry) -> None:
     assert told["would_help"]["later"] is None
 
 
+@pytest.mark.parametrize("asked", [{"brand": "far"}, {"merchant": "beta"}, {"features": "lift"}])
+def test_help__is_found_behind_many_that_are_not_meant(empty: Registry, asked: dict[str, str]) -> None:
+    near = [Point(f"alpha:{number}", 31.2, 121.5, [Offer(OFFERS[0])]) for number in range(25)]
+    evening = Offer(OFFERS[0], hours="Mo-Su 18:00-22:00")
+    empty.put(*near, Point("beta:1", 31.3, 121.5, [evening], ("brand:far", "lift")))
+    told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0], **asked).json()
+    assert (told["reason"], told["next_open_at"]) == ("feature_missing", "2026-11-25T10:00:00Z")
+    later = told["would_help"]["later"]
+    assert (later["at"], later["point_id"]) == ("2026-11-25T10:00:00Z", "beta:1")
+
+
+def test_help__is_not_told_to_wait_for_a_door_that_is_no_help_when_it_opens(empty: Registry) -> None:
+    shut = Offer(OFFERS[0], hours="Mo-Su 18:00-22:00", radius_m=100)
+    empty.put(Point("alpha:1", 31.3, 121.5, [shut]))
+    told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0]).json()
+    assert [(one["reason"], one["next_open_at"]) for one in told["refused"]] == [("closed", None)]
+    assert (told["next_open_at"], told["would_help"]["later"]) == (None, None)
+
+
+def test_help__may_have_to_wait_for_hours_that_are_unknown(empty: Registry) -> None:
+    empty.put(Point("alpha:1", 31.2, 121.5, [Offer(OFFERS[0], hours=None, lead_s=3600)]))
+    told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0]).json()
+    assert (told["reason"], told["would_help"]["later"]) == ("hours_unknown", None)
+    told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0], unknown_hours="allow").json()
+    assert (told["reason"], told["next_open_at"]) == ("too_soon", "2026-11-25T05:00:00Z")
+    assert told["would_help"]["later"]["at"] == "2026-11-25T05:01:00Z"
+
+
 # Offer, hours, time wanted, then order_by, ready_at, hold_until, cancel_free_until: all on the wall in Shanghai.
 PROMISES = (
     # 72 hours end at noon while it is open.
