@@ -33,7 +33,7 @@ from service.orders.checks import Checker
 from service.orders.ordering import OrderTerms
 from service.orders.sweeping import Sweeper
 from service.payments.sandbox import SandboxProvider
-from service.payments.settling import Settler
+from service.payments.settler import Settler
 from service.store.opening import open_store
 from service.store.tables import marks
 from service.webhooks.addresses import networks_of
@@ -179,9 +179,12 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             )
             stack.callback(keeping.close)
             keeping.start()
-            sweeper = Sweeper(store, index, terms, Settler(store, bookings, payments), bookings)
-            stack.callback(sweeper.close)
-            sweeper.start()
+            sweeper, settler = Sweeper(store, index, terms, bookings), Settler(store, bookings, payments)
+            for worker_ in (sweeper, settler):
+                stack.callback(worker_.close)
+                worker_.start()
+            told = "For how long the provider of payments has owed an answer."
+            services.metrics.watch("linli_payments_unsettled_seconds", told, lambda: settler.unsettled_s)
             _send_webhooks(services, stack)
         if settings.store.redis is not None:
             waker = RedisWaker(settings.store.redis, store, follower.wake, store.read_now(feed_id))

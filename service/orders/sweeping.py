@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
     from service.orders.plans import Known, Plan
     from service.orders.store import OrderRecord
-    from service.payments.settling import Settler
     from service.store.connections import ReadConnection, WriteConnection
     from service.store.database import Store
 
@@ -95,7 +94,7 @@ class Sweeper:
 
     Parameters
     ----------
-    store, index, terms, settler, bookings
+    store, index, terms, bookings
         What it works with.
     every_s
         How often it looks, unless more is due than it takes on at a time.
@@ -108,7 +107,6 @@ class Sweeper:
         store: Store,
         index: LiveIndex,
         terms: OrderTerms,
-        settler: Settler,
         bookings: BookingTerms,
         *,
         every_s: float = 1.0,
@@ -118,7 +116,6 @@ class Sweeper:
         self._store = store
         self._index = index
         self._terms = terms
-        self._settler = settler
         self._bookings = bookings
         self._every_s = every_s
         self.guard = guard or JumpGuard()
@@ -163,11 +160,7 @@ class Sweeper:
         )
         can_expire = self.guard.passes(now_us)
         lease = self._tenure.held()
-        if lease is None:
-            return 0
-        n_done = self._let_all(lease, due, now_us) if can_expire else 0
-        self._settler.step(lease)  # behind them: a provider may take its time
-        return n_done
+        return 0 if lease is None or not can_expire else self._let_all(lease, due, now_us)
 
     def _let_all(self, lease: Lease, due: Sequence[str], now_us: int) -> int:
         n_orders = 0

@@ -26,7 +26,8 @@ class PaymentProvider(Protocol):
     """
     Moves money, each movement once for its reference, however often it is asked.
 
-    Every method may raise `ProviderUnknownError`; it may then have come about or not.
+    Every method is called from several threads, ends within ten seconds, and may raise `ProviderUnknownError`; it may then
+    have come about or not.
     """
 
     def authorise(self, reference: str, amount_minor: int, currency: str, means: str) -> Outcome:
@@ -37,8 +38,8 @@ class PaymentProvider(Protocol):
         """Tell what came of an authorisation."""
         ...
 
-    def capture(self, reference: str, amount_minor: int) -> None:
-        """Take what was set aside, or a part of it; the rest is set free."""
+    def capture(self, reference: str, amount_minor: int) -> Outcome:
+        """Take what was set aside, or a part of it; the rest is set free. Declined, it can never be taken any more."""
         ...
 
     def release(self, reference: str) -> None:

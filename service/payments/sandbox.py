@@ -3,7 +3,7 @@ A provider for trying linli out: no money moves, and each way in which a real on
 
 What fails is said by the customer's means of payment: ``ok``, ``declined``, ``timeout-authorised`` and ``timeout-declined`` (it
 came about, or did not, and the answer is lost), ``timeout-lost`` (it never arrived), ``capture-timeout`` (each
-capture fails once, having come about).
+capture fails once, having come about), ``capture-declined`` (what was set aside has lapsed when it is to be taken).
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["MEANS", "SandboxProvider"]
 
-MEANS = ("ok", "declined", "timeout-authorised", "timeout-declined", "timeout-lost", "capture-timeout")
+MEANS = (
+    "ok",
+    "declined",
+    "timeout-authorised",
+    "timeout-declined",
+    "timeout-lost",
+    "capture-timeout",
+    "capture-declined",
+)
+_DECLINED = {"declined", "timeout-declined"}
 _NO_ANSWER = "the sandbox did not answer, as it was asked"
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS authorisations (reference TEXT PRIMARY KEY, outcome TEXT NOT NULL, means TEXT NOT NULL,"
@@ -57,7 +66,7 @@ class SandboxProvider:
         """Set an amount aside, as the means of payment says."""
         if means == "timeout-lost":
             raise ProviderUnknownError(_NO_ANSWER)
-        outcome = Outcome.DECLINED if means.endswith("declined") else Outcome.AUTHORISED
+        outcome = Outcome.DECLINED if means in _DECLINED else Outcome.AUTHORISED
         with self._books() as books:
             set_aside = amount_minor if outcome is Outcome.AUTHORISED else 0
             books.execute(_NEW, (reference, outcome, means, currency, set_aside))
@@ -72,10 +81,13 @@ class SandboxProvider:
             row = books.execute(_OUTCOME, (reference,)).fetchone()
         return Outcome.UNKNOWN if row is None else Outcome(row[0])
 
-    def capture(self, reference: str, amount_minor: int) -> None:
+    def capture(self, reference: str, amount_minor: int) -> Outcome:
         """Take what was set aside, once."""
         its = (reference,)
         with self._books() as books:
+            books.execute(
+                "UPDATE authorisations SET set_aside = 0 WHERE reference = ? AND means = 'capture-declined'", its
+            )
             books.execute(
                 "UPDATE authorisations SET taken = min(?, set_aside), set_aside = 0"
                 " WHERE reference = ? AND set_aside > 0",
@@ -85,6 +97,7 @@ class SandboxProvider:
             row = books.execute("SELECT means, n_captures FROM authorisations WHERE reference = ?", its).fetchone()
         if row == ("capture-timeout", 1):
             raise ProviderUnknownError(_NO_ANSWER)
+        return Outcome.DECLINED if row is not None and row[0] == "capture-declined" else Outcome.AUTHORISED
 
     def release(self, reference: str) -> None:
         """Set free what was set aside; an authorisation that comes behind it is declined."""

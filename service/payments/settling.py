@@ -1,24 +1,19 @@
-"""What the provider is asked outside of any transaction, noted before and after, so that nothing is asked for unseen."""
+"""What comes of an authorisation, noted before the provider is asked and after, so that nothing is asked for unseen."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from typing import TYPE_CHECKING
 
 from service.bookings.acting import act_on, locked_booking
-from service.bookings.days import VISIT
 from service.bookings.rules import Act as VisitAct
 from service.bookings.rules import Event as VisitEvent
 from service.bookings.rules import State as VisitState
-from service.errors import ServiceError
-from service.orders.acting import Act, act, lock_order, locked_order
+from service.orders.acting import Act, act, locked_order
 from service.orders.rules import Event, Party, State
 from service.orders.store import is_verified
 from service.payments.ports import Outcome, ProviderUnknownError
-from service.payments.store import change_payment, due_payments, find_payment, reference_of
-from service.store.leases import demand
+from service.payments.store import change_payment, find_payment, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +22,12 @@ if TYPE_CHECKING:
     from service.deadlines import Deadline
     from service.orders.ordering import OrderTerms
     from service.orders.store import OrderRecord
-    from service.payments.ports import PaymentProvider
     from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
-    from service.store.database import Store
-    from service.store.leases import Lease
 
-__all__ = ["Settler", "authorise", "authorised", "authorised_visit"]
+__all__ = ["authorise", "authorised", "authorised_visit"]
 
-_LOG = logging.getLogger(__name__)
-_WRITE_S = 10.0
 _NOT_PLACED = {"authorising", "declined", "releasing", "released"}
-_FIRST_US, _LONGEST_US = 2_000_000, 3_600_000_000
 
 
 async def authorise(
@@ -107,81 +96,3 @@ def _note(
         change_payment(connection, payment, state="releasing", tries=0, due_at=connection.now_us)
         return False
     return change_payment(connection, payment, state="authorised", due_at=None)
-
-
-class Settler:
-    """
-    Asks the provider what is due: what came of an authorisation, to capture, to release; again until it answers.
-
-    Parameters
-    ----------
-    store, terms, provider
-        What it works with.
-    ask_s
-        For how long it goes on in a step: what else is due waits meanwhile.
-    """
-
-    def __init__(self, store: Store, terms: BookingTerms, provider: PaymentProvider, *, ask_s: float = 1.0) -> None:
-        self._store = store
-        self._terms = terms
-        self._provider = provider
-        self._ask_s = ask_s
-
-    def step(self, lease: Lease) -> int:
-        """Ask for what is due, as long as there is time; return about how many payments."""
-        until_s, n_asked = time.monotonic() + self._ask_s, 0
-        due = self._store.write_now(lambda connection: list(due_payments(connection, connection.now_us)), _WRITE_S)
-        for row in due:
-            try:
-                self._one(lease, row)
-            except ServiceError:
-                raise
-            except Exception:  # noqa: BLE001 - the others must not wait for it
-                _LOG.exception("the payment of %s cannot go on: it is looked at again later", row.subject)
-                self._put_off(lease, row)
-            n_asked += 1
-            if time.monotonic() >= until_s:
-                break
-        return n_asked
-
-    def _one(self, lease: Lease, row: AnyRow) -> None:
-        reference = reference_of(row)
-        try:
-            if row.state == "authorising":
-                outcome = self._provider.find(reference)
-                self._write(lease, row, lambda connection: self._authorised(connection, row, outcome))
-                return
-            if row.state == "capturing":
-                self._provider.capture(reference, row.captured_minor)
-            elif row.state == "releasing":
-                self._provider.release(reference)
-        except ProviderUnknownError as error:
-            _LOG.warning("the payment of %s waits: %s", row.subject, error)
-            self._put_off(lease, row)
-            return
-        done = "captured" if row.state == "capturing" else "released"
-        self._write(lease, row, lambda connection: change_payment(connection, row, state=done, due_at=None))
-
-    def _put_off(self, lease: Lease, row: AnyRow) -> None:
-        """Let a payment be looked at later, ever more so; what is held for it is held no longer by that."""
-        wait_us = min(_LONGEST_US, _FIRST_US * 2 ** min(row.tries, 12))
-        again = {"tries": row.tries + 1, "updated_at": row.updated_at}
-        self._write(
-            lease,
-            row,
-            lambda connection: change_payment(connection, row, **again, due_at=connection.now_us + wait_us),
-        )
-
-    def _authorised(self, connection: WriteConnection, row: AnyRow, outcome: Outcome) -> None:
-        if row.subject.startswith(VISIT):
-            authorised_visit(connection, self._terms, row.subject, row.attempt, outcome, "provider")
-        else:
-            authorised(connection, self._terms.orders, row.subject, row.attempt, outcome, "provider")
-
-    def _write(self, lease: Lease, row: AnyRow, fn: Callable[[WriteConnection], object]) -> None:
-        def guarded(connection: WriteConnection) -> object:
-            (locked_booking if row.subject.startswith(VISIT) else lock_order)(connection, row.subject)
-            demand(connection, lease)
-            return fn(connection)
-
-        self._store.write_now(guarded, _WRITE_S)

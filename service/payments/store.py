@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, func, select, update
 
 from service.store.order_tables import payments
 from service.store.plain import Plain
@@ -29,6 +29,7 @@ __all__ = [
     "payments_of",
     "reference_of",
     "settle",
+    "unsettled_since",
 ]
 
 _NAMES = tuple(column.name for column in payments.columns)
@@ -134,5 +135,12 @@ def settle(connection: WriteConnection, subject: str, owed_minor: int) -> None:
 
 
 def due_payments(connection: ReadConnection, now_us: int, limit: int = 100) -> Sequence[AnyRow]:
-    """Return the payments about which the provider is to be asked by now."""
-    return connection.rows(select(payments).where(payments.c.due_at <= now_us).order_by(payments.c.due_at).limit(limit))
+    """Return the payments about which the provider is to be asked by now, those first for which somebody waits."""
+    by_urgency = case((payments.c.state == "authorising", 0), else_=1), payments.c.due_at
+    return connection.rows(select(payments).where(payments.c.due_at <= now_us).order_by(*by_urgency).limit(limit))
+
+
+def unsettled_since(connection: ReadConnection) -> int | None:
+    """Return since when the provider has owed the answer that it owes longest."""
+    found: int | None = connection.value(select(func.min(payments.c.updated_at)).where(payments.c.due_at.is_not(None)))
+    return found

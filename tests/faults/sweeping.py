@@ -19,8 +19,6 @@ from service.feed.index import LiveIndex
 from service.orders import sweeping
 from service.orders.ordering import OrderTerms
 from service.orders.sweeping import JumpGuard, Sweeper
-from service.payments.sandbox import SandboxProvider
-from service.payments.settling import Settler
 from service.store.database import Store
 from tests.faults.ordering import terms_of
 from tests.faults.writing import opened
@@ -33,8 +31,7 @@ def sweeper_of(
 ) -> Sweeper:
     """Return what lets happen what is due in a store."""
     bookings = BookingTerms(terms, Rosters(terms.norms))
-    settler = Settler(store, bookings, SandboxProvider(folder / "payments.db"))
-    return Sweeper(store, LiveIndex(), terms, settler, bookings, every_s=0.05, lease_s=lease_s, guard=guard)
+    return Sweeper(store, LiveIndex(), terms, bookings, every_s=0.05, lease_s=lease_s, guard=guard)
 
 
 def main(database: str, folder: str, lease_s: float, write_s: float) -> None:

@@ -18,7 +18,7 @@ from engine.errors import UnknownPointError
 from service.clock import to_us
 from service.orders.store import new_order_id
 from service.orders.sweeping import JumpGuard, Sweeper
-from service.payments.settling import Settler
+from service.payments.settler import Settler
 from service.store.order_tables import orders, payments, slots, stock
 from service.store.tables import merchants, offers
 from tests.contract.service.talking import problem
@@ -41,12 +41,13 @@ class Desk:
 
     Attributes
     ----------
-    sweeper
+    sweeper, settler
         What lets happen what is due, a step at a time; no jump of the clock stops it.
     """
 
     registry: Registry
     sweeper: Sweeper
+    settler: Settler
     town: int = 0
     """Shops are made here, and orders come from here; other towns are too far away."""
 
@@ -163,7 +164,9 @@ class Desk:
     def sweep(self) -> None:
         """Let happen what is due, all of it."""
         for _ in range(100):
-            if not self.sweeper.step():
+            n_done = self.sweeper.step()
+            self.settler.step()
+            if not n_done:
                 return
         message = "the sweeper does not come to an end"
         raise AssertionError(message)
@@ -219,14 +222,16 @@ class Desk:
 @contextlib.contextmanager
 def open_desk(folder: Path, database: str | None = None) -> Iterator[Desk]:
     """Open a desk over a store of its own."""
-    with opened(folder, database=database) as registry:
+    with contextlib.ExitStack() as stack:
+        registry = stack.enter_context(opened(folder, database=database))
         registry.add_merchants(**dict.fromkeys(_MERCHANTS, "verified"))
         registry.add_key("other-app", "app")
         for merchant_id in _MERCHANTS:
             registry.add_key(merchant_id, "merchant", merchant_id)
         registry.add_key("station", "station", "corner")
         services = registry.services
-        settler = Settler(services.store, services.bookings, services.payments)
+        settler = Settler(services.store, services.bookings, services.payments, ask_s=WAIT_S)
+        stack.callback(settler.close)
         guard = JumpGuard(jump_s=float("inf"))
         index, terms = services.index, services.orders
-        yield Desk(registry, Sweeper(services.store, index, terms, settler, services.bookings, guard=guard))
+        yield Desk(registry, Sweeper(services.store, index, terms, services.bookings, guard=guard), settler)

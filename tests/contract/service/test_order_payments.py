@@ -36,6 +36,10 @@ def _of(desk: Desk, order: dict[str, Any]) -> list[tuple[int, int]]:
     return [told for name, told in _books(desk).items() if name.startswith(order["order_id"])]
 
 
+LAPSED = set[str]()
+"""Orders of which nothing can be taken when it is due."""
+
+
 @pytest.fixture
 def shop(desk: Desk) -> str:
     return desk.shop(stock={"milk": 50, "bread": 50, "oatmilk": 50})
@@ -62,7 +66,7 @@ def _settled(desk: Desk, order: dict[str, Any]) -> tuple[str, int]:
         assert row.state in {"captured", "released", "declined"}, row
         assert sum(set_aside for set_aside, _ in told) == 0, row
         assert sum(taken for _, taken in told) == row.captured_minor == (owed if row.state == "captured" else 0), row
-        assert (row.state == "captured") == (owed > 0), row
+        assert (row.state == "captured") == (owed > 0 and row.subject not in LAPSED), row
     row = desk.payment(order)
     return row.state, row.captured_minor
 
@@ -251,6 +255,18 @@ def test_capture__whose_answer_is_lost_is_asked_for_again_and_taken_once(desk: D
     desk.pass_(2)
     assert _settled(desk, order) == ("captured", 2500)
     assert _of(desk, order) == [(0, 2500)]
+
+
+def test_capture__of_what_has_lapsed_is_told_and_not_asked_for_again(desk: Desk, shop: str) -> None:
+    order = _paid(desk, shop, "capture-declined")
+    LAPSED.add(order["order_id"])
+    desk.brought(order, *READY, "collect")
+    assert _settled(desk, order) == ("declined", 0)
+    assert desk.payment(order).due_at is None
+    told = desk.read(order)
+    assert (told["state"], told["payment"]["state"], told["payment"]["captured_minor"]) == ("collected", "declined", 0)
+    desk.pass_(3_600)
+    assert (_settled(desk, order), _of(desk, order)) == (("declined", 0), [(0, 0)])
 
 
 def _hear(desk: Desk, order: dict[str, Any], attempt: int, outcome: Outcome = Outcome.AUTHORISED) -> None:

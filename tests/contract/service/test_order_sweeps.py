@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from service.payments.ports import ProviderUnknownError
-from service.payments.settling import Settler
+from service.payments.ports import Outcome, ProviderUnknownError
+from service.payments.store import due_payments
 from tests.contract.service.desk import Desk
+from tests.registry import WAIT_S
 
 
 class _Provider:
-    """Knows of nothing; notes what it is asked, and how an order stood then."""
+    """Knows of nothing, and tells so once it is asked by several at once; hangs where it is asked of ``slow``."""
 
-    def __init__(self, desk: Desk, order: dict[str, Any]) -> None:
-        self._desk, self._order = desk, order
+    def __init__(self, n_at_once: int, slow: str = "none") -> None:
+        self._together = threading.Barrier(n_at_once)
+        self._slow = slow
+        self.is_over = threading.Event()
         self.told: list[str] = []
 
-    def find(self, _: str) -> Any:
-        self.told.append(self._desk.row(self._order).state)
+    def find(self, reference: str) -> Outcome:
+        self.told.append(reference)
+        if reference.startswith(self._slow):
+            self.is_over.wait()
+        else:
+            self._together.wait(WAIT_S)
         raise ProviderUnknownError("slow")
 
     def __getattr__(self, name: str) -> Any:
@@ -41,23 +50,63 @@ class _Waits(threading.Event):
         return len(self.told) > self._n_waits
 
 
-def test_hold__expires_before_a_provider_is_asked_of_which_a_step_asks_no_more_than_it_has_time_for(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def paying(desk: Desk) -> Iterator[list[dict[str, Any]]]:
+    """Give orders that wait for what comes of their payment, ever longer."""
     desk.sweep()
     shop = desk.shop(stock={"milk": 9})
+    orders = []
     for _ in range(3):
-        desk.done(desk.order(shop, {"milk": 1}), "place", "app", {"payment": "online", "means": "timeout-lost"})
-    held = desk.order(desk.shop())
-    provider = _Provider(desk, held)
-    services = desk.registry.services
-    asks_one: Any = Settler(services.store, services.bookings, provider, ask_s=0.0)
-    monkeypatch.setattr(desk.sweeper, "_settler", asks_one)
-    desk.registry.clock.at += dt.timedelta(minutes=11)
-    assert desk.sweeper.step() == 4  # three that are being paid are put off
-    assert provider.told == ["expired"]
-    desk.sweeper.step()
-    assert len(provider.told) == 2
+        orders.append(desk.order(shop, {"milk": 1}))
+        desk.done(orders[-1], "place", "app", {"payment": "online", "means": "timeout-lost"})
+        desk.registry.clock.at += dt.timedelta(seconds=1)
+    desk.registry.clock.at += dt.timedelta(seconds=10)
+    yield orders
+    desk.pass_(20 * 60)  # nothing is asked of them any more
+    assert [desk.payment(order).state for order in orders] == ["released"] * 3
+
+
+def test_settler__asks_of_several_payments_at_once(
+    desk: Desk, paying: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = _Provider(len(paying))
+    monkeypatch.setattr(desk.settler, "_provider", provider)
+    assert desk.settler.step() == 3
+    assert sorted(name.rpartition("-")[0] for name in provider.told) == sorted(one["order_id"] for one in paying)
+    assert [desk.payment(one).tries for one in paying] == [1, 1, 1]
+    assert desk.settler.unsettled_s == 13
+
+
+def test_settler__waits_for_no_answer_that_stays_away_and_asks_for_it_once(
+    desk: Desk, paying: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = _Provider(2, slow=paying[0]["order_id"])
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.settler, "_provider", provider)
+        patched.setattr(desk.settler, "_ask_s", 0.2)
+        try:
+            assert desk.settler.step() == 3
+            until = time.monotonic() + WAIT_S
+            while desk.payment(paying[2]).tries == 0 and time.monotonic() < until:
+                time.sleep(0.01)
+            assert desk.settler.step() == 0
+            assert [desk.payment(one).tries for one in paying] == [0, 1, 1]
+            assert len(provider.told) == 3
+        finally:
+            provider.is_over.set()
+    desk.settler.step()  # which awaits the answer
+
+
+def test_payments_due__are_those_first_for_which_somebody_waits(desk: Desk) -> None:
+    desk.sweep()
+    ended, waiting = (desk.order(desk.shop(stock={"milk": 9}), {"milk": 1}) for _ in range(2))
+    desk.done(ended, "place", "app", {"payment": "online", "means": "ok"})
+    desk.done(ended, "cancel", "app", {})
+    desk.done(waiting, "place", "app", {"payment": "online", "means": "timeout-lost"})
+    desk.registry.clock.at += dt.timedelta(minutes=1)
+    now_us, store = desk.now_us, desk.registry.services.store
+    due = store.read_now(lambda connection: [row.subject for row in due_payments(connection, now_us)])
+    assert due == [waiting["order_id"], ended["order_id"]]
 
 
 def test_sweeper__does_not_wait_while_more_is_due_than_it_takes_on_at_a_time(
