@@ -59,6 +59,10 @@ class Metrics:
         with self._counting:
             self._requests.tries[outcome] = self._requests.tries.get(outcome, 0) + 1
 
+    def count_refusal(self, status: int) -> None:
+        """Count what was refused before it was a request, by status; 0 where it was closed without an answer."""
+        self._requests.refusals[status] = self._requests.refusals.get(status, 0) + 1
+
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self.registry if self._worker is None else _Numbered(self.registry, self._worker))
@@ -66,9 +70,9 @@ class Metrics:
 
 class _Requests(Collector):
     """
-    Requests by route and status, their times, the places asked for, and the webhooks sent.
+    Requests by route and status, their times, what was refused before it was one, places asked for, and webhooks sent.
 
-    Requests are counted by one thread, the event loop's, without a lock.
+    Requests and refusals are counted by one thread, the event loop's, without a lock.
     """
 
     def __init__(self) -> None:
@@ -76,6 +80,7 @@ class _Requests(Collector):
         self._times: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
         self.n_matched = self.n_unmatched = 0
+        self.refusals: dict[int, int] = {}
         self.tries = {"delivered": 0, "failed": 0, "given_up": 0}
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -99,6 +104,11 @@ class _Requests(Collector):
         for route, times in list(self._times.items()):
             seconds.add_metric([route], list(zip(bounds, accumulate(times), strict=True)), self._sums[route])
         yield seconds
+        told = "Refused before it was a request, by status; 0: closed without an answer."
+        refusals = CounterMetricFamily("linli_refusals", told, labels=["status"])
+        for status, n in list(self.refusals.items()):
+            refusals.add_metric([str(status)], n)
+        yield refusals
         told = "Places asked for, by whether somebody can serve."
         places = CounterMetricFamily("linli_places", told, labels=["outcome"])
         places.add_metric(["matched"], self.n_matched)

@@ -104,7 +104,7 @@ def _config(settings: Settings, services: Services) -> uvicorn.Config:
     wire = WireLimits(receive_head_s=limits.receive_s, receive_body_s=limits.receive_s)
     return uvicorn.Config(
         create_app(services),
-        http=limited_protocol(wire),
+        http=limited_protocol(wire, services.metrics.count_refusal),
         loop="uvloop",
         ws="none",
         lifespan="off",

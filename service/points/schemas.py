@@ -105,7 +105,9 @@ class OfferBody(Body):
     area: AreaBody = Field(None, description="Left out: the radius of the offer's norm, and the answer says so.")
     hours: Hours | None = Field(None, description="OSM opening_hours; null: unknown, which is not open.")
     capacity: Units | None = Field(
-        None, description="Orders that it can have in work at once, from hold to end; null: no limit."
+        None,
+        description="Orders that it can have in work at once, from hold to end; null: no limit. Visits are limited by "
+        "crews: of an `…/onsite` offer, matches alone heed it.",
     )
     slot: SlotBody | None = Field(None, description="How fast it prepares orders; null: no limit.")
     lead_s: Annotated[int, Field(ge=0, le=MAX_LEAD_S)] | None = Field(

@@ -187,3 +187,10 @@ async def _all_sent_away(transport: httpx.ASGITransport) -> None:
             assert answer.headers["retry-after"] == "1"
         for path in ("/healthz", "/metrics", "/openapi.json"):
             assert (await client.get(path)).status_code == 200
+
+
+def test_head_that_is_too_long__is_counted(service: Serving) -> None:
+    with service.client() as client:
+        answer = client.get("/v1/match", params={"offer": "x" * 9_000})
+        assert (answer.status_code, answer.content) == (httpx.codes.REQUEST_URI_TOO_LONG, b"")
+        assert 'linli_refusals_total{status="414"} 1.0' in client.get("/metrics").text
