@@ -148,10 +148,11 @@ def _zones() -> str:
 
     import numpy as np
 
-    from service.points.zones import country_of_zone, zones_of
+    from service.points.zones import country_of, zones_of
 
-    [zone] = zones_of(np.array([31.2304]), np.array([121.4737]))
-    country = None if zone is None else country_of_zone(zone)
+    lat, lng = 31.2304, 121.4737
+    [zone] = zones_of(np.array([lat]), np.array([lng]))
+    country = None if zone is None else country_of(zone, lat, lng)
     if (zone, country) != ("Asia/Shanghai", "CN"):
         text = f"a place in Shanghai must be in Asia/Shanghai, CN, is in {zone}, {country}"
         raise BrokenError(text)

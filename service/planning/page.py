@@ -95,15 +95,15 @@ def layers(report: CoverageReport, bands: list[float], noun: str) -> tuple[HexLa
     counts = count_classes(max(beyond.values()), noun)
     lines = {cell: _lines(cell, figures, bands, noun) for cell, figures in report.by_cell.items()}
     by_distance = tuple(
-        Hexagon(cell, distances.of(figures.mean_m if figures.mean_m is not None else float("inf")), lines[cell])
-        for cell, figures in report.by_cell.items()
+        Hexagon(cell, distances.of(_painted_m(figures)), lines[cell]) for cell, figures in report.by_cell.items()
     )
     by_count = tuple(Hexagon(cell, counts.of(round(beyond[cell])), lines[cell]) for cell in report.by_cell)
     return (
         HexLayer(
             "distance",
             "mean distance",
-            f"Metres to the nearest point that serves, weighted by {noun}; the darkest also where nothing serves.",
+            f"Metres to the nearest point that serves, averaged over the {noun} that one serves; the darkest also where "
+            "nothing serves most of them.",
             distances.legend,
             by_distance,
         ),
@@ -117,6 +117,11 @@ def layers(report: CoverageReport, bands: list[float], noun: str) -> tuple[HexLa
     )
 
 
+def _painted_m(figures: CoverageFigures) -> float:
+    """Return the mean distance, beyond all where most are served by nothing: it is a mean over the others."""
+    return float("inf") if figures.mean_m is None or 2 * figures.unserved > figures.total else figures.mean_m
+
+
 def _beyond(figures: CoverageFigures, limit_m: float) -> float:
     return figures.total - figures.within[limit_m]
 
@@ -125,7 +130,7 @@ def _lines(cell: int, figures: CoverageFigures, bands: list[float], noun: str) -
     inside = [f"{_share(figures.within[band], figures.total)} within {band_name(band)} m" for band in bands]
     return (
         f"{_number(figures.total)} {noun}",
-        f"mean distance {_metres(figures.mean_m)}",
+        f"mean distance {_metres(figures.mean_m)}, {_share(figures.unserved, figures.total)} served by nothing",
         ", ".join(inside),
         f"cell {cell_to_text(cell)}",
     )
@@ -138,8 +143,8 @@ def _figures(report: CoverageReport, noun: str) -> tuple[Figure, ...]:
     ]
     return (
         *within,
-        Figure(_metres(report.median_m), "median distance"),
-        Figure(_metres(report.p95_m), "95 of 100 are nearer than this"),
+        Figure(_metres(report.median_m), f"median distance of the {noun} that are served"),
+        Figure(_metres(report.p95_m), "95 of 100 of them are nearer than this"),
         Figure(_number(report.unserved), f"{noun} nothing serves, of {_number(report.total)}"),
     )
 
@@ -168,7 +173,10 @@ def _row(label: str, figures: CoverageFigures | CoverageReport, bands: list[floa
 
 
 def _notes(report: CoverageReport, told: CoveragePage) -> list[str]:
-    notes = [f"Distances are straight lines on the ground.{_HOURS[told.unknown_hours]}"]
+    notes = [
+        f"Distances are straight lines on the ground.{_HOURS[told.unknown_hours]}",
+        f"Mean, median, p95 and worst are those of the {told.noun} that a point serves.",
+    ]
     if len(told.points) > MAX_POINTS:
         notes.append(f"The {_number(len(told.points))} points are too many to draw and are left out of the map.")
     if len(report.by_district) > MAX_DISTRICTS:

@@ -24,7 +24,7 @@ from service.matching.cells import Faults, as_degrees, as_mask, coded, of_codes
 from service.points import cells
 from service.points.rows import BadRow, Checked, RawPoints
 from service.points.schema import KINDS, POINT_SCHEMA, VISIBILITIES
-from service.points.zones import country_of_zone, zones_of
+from service.points.zones import country_of, zones_of
 
 __all__ = ["check_points"]
 
@@ -184,7 +184,9 @@ def _zones_by_place(table: pa.Table) -> list[str | None]:
 
 
 def _countries_by_zone(table: pa.Table) -> list[str | None]:
-    return [None if zone is None else country_of_zone(zone) for zone in _column(table, "timezone").to_pylist()]
+    places = zip(_numpy(table, "lat").tolist(), _numpy(table, "lng").tolist(), strict=True)
+    zones = _column(table, "timezone").to_pylist()
+    return [None if zone is None else country_of(zone, *place) for zone, place in zip(zones, places, strict=True)]
 
 
 def _unfit_hours(table: pa.Table) -> Faults:

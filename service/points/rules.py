@@ -21,7 +21,7 @@ from service.http.problems import ProblemError, Trouble, as_problem, invalid
 from service.points.areas import EVERYWHERE, Drawn, Kept, wkb_of
 from service.points.schemas import Filled
 from service.points.special_days import hours_with_special_days
-from service.points.zones import country_of_zone, zones_of
+from service.points.zones import country_of, zones_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,7 +146,7 @@ def _place(body: PointBody, lat: float, lng: float, timezone: str | None) -> _Pl
         if country is not None:
             check_country(country)
         elif timezone is not None:
-            country = country_of_zone(timezone)
+            country = country_of(timezone, lat, lng)
             if country is not None:
                 filled = (*filled, _looked_up("country", country))
     except InvalidTimezoneError as error:

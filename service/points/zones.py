@@ -13,7 +13,9 @@ from engine.errors import InvalidTimezoneError
 from engine.holidays import check_country
 from engine.local_time import check_timezone
 
-__all__ = ["country_of_zone", "zones_of"]
+__all__ = ["country_of", "zones_of"]
+
+_BANGKOK = "Asia/Bangkok"
 
 
 def zones_of(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> list[str | None]:
@@ -33,9 +35,22 @@ def zones_of(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> list[str | N
     return [zone if _is_on_land(zone) else None for zone in zones]
 
 
+def country_of(zone: str, lat: float, lng: float) -> str | None:
+    """
+    Return the ISO 3166 code of a place's country, given its zone; None where that has no holiday calendar.
+
+    Notes
+    -----
+    A zone is of one country by tzdata's ``zone.tab``, but Bangkok's is that of northern Vietnam, too. Laos lies between,
+    with a zone of its own, so that a straight line is enough to tell them apart.
+    """
+    if zone == _BANGKOK and lat > 17.8 - 0.92 * (lng - 105.0):
+        return "VN"
+    return _country_of_zone(zone)
+
+
 @functools.cache
-def country_of_zone(zone: str) -> str | None:
-    """Return the ISO 3166 code of a zone's country by tzdata's ``zone.tab``, None where it has no holiday calendar."""
+def _country_of_zone(zone: str) -> str | None:
     country = _zone_table().get(zone)
     try:
         return None if country is None else check_country(country)

@@ -56,6 +56,18 @@ def test_page__of_nothing_served_says_so() -> None:
     assert "people nothing serves, of 5" in _page(report)
 
 
+def test_page__tells_and_paints_no_distance_as_that_of_those_whom_nothing_serves() -> None:
+    """One of a thousand is served, at once; all live in one hexagon."""
+    engine = Engine.from_columns(["a"], ["community/parcel"], [60.0003], [25.0], areas=[20.0])
+    demand = {"lat": [60.0003, 60.0006], "lng": [25.0, 25.0], "weight": [1.0, 999.0]}
+    report = coverage(engine, demand, "community/parcel", (300, 1000))
+    (layer, _) = pages.layers(report, [300, 1000], "people")
+    assert [one.hex_class for one in layer.hexagons] == [len(layer.classes) - 1]
+    text = re.sub(r"<[^>]+>|\s+", " ", _page(report))
+    assert "median distance of the people that are served" in text
+    assert "mean distance 0 m, 99.9 % served by nothing" in text
+
+
 def test_page__of_no_demand_can_be_drawn() -> None:
     assert "Coverage of community/parcel" in _page(_report(lat=[], lng=[], weight=[]), ())
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.points.zones import country_of_zone, zones_of
+from service.points.zones import country_of, zones_of
 
 PLACES = [
     pytest.param(60.17, 24.94, "Europe/Helsinki", "FI", id="Helsinki"),
@@ -13,6 +13,20 @@ PLACES = [
     pytest.param(37.57, 126.98, "Asia/Seoul", "KR", id="Seoul"),
     pytest.param(43.73, 7.42, "Europe/Monaco", "MC", id="Monaco"),
     pytest.param(51.52, -0.09, "Europe/London", "GB", id="London"),
+    pytest.param(21.03, 105.85, "Asia/Bangkok", "VN", id="Hanoi"),
+    pytest.param(18.68, 105.68, "Asia/Bangkok", "VN", id="Vinh"),
+    pytest.param(17.47, 106.60, "Asia/Bangkok", "VN", id="Dong Hoi"),
+    pytest.param(21.39, 103.02, "Asia/Bangkok", "VN", id="Dien Bien Phu"),
+    pytest.param(22.40, 102.22, "Asia/Bangkok", "VN", id="Muong Nhe"),
+    pytest.param(19.40, 104.00, "Asia/Bangkok", "VN", id="Ky Son"),
+    pytest.param(10.78, 106.70, "Asia/Ho_Chi_Minh", "VN", id="Saigon"),
+    pytest.param(13.75, 100.50, "Asia/Bangkok", "TH", id="Bangkok"),
+    pytest.param(17.41, 104.78, "Asia/Bangkok", "TH", id="Nakhon Phanom"),
+    pytest.param(18.36, 103.65, "Asia/Bangkok", "TH", id="Bueng Kan"),
+    pytest.param(16.54, 104.72, "Asia/Bangkok", "TH", id="Mukdahan"),
+    pytest.param(19.58, 101.08, "Asia/Bangkok", "TH", id="Nan"),
+    pytest.param(20.43, 99.88, "Asia/Bangkok", "TH", id="Mae Sai"),
+    pytest.param(17.97, 102.61, "Asia/Vientiane", "LA", id="Vientiane"),
     pytest.param(-30.03, -51.22, "America/Sao_Paulo", "BR", id="Porto Alegre"),
 ]
 
@@ -20,7 +34,7 @@ PLACES = [
 @pytest.mark.parametrize(("lat", "lng", "zone", "country"), PLACES)
 def test_zones_of__finds_zone_and_country(lat: float, lng: float, zone: str, country: str) -> None:
     assert zones_of(np.array([lat]), np.array([lng])) == [zone]
-    assert country_of_zone(zone) == country
+    assert country_of(zone, lat, lng) == country
 
 
 def test_zones_of__tells_nothing_on_the_high_seas() -> None:
@@ -28,5 +42,5 @@ def test_zones_of__tells_nothing_on_the_high_seas() -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+9", "Asia/Nowhere"])
-def test_country_of_zone__tells_nothing_for_a_zone_of_no_country(zone: str) -> None:
-    assert country_of_zone(zone) is None
+def test_country_of__tells_nothing_for_a_zone_of_no_country(zone: str) -> None:
+    assert country_of(zone, 0.0, 0.0) is None
