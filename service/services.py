@@ -52,7 +52,7 @@ __all__ = ["Services", "open_services"]
 
 _LOG = logging.getLogger(__name__)
 _STALE_S = 5.0
-_MATCHES, _LONG_MATCHES, _PAYMENTS = 8, 8, 4  # threads
+_MATCHES, _LONG_MATCHES, _WORK, _PAYMENTS = 8, 8, 8, 4  # threads
 _MOST_LOOKUPS = 32  # of host names that requests tell
 
 
@@ -67,6 +67,8 @@ class Services:
         The store's own, that cursors are signed with.
     matches, long_matches
         Where matches are made that read the store; and batches, explanations, and baskets that may be divided.
+    work
+        Where all else is done that takes more than a moment.
     payment_threads
         Where the provider of payments is asked.
     urls
@@ -95,6 +97,7 @@ class Services:
     urls: UrlRules
     matches: SharedThreads
     long_matches: SharedThreads
+    work: SharedThreads
     payment_threads: ThreadPoolExecutor
     n_inflight: int = 0
     is_draining: bool = False
@@ -146,8 +149,9 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         bookings = BookingTerms(terms, rosters)
         matches = SharedThreads("linli-match", limit=_MATCHES, share=_MATCHES // 2)
         long_matches = SharedThreads("linli-long-match", limit=_LONG_MATCHES, share=_LONG_MATCHES // 4)
+        work = SharedThreads("linli-work", limit=_WORK, share=_WORK // 4)
         payment_threads = ThreadPoolExecutor(_PAYMENTS, "linli-pay")
-        for close in (matches.close, long_matches.close, payment_threads.shutdown):
+        for close in (matches.close, long_matches.close, work.close, payment_threads.shutdown):
             stack.callback(close)
         payments = SandboxProvider(settings.store.data / "sandbox-payments.db")
         services = Services(
@@ -169,6 +173,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             UrlRules(networks_of(settings.webhooks.webhook_allow), Lookups(_MOST_LOOKUPS)),
             matches,
             long_matches,
+            work,
             payment_threads,
         )
         _watch(services)

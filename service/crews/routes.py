@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
@@ -78,7 +77,7 @@ async def put_one_crew(
     """
     merchant_id, services = own_merchant(context, point_id), services_of(request)
     check_id(crew_id, "crew_id")
-    facts = await asyncio.to_thread(crew_facts, body)
+    facts = await services.work.run(context, crew_facts, body)
 
     def put(connection: WriteConnection) -> tuple[AnyRow | None, bool, Settled]:
         point = locked_point(connection, merchant_id, point_id)

@@ -70,6 +70,7 @@ class _Import:
         self._services = services
         self._kind = kind
         self._import_id = import_id
+        self._context = context
         self._caller = context.key_holder
         self._actor = actor_of(context)
         self._deadline = context.deadline
@@ -98,7 +99,7 @@ class _Import:
             text = f"at most {kind.most_lines} lines are taken in one import; the lines before {batch.first} are stored"
             raise ProblemError("batch-too-large", text)
         # While a thread reads this batch, the one before it is stored.
-        prepared = await asyncio.to_thread(kind.prepare, batch)
+        prepared = await self._services.work.run(self._context, kind.prepare, batch)
         self._filled += prepared.filled
         await self._stored()
         self._storing = asyncio.create_task(self._store(batch, prepared))

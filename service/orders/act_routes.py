@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -98,7 +97,7 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
         return order, known_of(connection, order, now_us)
 
     found, known = await services.store.read(read, context.deadline)
-    plans = await asyncio.to_thread(plans_for, services.index.view.engine, found, known, now_us)
+    plans = await services.work.run(context, plans_for, services.index.view.engine, found, known, now_us)
     what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
 
     def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -80,7 +79,7 @@ async def post_order(request: Request, context: Ordering, body: OrderBody) -> Re
         return Created(answer.model_dump_json().encode(), headers=headers)
 
     async def refused(error: Exception) -> Any:
-        return await asyncio.to_thread(refusal, services, wish, error)
+        return await services.work.run(context, refusal, services, wish, error)
 
     return await create_once(request, context, services, "POST /v1/orders", create, refused=refused)
 
@@ -121,7 +120,7 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
     try:
         return await services.store.read(ask, context.deadline)
     except ValueError as error:
-        raise await asyncio.to_thread(refusal, services, wish, error) from error
+        raise await services.work.run(context, refusal, services, wish, error) from error
 
 
 @router.get("", summary="List orders", responses=problems("cursor-invalid"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -198,7 +197,8 @@ async def get_hours(
     found = await services.store.read(lambda connection: find_point(connection, point_id), context.deadline)
     if found is None or not (is_own or is_public(found)):
         raise not_found()
-    return await asyncio.to_thread(_preview, found, _offer_of(found, offer), first_day, days, services.clock.now_us())
+    given = (_offer_of(found, offer), first_day, days, services.clock.now_us())
+    return await services.work.run(context, _preview, found, *given)
 
 
 def _preview(found: PointRecord, offer: AnyRow, first_day: str | None, n_days: int, now_us: int) -> HoursAnswer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -86,7 +85,7 @@ async def put_point(
     """
     merchant_id = _named_merchant(context, point_id)
     services = services_of(request)
-    facts = await asyncio.to_thread(facts_of_one, point_id, body, services.norms)
+    facts = await services.work.run(context, facts_of_one, point_id, body, services.norms)
 
     def put(locked: Sequence[str], connection: WriteConnection) -> tuple[PointRecord, bool, Settled]:
         merchant_lock(connection, merchant_id)

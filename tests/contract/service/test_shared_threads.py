@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from service.matching import routes
+from service.points import routes as point_routes
+from service.points.rules import facts_of_one
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import OFFER, Visits
@@ -119,3 +121,34 @@ def test_batch_whose_turn_does_not_come__is_told_to_try_again(
     held.let_go()
     monkeypatch.undo()
     assert desk.registry.runner.run(callers.batch("app", 1)).status_code == 200
+
+
+def test_points_of_one_merchant_that_take_long_to_read__keep_no_other_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go, callers = threading.Event(), _Callers(desk)
+    shop = {
+        "kind": "store",
+        "name": "Shop",
+        "lat": desk.lat,
+        "lng": LNG,
+        "offers": [{"offer": PICKUP, "hours": "24/7"}],
+    }
+
+    def late(point_id: str, *given: Any) -> Any:
+        assert point_id.startswith("rival:") or may_go.wait(_WAIT_S)
+        return facts_of_one(point_id, *given)
+
+    monkeypatch.setattr(point_routes, "facts_of_one", late)
+
+    async def flooded() -> list[int]:
+        many = (callers.send("PUT", f"/v1/points/corner:many-{number}", "corner", json=shop) for number in range(20))
+        flood = [asyncio.create_task(one) for one in many]
+        await asyncio.sleep(0.1)
+        try:
+            other = await callers.send("PUT", "/v1/points/rival:alone", "rival", json=shop)
+        finally:
+            may_go.set()
+        return [answer.status_code for answer in (other, *await asyncio.gather(*flood))]
+
+    assert desk.registry.runner.run(flooded()) == [httpx.codes.CREATED] * 21
