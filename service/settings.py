@@ -56,7 +56,9 @@ class StoreSettings(_Group):
         None, description="postgresql+psycopg://… ; none for the SQLite file in the data folder."
     )
     redis: str | None = Field(None, description="redis://… or unix://…, to wake workers and share limits.")
-    pool: int = Field(8, ge=1, le=64, description="PostgreSQL connections of one worker.")
+    pool: int = Field(
+        8, ge=1, le=64, description="PostgreSQL connections of one worker; reads leave two of them to writes."
+    )
     poll_s: Seconds = Field(0.05, description="How often a follower looks for changes when nobody wakes it.")
     verify_s: Seconds = Field(60.0, description="How often the index is compared with the store.")
     snapshot_s: Seconds = Field(300.0, description="How often a changed index is written to the data folder.")

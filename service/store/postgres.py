@@ -29,6 +29,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _PASSWORDS = ("password", "sslpassword")
 _CONNECT_S = 2
+_KEPT_FOR_WRITES = 2  # connections that no read takes
 _GRACE_S = 0.1
 _FOLLOW_S = 300.0  # what one look of a follower may take: a million points are read in a tenth of it
 _CLOSE_S = 1.0
@@ -94,22 +95,26 @@ class PostgresStore(Store):
         self._reading = self._engine.execution_options(**_READING)
         self._own_reading = self._own_engine.execution_options(**_READING)
         self._threads = ThreadPoolExecutor(pool, "linli-store")
+        of_reads = pool - _KEPT_FOR_WRITES
+        self._readers = ThreadPoolExecutor(of_reads, "linli-store-read") if of_reads > 0 else self._threads
         self._places = threading.BoundedSemaphore(waiting)
         self._watch = _Watch()
 
     def submit_write(self, fn: Callable[[WriteConnection], T], deadline: Deadline) -> Future[T]:
         """Queue a write for a thread of the pool."""
-        return self._submit(self._write, fn, deadline)
+        return self._submit(self._threads, self._write, fn, deadline)
 
     def submit_read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> Future[T]:
-        """Queue a read for a thread of the pool."""
-        return self._submit(self._read, fn, deadline)
+        """Queue a read for a thread of those that leave writes some connections, however long reads take."""
+        return self._submit(self._readers, self._read, fn, deadline)
 
-    def _submit(self, run: Callable[..., T], fn: Callable[..., T], deadline: Deadline) -> Future[T]:
+    def _submit(
+        self, threads: ThreadPoolExecutor, run: Callable[..., T], fn: Callable[..., T], deadline: Deadline
+    ) -> Future[T]:
         if not self._places.acquire(blocking=False):
             raise OverloadedError("too many requests wait for storage")
         try:
-            future = self._threads.submit(self._judged, run, fn, deadline)
+            future = threads.submit(self._judged, run, fn, deadline)
         except RuntimeError as error:
             self._places.release()
             raise StorageUnavailableError("the store is closed") from error
@@ -189,9 +194,11 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Let running work end, but not wait for a server that does not answer; then close the connections."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._readers):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._watch.close(_CLOSE_S)
-        self._threads.shutdown(wait=True)
+        for threads in (self._threads, self._readers):
+            threads.shutdown(wait=True)
         self._engine.dispose()
         self._own_engine.dispose()
 

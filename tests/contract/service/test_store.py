@@ -130,6 +130,17 @@ def test_write__that_its_caller_waits_for_goes_beside_queued_ones(store: Store) 
     assert store.read_now(lambda c: kept(c, "beside")) == names
 
 
+def test_write__does_not_wait_for_reads_however_many_there_are(store: Store) -> None:
+    may_end = threading.Event()
+    reads = [store.submit_read(lambda _: may_end.wait(LONG_S), Deadline.after(LONG_S)) for _ in range(40)]
+    try:
+        name = uuid.uuid4().hex
+        assert store.submit_write(lambda connection: add(connection, name), Deadline.after(LONG_S)).result(5.0) == name
+    finally:
+        may_end.set()
+    assert all(read.result(LONG_S) for read in reads)
+
+
 def test_write__that_fails_in_its_callers_thread_leaves_nothing(store: Store) -> None:
     for error in (RuntimeError, KeyboardInterrupt):
 
