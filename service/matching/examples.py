@@ -100,6 +100,8 @@ EXPLAINED: dict[str, Any] = {
             "lead": "ok",
             "area": "ok",
             "capacity": "ok",
+            "stock": "ok",
+            "room": "ok",
             "distance": "ok",
         },
     },

@@ -219,7 +219,7 @@ class OwnPoint(Answer):
     point_id: str
     distance_m: float | None = Field(description="Null where neither the index nor the store has an offer to measure.")
     reason: str = Field(description="The first reason, in the version of the index that answered.")
-    sku: str | None = Field(description="Where it is out of stock, the first SKU that it has not got.")
+    sku: str | None = Field(None, description="Where it is out of stock, the first SKU that it has not got.")
     is_indexed: bool = Field(description="Whether that version knows the point with this offer.")
     has_offer: bool
     visibility: str
