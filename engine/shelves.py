@@ -40,6 +40,8 @@ NEVER_US = np.iinfo(np.int64).max
 MAX_SHELF = SIZE_MASK
 _NO_TIMES = np.empty(0, np.int64)
 LEAST_ROOM = 4096
+_ROWS_AN_ENTRY = 4
+"""To regrow the second pool each row is looked at: it has room for an entry for so many rows, and each one written pays."""
 _FOLD_SHARE = 4
 """A second pool is folded into the first when it would hold more than one in so many of its entries."""
 
@@ -179,19 +181,18 @@ class Shelves:
     def _regrown(self, n: int) -> Shelves:
         """Return the same stock with room for n entries in the second pool; what no row has is left behind."""
         words = self.rows.flat()
-        kept = np.unique(words)
-        kept = kept[kept >> SHELF_BITS >= self.first.sku.size]
+        rows = np.flatnonzero(words >> SHELF_BITS >= self.first.sku.size)
+        kept, number = np.unique(words[rows], return_inverse=True)
         n_more = int((kept & SIZE_MASK).sum()) + n
-        if n_more * _FOLD_SHARE > self.first.sku.size and n_more > LEAST_ROOM:
+        least = max(LEAST_ROOM, words.size // _ROWS_AN_ENTRY)
+        if n_more * _FOLD_SHARE > self.first.sku.size and n_more > least:
             folded = self.folded(words)
-            return replace(folded, more=_room(max(LEAST_ROOM, 2 * n)))
+            return replace(folded, more=_room(max(least, 2 * n)))
         entries, sizes = self.entries_of(kept)
-        more = _room(max(LEAST_ROOM, 2 * n_more))
+        more = _room(max(least, 2 * n_more))
         _put(more, slice(entries.sku.size), entries)
         moved = ((self.first.sku.size + np.cumsum(sizes) - sizes) << SHELF_BITS) | sizes
-        rows = np.flatnonzero(words >> SHELF_BITS >= self.first.sku.size)
-        after = replace(self, more=more, n_more=entries.sku.size)
-        return after.with_rows(rows, moved[np.searchsorted(kept, words[rows])])
+        return replace(self, more=more, n_more=entries.sku.size).with_rows(rows, moved[number])
 
     def folded(self, words: NDArray[np.int64]) -> Shelves:
         """Return the stock of rows with these shelves in one pool."""

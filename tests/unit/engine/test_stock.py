@@ -237,6 +237,30 @@ def test_apply__writes_shelves_anew_for_ever(monkeypatch: pytest.MonkeyPatch) ->
     assert found(engine, {"s49": 49}) == ["c"]
 
 
+def test_apply__regrows_the_room_of_shelves_seldom_and_sorts_only_what_stands_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shelves, "LEAST_ROOM", 16)
+    n, skus, whole = 8_000, [f"s{i}" for i in range(50)], np.unique
+    n_sorted: list[int] = []
+    rooms: list[Any] = []
+    ids, place = [f"p{i}" for i in range(n)], np.linspace(31, 32, n)
+    stock = StockEntries(ids + ["p7"] * 50, ["milk"] * n + skus, np.full(n + 50, 9))
+    engine = Engine.from_columns(ids, [OFFER] * n, place, place + 90, stock=stock)
+
+    def counted(values: Any, **more: Any) -> Any:
+        n_sorted.append(np.size(values))
+        return whole(values, **more)
+
+    monkeypatch.setattr(np, "unique", counted)
+    for turn in range(300):
+        engine.apply({"stock": (["p7"], ["s3"], [turn], None)})
+        if not rooms or rooms[-1] is not engine._snapshot.shelves.more.sku:
+            rooms.append(engine._snapshot.shelves.more.sku)
+    assert len(rooms) < 10  # 51 entries a turn, and room for a quarter as many as there are rows
+    assert sum(n_sorted) < n
+
+
 def test_apply__is_cheap_where_a_point_keeps_the_sku() -> None:
     n = 20_000
     rng = np.random.default_rng(1)
