@@ -33,17 +33,16 @@ def with_stock(vocabulary: Vocabulary, snapshot: Snapshot, given: Any) -> Snapsh
     if not isinstance(given, tuple | list) or len(given) not in {3, 4}:
         raise InvalidColumnError("stock", "must be (point ids, SKUs, units, good_until)")
     point_ids, skus, units, good_until = (*given, None)[:4]
-    codes, names = coded_texts(point_ids, "stock.point_ids")
-    n = codes.size
+    number, names = _distinct(point_ids)
+    n = number.size
     left = as_whole(units, "stock.units", n, missing=_MISSING, minimum=NOT_KEPT, maximum=MAX_UNITS)
     until_us = instants_until_us(good_until, "stock.good_until", n)
-    used, number = np.unique(codes, return_inverse=True)
-    rows, owner = snapshot.owned_rows(names.take(used))
-    word_of_point = np.full(used.size, _MISSING, np.int64)
+    rows, owner = snapshot.owned_rows(names)
+    word_of_point = np.full(len(names), _MISSING, np.int64)
     word_of_point[owner] = snapshot.shelves.rows.of_rows(rows)
     if (word_of_point == _MISSING).any():
         position = int(np.argmax(word_of_point[number] == _MISSING))
-        raise unknown_point("stock.point_ids", names.take(codes), position, "a point")
+        raise unknown_point("stock.point_ids", names.take(number), position, "a point")
     if not n:
         return snapshot
     key = (number << CODE_BITS) | sku_codes(vocabulary, skus, "stock.skus", n)
@@ -52,6 +51,14 @@ def with_stock(vocabulary: Vocabulary, snapshot: Snapshot, given: Any) -> Snapsh
     stays = ~is_grown[owner]
     after = replace(snapshot, shelves=shelves.with_rows(rows[stays], words[owner[stays]]))
     return _with_grown(after, rows[~stays], words[owner[~stays]])
+
+
+def _distinct(point_ids: Any) -> tuple[NDArray[np.int64], Any]:
+    """Return each entry's number among the points that are named, and these: of a dictionary only what is used, and once."""
+    codes, texts = coded_texts(point_ids, "stock.point_ids")
+    used, number = np.unique(codes, return_inverse=True)
+    names = texts.take(used).dictionary_encode()
+    return names.indices.to_numpy()[number].astype(np.int64), names.dictionary
 
 
 def _changed(

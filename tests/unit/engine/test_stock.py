@@ -110,6 +110,7 @@ def test_from_columns__takes_a_stock_of_a_point_on_one_of_its_rows() -> None:
 TWICE = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["x", "x"]))
 ZXZ = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), pa.array(["z", "x", "z"]))
 TWICE_A = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", "a"]))
+AZA = pa.DictionaryArray.from_arrays(pa.array([2, 0, 1]), pa.array(["a", "z", "a"]))
 NOTHING_TWICE = pa.DictionaryArray.from_arrays(pa.array([0, 2]), pa.array(["x", "", ""]))
 BAD_STOCK: list[tuple[Any, str]] = [
     ("milk", "stock must be a column"),
@@ -218,6 +219,26 @@ def test_apply__sets_single_entries_as_one() -> None:
     assert found(engine, {"milk": 1}) == ["a", "c"]
     engine.apply({"upsert": {"point_ids": ["a"], "offers": [OFFER], "lat": [31.2], "lng": [121.5]}})
     assert found(engine, {"milk": 1}) == ["c"]  # an upsert without stock keeps none
+
+
+def test_apply__takes_a_point_that_stands_twice_in_a_dictionary_for_one() -> None:
+    engine = city([{"milk": 2}, {"milk": 3}, None])
+    engine.apply({"stock": (TWICE_A, ["milk", "tea"], [5, 7])})
+    assert found(engine, {"milk": 5, "tea": 7}) == ["a"]
+    engine.apply({"stock": (TWICE_A, ["tea", "rice"], [8, 9])})
+    assert engine._snapshot.delta.columns.n_rows == 1
+    engine.apply({"stock": (TWICE_A, ["milk", "milk"], [5, 6])})
+    assert found(engine, {"milk": 6, "tea": 8, "rice": 9}) == ["a"]  # the last of two counts
+    engine.set_capacity("a", OFFER, 0)
+    assert found(engine, None) == ["b", "c"]
+    with pytest.raises(ValueError, match=r"stock.point_ids\[2\] must be a point of this index, got 'z'"):
+        engine.apply({"stock": (AZA, ["milk"] * 3, [0] * 3)})
+
+
+def test_apply__takes_an_sku_that_stands_twice_in_a_dictionary_for_one() -> None:
+    engine = city([{"x": 2}, None, None])
+    engine.apply({"stock": (["a", "a"], TWICE, [5, 7])})
+    assert (found(engine, {"x": 7}), engine._snapshot.shelves.had(0)) == (["a"], {0: (7, shelves.NEVER_US)})
 
 
 @pytest.mark.parametrize("stock", [(), (["a"], ["x"]), "axy", (["a"], ["x"], [1], None, 5)])
