@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engine.parts import IndexPart
     from engine.snapshots import Snapshot
@@ -82,10 +82,20 @@ class LiveSnapshot:
 
     def list_now(self) -> None:
         """List the rows near every cell of the base, if they are not yet; return when the lists are in place."""
+        for base in self._bare_bases():
+            self._list(base)
+
+    def _bare_bases(self) -> Iterator[IndexPart]:
+        """Yield the current base, and whichever is in its place afterwards, until it is listed or was tried."""
+        tried = None
+        while (base := self.current.base) is not tried and not base.is_listed:
+            tried = base
+            yield base
+
+    def _list(self, base: IndexPart) -> None:
         with self._listing:
-            tried = None
-            while (base := self.current.base) is not tried and not base.is_listed:
-                tried, self._n_asked = base, 0
+            if self.current.base is base:  # nobody listed it meanwhile
+                self._n_asked = 0
                 self._put(base, base.listed())
 
     def _put(self, bare: IndexPart, listed: IndexPart) -> None:
@@ -118,11 +128,12 @@ class LiveSnapshot:
 
     def _list_while_due(self) -> None:
         while self._is_still_due():
-            try:
-                self.list_now()
-            except Exception:  # noqa: BLE001 - it is logged, and nobody is there to catch it
-                with self._job:
-                    self._give_up(self.current.base)
+            for base in self._bare_bases():
+                try:
+                    self._list(base)
+                except Exception:  # noqa: BLE001 - it is logged, and nobody is there to catch it
+                    with self._job:
+                        self._give_up(base)
 
     def _is_still_due(self) -> bool:
         with self._job:

@@ -257,13 +257,13 @@ def _lists_of_a_base_that_was_merged(monkeypatch: pytest.MonkeyPatch) -> None:
 def _lists_bring_an_older_version_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a version be put in place that was read before the lists were made."""
 
-    def list_now(self: live.LiveSnapshot) -> None:
+    def list_one(self: live.LiveSnapshot, _: Any) -> None:
         before = self.current
         listed = before.base.listed()
         time.sleep(0.02)
         self.current = replace(before, base=listed)
 
-    monkeypatch.setattr(live.LiveSnapshot, "list_now", list_now)
+    monkeypatch.setattr(live.LiveSnapshot, "_list", list_one)
 
 
 def _units_written_in_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import subprocess
 import sys
@@ -49,14 +50,15 @@ class Gate:
     """Lists rows when it is let; counts how often it began."""
 
     def __init__(self) -> None:
-        self.n_begun, self.may_go_on, self.error = 0, threading.Event(), None
+        self.n_begun, self.may_go_on = 0, threading.Event()
+        self.errors: Iterator[Exception | None] = itertools.repeat(None)
         self._whole = neighbours.list_neighbours
 
     def __call__(self, part: Part) -> Neighbours:
         self.n_begun += 1
         assert self.may_go_on.wait(60)
-        if self.error is not None:
-            raise self.error
+        if (error := next(self.errors)) is not None:
+            raise error
         return self._whole(part)
 
 
@@ -156,7 +158,7 @@ def test_prepare__in_the_background_logs_its_error_and_is_tried_again_for_anothe
     gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.may_go_on.set()
-    gate.error = MemoryError("no room for lists")  # type: ignore[assignment]
+    gate.errors = itertools.repeat(MemoryError("no room for lists"))
     engine = Engine.from_columns(**city())
     with caplog.at_level(logging.ERROR, "engine.live"):
         ask_often(engine)
@@ -166,11 +168,26 @@ def test_prepare__in_the_background_logs_its_error_and_is_tried_again_for_anothe
     with pytest.raises(MemoryError):
         engine.prepare()
     assert (gate.n_begun, len(caplog.records)) == (2, 1)
-    gate.error = None
+    gate.errors = itertools.repeat(None)
     engine.apply({"upsert": city(300, "q")})
     ask_often(engine)
     ask_often(engine)
     until(lambda: engine._snapshot.base.is_listed)
+
+
+def test_prepare__that_fails_when_another_base_is_in_place_gives_up_the_one_it_tried(
+    gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate.errors = iter([MemoryError("no room for lists"), None])
+    engine = Engine.from_columns(**city())
+    engine.prepare(wait=False)
+    until(lambda: gate.n_begun == 1)
+    engine.apply({"upsert": city(300, "q")})
+    gate.may_go_on.set()
+    until(lambda: len(caplog.records) == 1)
+    until(lambda: engine._snapshot.base.is_listed)
+    assert engine._snapshot.base.columns.n_rows == 300 + N
+    assert gate.n_begun == 2
 
 
 def test_prepare__of_no_rows_ends(gate: Gate) -> None:
