@@ -168,7 +168,9 @@ def _vocabulary(words: dict[str, Any]) -> Vocabulary:
     if words["schedules"]:
         book.intern_many(*(list(column) for column in zip(*words["schedules"], strict=True)))
     vocabulary = Vocabulary(book)
-    vocabulary.offer_codes(words["offers"])
-    vocabulary.sku_codes(words["skus"])
-    vocabulary.feature_codes(words["feature_sets"], len(words["feature_sets"]))
+    draft = vocabulary.draft()
+    draft.offer_codes(words["offers"])
+    draft.sku_codes(words["skus"])
+    draft.feature_codes(words["feature_sets"], len(words["feature_sets"]))
+    vocabulary.enter(draft)
     return vocabulary

@@ -11,18 +11,27 @@ import pyarrow as pa
 from engine.columns import parse_columns
 from engine.errors import InvalidColumnError
 from engine.inputs import as_list, as_offers, as_text, as_whole
-from engine.snapshots import on_shelves, unknown_point, with_rows
+from engine.snapshots import first_snapshot, on_shelves, unknown_point, with_rows
 from engine.stock_changes import with_stock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from engine.drafts import Draft
     from engine.snapshots import Snapshot
     from engine.vocabulary import Vocabulary
 
-__all__ = ["apply_changes", "columns_of_point"]
+__all__ = ["apply_changes", "columns_of_point", "first_version"]
 
 CHANGES = ("upsert", "remove", "capacity", "stock")
+
+
+def first_version(vocabulary: Vocabulary, given: dict[str, Any]) -> Snapshot:
+    """Return the first version, of the columns of `Engine.from_columns`."""
+    draft = vocabulary.draft()
+    first = first_snapshot(*parse_columns(draft, given))
+    vocabulary.enter(draft)
+    return first
 
 
 def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str, Any]) -> Snapshot:
@@ -32,26 +41,27 @@ def apply_changes(vocabulary: Vocabulary, snapshot: Snapshot, changes: dict[str,
     Raises
     ------
     EngineError, GeoError
-        For the first bad element; ``snapshot`` stays as it was.
+        For the first bad element; ``vocabulary`` and ``snapshot`` stay as they were.
     """
     unknown = sorted(set(changes) - set(CHANGES))
     if unknown:
         raise InvalidColumnError(
             "changes", f"must be some of {', '.join(CHANGES)}, got {unknown[0]!r:.40}", value=unknown[0]
         )
-    after = replace(snapshot, number=snapshot.number + 1)
+    draft, after = vocabulary.draft(), replace(snapshot, number=snapshot.number + 1)
     if changes.get("remove") is not None:
         names = as_text(changes["remove"], "remove")
         after = with_rows(after, after.rows_of(names, "remove"), None)
     if changes.get("upsert") is not None:
-        columns, stock = parse_columns(vocabulary, _columns_of(changes["upsert"]))
+        columns, stock = parse_columns(draft, _columns_of(changes["upsert"]))
         columns, shelves = on_shelves(columns, stock, after.shelves)
         after = replace(after, shelves=shelves)
         after = with_rows(after, after.known_rows(columns.ids.strings()), columns)
     if changes.get("capacity") is not None:
-        after = _with_capacity(vocabulary, after, *_capacity_of(changes["capacity"]))
+        after = _with_capacity(draft, after, *_capacity_of(changes["capacity"]))
     if changes.get("stock") is not None:
-        after = with_stock(vocabulary, after, changes["stock"])
+        after = with_stock(draft, after, changes["stock"])
+    vocabulary.enter(draft)
     return after
 
 
@@ -78,11 +88,11 @@ def _capacity_of(given: Any) -> tuple[Any, Any, Any]:
     return point_ids, offers, units
 
 
-def _with_capacity(vocabulary: Vocabulary, snapshot: Snapshot, point_ids: Any, offers: Any, units: Any) -> Snapshot:
+def _with_capacity(draft: Draft, snapshot: Snapshot, point_ids: Any, offers: Any, units: Any) -> Snapshot:
     names = as_text(point_ids, "capacity.point_ids")
     codes, texts = as_offers(offers, "capacity.offers", len(names))
     left = as_whole(units, "capacity.units", len(names), missing=-1, minimum=0)
-    known = np.array([vocabulary.find_offer(text) for text in texts], np.int64)
+    known = np.array([draft.find_offer(text) for text in texts], np.int64)
     rows = snapshot.row_of_offers(names, known[codes] if codes.size else codes)
     if (rows < 0).any():
         position = int(np.argmax(rows < 0))

@@ -17,11 +17,12 @@ from engine.inputs import Column, as_degrees, as_flags, as_list, as_offers, as_t
 from engine.kernels.stock import NO_SHELF
 from engine.lean import lean, repeated, taken
 from engine.stock import PointStock, parse_stock
-from engine.vocabulary import Vocabulary
 from geo.places import check_latlng
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from engine.drafts import Draft
 
 __all__ = ["PAUSED", "PUBLIC", "SUSPENDED", "UNLIMITED", "VISIBILITIES", "Columns", "joined_columns", "parse_columns"]
 
@@ -161,7 +162,7 @@ def joined_columns(pieces: Sequence[tuple[Columns, NDArray[np.bool_]]]) -> Colum
     return Columns(ids=ids, areas=reduce(AreaColumns.followed_by, areas), **plain)
 
 
-def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> tuple[Columns, PointStock | None]:
+def parse_columns(draft: Draft, given: dict[str, Column]) -> tuple[Columns, PointStock | None]:
     """
     Check the arguments of `Engine.from_columns` and return them as arrays, and what the points keep in stock.
 
@@ -192,17 +193,17 @@ def parse_columns(vocabulary: Vocabulary, given: dict[str, Column]) -> tuple[Col
     visibility = _visibility(given.get("visibility"), n)
     _check_one_place(point, first, lat, lng)
     _check_offer_once(point, offer, ids, offers)
-    stock = parse_stock(vocabulary, given.get("stock"), ids, point)
-    schedule = _schedule(vocabulary, given, n)
+    stock = parse_stock(draft, given.get("stock"), ids, point)
+    schedule = _schedule(draft, given, n)
     columns = Columns(
         ids=ids,
         point=point.astype(np.int32),
-        offer=(vocabulary.offer_codes(offers)[offer] if n else offer).astype(np.int32),
+        offer=(draft.offer_codes(offers)[offer] if n else offer).astype(np.int32),
         lat=lat,
         lng=lng,
         schedule=schedule,
         lead_s=lead_s.astype(np.int32),
-        feature_set=vocabulary.feature_codes(given.get("features"), n),
+        feature_set=draft.feature_codes(given.get("features"), n),
         flags=flags.astype(np.uint8),
         visibility=visibility,
         units=units,
@@ -221,13 +222,13 @@ def _check_names(given: dict[str, Column]) -> None:
             raise InvalidColumnError(name, f"must be one of the columns {', '.join(NAMES)}")
 
 
-def _schedule(vocabulary: Vocabulary, given: dict[str, Column], n: int) -> NDArray[np.int32]:
+def _schedule(draft: Draft, given: dict[str, Column], n: int) -> NDArray[np.int32]:
     hours = given.get("hours")
     if hours is None:
         return np.full(n, -1, np.int32)
     zone = _one_or_many(given.get("timezone"), "timezone", n)
     country = _one_or_many(given.get("country"), "country", n)
-    return vocabulary.book.intern_many(hours, zone, country)
+    return draft.schedule_ids(hours, zone, country)
 
 
 def _one_or_many(values: Column | None, argument: str, n: int) -> Column:

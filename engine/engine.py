@@ -12,8 +12,7 @@ from engine import queries, single
 from engine.answers import Answer, Explanation, Found, Matches, Pairs, Refusals, Refused
 from engine.arrays import from_arrays, to_arrays
 from engine.asks import question_of
-from engine.changes import apply_changes, columns_of_point
-from engine.columns import parse_columns
+from engine.changes import apply_changes, columns_of_point, first_version
 from engine.day_tables import KeptDays
 from engine.explaining import check_point, explain, refused
 from engine.facts import RowFacts
@@ -21,7 +20,7 @@ from engine.holidays import HolidayFile
 from engine.hours import ScheduleBook
 from engine.inputs import Column
 from engine.live import LiveSnapshot
-from engine.snapshots import Snapshot, first_snapshot
+from engine.snapshots import Snapshot
 from engine.splits import Split, split
 from engine.stock import StockEntries
 from engine.vocabulary import Vocabulary
@@ -116,7 +115,7 @@ class Engine:
         """
         given = {name: value for name, value in locals().items() if name not in {"cls", "extra_days", "kept_days"}}
         vocabulary = Vocabulary(ScheduleBook(extra_days=extra_days), kept_days)
-        return cls(vocabulary, first_snapshot(*parse_columns(vocabulary, given)))
+        return cls(vocabulary, first_version(vocabulary, given))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:

@@ -43,11 +43,18 @@ class EnoughSets:
 
 
 class FeatureSets:
-    """Sets of features by number; any thread may enter and ask."""
+    """
+    Sets of features by number; any thread may enter and ask.
+
+    Attributes
+    ----------
+    code_of
+        The number of each set.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._code_of: dict[frozenset[str], int] = {}
+        self.code_of: dict[frozenset[str], int] = {}
         self._codes_with: dict[str, list[int]] = {}
         self._sets: list[frozenset[str]] = []
         self._asked: dict[frozenset[str], EnoughSets] = {}
@@ -66,9 +73,9 @@ class FeatureSets:
             return [self._enter(features) for features in sets]
 
     def _enter(self, features: frozenset[str]) -> int:
-        code = self._code_of.get(features)
+        code = self.code_of.get(features)
         if code is None:
-            code = self._code_of[features] = len(self._sets)
+            code = self.code_of[features] = len(self._sets)
             for feature in features:
                 self._codes_with.setdefault(feature, []).append(code)
             self._sets.append(features)  # last: who counts the sets finds each of them by its features

@@ -62,6 +62,14 @@ class HourTable:
     unknown_bits: NDArray[np.uint64]
 
 
+class ReadSchedules(NamedTuple):
+    """Distinct schedules, what their expressions mean, and each row's number among them, -1 where it has no hours."""
+
+    keys: list[ScheduleKey]
+    expressions: list[HourExpression]
+    number: NDArray[np.int64]
+
+
 class HourSpan(NamedTuple):
     """A span of wall time, end exclusive, in which a schedule is ``open`` or ``unknown``."""
 
@@ -86,6 +94,8 @@ class ScheduleBook:
     ----------
     extra_days
         The same.
+    ids
+        The id of each schedule.
     keys
         What `expressions` returns, never changed but replaced when there are more.
     """
@@ -95,7 +105,7 @@ class ScheduleBook:
         self.extra_days = extra_days
         self._days = ScheduleDays(functools.cache(lambda country: HolidayCalendar(country, extra_days=extra_days)))
         self._expressions: dict[str, HourExpression] = {}
-        self._ids: dict[ScheduleKey, int] = {}
+        self.ids: dict[ScheduleKey, int] = {}
         self.keys: tuple[ScheduleKey, ...] = ()
         self._zones: dict[str, int] = {}
         self._tz_of_schedule = np.empty(0, np.int32)
@@ -103,7 +113,7 @@ class ScheduleBook:
     @property
     def n_schedules(self) -> int:
         """How many distinct schedules there are."""
-        return len(self._ids)
+        return len(self.ids)
 
     def zones(self) -> list[str]:
         """Return the time zones of all schedules."""
@@ -139,6 +149,13 @@ class ScheduleBook:
             At the first row whose zone is none, or has hours without a zone, or hours that say ``PH`` without a
             country that has a holiday calendar. Nothing is added then.
         """
+        read = self.read_many(hours, timezones, countries)
+        return self.enter(read.keys, read.expressions)[read.number]
+
+    def read_many(
+        self, hours: TextColumn, timezones: TextColumn | str | None, countries: TextColumn | str | None
+    ) -> ReadSchedules:
+        """Check the arguments of `intern_many` and return the schedules of rows, adding nothing."""
         hour, hour_texts = encode_texts(hours, None, _HOURS, InvalidHoursError)
         zone, zone_texts = encode_texts(timezones, hour.size, _TIMEZONE, InvalidTimezoneError)
         country, country_texts = encode_texts(countries, hour.size, _COUNTRY, InvalidTimezoneError)
@@ -158,7 +175,7 @@ class ScheduleBook:
         kind, rows = distinct_rows(np.where(hour < 0, -1, triple))
         named_country = [*country_texts, None]
         keys = [(hour_texts[hour[row]], zone_texts[zone[row]], named_country[country[row]]) for row in rows]
-        return self._intern(keys, [parsed[hour[row]] for row in rows])[kind]
+        return ReadSchedules(keys, [parsed[hour[row]] for row in rows], kind)
 
     def table_at(self, at_s: NDArray[np.int64]) -> HourTable:
         """
@@ -185,23 +202,23 @@ class ScheduleBook:
         open_bits, unknown_bits = self._days.minutes()
         return HourTable(tz_of_schedule, day, minute, bitmap_of, open_bits, unknown_bits)
 
-    def _intern(self, keys: list[ScheduleKey], parsed: list[HourExpression]) -> NDArray[np.int32]:
-        """Return the ids of distinct keys, and -1 behind them."""
+    def enter(self, keys: list[ScheduleKey], parsed: list[HourExpression]) -> NDArray[np.int32]:
+        """Return the ids of distinct keys, adding what is new, and -1 behind them."""
         for key, expression in zip(keys, parsed, strict=True):
-            if key not in self._ids:
+            if key not in self.ids:
                 _ = expression.week  # compiled before anybody has to wait for it
         with self._lock:
-            new = [(key, expression) for key, expression in zip(keys, parsed, strict=True) if key not in self._ids]
+            new = [(key, expression) for key, expression in zip(keys, parsed, strict=True) if key not in self.ids]
             for key, expression in new:
-                self._ids[key] = len(self._ids)
+                self.ids[key] = len(self.ids)
                 self._expressions.setdefault(key[0], expression)
                 self._zones.setdefault(key[1], len(self._zones))
             if new:
-                self.keys = tuple(self._ids)
+                self.keys = tuple(self.ids)
                 zones = np.array([self._zones[zone] for (_, zone, _), _ in new], np.int32)
                 self._tz_of_schedule = np.append(self._tz_of_schedule, zones)
                 self._days.add([(self._expressions[text], country) for (text, _, country), _ in new])
-            return np.array([*(self._ids[key] for key in keys), -1], np.int32)
+            return np.array([*(self.ids[key] for key in keys), -1], np.int32)
 
 
 def is_valid_hours(expression: object) -> bool:

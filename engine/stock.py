@@ -16,8 +16,8 @@ from engine.lean import is_repeated, repeated
 from engine.shelves import MAX_SHELF, MAX_UNITS, NEVER_US, NO_LIMIT, Entries, no_entries
 
 if TYPE_CHECKING:
+    from engine.drafts import Draft
     from engine.ids import IdTable
-    from engine.vocabulary import Vocabulary
 
 __all__ = ["CODE_BITS", "NOT_KEPT", "PointStock", "StockEntries", "instants_until_us", "parse_stock", "sku_codes"]
 
@@ -55,13 +55,13 @@ class PointStock(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def parse_stock(vocabulary: Vocabulary, given: Any, ids: IdTable, point: NDArray[np.int64]) -> PointStock | None:
+def parse_stock(draft: Draft, given: Any, ids: IdTable, point: NDArray[np.int64]) -> PointStock | None:
     """
     Return what points keep; None where nothing is given.
 
     Parameters
     ----------
-    vocabulary
+    draft
         Gets the SKUs.
     given
         As of `Engine.from_columns`.
@@ -76,8 +76,8 @@ def parse_stock(vocabulary: Vocabulary, given: Any, ids: IdTable, point: NDArray
     if given is None:
         return None
     if isinstance(given, StockEntries | Mapping):
-        return _of_long_form(vocabulary, _entries_of(given), ids)
-    return _of_rows(vocabulary, given, ids.size, point)
+        return _of_long_form(draft, _entries_of(given), ids)
+    return _of_rows(draft, given, ids.size, point)
 
 
 def _entries_of(given: Any) -> StockEntries:
@@ -92,15 +92,15 @@ def _entries_of(given: Any) -> StockEntries:
     return StockEntries(**given)
 
 
-def sku_codes(vocabulary: Vocabulary, values: Column, argument: str, n: int) -> NDArray[np.int64]:
-    """Return the code of each SKU, new ones entered."""
+def sku_codes(draft: Draft, values: Column, argument: str, n: int) -> NDArray[np.int64]:
+    """Return the code of each SKU."""
     codes, texts = coded_texts(values, argument, n)
     names = texts.to_pylist()
     is_empty = np.array([not name for name in names], np.bool_)[codes] if "" in names else codes < 0
     if is_empty.any():
         position = int(np.argmax(is_empty))
         raise InvalidColumnError(argument, "must be an SKU, got an empty text", position=position, value="")
-    return vocabulary.sku_codes(names)[codes] if n else codes
+    return draft.sku_codes(names)[codes] if n else codes
 
 
 def instants_until_us(values: Any, argument: str, n: int) -> NDArray[np.int64]:
@@ -111,7 +111,7 @@ def instants_until_us(values: Any, argument: str, n: int) -> NDArray[np.int64]:
     return np.where(instants == NAT, NEVER_US, instants)
 
 
-def _of_long_form(vocabulary: Vocabulary, given: StockEntries, ids: IdTable) -> PointStock:
+def _of_long_form(draft: Draft, given: StockEntries, ids: IdTable) -> PointStock:
     codes, names = coded_texts(given.point_ids, "stock.point_ids")
     number = ids.find(names)[codes] if codes.size else codes
     if (number < 0).any():
@@ -120,7 +120,7 @@ def _of_long_form(vocabulary: Vocabulary, given: StockEntries, ids: IdTable) -> 
         expected = f"must be one of point_ids, got {value!r:.60}"
         raise UnknownPointError("stock.point_ids", expected, position=position, value=value)
     units = as_whole(given.units, "stock.units", codes.size, missing=NO_LIMIT, minimum=0, maximum=MAX_UNITS)
-    skus = sku_codes(vocabulary, given.skus, "stock.skus", codes.size)
+    skus = sku_codes(draft, given.skus, "stock.skus", codes.size)
     until_us = instants_until_us(given.good_until, "stock.good_until", codes.size)
     return in_order(number, skus, units, until_us, ids.size)
 
@@ -145,7 +145,7 @@ def in_order(
     return PointStock(entries, sizes.astype(np.int64))
 
 
-def _of_rows(vocabulary: Vocabulary, given: Any, n_points: int, point: NDArray[np.int64]) -> PointStock:
+def _of_rows(draft: Draft, given: Any, n_points: int, point: NDArray[np.int64]) -> PointStock:
     items = as_list(given, "stock")
     if len(items) != point.size:
         raise InvalidColumnError("stock", f"must have {point.size} elements, one for every row, got {len(items)}")
@@ -164,7 +164,7 @@ def _of_rows(vocabulary: Vocabulary, given: Any, n_points: int, point: NDArray[n
     if not lines:
         return PointStock(no_entries(), np.zeros(n_points, np.int64))
     numbers, skus, units, until_us = zip(*lines, strict=True)
-    codes = vocabulary.sku_codes(skus)
+    codes = draft.sku_codes(skus)
     return in_order(np.array(numbers), codes, np.array(units), np.array(until_us, np.int64), n_points)
 
 

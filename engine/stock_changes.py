@@ -16,7 +16,7 @@ from engine.snapshots import Snapshot, unknown_point, with_rows
 from engine.stock import CODE_BITS, NOT_KEPT, instants_until_us, sku_codes
 
 if TYPE_CHECKING:
-    from engine.vocabulary import Vocabulary
+    from engine.drafts import Draft
 
 __all__ = ["with_stock"]
 
@@ -24,7 +24,7 @@ _MISSING = -2  # while `NOT_KEPT` has the number that means no limit on a shelf
 _CODE = (1 << CODE_BITS) - 1
 
 
-def with_stock(vocabulary: Vocabulary, snapshot: Snapshot, given: Any) -> Snapshot:
+def with_stock(draft: Draft, snapshot: Snapshot, given: Any) -> Snapshot:
     """
     Return the version with entries set; of one that is named twice the last counts.
 
@@ -45,7 +45,7 @@ def with_stock(vocabulary: Vocabulary, snapshot: Snapshot, given: Any) -> Snapsh
         raise unknown_point("stock.point_ids", names.take(number), position, "a point")
     if not n:
         return snapshot
-    key = (number << CODE_BITS) | sku_codes(vocabulary, skus, "stock.skus", n)
+    key = (number << CODE_BITS) | sku_codes(draft, skus, "stock.skus", n)
     entries, sizes, is_grown = _changed(snapshot, word_of_point, key, left, until_us)
     shelves, words = snapshot.shelves.with_entries(entries, sizes)
     stays = ~is_grown[owner]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.day_tables import DayTables, KeptDays
-from engine.errors import InvalidColumnError, InvalidQueryError
+from engine.drafts import Draft
+from engine.errors import InvalidQueryError
 from engine.feature_sets import FeatureSets
 from engine.hours import ScheduleBook
-from engine.inputs import Column, distinct_lists
 from engine.openings import OpeningTimes
 
 if TYPE_CHECKING:
@@ -38,18 +37,22 @@ class Vocabulary:
         self.book = book or ScheduleBook()
         self.days = DayTables(self.book, kept_days)
         self.openings = OpeningTimes(self.book.extra_days)
-        self._lock = threading.Lock()
         self._offers: dict[str, int] = {}
         self._offer_names: list[str] = []
         self._skus: dict[str, int] = {}
         self._feature_sets = FeatureSets()
 
-    def offer_codes(self, offers: Iterable[str]) -> NDArray[np.int64]:
-        """Return the codes of offers, new ones entered."""
-        with self._lock:
-            codes = [self._offers.setdefault(offer, len(self._offers)) for offer in offers]
-            self._offer_names = list(self._offers)
-        return np.array(codes, np.int64)
+    def draft(self) -> Draft:
+        """Return a draft for one change: one at a time, for who alone may change the index."""
+        return Draft(self.book, self._offers, self._skus, self._feature_sets.code_of)
+
+    def enter(self, draft: Draft) -> None:
+        """Enter what a draft has that is new; a version that refers to it is put in place afterwards."""
+        self.book.enter(*draft.new_schedules())
+        self._feature_sets.codes(draft.feature_sets.new)
+        self._skus.update(draft.skus.new)
+        self._offers.update(draft.offers.new)
+        self._offer_names = list(self._offers)
 
     def find_offer(self, offer: str) -> int:
         """Return the code of an offer, -1 if nobody ever had it."""
@@ -63,11 +66,6 @@ class Vocabulary:
         """Return all offers by code."""
         return list(self._offers)
 
-    def sku_codes(self, skus: Iterable[str]) -> NDArray[np.int64]:
-        """Return the codes of SKUs, new ones entered."""
-        with self._lock:
-            return np.array([self._skus.setdefault(sku, len(self._skus)) for sku in skus], np.int64)
-
     def find_sku(self, sku: str) -> int:
         """Return the code of an SKU, -1 if nobody ever kept it."""
         return self._skus.get(sku, -1)
@@ -79,18 +77,6 @@ class Vocabulary:
     def skus(self) -> list[str]:
         """Return all SKUs by code."""
         return list(self._skus)
-
-    def feature_codes(self, features: Column | None, n: int) -> NDArray[np.int32]:
-        """Return the code of each row's set of features, new sets entered."""
-        if features is None:
-            return np.zeros(n, np.int32)
-        items, number = distinct_lists(features, "features")
-        if number.size != n:
-            raise InvalidColumnError("features", f"must have {n} elements, one for every row, got {number.size}")
-        first = np.unique(number, return_index=True)[1].tolist()
-        sets = [_feature_set(item, position) for item, position in zip(items, first, strict=True)]
-        codes = self._feature_sets.codes(sets)
-        return np.array(codes, np.int32)[number] if n else np.zeros(0, np.int32)
 
     def feature_sets(self) -> list[frozenset[str]]:
         """Return all sets of features by code."""
@@ -115,13 +101,3 @@ class Vocabulary:
         if kept is not None:
             return kept
         return self._feature_sets.enough(wanted) if all(isinstance(feature, str) for feature in wanted) else None
-
-
-def _feature_set(item: object, position: int) -> frozenset[str]:
-    if item is None:
-        return frozenset()
-    if isinstance(item, set | frozenset | list | tuple | np.ndarray):
-        features = frozenset(item)
-        if all(isinstance(feature, str) and feature for feature in features):
-            return features
-    raise InvalidColumnError("features", f"must be a set of strings, got {item!r:.60}", position=position, value=item)

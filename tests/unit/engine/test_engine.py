@@ -293,6 +293,80 @@ def test_apply__is_all_or_nothing():
     assert names(engine.nearest(31.2, 121.5, "retail/pickup", k=3)) == ["a", "b", "c"]
 
 
+NEW_WORDS = {
+    "point_ids": ["g"],
+    "offers": ["ghost/offer"],
+    "lat": [31.2],
+    "lng": [121.5],
+    "hours": ["Mo 03:00-04:00"],
+    "timezone": "UTC",
+    "features": [["ghostly"]],
+    "stock": [{"ghost": 1}],
+}
+REFUSED_LATE = [
+    {"upsert": {**NEW_WORDS, "features": [5]}},
+    {"upsert": {**NEW_WORDS, "hours": ["at night"]}},
+    {"upsert": {**NEW_WORDS, "stock": {"point_ids": ["g"], "skus": ["ghost"], "units": [1], "good_until": ["soon"]}}},
+    {"upsert": {**NEW_WORDS, "stock": {"point_ids": ["g"] * 2, "skus": ["ghost"] * 2, "units": [1, 2]}}},
+    {"upsert": NEW_WORDS, "capacity": (["nobody"], ["ghost/offer"], [1])},
+    {"upsert": NEW_WORDS, "stock": (["nobody"], ["more"], [1])},
+    {"upsert": NEW_WORDS, "stock": (["g"], ["more"], [-5])},
+    {"stock": (["a"] * 3, ["one", "two", "three"], [1] * 3)},  # more than a shelf may have in this test
+]
+
+
+def words(engine):
+    known = engine._vocabulary
+    return engine.offers, known.skus(), known.feature_sets(), known.book.expressions(), known.book.zones()
+
+
+@pytest.mark.parametrize("changes", REFUSED_LATE)
+def test_apply__that_is_refused_leaves_no_name_behind(changes, monkeypatch):
+    monkeypatch.setattr(package.stock_changes, "MAX_SHELF", 2)
+    engine = built()
+    before = words(engine)
+    with pytest.raises(ValueError, match=r".+"):
+        engine.apply(changes)
+    assert words(engine) == before
+    assert engine.version == 1
+
+
+def test_apply__enters_all_names_before_its_version_is_there():
+    engine, seen = built(), []
+    whole = engine._live.change
+
+    def change(make):
+        def made(before):
+            after = make(before)
+            seen.append((engine.version, words(engine)))
+            return after
+
+        return whole(made)
+
+    engine._live.change = change
+    stock = (["g", "a"], ["more", "ghost"], [3, 2])
+    engine.apply({"upsert": NEW_WORDS, "capacity": (["g"], ["ghost/offer"], [5]), "stock": stock})
+    assert seen == [(1, words(engine))]
+    assert engine.offers == ["retail/pickup", "ghost/offer"]
+    assert words(engine)[1:4] == (
+        ["ghost", "more"],
+        [frozenset(), frozenset({"ghostly"})],
+        [("Mo 03:00-04:00", "UTC", None)],
+    )
+    for again in (engine, Engine.from_arrays(engine.to_arrays())):
+        found = again.nearest(
+            31.2,
+            121.5,
+            "ghost/offer",
+            at=dt.datetime(2026, 3, 2, 3, tzinfo=dt.UTC),
+            quantity=5,
+            features={"ghostly"},
+            items={"ghost": 1, "more": 3},
+        )
+        assert names(found) == ["g"]
+        assert names(again.nearest(31.2, 121.5, "retail/pickup", items={"ghost": 2})) == ["a"]
+
+
 def test_upsert__replaces_all_offers_of_its_point():
     engine = Engine.from_columns(["a", "a"], ["x/y", "x/z"], [31.0] * 2, [121.0] * 2)
     assert engine.upsert({"point_ids": "a", "offers": ["x/w"], "lat": 32.0, "lng": 121.0}) == 2
