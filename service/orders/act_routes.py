@@ -13,6 +13,7 @@ from service.http.problems import ProblemError
 from service.http.revisions import check_match, etag
 from service.http.routing import StrictRoute, problems
 from service.orders.acting import Act, act, check_act, check_in_time, check_taken_on, locked_order
+from service.orders.limits import check_unpaid, lock_holds
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.proposing import unfit
@@ -59,7 +60,7 @@ async def place_order(request: Request, context: Ordering, order_id: str, body: 
     services = services_of(request)
     if body.payment == "online":
         return await _pay(services, request, context, order_id, body.means or "ok")
-    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=_check_placed, payment="counter")
+    return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=_check_unpaid, payment="counter")
 
 
 @router.post("/{order_id}:cancel", summary="Cancel an order", response_model=OrderAnswer, responses=_ACTS)
@@ -203,6 +204,14 @@ def _check_answered(_connection: WriteConnection, order: OrderRecord) -> None:
 def _check_placed(connection: WriteConnection, order: OrderRecord) -> None:
     check_in_time(connection, order)
     check_taken_on(connection, order.row.merchant_id)
+
+
+def _check_unpaid(connection: WriteConnection, order: OrderRecord) -> None:
+    _check_placed(connection, order)
+    buyer, device = order.row.buyer, order.row.device
+    if buyer is not None:  # who was forgotten has no others
+        lock_holds(connection, buyer, device)
+        check_unpaid(connection, buyer, device)
 
 
 def _own(connection: WriteConnection, request: Request, context: RequestContext, order_id: str) -> OrderRecord:

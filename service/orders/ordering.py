@@ -156,7 +156,7 @@ def hold(connection: WriteConnection, terms: OrderTerms, wish: Wish) -> OrderRec
         As `judged` does, and if there is not enough left, too much is held, or it costs something else.
     """
     lock_holds(connection, wish.buyer, wish.device)
-    has_others = check_holds(connection, wish.buyer, wish.device, connection.now_us)
+    has_others = check_holds(connection, wish.buyer, wish.device, connection.now_us, is_placed=wish.is_placed)
     for _ in range(_MOST_READS):
         quote = judged(connection, terms, wish, connection.now_us)
         facts = quote.facts

@@ -97,7 +97,7 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
 
     def ask(connection: ReadConnection) -> QuoteAnswer:
         now_us = services.clock.now_us()
-        has_others = check_holds(connection, wish.buyer, wish.device, now_us)
+        has_others = check_holds(connection, wish.buyer, wish.device, now_us, is_placed=wish.is_placed)
         quote = judged(connection, services.orders, wish, now_us)
         place = Place(wish.point_id, wish.offer, slot_of(to_us(quote.at), quote.facts.slot_s))
         entries = check_left(connection, place, quote.facts, wish.units, now_us)

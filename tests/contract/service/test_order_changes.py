@@ -16,7 +16,7 @@ from service.feed.full_slots import FullSlots
 from service.feed.outbox import Change, Position
 from service.orders.acting import Act, act, locked_order
 from service.orders.forgetting import forget_buyer
-from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR
+from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR, UNPAID_AT_ONCE
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
 from service.orders.rules import Event, Party
@@ -262,6 +262,14 @@ def test_quote__to_one_who_holds_or_gave_up_too_much_is_refused_as_the_order(des
         order = held[number] if number < len(held) else desk.order(shop, {"milk": 1}, buyer=buyer)
         desk.done(order, "cancel", "app")
     assert _refused_alike(desk, desk.body(shop, {"milk": 1}, buyer=buyer)) == (429, "rate-limited")
+
+
+def test_quote__to_one_who_has_too_much_to_pay_at_the_counter_is_refused_as_the_order(desk: Desk) -> None:
+    shop, buyer = desk.shop(), f"li-{desk.town}"
+    for _ in range(UNPAID_AT_ONCE):
+        desk.order(shop, buyer=buyer, **COUNTER)
+    assert _refused_alike(desk, desk.body(shop, buyer=buyer, **COUNTER)) == (409, "state-conflict")
+    assert desk.send("POST", "/v1/orders:quote", json=desk.body(shop, buyer=buyer)).is_success
 
 
 def test_full_slot__is_full_at_every_moment_while_its_point_is_read_anew(desk: Desk) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 import uuid
 from typing import Any
 
+import httpx
 import pytest
 
 from service.clock import to_us
+from service.orders import act_routes
+from service.orders.acting import act
 from service.orders.collecting import WRONG_CODES
-from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR
+from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR, UNPAID_AT_ONCE
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.scale import scaled
@@ -110,6 +115,45 @@ def test_one_buyer_or_device__holds_three_orders_at_a_time(desk: Desk, who: str)
     desk.order(shop, {"milk": 1}, **named)
 
 
+@pytest.mark.parametrize("who", ["buyer", "device"])
+def test_one_buyer_or_device__has_ten_orders_open_to_be_paid_at_the_counter(desk: Desk, who: str) -> None:
+    shop = desk.shop(stock={"milk": None})
+    named: dict[str, Any] = {who: uuid.uuid4().hex}
+    first, *_ = [desk.order(shop, **named, **COUNTER) for _ in range(UNPAID_AT_ONCE)]
+    refused = desk.ask(desk.body(shop, **named, **COUNTER))
+    assert (problem(refused), desk.in_work(shop)) == ((409, "state-conflict"), UNPAID_AT_ONCE)
+    assert "pay it online" in refused.json()["detail"]
+    desk.order(shop, **COUNTER)  # another's
+    held, other = (desk.order(shop, {"milk": 1}, **named) for _ in range(2))
+    assert problem(desk.act(held, "place", "app", COUNTER)) == (409, "state-conflict")
+    assert desk.done(held, "place", "app", {"payment": "online"})["state"] == "placed"
+    desk.brought(first, "accept", "ready", "collect")
+    assert desk.done(other, "place", "app", COUNTER)["state"] == "placed"
+    assert problem(desk.ask(desk.body(shop, **named, **COUNTER))) == (409, "state-conflict")
+
+
+def test_orders_placed_at_once__to_be_paid_at_the_counter_are_counted_one_after_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, buyer = desk.shop(), uuid.uuid4().hex
+    for _ in range(UNPAID_AT_ONCE - 1):
+        desk.order(shop, buyer=buyer, **COUNTER)
+    held = [desk.order(shop, buyer=buyer) for _ in range(2)]
+
+    def slow(*args: Any, **values: Any) -> Any:
+        time.sleep(0.1)  # the other begins before this one has ended
+        return act(*args, **values)
+
+    async def placed() -> list[httpx.Response]:
+        headers, client = {"Authorization": f"Bearer {desk.registry.keys['app']}"}, desk.registry.client
+        paths = [f"/v1/orders/{order['order_id']}:place" for order in held]
+        return await asyncio.gather(*(client.post(path, json=COUNTER, headers=headers) for path in paths))
+
+    monkeypatch.setattr(act_routes, "act", slow)
+    answers = desk.registry.runner.run(placed())
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
 @pytest.mark.parametrize("how", [{}, COUNTER], ids=["held", "to be paid at the counter"])
 def test_two_hundred_accounts_on_one_device__keep_a_twentieth_of_the_units(desk: Desk, how: dict[str, Any]) -> None:
     shop = desk.shop(stock={"gold": 1000})
@@ -139,6 +183,18 @@ def test_one_who_orders_and_cancels_again_and_again__is_told_to_wait(desk: Desk,
     assert problem(desk.ask(desk.body(shop, {"milk": 1}, device=device), once="one")) == (429, "rate-limited")
     desk.registry.clock.at += dt.timedelta(hours=1)
     assert desk.ask(desk.body(shop, {"milk": 1}, device=device)).status_code == 201
+
+
+def test_one_who_never_comes_for_what_is_ready__is_told_to_wait(desk: Desk) -> None:
+    shop, device = desk.shop(), uuid.uuid4().hex
+    made = [desk.order(shop, device=device, **COUNTER) for _ in range(LEFT_AN_HOUR)]
+    waiting = [desk.brought(order, "accept", "ready") for order in made]
+    desk.pass_until(waiting[0]["expires_at"])
+    assert {desk.read(order)["state"] for order in made} == {"not_collected"}
+    assert problem(desk.ask(desk.body(shop, device=device))) == (429, "rate-limited")
+    desk.order(shop)  # another's
+    desk.pass_(3600)
+    desk.order(shop, device=device)
 
 
 def _ready(desk: Desk, shop: str, **more: Any) -> tuple[dict[str, Any], str]:
