@@ -148,19 +148,12 @@ def _taken(
         "slot_at": place.slot_us,
         "handover_at": at_us,
         "ready_at": to_us(promise.ready_at),
-        "cancel_free_until": _free_until_us(row, at_us, promise),
+        "cancel_free_until": max(at_us, row.cancel_free_until or 0),  # the customer agreed to another point
         "code_number": number,
         "code_digest": digest,
         "expires_at": until_us,
         "due_at": until_us,
     }
-
-
-def _free_until_us(row: AnyRow, at_us: int, promise: Promise) -> int | None:
-    """Return until when cancelling is free: no less long than was said, and until a later time that nobody agreed to."""
-    promised = None if promise.cancel_free_until is None else to_us(promise.cancel_free_until)
-    told = (promised, row.cancel_free_until, at_us if at_us > row.handover_at else None)
-    return max((us for us in told if us is not None), default=None)
 
 
 def _part(

@@ -51,6 +51,7 @@ _READY = (*_ACCEPTED, "ready")
 PATHS: tuple[tuple[str | int, ...], ...] = (
     *((), ("cancel",), ("reject",), (700,), (-700, "place")),
     *(("place",), ("place", "cancel"), ("place", "reject"), ("place", 1_000)),
+    ("place", "reject", "accept", -1_300, "cancel"),
     *((*_OFFERED, event) for event in ("take", "decline", 650)),
     *((*_OFFERED, -650, event) for event in ("take", "decline")),
     *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000), (*_ACCEPTED, -1_300, "cancel")),
@@ -290,9 +291,10 @@ class Orders(RuleBasedStateMachine):
         taken = {(row.point_id, row.starts_at): row.taken for row in told}
         assert taken == {(point, start): n for point in points for start, n in model.taken(point).items()}
         told = connection.rows(select(orders).where(orders.c.point_id.in_(points)))
-        found = {row.order_id: (row.state, row.point_id, row.total_minor, row.fee_minor, row.due_at) for row in told}
+        names = ("state", "point_id", "total_minor", "fee_minor", "due_at", "cancel_free_until")
+        found = {row.order_id: tuple(getattr(row, name) for name in names) for row in told}
         assert found == {
-            name: (one.state, one.point, one.total, one.fee, one.due) for name, one in model.orders.items()
+            name: (one.state, one.point, one.total, one.fee, one.due, one.free) for name, one in model.orders.items()
         }
         of_lines = select(order_lines).where(order_lines.c.order_id.in_(list(model.orders)))
         lines: dict[str, list[tuple[str, int, str]]] = {name: [] for name in model.orders}

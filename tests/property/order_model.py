@@ -207,9 +207,8 @@ class Model:
         order.been.append(order.point)
         for line in order.lines:
             line.state = "declined" if line.state == "offered" else line.state
-        if now > order.at:
-            order.free = max(order.free, now)
         order.point, order.state, order.at = taken, "placed", max(order.at, now)
+        order.free = max(order.free, order.at)
         self._wait(order, "move", now)
         if parted:
             self._part(part, order, two, parted, now)

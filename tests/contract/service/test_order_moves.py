@@ -466,9 +466,14 @@ def test_order_that_is_handed_on_for_a_later_time__is_free_to_cancel_until_then(
     assert desk.done(order, "cancel", "app")["fee_minor"] == 0
 
 
-def test_order_that_is_handed_on_for_the_same_time__is_free_to_cancel_until_when_it_was(desk: Desk) -> None:
+def test_order_that_is_handed_on_for_the_same_time__is_free_to_cancel_until_then_too(desk: Desk) -> None:
     first, second = _meals(desk, 600, 600)
     at = (desk.now + dt.timedelta(minutes=25)).isoformat()
     order = desk.order(first, {"dish": 1}, at=at, offer=MEALS, **COUNTER)
+    desk.pass_(240)
     moved = desk.done(order, "reject", "corner", REJECTED)
-    assert (moved["point_id"], moved["cancel_free_until"]) == (second, order["cancel_free_until"])
+    assert (moved["point_id"], moved["handover_at"]) == (second, order["handover_at"])
+    assert moved["cancel_free_until"] == moved["handover_at"]  # nobody agreed to that point
+    desk.brought(order, "accept", "ready")
+    desk.pass_until(moved["handover_at"])
+    assert desk.done(order, "cancel", "app")["fee_minor"] == 0
