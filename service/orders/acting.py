@@ -171,6 +171,7 @@ def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, e
         row.total_minor,
         connection.now_us,
         row.cancel_free_until,
+        row.ready_at,
         row.handover_at,
     )
     owed_minor = owed_together(connection, row, row.total_minor if event is Event.COLLECT else fee)
@@ -208,7 +209,9 @@ def _deadlines(
         since_us = max(row.handover_at, now_us)
         until_us = _held_until_us(connection, terms, order, since_us)
         remind_us = until_us if norm.remind_after_s is None else since_us + norm.remind_after_s * _SECOND_US
-        return {"ready_at": now_us, "expires_at": until_us, "due_at": min(remind_us, until_us)}
+        free_us = until_us if now_us > row.handover_at else row.cancel_free_until  # it is too late, and stays so
+        due_us = min(remind_us, until_us)
+        return {"ready_at": now_us, "expires_at": until_us, "due_at": due_us, "cancel_free_until": free_us}
     return {}
 
 

@@ -169,17 +169,19 @@ def fee_minor(
     total_minor: int,
     now_us: int,
     free_until_us: int | None,
+    ready_us: int,
     handover_us: int,
 ) -> int:
     """
     Return what is owed where an order is left in a state, in whole minor units, rounded down.
 
-    Cancelling costs nothing until it was said to, nor once the time to hand it over is past and it is not ready.
+    Nothing is where it was not ready by the time to hand it over, even if it is now, nor for cancelling while that was
+    said to be free.
     """
     key = FEES.get((state, event))
-    is_free = free_until_us is not None and now_us <= free_until_us
-    is_late = state is not State.READY and now_us > handover_us
-    if key is None or (event is Event.CANCEL and (is_free or is_late)):
+    is_late = (ready_us if state is State.READY else now_us) > handover_us
+    is_free = event is Event.CANCEL and free_until_us is not None and now_us <= free_until_us
+    if key is None or is_late or is_free:
         return 0
     return share_minor(norm, key, total_minor)
 

@@ -48,6 +48,7 @@ BY_CLOCK = {"hold", "move", "split", "expire", "remind", "release"}
 _OFFERED = ("place", "offer")
 _ACCEPTED = ("place", "accept")
 _READY = (*_ACCEPTED, "ready")
+_LATE = (*_ACCEPTED, -4_000, "ready")
 PATHS: tuple[tuple[str | int, ...], ...] = (
     *((), ("cancel",), ("reject",), (700,), (-700, "place")),
     *(("place",), ("place", "cancel"), ("place", "reject"), ("place", 1_000)),
@@ -57,6 +58,8 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *(_ACCEPTED, (*_ACCEPTED, "cancel"), (*_ACCEPTED, "reject"), (*_ACCEPTED, 90_000), (*_ACCEPTED, -1_300, "cancel")),
     *((*_OFFERED, "accept", event) for event in ("take", "decline", 650)),
     *((*_ACCEPTED, "offer", event) for event in ("take", "decline", 650)),
+    *((*_LATE, event) for event in ("cancel", "reject")),
+    *((*_LATE, -90_000, "cancel"), (*_LATE, 90_000)),
     *(_READY, (*_READY, "cancel"), (*_READY, "reject"), (*_READY, "collect"), (*_READY, 18_000, 90_000)),
 )
 """Ways that an order can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""

@@ -52,6 +52,7 @@ class Order:
     free: int
     state: str = "held"
     fee: int = 0
+    ready: int = 0
     remind: int | None = None
     been: list[str] = field(default_factory=list)
     max_points: int = 1
@@ -140,8 +141,8 @@ class Model:
     def _go(self, order: Order, event: str, now: int) -> None:
         if order.state != "held" or event != "reject":
             percent = FEES.get((order.state, event), 0)
-            is_late = order.state != "ready" and now > order.at
-            if event != "cancel" or not (now <= order.free or is_late):
+            is_late = (order.ready if order.state == "ready" else now) > order.at
+            if not is_late and (event != "cancel" or now > order.free):
                 order.fee = order.total * percent // 100 if percent else 0
         if event == "reject":
             self.rejected.append((order.point, now))
@@ -159,7 +160,8 @@ class Model:
             moments = [line.answer_by + AT_LEAST * S for line in order.lines if line.state == "offered"]
             order.expires = max([order.at + HOLD * S, *moments])
         if event == "ready":
-            order.expires = max(order.at, now) + HOLD * S
+            order.ready, order.expires = now, max(order.at, now) + HOLD * S
+            order.free = order.expires if now > order.at else order.free
         if event in ("ready", "move", "remind"):
             order.remind = max(order.at, now) + REMIND * S if event == "ready" else None
 

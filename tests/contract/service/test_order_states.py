@@ -236,13 +236,35 @@ def test_cancelling__costs_nothing_while_the_point_is_late(
     assert desk.done(order, "cancel", "app")["fee_minor"] == fee
 
 
-def test_cancelling__costs_something_again_once_a_late_point_has_it_ready(desk: Desk) -> None:
+@pytest.mark.parametrize(("late_us", "fee"), [(0, 1005), (1, 0)])
+def test_order_that_is_ready_once_its_time_is_past__costs_nothing_to_cancel_or_to_leave(
+    desk: Desk, late_us: int, fee: int
+) -> None:
     shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900})
     desk.count(shop, "dish", None, price_minor=335)
+    body = desk.body(shop, {"dish": 3}, offer="food_service/pickup")
+    made = [desk.brought(desk.ask(body).json(), *ACCEPTED) for _ in range(3)]
+    desk.registry.clock.at = from_us(to_us(dt.datetime.fromisoformat(made[0]["handover_at"])) + late_us)
+    first, second, third = (desk.brought(order, "ready") for order in made)
+    assert first["cancel_free_until"] == (first["expires_at"] if late_us else made[0]["cancel_free_until"])
+    desk.registry.clock.at += dt.timedelta(minutes=1)
+    assert desk.done(first, "cancel", "app")["fee_minor"] == fee
+    desk.registry.clock.at = dt.datetime.fromisoformat(second["expires_at"]) + dt.timedelta(minutes=1)
+    assert desk.done(second, "cancel", "app")["fee_minor"] == fee  # before anybody has noticed that its time is over
+    desk.sweep()
+    third = desk.read(third)
+    assert (third["state"], third["fee_minor"]) == ("not_collected", fee)
+
+
+def test_order_that_was_ready_too_late__stays_free_to_cancel_for_as_long_where_it_is_handed_on(desk: Desk) -> None:
+    shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900}, stock={"dish": 9})
+    desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900}, stock={"dish": 9})
     order = desk.brought(desk.order(shop, {"dish": 3}, offer="food_service/pickup"), *ACCEPTED)
-    desk.pass_until(order["handover_at"], 3600)
-    desk.brought(order, "ready")
-    assert desk.done(order, "cancel", "app")["fee_minor"] == 1005
+    desk.pass_until(order["handover_at"], 60)
+    ready = desk.brought(order, "ready")
+    moved = desk.done(order, "reject", "corner", {"reason": "closed"})
+    assert (moved["state"], moved["cancel_free_until"]) == ("placed", ready["cancel_free_until"])
+    assert moved["cancel_free_until"] > moved["handover_at"]
 
 
 @pytest.mark.parametrize(
