@@ -11,7 +11,7 @@ from service.errors import StateConflictError
 from service.orders.deciding import AT_LEAST_S, answer_by_us
 from service.orders.ordering import free_code
 from service.orders.owing import owed_together
-from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor
+from service.orders.rules import ENDED, TRANSITIONS, Effect, Event, Party, State, fee_minor, is_ready_late
 from service.orders.store import OrderRecord, add_event, change_order, find_facts, find_order, is_verified
 from service.orders.taking import Place, give_back, sell
 from service.payments.store import payer_of, settle
@@ -171,8 +171,8 @@ def _ended(connection: WriteConnection, terms: OrderTerms, order: OrderRecord, e
         row.total_minor,
         connection.now_us,
         row.cancel_free_until,
-        row.ready_at,
         row.handover_at,
+        was_late=is_ready_late(row.order_at, row.handover_at, row.ready_at),
     )
     owed_minor = owed_together(connection, row, row.total_minor if event is Event.COLLECT else fee)
     if owed_minor is not None:
@@ -209,7 +209,8 @@ def _deadlines(
         since_us = max(row.handover_at, now_us)
         until_us = _held_until_us(connection, terms, order, since_us)
         remind_us = until_us if norm.remind_after_s is None else since_us + norm.remind_after_s * _SECOND_US
-        free_us = until_us if now_us > row.handover_at else row.cancel_free_until  # it is too late, and stays so
+        is_late = is_ready_late(row.order_at, row.handover_at, now_us)  # and stays so
+        free_us = until_us if is_late else row.cancel_free_until
         due_us = min(remind_us, until_us)
         return {"ready_at": now_us, "expires_at": until_us, "due_at": due_us, "cancel_free_until": free_us}
     return {}

@@ -29,6 +29,7 @@ __all__ = [
     "StateName",
     "Transition",
     "fee_minor",
+    "is_ready_late",
     "next_actions",
     "share_minor",
 ]
@@ -169,21 +170,27 @@ def fee_minor(
     total_minor: int,
     now_us: int,
     free_until_us: int | None,
-    ready_us: int,
     handover_us: int,
+    *,
+    was_late: bool,
 ) -> int:
     """
     Return what is owed where an order is left in a state, in whole minor units, rounded down.
 
-    Nothing is where it was not ready by the time to hand it over, even if it is now, nor for cancelling while that was
-    said to be free.
+    Nothing is where it is not ready by the time to hand it over, or ``was_late``, nor for cancelling while that was said
+    to be free.
     """
     key = FEES.get((state, event))
-    is_late = (ready_us if state is State.READY else now_us) > handover_us
+    is_late = was_late if state is State.READY else now_us > handover_us
     is_free = event is Event.CANCEL and free_until_us is not None and now_us <= free_until_us
     if key is None or is_late or is_free:
         return 0
     return share_minor(norm, key, total_minor)
+
+
+def is_ready_late(order_us: int, handover_us: int, ready_us: int) -> bool:
+    """Tell whether an order is ready only behind the time to hand it over: what was wanted at once never is."""
+    return ready_us > handover_us > order_us
 
 
 def share_minor(norm: OfferNorm, key: str, total_minor: int) -> int:

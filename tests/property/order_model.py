@@ -50,6 +50,7 @@ class Order:
     lines: list[Line]
     expires: int
     free: int
+    made: int
     state: str = "held"
     fee: int = 0
     ready: int = 0
@@ -60,6 +61,10 @@ class Order:
     @property
     def is_open(self) -> bool:
         return self.state not in ENDED
+
+    @property
+    def was_late(self) -> bool:
+        return self.ready > self.at > self.made
 
     @property
     def total(self) -> int:
@@ -114,7 +119,7 @@ class Model:
         if not self._fits(point, now if at is None else at, lines):
             raise RefusedError
         at = now if at is None else at
-        self.orders[name] = Order(point, at, lines, expires, at - FREE * S, max_points=max_points)
+        self.orders[name] = Order(point, at, lines, expires, at - FREE * S, now, max_points=max_points)
 
     def fits(self, name: str, event: str) -> bool:
         return (self.orders[name].state, event) in NEXT
@@ -141,7 +146,7 @@ class Model:
     def _go(self, order: Order, event: str, now: int) -> None:
         if order.state != "held" or event != "reject":
             percent = FEES.get((order.state, event), 0)
-            is_late = (order.ready if order.state == "ready" else now) > order.at
+            is_late = order.was_late if order.state == "ready" else now > order.at
             if not is_late and (event != "cancel" or now > order.free):
                 order.fee = order.total * percent // 100 if percent else 0
         if event == "reject":
@@ -161,7 +166,7 @@ class Model:
             order.expires = max([order.at + HOLD * S, *moments])
         if event == "ready":
             order.ready, order.expires = now, max(order.at, now) + HOLD * S
-            order.free = order.expires if now > order.at else order.free
+            order.free = order.expires if order.was_late else order.free
         if event in ("ready", "move", "remind"):
             order.remind = max(order.at, now) + REMIND * S if event == "ready" else None
 
@@ -222,7 +227,13 @@ class Model:
 
     def _part(self, name: str, order: Order, point: str, lines: list[Line], now: int) -> None:
         new = Order(
-            point, order.at, [Line(line.sku, line.quantity, line.price) for line in lines], 0, order.free, "placed"
+            point,
+            order.at,
+            [Line(line.sku, line.quantity, line.price) for line in lines],
+            0,
+            order.free,
+            order.made,
+            "placed",
         )
         new.been = list(order.been)
         self._wait(new, "move", now)

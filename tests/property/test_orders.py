@@ -93,7 +93,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what is offered is not held": (substituting, "take_stock", _forgetful),
     "what is parted stays wanted": (moving, "change_line", _forgetful),
     "a slot is not given back": (acting, "give_back", _no_count),
-    "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
+    "nothing costs anything": (acting, "fee_minor", lambda *_, **__: 0),
     "a hold can be placed for ever": ("tests.property.order_machine", "check_in_time", _late),
     "what holds are worth is not taken": (ordering, "take", _looked_at),
     "the clock takes for the customer": (sweeping, "answer_offer", _forgetful),

@@ -256,6 +256,17 @@ def test_order_that_is_ready_once_its_time_is_past__costs_nothing_to_cancel_or_t
     assert (third["state"], third["fee_minor"]) == ("not_collected", fee)
 
 
+def test_order_that_is_wanted_at_once__is_never_ready_too_late(desk: Desk) -> None:
+    """Nobody told a time to come."""
+    shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 0})
+    desk.count(shop, "dish", None, price_minor=335)
+    order = desk.brought(desk.order(shop, {"dish": 3}, offer="food_service/pickup"), *ACCEPTED)
+    desk.registry.clock.at += dt.timedelta(minutes=5)
+    ready = desk.brought(order, "ready")
+    assert ready["cancel_free_until"] == order["cancel_free_until"]
+    assert desk.done(ready, "cancel", "app")["fee_minor"] == 1005
+
+
 def test_order_that_was_ready_too_late__stays_free_to_cancel_for_as_long_where_it_is_handed_on(desk: Desk) -> None:
     shop = desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900}, stock={"dish": 9})
     desk.shop(offer={"offer": "food_service/pickup", "lead_s": 900}, stock={"dish": 9})
