@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.hour_expressions import DayBits
+from engine.day_bits import DayBits
 from engine.local_time import MINUTES_A_DAY
 
 __all__ = ["DayBitmaps", "minute_states"]

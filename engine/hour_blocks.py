@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.day_bits import DayBits
 from engine.haste import demand_patience
 from engine.holidays import HolidayCalendar
 from engine.hour_bitmaps import DayBitmaps
-from engine.hour_expressions import MONDAY, DayBits, HourExpression, holiday_states
+from engine.hour_expressions import MONDAY, HourExpression, holiday_states
 
 __all__ = ["ScheduleDays"]
 

@@ -26,24 +26,19 @@ import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
 
 import opening_hours as evaluator
 
+from engine.day_bits import ALL_UNKNOWN, DayBits, agreed
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
 from engine.hour_dates import unreal_date
 from engine.kept_texts import kept_by_texts
 from engine.local_time import MINUTES_A_DAY
 
-__all__ = ["ALL_DAY", "EPOCH", "MONDAY", "DayBits", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
-
-DayBits: TypeAlias = tuple[int, int]
-"""Minutes of a day that are open, and unknown, as integers whose bit m is minute m."""
+__all__ = ["EPOCH", "MONDAY", "HourExpression", "holiday_states", "hours_traits", "parse_hours"]
 
 EPOCH = dt.date(1970, 1, 1)
-ALL_DAY = (1 << MINUTES_A_DAY) - 1
-_ALL_UNKNOWN: DayBits = (0, ALL_DAY)
 _MAX_CHARS = 4096
 _MAX_UNKNOWN_HOLIDAYS = 4
 MONDAY, _ONE_DAY = 4, dt.timedelta(1)  # 1970-01-05
@@ -179,7 +174,7 @@ class HourExpression:
             Where a state is unknown, the minutes on which all answers agree are known.
         """
         if self.sun:
-            return [_ALL_UNKNOWN] * n_days
+            return [ALL_UNKNOWN] * n_days
         bits = _bits(self.base_text, first_day, n_days, weekly=self.weekly)
         for i, day_states in enumerate(states):
             if any(day_states):
@@ -191,12 +186,12 @@ class HourExpression:
         known = {one for one, state in asked if state == HOLIDAY}
         unknown = [one for one, state in asked if state == UNKNOWN_HOLIDAY]
         if len(unknown) > _MAX_UNKNOWN_HOLIDAYS:
-            return _ALL_UNKNOWN
+            return ALL_UNKNOWN
         answers = []
         for chosen in itertools.product((False, True), repeat=len(unknown)):
             holidays = known | set(itertools.compress(unknown, chosen))
             answers += _bits(self.text_on(day, frozenset(holidays)), day, 1, weekly=self.weekly)
-        return _agreed(answers)
+        return agreed(answers)
 
 
 def holiday_states(
@@ -252,17 +247,6 @@ def _shift(item: str) -> int:
     return int(match[1] or 0) if match else 0
 
 
-def _agreed(answers: Iterable[DayBits]) -> DayBits:
-    """Return what all answers say: minutes on which they differ, or that one calls unknown, are unknown."""
-    always_open, ever_open, unknown = ALL_DAY, 0, 0
-    for open_bits, unknown_bits in answers:
-        always_open &= open_bits
-        ever_open |= open_bits
-        unknown |= unknown_bits
-    unknown |= ever_open & ~always_open
-    return always_open & ~unknown, unknown
-
-
 def _bits(text: str, first_day: int, n_days: int, *, weekly: bool) -> list[DayBits]:
     if not weekly:
         return _evaluate(text, first_day, n_days)
@@ -278,7 +262,7 @@ def _week_bits(text: str) -> tuple[DayBits, ...]:
 def _evaluate(text: str, first_day: int, n_days: int) -> list[DayBits]:
     hours = parse_hours(text)
     if hours is None:  # a holiday that cannot be written as a weekday here
-        return [_ALL_UNKNOWN] * n_days
+        return [ALL_UNKNOWN] * n_days
     start = dt.datetime.combine(EPOCH, dt.time()) + dt.timedelta(first_day)
     return [_day_bits(hours, start + dt.timedelta(day)) for day in range(n_days)]
 

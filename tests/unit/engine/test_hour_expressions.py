@@ -3,9 +3,10 @@ import datetime as dt
 import opening_hours
 import pytest
 
+from engine.day_bits import ALL_DAY
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
-from engine.hour_expressions import ALL_DAY, EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
+from engine.hour_expressions import EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.hours import is_valid_hours
 
 SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
