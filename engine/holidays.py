@@ -42,6 +42,7 @@ NO_HOLIDAY, HOLIDAY, UNKNOWN_HOLIDAY = 0, 1, 2
 _CHINA_FIRST_YEAR = min(china.holidays).year
 _CHINA_LAST_YEAR = max(china.holidays).year
 _UNSURE_DAYS = 10
+_MOST_DAYS = 1 << 10  # of a calendar, whose states are kept: those asked for last
 _ARGUMENT = "country"
 _KINDS = ("day_off", "makeup_working_weekend")
 _COLUMNS = ("date", "kind", "name", "country")
@@ -156,14 +157,11 @@ class HolidayCalendar:
     def __init__(self, country: str, *, extra_days: HolidayFile | None = None) -> None:
         self.country = check_country(country)
         self._extra = extra_days or _NO_FILE
-        self._states: dict[dt.date, int] = {}
+        self._state_of = functools.lru_cache(maxsize=_MOST_DAYS)(self._find_state)
 
     def state(self, day: dt.date) -> int:
         """Return ``NO_HOLIDAY``, ``HOLIDAY`` or ``UNKNOWN_HOLIDAY`` for a day."""
-        state = self._states.get(day)
-        if state is None:
-            state = self._states[day] = self._find_state(day)
-        return state
+        return self._state_of(day)
 
     def is_makeup_workday(self, day: dt.date) -> bool:
         """Tell whether a day is a Saturday or Sunday that is worked to make up for a holiday."""

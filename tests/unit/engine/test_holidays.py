@@ -1,4 +1,5 @@
 import datetime as dt
+import tracemalloc
 
 import pytest
 
@@ -93,6 +94,20 @@ def test_holidays__are_unknown_outside_the_years_a_country_is_known_for() -> Non
 def test_last_published_day__ends_with_the_last_notice() -> None:
     assert last_published_day("CN") >= dt.date(2026, 12, 31)
     assert last_published_day("FI") == dt.date(2100, 12, 31)
+
+
+def test_holidays__that_were_asked_for_are_kept_only_for_the_days_asked_for_last() -> None:
+    days = days_from("1990-01-01", 30 * 365)
+    for day in days[::300]:
+        HolidayCalendar("FI").state(day)  # what the package knows of each year is kept, too
+    calendar = HolidayCalendar("FI")
+    tracemalloc.start()
+    try:
+        for day in days:
+            calendar.state(day)
+        assert tracemalloc.get_traced_memory()[0] < 250_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_holiday_file__publishes_a_year_before_the_package_does() -> None:

@@ -6,9 +6,10 @@ import pytest
 from engine.day_bits import ALL_DAY
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
-from engine.hour_expressions import EPOCH, HourExpression, holiday_states, hours_traits, parse_hours
+from engine.hour_expressions import EPOCH, MONDAY, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.hours import is_valid_hours
 
+WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
 
 
@@ -239,3 +240,12 @@ def test_parse_hours__keeps_few_long_expressions_and_many_short_ones() -> None:
     assert parse_hours(short[0]) is first_short
     assert parse_hours(long[-1]) is parse_hours(long[-1])
     assert parse_hours(long[0]) is not first_long
+
+
+def test_days__that_are_equal_are_one_and_of_all_days_the_last_ones_are_kept() -> None:
+    first = HourExpression("Mo 00:00-01:00").bits(MONDAY, 1)[0]
+    assert HourExpression("Mo 00:00-01:00; Tu off").bits(MONDAY, 1)[0] is first
+    for n in range(700):
+        hours = (f"{day} {n // 60:02}:00-{number + 12}:{n % 60:02}" for number, day in enumerate(WEEKDAYS))
+        HourExpression("; ".join(hours)).bits(MONDAY, 7)
+    assert HourExpression("Mo 00:00-01:00; We off").bits(MONDAY, 1)[0] is not first
