@@ -10,6 +10,9 @@ Decided here, where the specification or the evaluator leave it open:
 
 - ``PH Mo-Fr`` (with a space) means holidays that fall on a weekday, as the specification says; the evaluator reads
   it as "or".
+- A comma with spaces between days, between dates or months, or between times makes a list, although by the letter it
+  begins an additional rule: ``Sa, Su 09:00-16:00`` is ``Sa,Su 09:00-16:00``, not a Saturday of 24 hours, and ``Jan, Mar``
+  or ``Dec 24, Dec 25 off`` likewise. Between times and days, or words such as ``off`` and days, it begins a rule.
 - ``SH`` (school holidays) never matches, since no one publishes them by place.
 - Sunrise, sunset, dawn and dusk depend on a place, which hours do not have: such an expression is unknown throughout.
 - A day that is ``off`` ends what reaches into it from the day before, but not what its own replaced hours would have
@@ -33,6 +36,7 @@ from engine.day_bits import ALL_UNKNOWN, DayBits, agreed
 from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
 from engine.hour_dates import unreal_date
+from engine.hour_lists import DAY, DAY_ITEM, QUOTED, TIME, with_close_commas
 from engine.kept_texts import kept_by_texts
 from engine.local_time import MINUTES_A_DAY
 
@@ -47,19 +51,14 @@ _NEVER = "SH"
 _ARGUMENT = "hours"
 
 _WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
-_OFFSET = r"(?: [+-]\d+ days?)?"
-_DAY = r"(?i:Mo|Tu|We|Th|Fr|Sa|Su)"
-_ITEM = rf"(?:PH{_OFFSET}|SH|{_DAY}(?:-{_DAY}|\[[^\]]*\]{_OFFSET})?)"
-_DAY_SELECTOR = re.compile(rf"{_ITEM}(?:[, ]{_ITEM})*")
+_DAY_SELECTOR = re.compile(rf"{DAY_ITEM}(?:[, ]{DAY_ITEM})*")
 _HOLIDAY_ITEM = re.compile(r"PH(?: ([+-]\d+) days?)?")
-_ITEMS = re.compile(_ITEM)
-_QUOTED = re.compile(r'("[^"]*")')
+_ITEMS = re.compile(DAY_ITEM)
 _SUN = re.compile(r"sunrise|sunset|dawn|dusk", re.IGNORECASE)
-_TIME = r"\d{1,2}:\d{2}"
 _SCHOOL = re.compile(r"\bSH")
 _STATE_END = re.compile(r"(?:open|off|closed|unknown) *$", re.IGNORECASE)
-_OPEN_END = re.compile(rf"(?:{_TIME}|sunrise|sunset|dawn|dusk|\))\+", re.IGNORECASE)
-_WEEKLY = re.compile(rf"(?:24/7|{_TIME}|{_DAY}|SH|(?i:off|closed|open|unknown)|\|\||[-+,; ])*")
+_OPEN_END = re.compile(rf"(?:{TIME}|sunrise|sunset|dawn|dusk|\))\+", re.IGNORECASE)
+_WEEKLY = re.compile(rf"(?:24/7|{TIME}|{DAY}|SH|(?i:off|closed|open|unknown)|\|\||[-+,; ])*")
 
 
 @kept_by_texts(1 << 15)
@@ -68,7 +67,7 @@ def parse_hours(expression: str) -> evaluator.OpeningHours | None:
     if len(expression) > _MAX_CHARS:
         return None
     try:
-        return evaluator.OpeningHours(expression, auto_country=False, auto_timezone=False)
+        return evaluator.OpeningHours(with_close_commas(expression), auto_country=False, auto_timezone=False)
     except (evaluator.ParserError, UnicodeEncodeError):  # type: ignore[attr-defined]  # not in its stubs
         return None
 
@@ -128,14 +127,14 @@ class HourExpression:
             message = f"must name dates that some year has, got {date} in {text!r:.120}"
             raise InvalidHoursError(_ARGUMENT, message, position=position, value=text)
         self.text = text
-        quoted = _QUOTED.split(text)
+        quoted = QUOTED.split(with_close_commas(text))
         plain = "".join(quoted[::2])
         self._parts = [part for i, piece in enumerate(quoted) for part in ([piece] if i % 2 else _selectors(piece))]
         selectors = [part for part in self._parts if isinstance(part, _HolidaySelector)]
         self.holiday_shifts = tuple(sorted({back + shift for s in selectors for shift in s.shifts for back in (0, 1)}))
         self.sun = _SUN.search(plain) is not None
         self.base_text = self.text_on(0, frozenset())
-        self.weekly = self.sun or _WEEKLY.fullmatch("".join(_QUOTED.split(self.base_text)[::2])) is not None
+        self.weekly = self.sun or _WEEKLY.fullmatch("".join(QUOTED.split(self.base_text)[::2])) is not None
         self._plain = plain
 
     @property
@@ -144,7 +143,7 @@ class HourExpression:
         facts = {
             "public_holidays": bool(self.holiday_shifts),
             "school_holidays": _SCHOOL.search(self._plain) is not None,
-            "comment": any(not _STATE_END.search(before) for before in _QUOTED.split(self.text)[:-1:2]),
+            "comment": any(not _STATE_END.search(before) for before in QUOTED.split(self.text)[:-1:2]),
             "open_end": _OPEN_END.search(self._plain) is not None,
             "sun": self.sun,
             "weekly": self.weekly and not self.sun,

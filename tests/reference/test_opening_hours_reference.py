@@ -12,6 +12,7 @@ import numpy as np
 import opening_hours
 
 from engine.holidays import NO_HOLIDAY, HolidayCalendar
+from engine.hour_lists import with_close_commas
 from engine.hours import ScheduleBook, hours_traits, intervals, is_valid_hours
 from engine.kernels.hours import CLOSED, OPEN, UNKNOWN, hour_state
 from tests.reference_data import DATA, needs_reference
@@ -161,9 +162,32 @@ def test_hours__of_the_evaluators_real_strings_all_compile() -> None:
 
 
 @cache
+def map_strings() -> dict[str, list[str]]:
+    read: dict[str, list[str]] = json.loads((DATA / "osm" / "opening_hours_strings.json").read_text(encoding="utf-8"))
+    return read
+
+
 def helsinki_strings() -> list[str]:
-    strings = json.loads((DATA / "osm" / "opening_hours_strings.json").read_text(encoding="utf-8"))
-    return [text for text in strings["helsinki.osm.pbf"] if is_valid_hours(text)]
+    return [text for text in map_strings()["helsinki.osm.pbf"] if is_valid_hours(text)]
+
+
+# Where a comma with a space is read as a list's, which the evaluator takes for an additional rule.
+LISTS = {
+    "Mo, Tu, We, Th, Fr, Su 11:00-01:00; Sa 11:00-02:00": "Mo,Tu,We,Th,Fr,Su 11:00-01:00; Sa 11:00-02:00",
+    "Mo-Fr 07:00-19:00; Sa, Su 09:00-16:00": "Mo-Fr 07:00-19:00; Sa,Su 09:00-16:00",
+    "Tu, Fr 10:00-18:00; We-Th 10:00-20:00; Sa-Su 10:00-17:00": "Tu,Fr 10:00-18:00; We-Th 10:00-20:00; Sa-Su 10:00-17:00",
+    "Tu, Th, Fr 12:00-17:00; Fr 12:00-15:00": "Tu,Th,Fr 12:00-17:00; Fr 12:00-15:00",
+}
+
+
+def test_hours__of_all_suites_and_maps_are_read_by_the_letter_but_for_named_lists() -> None:
+    suites = ("js_intervals", "js_invalid", "js_next_change", "rs_next_changes", "rs_schedules", "rs_states")
+    texts = {row["value"] for name in suites for row in rows(f"{name}.json")}
+    texts.update((DATA / "opening-hours" / "rs_real_strings.txt").read_text(encoding="utf-8").splitlines())
+    texts.update(itertools.chain(*map_strings().values()))
+    valid = {text for text in texts if is_valid_hours(text)}
+    assert len(valid) > 900
+    assert {text: read for text in valid if (read := with_close_commas(text)) != text} == LISTS
 
 
 def outside_holidays(at_s: np.ndarray) -> np.ndarray:
@@ -191,7 +215,8 @@ def test_hours__equal_the_evaluator_at_random_instants_over_changes_of_summer_ti
     table = book.table_at(at_s)
     times = [dt.datetime.fromtimestamp(at, HELSINKI) for at in at_s.tolist()]
     for text, schedule in zip(strings, ids, strict=True):
-        hours = opening_hours.OpeningHours(text, timezone=HELSINKI, auto_country=False, auto_timezone=False)
+        meant = LISTS.get(text, text)
+        hours = opening_hours.OpeningHours(meant, timezone=HELSINKI, auto_country=False, auto_timezone=False)
         for query, time in enumerate(times):
             own = hour_state(
                 schedule,

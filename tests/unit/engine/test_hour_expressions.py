@@ -8,6 +8,8 @@ from engine.errors import InvalidHoursError
 from engine.holidays import HOLIDAY, NO_HOLIDAY, UNKNOWN_HOLIDAY, HolidayCalendar
 from engine.hour_expressions import EPOCH, MONDAY, HourExpression, holiday_states, hours_traits, parse_hours
 from engine.hours import is_valid_hours
+from fixtures.extract import helsinki_path
+from geo.osm import read_objects
 
 WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 SATURDAY = (dt.date(2026, 7, 4) - EPOCH).days  # no public holiday in Finland, Korea or China
@@ -176,6 +178,93 @@ def test_sun__is_unknown_throughout(text: str) -> None:
 )
 def test_traits__tell_what_an_expression_asks_for(text: str, traits: set[str]) -> None:
     assert hours_traits(text) == traits
+
+
+def fortnight(text: str) -> list[tuple[int, int]]:
+    """Read fourteen days from a Saturday on, of which that one and the Thursday after are holidays."""
+    holidays = {SATURDAY, SATURDAY + 5}
+    return [bits_with_holidays(text, day, holidays) for day in range(SATURDAY, SATURDAY + 14)]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Mo-Fr 07:00-19:00; Sa, Su 09:00-16:00", "Mo-Fr 07:00-19:00; Sa,Su 09:00-16:00"),
+        ("Tu, Fr 10:00-18:00; We-Th 10:00-20:00", "Tu,Fr 10:00-18:00; We-Th 10:00-20:00"),
+        ("Mo, Tu, We, Th-Fr,Su 11:00-01:00", "Mo,Tu,We,Th-Fr,Su 11:00-01:00"),
+        ("mo , tu,  We ,Th 11:00-12:00", "Mo,Tu,We,Th 11:00-12:00"),
+        ("Mo-Sa 08:00-20:00; Su, PH off", "Mo-Sa 08:00-20:00; Su,PH off"),
+        ("Mo-Sa 08:00-20:00; PH, Su off", "Mo-Sa 08:00-20:00; PH,Su off"),
+        ("Mo-Sa 08:00-20:00; SH, PH, Su off", "Mo-Sa 08:00-20:00; SH,PH,Su off"),
+        ("08:00-20:00; Mo, PHoff", "08:00-20:00; Mo,PH off"),
+        ("PH -1 day, Su[1,-1], Mo[2] +1 day, Tu 10:00-12:00", "PH -1 day,Su[1,-1],Mo[2] +1 day,Tu 10:00-12:00"),
+        ("Mo-Fr 10:00-12:00, Sa, Su 12:00-14:00", "Mo-Fr 10:00-12:00; Sa,Su 12:00-14:00"),
+        ("We off, Mo, Tu 10:00-12:00", "Mo,Tu 10:00-12:00"),
+        ("Jul: Mo, Tu 10:00-12:00", "Jul Mo,Tu 10:00-12:00"),
+        ("week 1-53 Mo, Tu 10:00-12:00 || Sa, Su", "Mo,Tu 10:00-12:00; Sa,Su 00:00-24:00"),
+        ("Jul, Dec 10:00-12:00", "Jul,Dec 10:00-12:00"),
+        ("apr-Jul, Dec Mo, Tu 10:00-12:00", "Apr-Jul,Dec Mo,Tu 10:00-12:00"),
+        ("08:00-20:00; Jul 06, Jul 08-10, 2026 Jul 13, easter off", "08:00-20:00; Jul 06,Jul 08-10,2026 Jul 13,easter off"),
+        ("08:00-20:00; easter +1 day, Jul 6 off", "08:00-20:00; easter +1 day,Jul 6 off"),
+        ("Mo-Fr 08:00-12:00 , 13:00-17:00", "Mo-Fr 08:00-12:00,13:00-17:00"),
+        ("Mo 8:00-9:00 ,10:00-11:00,  13:00-17:00 open", "Mo 08:00-09:00,10:00-11:00,13:00-17:00"),
+        ('Mo 08:00-09:00 , 17:00+ "or later", Tu 10:00-12:00', "Mo 08:00-09:00,17:00-24:00; Tu 10:00-12:00"),
+        ("Mo-Fr, 09:00-17:00", "Mo-Fr 09:00-17:00"),
+        ("Sa, Su , 09:00-12:00, 13:00-17:00; Jul 13, 10:00-12:00", "Sa,Su 09:00-12:00,13:00-17:00; Jul 13 10:00-12:00"),
+    ],
+)  # fmt: skip
+def test_lists__with_spaces_at_their_commas_are_lists(written: str, meant: str) -> None:
+    assert fortnight(written) == fortnight(meant)
+    assert HourExpression(written).text == written
+    assert is_valid_hours(written)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mo-Fr 08:00-12:00, We 14:00-18:00",
+        "Mo-Fr 08:00-12:00 , We 14:00-18:00",
+        "Mo-Fr 08:00-12:00, 24/7",
+        "Mo-Fr off, Mo 10:00-12:00",
+        "Mo, week 28 Tu 10:00-12:00",
+        "week 28, Mo 10:00-12:00",
+        "Mo-Fr, Jul 10:00-12:00",
+        "Jul 06, We 10:00-12:00",
+        "2026, Aug Mo 10:00-12:00",
+        "Jul 06 off, Jul 07 10:00-12:00",
+        "10:00-20:00 open, 12:00-14:00 closed",
+        "10:00-20:00 , 12:00-14:00 , 15:00-16:00 closed",
+        "Mo-Fr, 12:00-14:00 off",
+        'Mo "a, We"; Th, "x"',
+        'Mo "at noon", We 10:00-12:00 "Sa, Su 10:00-12:00"',
+        "Sa, Su",
+    ],
+)
+def test_rules__that_stand_beside_others_are_no_lists(text: str) -> None:
+    days = range(SATURDAY, SATURDAY + 14)
+    told = [HourExpression(text).bits(day, 1)[0] for day in days]
+    assert told == [evaluator_bits(text, "CN", EPOCH + dt.timedelta(day)) for day in days]
+
+
+READ_AS_LISTS = {
+    "Mo-Fr 07:00-19:00; Sa, Su 09:00-16:00",
+    "Tu, Fr 10:00-18:00; We-Th 10:00-20:00; Sa-Su 10:00-17:00",
+    "Tu, Th, Fr 12:00-17:00; Fr 12:00-15:00",
+}
+
+
+def test_lists__are_all_that_the_extract_of_helsinki_says_otherwise_than_by_the_letter() -> None:
+    texts = {item.tags["opening_hours"] for item in read_objects(helsinki_path(), ["opening_hours"])}
+    days = range(SATURDAY, SATURDAY + 7)
+    own = {text: [HourExpression(text).bits(day, 1)[0] for day in days] for text in texts if is_valid_hours(text)}
+    assert len(own) > 300
+    other = {
+        text
+        for text, told in own.items()
+        if not HourExpression(text).sun
+        and told != [evaluator_bits(text, "FI", EPOCH + dt.timedelta(day)) for day in days]
+    }
+    assert other == READ_AS_LISTS
 
 
 def test_school_holidays__never_match() -> None:
