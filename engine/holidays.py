@@ -61,7 +61,8 @@ class HolidayFile:
     Notes
     -----
     A file that names the 1st of January of a year as a day off is taken as that year's whole notice: no day of it
-    is unknown any more. Single days of December, which next year's notice may name, do not publish their own year.
+    is unknown any more, and what the packages know of it they still tell. Single days of December, which next year's
+    notice may name, do not publish their own year.
     """
 
     days: Mapping[str, Mapping[dt.date, str]] = field(default_factory=lambda: MappingProxyType({}))
@@ -190,11 +191,11 @@ class HolidayCalendar:
         kind = self._extra.kind(self.country, day)
         if kind is not None:
             return HOLIDAY if kind == "day_off" else NO_HOLIDAY
-        if self._extra.publishes(self.country, day.year):
+        by_notice = self.country == "CN" and day.year >= _CHINA_FIRST_YEAR
+        state = _china_state(day) if by_notice else _package_state(self.country, day)
+        if state == UNKNOWN_HOLIDAY and self._extra.publishes(self.country, day.year):
             return NO_HOLIDAY
-        if self.country == "CN" and day.year >= _CHINA_FIRST_YEAR:
-            return _china_state(day)
-        return _package_state(self.country, day)
+        return state
 
 
 def is_makeup_workday(day: dt.date, *, country: str = "CN", extra_days: HolidayFile | None = None) -> bool:

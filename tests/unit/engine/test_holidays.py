@@ -134,6 +134,23 @@ def test_holiday_file__with_single_days_outranks_the_package_on_them_alone() -> 
     assert HolidayCalendar("FI", extra_days=extra).state(dt.date(2027, 12, 6)) == HOLIDAY
 
 
+def test_holiday_file__takes_no_holiday_from_a_year_that_is_known() -> None:
+    text = "date,kind,name,country\n" + "".join(
+        f"{year}-01-01,day_off,,{country}\n"
+        for country, year in (("FI", 2027), ("FI", 2101), ("CN", 2026), ("CN", 2027))
+    )
+    extra = parse_holiday_file(text + "2027-05-14,day_off,,FI\n2027-12-06,makeup_working_weekend,,FI\n")
+    finland, china = (HolidayCalendar(country, extra_days=extra) for country in ("FI", "CN"))
+    assert finland.state(dt.date(2027, 5, 14)) == HOLIDAY
+    assert finland.state(dt.date(2027, 12, 6)) == NO_HOLIDAY  # day by day the file outranks the package
+    assert finland.state(dt.date(2027, 12, 25)) == HOLIDAY
+    assert finland.name(dt.date(2027, 12, 25)) is not None
+    assert china.state(dt.date(2026, 10, 1)) == HOLIDAY
+    assert china.state(dt.date(2027, 10, 1)) == NO_HOLIDAY  # where nothing is known, the file is the whole notice
+    assert finland.state(dt.date(2101, 12, 25)) == NO_HOLIDAY
+    assert finland.state(dt.date(2102, 12, 25)) == UNKNOWN_HOLIDAY
+
+
 @pytest.mark.parametrize(
     ("text", "error", "argument", "position"),
     [
