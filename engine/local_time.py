@@ -23,6 +23,7 @@ __all__ = [
     "day_offsets",
     "local_minutes",
     "told_apart",
+    "wall_instants_s",
 ]
 
 MINUTES_A_DAY = 1440
@@ -125,6 +126,24 @@ def _distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 def changes_on_minutes(day: int, zones: Sequence[str]) -> bool:
     """Tell whether no zone's clock is off by seconds on a UTC day, or changes in the midst of a minute."""
     return not any(second % 60 for zone in zones for second in day_offsets(zone, day))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def wall_instants_s(timezone: str, step_s: int, day: dt.date) -> tuple[int, ...]:
+    """
+    Return the instants of a day at which the clock on the wall shows so many seconds, twice as many, and so on.
+
+    None where it skips them, two where it repeats them.
+    """
+    zone, midnight = zoneinfo.ZoneInfo(timezone), dt.datetime.combine(day, dt.time())
+    found = set()
+    for wall_s in range(0, _DAY_S, step_s):
+        for fold in (0, 1):
+            wall = (midnight + dt.timedelta(seconds=wall_s)).replace(tzinfo=zone, fold=fold)
+            at = wall.astimezone(dt.UTC)
+            if at.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+                found.add(int(at.timestamp()))
+    return tuple(sorted(found))
 
 
 @functools.cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ import numpy as np
 
 from engine.crew_days import CrewDays
 from engine.errors import InvalidQueryError, UnkeptDayError
-from engine.local_time import check_timezone
+from engine.local_time import check_timezone, wall_instants_s
 from engine.openings import DAY_S, microseconds_of
 from engine.slots import Job, Slot, find_slots
 
@@ -80,7 +79,7 @@ class BookingRules:
 
     def windows_s(self, day: dt.date, openings: OpeningTimes) -> list[int]:
         """Return when the windows of a local day begin, in seconds since 1970, whatever their lead."""
-        starts = _walls_s(self.timezone, self.step_s, day)
+        starts = wall_instants_s(self.timezone, self.step_s, day)
         if self.hours is None:
             return list(starts)
         key = (self.hours, self.timezone, self.country)
@@ -102,24 +101,6 @@ class BookingRules:
         start = dt.datetime.fromtimestamp(starts_s, dt.UTC)
         spans = openings.spans((self.hours, self.timezone, self.country), start - _ONE_DAY, 4)
         return any(first.timestamp() <= starts_s and ends_s <= last.timestamp() for first, last in spans)
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _walls_s(timezone: str, step_s: int, day: dt.date) -> tuple[int, ...]:
-    """
-    Return the instants of a day at which the clock on the wall shows so many seconds, twice as many, and so on.
-
-    None where it skips them, two where it repeats them.
-    """
-    zone, midnight = ZoneInfo(timezone), dt.datetime.combine(day, dt.time())
-    found = set()
-    for wall_s in range(0, DAY_S, step_s):
-        for fold in (0, 1):
-            wall = (midnight + dt.timedelta(seconds=wall_s)).replace(tzinfo=zone, fold=fold)
-            at = wall.astimezone(dt.UTC)
-            if at.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
-                found.add(int(at.timestamp()))
-    return tuple(sorted(found))
 
 
 class VisitAsk(NamedTuple):
