@@ -109,8 +109,8 @@ class Draft:
 def _feature_set(item: object, position: int) -> frozenset[str]:
     if item is None:
         return frozenset()
-    if isinstance(item, set | frozenset | list | tuple | np.ndarray):
-        features = frozenset(item)
+    if isinstance(item, set | frozenset | list | tuple) or (isinstance(item, np.ndarray) and item.ndim == 1):
+        features = list(item)
         if all(isinstance(feature, str) and feature for feature in features):
-            return features
+            return frozenset(features)
     raise InvalidColumnError("features", f"must be a set of strings, got {item!r:.60}", position=position, value=item)

@@ -16,7 +16,7 @@ import datetime as dt
 import functools
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -99,13 +99,13 @@ def parse_holiday_file(text: str, *, country: str = "CN", name: str = "holidays"
     InvalidTimezoneError
         For a country that has no holiday calendar.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    header = [cell.strip() for cell in next(reader, [])]
+    lines = _lines(text.removeprefix("\ufeff"), name)
+    header = [cell.strip() for cell in next(lines, [])]
     if not {"date", "kind"} <= set(header) <= set(_COLUMNS) or len(set(header)) != len(header):
         message = f"must start with the columns date,kind (then name, country if wanted), got {','.join(header)!r}"
         raise InvalidColumnError(name, message, value=header)
     days: dict[str, dict[dt.date, str]] = {}
-    for row, cells in enumerate(line for line in reader if line):
+    for row, cells in enumerate(lines):
         if len(cells) != len(header):
             message = f"must have {len(header)} cells, got {len(cells)}"
             raise InvalidColumnError(name, message, position=row, value=cells)
@@ -113,6 +113,19 @@ def parse_holiday_file(text: str, *, country: str = "CN", name: str = "holidays"
         code = check_country(values.get("country", country), position=row)
         _add_day(days.setdefault(code, {}), values["date"], values["kind"], name, row)
     return HolidayFile(MappingProxyType({code: MappingProxyType(rows) for code, rows in days.items()}))
+
+
+def _lines(text: str, name: str) -> Iterator[list[str]]:
+    """Give the first line's cells, and those of all others that are not empty."""
+    row = None
+    try:
+        for cells in csv.reader(io.StringIO(text)):
+            if cells or row is None:
+                yield cells
+                row = 0 if row is None else row + 1
+    except csv.Error as cause:
+        message = f"must be CSV with a line feed behind each row and no endless cell, got {cause}"
+        raise InvalidColumnError(name, message, position=row) from cause
 
 
 def _add_day(days: dict[dt.date, str], text: str, kind: str, name: str, row: int) -> None:

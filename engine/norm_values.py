@@ -171,12 +171,12 @@ def read_value(name: str, value: object, file: str, key: str) -> NormValue:
     if set(table) != set(_FIELDS):
         fail(file, key, f"must say {', '.join(_FIELDS)}", sorted(table))
     unit = table["unit"]
-    if unit not in _KINDS[kind]:
+    if not isinstance(unit, str) or unit not in _KINDS[kind]:
         fail(file, f"{key}.unit", f"must be {' or '.join(_KINDS[kind])}", unit)
     _check_origin(table, file, key)
     return NormValue(
         value=_read_quantity(kind, table["value"], file, f"{key}.value"),
-        unit=str(unit),
+        unit=unit,
         jurisdiction=str(table["jurisdiction"]),
         status=str(table["status"]),
         source=str(table["source"]),

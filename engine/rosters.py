@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["BookingRules", "Roster", "SlotAnswer", "VisitAsk"]
 
 _ONE_DAY = dt.timedelta(1)
+_LAST_DAY = dt.date(9998, 12, 31)  # whose hours are told
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,13 @@ class BookingRules:
         start = dt.datetime.fromtimestamp(starts_s, dt.UTC)
         spans = openings.spans((self.hours, self.timezone, self.country), start - _ONE_DAY, 4)
         return any(first.timestamp() <= starts_s and ends_s <= last.timestamp() for first, last in spans)
+
+
+def _days(first_day: dt.date, n_days: int) -> list[dt.date]:
+    if n_days > (_LAST_DAY - first_day).days + 1:
+        message = f"must be days of years up to 9998, got {n_days} days from {first_day}"
+        raise InvalidQueryError("first_day", message, value=first_day)
+    return [first_day + number * _ONE_DAY for number in range(n_days)]
 
 
 class VisitAsk(NamedTuple):
@@ -211,14 +219,14 @@ class Roster:
         Raises
         ------
         InvalidQueryError
-            For a time without a zone.
+            For a time without a zone, and for days beyond the year 9998.
         """
         now_s = -(-microseconds_of(asked_at) // 1_000_000)
         earliest_s = now_s + rules.lead_s
         today = asked_at.astimezone(ZoneInfo(rules.timezone)).date()
         answer = SlotAnswer({}, {})
         windows_of: dict[dt.date, list[int]] = {}
-        for day in (first_day + number * _ONE_DAY for number in range(n_days)):
+        for day in _days(first_day, n_days):
             starts = rules.windows_s(day, self._openings) if (day - today).days in range(rules.most_days) else []
             windows = [start for start in starts if start >= earliest_s]
             if windows:

@@ -458,6 +458,9 @@ BAD_COLUMNS = [
     ({"lead_s": [1, 2, "3"]}, "lead_s", 2),
     ({"features": [None, "lift", None]}, "features", 1),
     ({"features": [None, {1}, None]}, "features", 1),
+    ({"features": [None, [["a"]], None]}, "features", 1),
+    ({"features": [["a"], [{"a": 1}], None]}, "features", 1),
+    ({"features": [["a"], np.array("a"), None]}, "features", 1),
     ({"paused": [0, 1, 0]}, "paused", 0),
     ({"visibility": ["public", "secret", "public"]}, "visibility", 1),
 ]

@@ -164,6 +164,9 @@ def test_holiday_file__takes_no_holiday_from_a_year_that_is_known() -> None:
         # one day of both kinds
         ("date,kind\n2027-01-02,day_off\n2027-01-02,makeup_working_weekend\n", InvalidColumnError, "h.csv: kind", 1),
         ("date,kind,country\n2027-01-01,day_off,XX\n", InvalidTimezoneError, "country", 0),  # no such country
+        ("date,kind\r2027-01-01,day_off\r", InvalidColumnError, "h.csv", None),  # lines that end as none do
+        ("date,kind\n2027-01-01,day_off\n2027-01-02,day\roff\n", InvalidColumnError, "h.csv", 1),  # the same further on
+        ("date,kind,name\n\n2027-01-01,day_off," + 200_000 * "x", InvalidColumnError, "h.csv", 0),  # an endless cell
     ],
 )
 def test_holiday_file__names_what_is_wrong(

@@ -116,6 +116,8 @@ def test_load_norms__has_no_limit_of_sectors(folder: Path) -> None:
         ("value = 4,", 'value = "4",', "modes.onsite.radius.value", "must be a number from 1"),
         ("value = 90,", "value = -1,", "modes.onsite.lead.value", "must be a number from 0"),
         ('unit = "km"', 'unit = "mile"', "modes.onsite.radius.unit", "must be m or km, got 'mile'"),
+        ('unit = "km"', 'unit = ["m"]', "modes.onsite.radius.unit", "must be m or km, got ['m']"),
+        ('unit = "km"', "unit = {m = 1}", "modes.onsite.radius.unit", "must be m or km, got {'m': 1}"),
         ('unit = "min"', 'unit = "month"', "modes.onsite.lead.unit", "must be s or min or h or day"),
         ('["scale_slip", "photo"]', "[]", "modes.onsite.proof.value", "must be a list of proofs"),
         ('["scale_slip", "photo"]', '["A photo"]', "modes.onsite.proof.value", "must be named in lower-case"),

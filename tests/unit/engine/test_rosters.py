@@ -179,6 +179,26 @@ def test_slots__of_today_count_the_way_from_now() -> None:
         one.slots(ask(), at_once, now.replace(tzinfo=None), FRIDAY, 1)
 
 
+@pytest.mark.parametrize(
+    ("first_day", "n_days"),
+    [
+        (dt.date(9999, 12, 30), 5),  # days that no calendar has
+        (dt.date(9998, 12, 31), 2),  # days whose hours are never told
+        (FRIDAY, 10_000_000),
+        (FRIDAY, 1 << 40),
+    ],
+)
+def test_slots__of_days_beyond_the_calendar_are_refused(first_day: dt.date, n_days: int) -> None:
+    with pytest.raises(InvalidQueryError, match="must be days of years up to 9998") as caught:
+        roster(crew("a"), n_days=1).slots(ask(), HOURLY, NOW, first_day, n_days)
+    assert caught.value.argument == "first_day"
+
+
+@pytest.mark.parametrize("first_day", [dt.date.min, dt.date(9998, 12, 31)])
+def test_slots__of_days_long_gone_or_far_off_are_not_bookable(first_day: dt.date) -> None:
+    assert roster(crew("a"), n_days=1).slots(ask(), HOURLY, NOW, first_day, 1).why_not == {first_day: "not_bookable"}
+
+
 def test_roster__leaves_out_a_day_that_cannot_be_kept_and_answers_with_the_others() -> None:
     far_home = Crew("far", HOME, FAR, "Fr 02:00-02:10,08:00-12:00", ZONE, skills=CLEAN)
     days = crew_days(far_home, OPENINGS, FRIDAY, 1)
