@@ -40,10 +40,13 @@ _LINK: Any = {  # a server that is gone without a word is noticed within ten sec
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_BEGIN = (  # a process that is stopped within a transaction keeps its locks no longer than it had time
+_BEGIN = (  # a process that is stopped within a transaction keeps its locks no longer than it had time, or `_IDLE_MS`
     "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
     " set_config('idle_in_transaction_session_timeout', %s, true), {}"
     " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+)
+_IDLE_MS = (
+    10_000  # an import's write may take minutes, but not in silence: followers see nothing behind one that is open
 )
 _WHOLE = "set_config('transaction_timeout', %s, true),"
 _WHOLE_MORE_MS = 200  # the others are to come first: they end less
@@ -145,8 +148,9 @@ class PostgresStore(Store):
     def _write(self, fn: Callable[[WriteConnection], T], deadline: Deadline, progress: _Progress) -> T:
         with self._transaction(self._engine, deadline, progress) as (connection, transaction):
             driver, ms = PostgresDriver(connection), _ms(deadline)
+            idle_ms = str(min(int(ms), _IDLE_MS))
             whole = [str(int(ms) + _WHOLE_MORE_MS)] if driver.bounds_transactions else []
-            *_, server_us = driver.begin(_BEGIN.format(_WHOLE if whole else ""), [ms] * 3 + whole)
+            *_, server_us = driver.begin(_BEGIN.format(_WHOLE if whole else ""), [ms, ms, idle_ms, *whole])
             progress.begun = True
             writing = WriteConnection(connection, now_us=self._clock.now_us(server_us), driver=driver)
             result = fn(writing)

@@ -287,6 +287,23 @@ def test_postgres_store__sees_under_a_lock_what_went_before_whatever_the_databas
         assert opened.write_now(earlier).result(LONG_S) == {"first"}
 
 
+def test_postgres_store__lets_nobody_who_is_gone_keep_a_write_open_however_long_it_may_take(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    settings = load_settings({}, data=tmp_path, database=fresh_database(postgres_url))
+    told = text(
+        "SELECT CAST(extract(epoch FROM CAST(current_setting('idle_in_transaction_session_timeout') AS interval)) AS float),"
+        " CAST(extract(epoch FROM CAST(current_setting('statement_timeout') AS interval)) AS float)"
+    )
+    with contextlib.closing(open_store(settings, SystemClock())) as opened:
+        (idle_s, statement_s), (short_s, _) = (
+            opened.write_now(lambda c: tuple(c.rows(told)[0]), seconds) for seconds in (600.0, 3.0)
+        )
+    assert idle_s == 10.0
+    assert short_s <= 3.0
+    assert statement_s > 500.0  # who is there still has all of its time
+
+
 def test_has_admin__tells_of_keys_that_live(store: Store) -> None:
     assert not store.read_now(lambda connection: has_admin(connection, now_us=0))
     made = store.write_now(lambda connection: create_key(connection, scope="admin", label="a", expires_us=10)).row
