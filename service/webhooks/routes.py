@@ -130,7 +130,7 @@ async def rotate(request: Request, context: Orderer, webhook_id: str) -> Respons
     return await create_once(request, context, services_of(request), f"POST /v1/webhooks/{webhook_id}:rotate", create)
 
 
-@router.post("/{webhook_id}:enable", summary="Enable a webhook", responses=problems("not-found"))
+@router.post("/{webhook_id}:enable", summary="Enable a webhook", responses=problems("not-found", "state-conflict"))
 async def enable(request: Request, context: Orderer, webhook_id: str) -> Webhook:
     """Let a webhook that was disabled be sent to again, first what was still waiting; once more changes nothing."""
 

@@ -149,10 +149,18 @@ def enable_webhook(connection: WriteConnection, actor: Actor, webhook_id: str, w
     Let a webhook be sent to again, first what was waiting; return it, None if there is none.
 
     Where much waits it is still disabled then, with less to do: it is called again, in another transaction.
+
+    Raises
+    ------
+    StateConflictError
+        If it is being deleted: some of what it would send is gone already, and what comes behind that would never be due.
     """
     row = _locked(connection, webhook_id, whose)
     if row is None or not row.is_disabled:
         return row
+    if row.why_disabled == DISABLED_DELETED:
+        text = f"{DISABLED_DELETED}: DELETE it again, and make another"
+        raise StateConflictError(text)
     if not release_some(connection, webhook_id):
         return row
     values = {"is_disabled": False, "why_disabled": None, "failing_since": None}

@@ -20,6 +20,7 @@ from service.webhooks.rules import DISABLED_DELETED, DISABLED_GONE, STANDARD
 from service.webhooks.sending import Told
 from service.webhooks.store import Whose, create_webhook, delete_webhook, enable_webhook
 from tests.contract.service.desk import Desk
+from tests.contract.service.talking import problem
 
 SECOND_US, DAY_US = 1_000_000, 86_400_000_000
 GONE, TAKEN = Told("status 410", is_gone=True), Told("status 204", is_delivered=True)
@@ -131,6 +132,20 @@ def test_deleting__takes_many_small_writes_and_sends_nothing_meanwhile(
     assert desk.send("DELETE", path, "admin").status_code == httpx.codes.NO_CONTENT
     assert desk.rows(select(func.count()).where(_t.webhook_id == webhook_id))[0][0] == 0
     assert desk.send("DELETE", path, "admin").status_code == httpx.codes.NOT_FOUND
+
+
+def test_half_deleted__is_not_enabled_for_it_lost_some_of_what_it_would_send(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_store, "_DELETED_AT_ONCE", 4)
+    webhook_id = waiting(desk, -1)
+    path = f"/v1/webhooks/{webhook_id}"
+    assert write(desk, lambda connection: delete_webhook(connection, COMMAND, webhook_id, Whose())) is False
+    answer = desk.send("POST", f"{path}:enable", "admin")
+    assert problem(answer) == (409, "state-conflict")
+    assert "DELETE it again" in answer.json()["detail"]
+    assert desk.send("GET", path, "admin").json()["state"] == "disabled"
+    assert desk.send("DELETE", path, "admin").status_code == httpx.codes.NO_CONTENT
 
 
 def test_forgetting__what_waited_for_a_disabled_webhook_lets_the_next_event_of_the_order_be_due(desk: Desk) -> None:
