@@ -88,16 +88,26 @@ class Supervisor:
         for worker in self._workers:
             if worker.process is None:
                 if now >= worker.due_at:
-                    worker.process, worker.started_at = self._start(worker.number), now
+                    self._begin(worker, now)
                 continue
             code = worker.process.poll()
             if code is None:
                 continue
             if now - worker.started_at >= _STEADY_S:
                 worker.pause_s = _FIRST_PAUSE_S
-            worker.process, worker.due_at = None, now + worker.pause_s
-            _LOG.error("worker %d ended (%d); another starts in %.1f s", worker.number, code, worker.pause_s)
-            worker.pause_s = min(_LONGEST_PAUSE_S, 2 * worker.pause_s)
+            worker.process = None
+            self._put_off(worker, now, f"ended ({code})")
+
+    def _begin(self, worker: _Worker, now: float) -> None:
+        try:
+            worker.process, worker.started_at = self._start(worker.number), now
+        except OSError as error:  # the system has no memory, process or file left: the others go on
+            self._put_off(worker, now, f"cannot be started ({error.strerror})")
+
+    def _put_off(self, worker: _Worker, now: float, why: str) -> None:
+        worker.due_at = now + worker.pause_s
+        _LOG.error("worker %d %s; another starts in %.1f s", worker.number, why, worker.pause_s)
+        worker.pause_s = min(_LONGEST_PAUSE_S, 2 * worker.pause_s)
 
     def _stop(self) -> int:
         """Hand on every signal, and wait."""
