@@ -164,7 +164,7 @@ def _mark_webhook(
     Keep since when a webhook has been failing; return why it is disabled now, None where it is not.
 
     Where much happens the tries of one delivery are late, ever more so, and none may be given up in time: those that have
-    failed twice before are enough. A first failure is not: linli itself may have been away meanwhile.
+    failed twice before are enough. Time in which nobody sent is none of it: see `standstills`.
     """
     known = update(webhooks).where(webhooks.c.webhook_id == hook.webhook_id)
     if told.is_delivered:

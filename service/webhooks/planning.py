@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
     from service.store.leases import Lease
 
-__all__ = ["Look", "event_body", "event_name", "keep_place", "look_at_feed", "plan_deliveries"]
+__all__ = ["Look", "event_body", "event_name", "keep_place", "look_at_feed", "plan_deliveries", "put_mark"]
 
 _MARK = "webhooks"
 _PUT_MARK = text(
@@ -138,7 +138,12 @@ def plan_deliveries(connection: WriteConnection, lease: Lease, look: Look) -> No
 
 def keep_place(connection: WriteConnection, place: tuple[str, Position]) -> None:
     """Let the store know how far the feed was read."""
-    connection.run(_PUT_MARK, {"name": _MARK, "value": f"{place[0]} {place[1]}"})
+    put_mark(connection, _MARK, f"{place[0]} {place[1]}")
+
+
+def put_mark(connection: WriteConnection, name: str, value: str) -> None:
+    """Keep a mark, new or not."""
+    connection.run(_PUT_MARK, {"name": name, "value": value})
 
 
 def _events(connection: ReadConnection, kind: str, wanted: dict[tuple[str, int], int]) -> Iterator[_Event]:

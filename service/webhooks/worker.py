@@ -15,6 +15,7 @@ from service.webhooks.deliveries import due_deliveries, late_s, mark_tried
 from service.webhooks.planning import keep_place, look_at_feed, plan_deliveries
 from service.webhooks.rules import STANDARD
 from service.webhooks.sender import Sender
+from service.webhooks.standstills import KEEP_EVERY_US, keep_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,7 @@ class WebhookWorker:
         self._failing: set[tuple[str, str]] = set()  # those of them whose webhook is failing
         self._tried: deque[Tried] = deque()
         self._looked_at = self._kept_at = 0.0
+        self._instant_us = 0  # when was kept last that it sends, by the clock: the monotonic one rests with the machine
         self._late_s = 0.0
         self._seen_at: float | None = None  # when that was so, on the monotonic clock; None where another process sends
         self._is_down = False
@@ -165,6 +167,8 @@ class WebhookWorker:
             return _POLL_S if self._seen_at is None else self._lose()
         if self._seen_at is None:
             self._seen_at = time.monotonic()
+        if self._clock.now_us() - self._instant_us >= KEEP_EVERY_US:
+            self._keep_instant(lease)
         self._mark(lease)
         rest_s = self._looked_at + _BREATH_S - time.monotonic()
         if rest_s > 0.0:
@@ -185,6 +189,7 @@ class WebhookWorker:
             self._running.clear()
             self._failing.clear()
             self._place, self._late_s, self._seen_at = None, 0.0, None
+            self._instant_us = 0
         return _POLL_S
 
     def _leave(self) -> float:
@@ -194,8 +199,13 @@ class WebhookWorker:
             place = self._place
             if place is not None:
                 self._store.write_now(lambda connection: keep_place(connection, place), _WRITE_S)
+            self._keep_instant(lease)
             self._tenure.give_back()
         return 0.0
+
+    def _keep_instant(self, lease: Lease) -> None:
+        self._store.write_now(lambda connection: keep_instant(connection, lease), _WRITE_S)
+        self._instant_us = self._clock.now_us()
 
     def _plan(self, lease: Lease) -> bool:
         """Plan what is new; tell whether that was all."""

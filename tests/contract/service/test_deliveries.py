@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, delete, text, update
+from sqlalchemy import BigInteger, Select, Text, cast, delete, text, update
 from sqlalchemy.dialects import sqlite
 
 from service.audit.store import COMMAND
@@ -21,7 +21,7 @@ from service.errors import DeadlineExceededError
 from service.feed.outbox import Position, head
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
-from service.store.order_tables import leases, webhook_deliveries
+from service.store.order_tables import leases, webhook_deliveries, webhooks
 from service.store.tables import changes, marks
 from service.webhooks import worker
 from service.webhooks.deliveries import Marked, forget_deliveries, late_s
@@ -175,6 +175,29 @@ def test_failing_for_long__disables_though_so_much_happens_that_nothing_is_given
         assert row.why_disabled == "nothing was delivered for 2 hours; the last try: status 500"
         assert row.is_disabled
     assert [one.state for one in shop.deliveries(hook.webhook_id)] == ["waiting", "waiting"]
+
+
+def test_standstill__is_no_time_in_which_a_webhook_was_failing(shop: Hooked) -> None:
+    retries = Retries((0.05, 0.05, 3600.0, 3600.0), spread=0.0)
+    with receiver(500) as one:
+        hook = shop.hook(one.url)
+        shop.happen("1", "placed")
+        with shop.working(retries=retries):
+            _wait_for_tries(shop, hook.webhook_id, 3)
+        shop.store.write_now(partial(_stand_still, us=4 * DAY_US))
+        with shop.working(retries=retries):
+            _wait_for_tries(shop, hook.webhook_id, 4)
+    row = shop.row(hook.webhook_id)
+    assert (row.is_disabled, row.why_disabled) == (False, None)
+    assert SystemClock().now_us() - row.failing_since < 3_600_000_000
+
+
+def _stand_still(connection: WriteConnection, us: int) -> None:
+    """Let all that is known of webhooks be as long ago as if linli had not run since."""
+    ago = cast(cast(marks.c.value, BigInteger) - us, Text)
+    connection.run(update(marks).where(marks.c.name == "webhooks_at").values(value=ago))
+    connection.run(update(webhooks).values(failing_since=webhooks.c.failing_since - us))
+    connection.run(update(webhook_deliveries).values(due_at=webhook_deliveries.c.due_at - us))
 
 
 def _wait_for_tries(shop: Hooked, webhook_id: str, *tries: int) -> None:
