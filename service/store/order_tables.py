@@ -190,7 +190,7 @@ webhooks = Table(
     Column("merchant_id", Text, ForeignKey("merchants.merchant_id")),  # or the merchant
     Column("url", Text, nullable=False),
     Column("secret", Text, nullable=False),
-    Column("old_secret", Text),  # those before, with spaces between: they sign too, until
+    Column("old_secret", Text),  # those before, with spaces between: they sign too, each until its own end, or
     Column("old_until", Instant),
     Column("is_disabled", Boolean, nullable=False),
     Column("why_disabled", Text),

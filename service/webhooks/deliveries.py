@@ -12,6 +12,7 @@ from service.audit.store import Actor, record
 from service.store.leases import demand
 from service.store.order_tables import webhook_deliveries, webhooks
 from service.webhooks.rules import DISABLED_GONE, Retries, why_failing
+from service.webhooks.signing import old_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,9 +116,9 @@ def _first(connection: ReadConnection, webhook_id: str, now_us: int, busy: set[s
 
 
 def _due(hook: AnyRow, row: AnyRow, now_us: int) -> Due:
-    old = hook.old_secret.split() if hook.old_secret and hook.old_until > now_us else []
+    secrets = (hook.secret, *(secret for secret, _ in old_secrets(hook.old_secret, hook.old_until, now_us)))
     is_failing = hook.failing_since is not None
-    return Due(hook.webhook_id, row.event_id, hook.url, (hook.secret, *old), row.body.encode(), is_failing, row.tries)
+    return Due(hook.webhook_id, row.event_id, hook.url, secrets, row.body.encode(), is_failing, row.tries)
 
 
 def late_s(connection: ReadConnection, now_us: int) -> float:

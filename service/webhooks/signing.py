@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["new_secret", "signed_headers"]
+__all__ = ["kept_secrets", "new_secret", "old_secrets", "signed_headers"]
 
 _PREFIX = "whsec_"
 _BYTES = 32
@@ -20,6 +20,22 @@ _BYTES = 32
 def new_secret() -> str:
     """Return a new secret as receivers keep it."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+
+
+def kept_secrets(newest: str, before: Sequence[tuple[str, int]]) -> str:
+    """Return old secrets as one text: the newest, which signs until an instant that is kept beside it, and others with theirs."""
+    return " ".join([newest, *(f"{secret}:{until_us}" for secret, until_us in before)])
+
+
+def old_secrets(kept: str | None, until_us: int | None, now_us: int) -> list[tuple[str, int]]:
+    """
+    Return those of `kept_secrets` that still sign, each with until when; none signs after ``until_us``.
+
+    An earlier linli kept no instant beside a secret, and reads past one: base64 ends with its padding.
+    """
+    parted = [one.partition(":") for one in (kept or "").split()]
+    until = [(secret, min(int(own or until_us or 0), until_us or 0)) for secret, _, own in parted]
+    return [(secret, end_us) for secret, end_us in until if end_us > now_us]
 
 
 def signed_headers(secrets_: Sequence[str], event_id: str, at_s: int, body: bytes) -> dict[str, str]:

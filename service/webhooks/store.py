@@ -13,7 +13,7 @@ from service.errors import StateConflictError
 from service.store.order_tables import webhook_deliveries, webhooks
 from service.webhooks.deliveries import LOCK, release_some
 from service.webhooks.rules import DISABLED_DELETED, OLD_SECRET_S, WEBHOOKS_AN_OWNER
-from service.webhooks.signing import new_secret
+from service.webhooks.signing import kept_secrets, new_secret, old_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,16 +129,16 @@ def rotate_secret(connection: WriteConnection, actor: Actor, webhook_id: str, wh
     """
     Give a webhook a new secret; return it, None if there is none.
 
-    The one before signs too for a day, and so do those that still did: whoever rotates twice since an answer got lost
-    must not cut off a receiver that has none of the new ones.
+    The one before signs too for a day, and those that still did go on to the end of theirs: whoever rotates twice since an
+    answer got lost must not cut off a receiver that has none of the new ones.
     """
     row = _locked(connection, webhook_id, whose)
     if row is None:
         return None
-    still = row.old_secret.split() if row.old_secret and row.old_until > connection.now_us else []
+    still = old_secrets(row.old_secret, row.old_until, connection.now_us)
     values = {
         "secret": new_secret(),
-        "old_secret": " ".join([row.secret, *still][:_OLD_SECRETS]),
+        "old_secret": kept_secrets(row.secret, still[: _OLD_SECRETS - 1]),
         "old_until": connection.now_us + OLD_SECRET_S * _SECOND_US,
     }
     return _changed(connection, actor, row, "webhook.rotate", values)

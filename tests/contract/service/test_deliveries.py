@@ -250,6 +250,31 @@ def test_rotation__signs_with_both_secrets_for_a_day(shop: Hooked) -> None:
         assert [is_ours(secret, got.headers, got.body, got.at) for secret in secrets] == [False, False, True]
 
 
+def test_rotation_again__lets_no_secret_sign_for_longer_than_its_own_day(shop: Hooked) -> None:
+    hour_us, now_us = DAY_US // 24, SystemClock().now_us()
+    with receiver() as one:
+        hook = shop.hook(one.url)
+        secrets = [hook.secret]
+        for left_us in (hour_us, 20 * hour_us, None):  # of the secret before, when the next rotation comes
+            row = shop.store.write_now(partial(rotate_secret, actor=COMMAND, webhook_id=hook.webhook_id, whose=Whose()))
+            assert row is not None
+            secrets.append(row.secret)
+            if left_us is not None:
+                shop.change(hook.webhook_id, old_until=now_us + left_us)
+        shop.happen("1", "placed")
+        with shop.working():
+            got = one.wait(1)[0]
+            assert [is_ours(secret, got.headers, got.body, got.at) for secret in secrets] == [True] * 4
+        shop.happen("2", "placed")
+        with shop.working(clock=SystemClock(now_us + 2 * hour_us)):
+            got = one.wait(2)[1]
+            assert [is_ours(secret, got.headers, got.body, got.at) for secret in secrets] == [False, True, True, True]
+        shop.happen("3", "placed")
+        with shop.working(clock=SystemClock(now_us + 21 * hour_us)):
+            got = one.wait(3)[2]
+            assert [is_ours(secret, got.headers, got.body, got.at) for secret in secrets] == [False, False, True, True]
+
+
 ANSWERS = {
     "hang": "no answer in time",
     "drip": "no answer in time",
