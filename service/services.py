@@ -53,7 +53,7 @@ __all__ = ["Services", "open_services"]
 _LOG = logging.getLogger(__name__)
 _STALE_S = 5.0
 _MATCHES, _LONG_MATCHES, _WORK, _PAYMENTS = 8, 8, 8, 4  # threads
-_MOST_LOOKUPS = 32  # of host names that requests tell
+_LOOKUPS, _LOOKUPS_EACH = 32, 4  # of host names that requests tell, at once and of one caller
 
 
 @dataclass
@@ -170,7 +170,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             terms,
             bookings,
             payments,
-            UrlRules(networks_of(settings.webhooks.webhook_allow), Lookups(_MOST_LOOKUPS)),
+            UrlRules(networks_of(settings.webhooks.webhook_allow), Lookups(_LOOKUPS, _LOOKUPS_EACH)),
             matches,
             long_matches,
             work,

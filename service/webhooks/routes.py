@@ -14,6 +14,7 @@ from service.http.idempotency import Created, create_once
 from service.http.pages import CursorText, PageSize, next_page, read_cursor
 from service.http.problems import invalid
 from service.http.routing import StrictRoute, problems
+from service.http.shares import whose as whose_share
 from service.merchants.store import find_merchant
 from service.webhooks.schemas import (
     AskedWebhook,
@@ -62,7 +63,8 @@ async def post_webhook(request: Request, context: Orderer, body: AskedWebhook) -
     services, whose = services_of(request), _new_owner(context, body.merchant_id)
     forbidden = None
     try:
-        await services.urls.check(body.url, min(_RESOLVE_S, context.deadline.left_s()))
+        _, asker = whose_share(context.key_holder)
+        await services.urls.check(body.url, min(_RESOLVE_S, context.deadline.left_s()), asker)
     except ForbiddenUrlError as error:
         forbidden = error
 

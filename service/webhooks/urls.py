@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lookups", "Resolver", "Target", "UrlRules"]
 
-Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+Resolver: TypeAlias = Callable[[str, str], Awaitable[Sequence[str]]]
+"""Returns the addresses of a name, for whoever asks."""
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::(?P<port>[0-9]{1,5}))?"
@@ -106,16 +108,23 @@ class UrlRules:
         Networks that are let through though they are not public, at any port and by http too: for tests, and for
         receivers in one's own network.
     resolver
-        Returns the addresses of a name.
+        Finds the addresses of a name.
     """
 
     def __init__(self, allowed: Sequence[Network] = (), resolver: Resolver | None = None) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolver or Lookups()
 
-    async def check(self, url: str, seconds: float) -> tuple[Target, list[str]]:
+    async def check(self, url: str, seconds: float, asker: str = "") -> tuple[Target, list[str]]:
         """
         Return what a URL says, and the addresses to connect to: these and no others.
+
+        Parameters
+        ----------
+        url, seconds
+            Which, and how long its name may be looked up.
+        asker
+            For whom, where that is not linli itself.
 
         Raises
         ------
@@ -123,31 +132,35 @@ class UrlRules:
             If one of its addresses is not to be sent to, or none is to be had.
         """
         target = read_url(url)
-        addresses = [target.literal] if target.literal is not None else await self._addresses(target.host, seconds)
-        own = [is_among(address, self._allowed) for address in addresses]
-        if not all(own):
-            _check_public(target, [address for address, is_own in zip(addresses, own, strict=True) if not is_own])
+        addresses = (
+            [target.literal] if target.literal is not None else await self._addresses(target.host, seconds, asker)
+        )
+        others = [address for address in addresses if not is_among(address, self._allowed)]
+        if others or not addresses:
+            self._check_public(target, others)
         return target, [str(address) for address in addresses]
 
-    async def _addresses(self, host: str, seconds: float) -> list[Address]:
+    async def _addresses(self, host: str, seconds: float, asker: str) -> list[Address]:
         try:
             async with asyncio.timeout(seconds):
-                found = await self._resolve(host)
-            addresses = [ipaddress.ip_address(one) for one in found]  # a zone (fe80::1%eth0) is refused below
-        except (OSError, ValueError) as error:  # a timeout is an OSError
-            raise ForbiddenUrlError("has a host whose addresses cannot be found") from error
-        if not addresses:
-            raise ForbiddenUrlError("has a host without addresses")
-        return addresses
+                found = await self._resolve(host, asker)
+            return [ipaddress.ip_address(one) for one in found]  # a zone (fe80::1%eth0) is refused below
+        except (OSError, ValueError):  # a timeout is an OSError
+            return []
 
-
-def _check_public(target: Target, addresses: Sequence[Address]) -> None:
-    if not target.is_secure:
-        raise ForbiddenUrlError("must begin with https://")
-    if target.port not in _OPEN_PORTS:
-        told = f"must have port {' or '.join(map(str, _OPEN_PORTS))}, got {target.port}"
-        raise ForbiddenUrlError(told)
-    if not all(map(is_public, addresses)):
+    def _check_public(self, target: Target, addresses: Sequence[Address]) -> None:
+        """Refuse what is not public. A name that is not found is refused as one that leads inside: nobody learns which there are."""
+        more = " (or a host that is found in a network that is let through)" if self._allowed else ""
+        if not target.is_secure:
+            told = f"must begin with https://{more}"
+            raise ForbiddenUrlError(told)
+        if target.port not in _OPEN_PORTS:
+            told = f"must have port {' or '.join(map(str, _OPEN_PORTS))}{more}, got {target.port}"
+            raise ForbiddenUrlError(told)
+        if addresses and all(map(is_public, addresses)):
+            return
+        if target.literal is None:
+            raise ForbiddenUrlError("must have a host whose addresses are found, and are all of the public internet")
         raise ForbiddenUrlError("leads to an address that is not one of the public internet")
 
 
@@ -160,26 +173,35 @@ class Lookups:
 
     Parameters
     ----------
-    most
-        How many are at work at once, None for any number.
+    most, share
+        How many are at work at once, of all who ask and of one; None for any number.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self._most = most
-        self._n = 0
+    def __init__(self, most: int | None = None, share: int | None = None) -> None:
+        self._most, self._share = most, share
+        self._n_of = Counter[str]()
         self._lock = threading.Lock()
 
-    def _count(self, n: int) -> None:
+    def _begin(self, asker: str) -> None:
         with self._lock:
-            if n > 0 and self._n == self._most:
+            if self._n_of[asker] == self._share:
+                told = f"{self._share} host names of this caller are being looked up, as many as may be; try again"
+                raise OverloadedError(told)
+            if self._n_of.total() == self._most:
                 raise OverloadedError("too many host names are being looked up")
-            self._n += n
+            self._n_of[asker] += 1
 
-    async def __call__(self, host: str) -> Sequence[str]:
-        """Look a name up; raises `OverloadedError` where too many wait for their answers."""
+    def _end(self, asker: str) -> None:
+        with self._lock:
+            self._n_of[asker] -= 1
+            if not self._n_of[asker]:
+                del self._n_of[asker]
+
+    async def __call__(self, host: str, asker: str) -> Sequence[str]:
+        """Look a name up for somebody; raises `OverloadedError` where too many wait for their answers."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str]] = loop.create_future()
-        self._count(1)
+        self._begin(asker)
 
         def look() -> None:
             found: list[str] | OSError | UnicodeError
@@ -187,14 +209,14 @@ class Lookups:
                 found = [str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
             except (OSError, UnicodeError) as error:
                 found = error
-            self._count(-1)
+            self._end(asker)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, future, found)
 
         try:
             threading.Thread(target=look, name="linli-resolve", daemon=True).start()
         except RuntimeError:  # the system has no thread left
-            self._count(-1)
+            self._end(asker)
             raise
         return await future
 

@@ -79,7 +79,7 @@ def test_create_sent_again__is_answered_as_the_first_time_though_the_name_is_not
 ) -> None:
     known = ["8.8.8.8"]
 
-    async def resolver(_host: str) -> list[str]:
+    async def resolver(_host: str, _asker: str) -> list[str]:
         return known
 
     monkeypatch.setattr(desk.registry.services, "urls", UrlRules((), resolver))
@@ -95,6 +95,25 @@ def test_create_sent_again__is_answered_as_the_first_time_though_the_name_is_not
     assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
     assert again.json() == {**first.json(), "secret": None}
     assert problem(make("another")) == (422, "webhook-url-forbidden")
+
+
+def test_create__looks_a_name_up_for_its_caller_who_is_a_merchant_with_all_of_its_keys(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    askers: list[str] = []
+
+    async def resolver(_host: str, asker: str) -> list[str]:
+        askers.append(asker)
+        return []
+
+    monkeypatch.setattr(desk.registry.services, "urls", UrlRules((), resolver))
+    desk.registry.add_key("corner again", "merchant", "corner")
+    for key in ("corner", "corner again", "app"):
+        body = {"url": "https://shop.example/hook"}
+        answer = desk.send("POST", "/v1/webhooks", key, json=body, headers={"Idempotency-Key": f"asks as {key}"})
+        assert problem(answer) == (422, "webhook-url-forbidden")
+    assert askers[:2] == ["corner"] * 2
+    assert askers[2] != "corner"
 
 
 @pytest.mark.parametrize("url", [

@@ -66,7 +66,7 @@ ALLOWED = {
 }
 
 
-async def known(host: str) -> Sequence[str]:
+async def known(host: str, _asker: str) -> Sequence[str]:
     if host == "late.example":
         await asyncio.sleep(10)
     if host not in PUBLIC | INSIDE:
@@ -127,29 +127,65 @@ def test_public__is_less_than_python_calls_global() -> None:
     assert not any(map(is_public, addresses))
 
 
-def test_lookups__are_no_more_at_once_than_some_however_long_a_name_server_takes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+NOWHERE = [*INSIDE, "unknown.example", "late.example"]
+
+
+@pytest.mark.parametrize("allowed", ["", "192.168.0.0/16"])
+@pytest.mark.parametrize("url", ["https://{}/", "http://{}/", "https://{}:25/"])
+def test_name_that_leads_inside__is_refused_in_the_words_for_one_that_is_not_found(url: str, allowed: str) -> None:
+    told = set()
+    for name in NOWHERE:
+        with pytest.raises(ForbiddenUrlError) as caught:
+            check(url.format(name), allowed)
+        told.add(str(caught.value))
+    assert len(told) == 1
+
+
+def test_refusal__of_an_address_says_that_it_is_not_public() -> None:
+    with pytest.raises(ForbiddenUrlError, match="leads to an address that is not one of the public internet"):
+        check("https://10.0.0.1/")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let every name be looked up until this is set."""
     answers = threading.Event()
 
     def slow(*_asked: object, **_how: object) -> list[tuple[object, ...]]:
         answers.wait(30)
         return [(0, 0, 0, "", ("8.8.8.8", 0))]
 
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    return answers
+
+
+def test_lookups__of_one_caller_are_some_and_leave_places_to_others(answers: threading.Event) -> None:
+    async def ask(lookups: Lookups) -> None:
+        asked = [asyncio.create_task(lookups("slow.example", asker)) for asker in ("one", "one", "other")]
+        await asyncio.sleep(0)  # until they are begun
+        with pytest.raises(OverloadedError, match="2 host names of this caller"):
+            await lookups("slow.example", "one")
+        answers.set()
+        assert await asyncio.gather(*asked) == [["8.8.8.8"]] * 3
+        assert await lookups("slow.example", "one") == ["8.8.8.8"]
+
+    asyncio.run(ask(Lookups(4, 2)))
+
+
+def test_lookups__are_no_more_at_once_than_some_however_long_a_name_server_takes(answers: threading.Event) -> None:
     async def ask(lookups: Lookups) -> None:
         for _ in range(2):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(lookups("slow.example"), 0.01)
+                await asyncio.wait_for(lookups("slow.example", ""), 0.01)
         with pytest.raises(OverloadedError):
-            await lookups("slow.example")
+            await lookups("slow.example", "")
         answers.set()
         async with asyncio.timeout(10):
             while True:
                 try:
-                    assert await lookups("slow.example") == ["8.8.8.8"]
+                    assert await lookups("slow.example", "") == ["8.8.8.8"]
                     break
                 except OverloadedError:
                     await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
     asyncio.run(ask(Lookups(2)))
