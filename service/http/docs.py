@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from functools import cache
 from importlib import resources
@@ -71,14 +72,19 @@ def describe(app: FastAPI, routers: Sequence[APIRouter], bodies: Sequence[type[B
 
 def add_docs(app: FastAPI, routers: Sequence[APIRouter], bodies: Sequence[type[BaseModel]] = ()) -> None:
     """Add /openapi.json and /docs; ``routers`` and ``bodies`` as of `describe`."""
+    files = _files()
+    making: asyncio.Task[bytes] | None = None
 
-    @cache
     def description() -> bytes:
         return orjson.dumps(describe(app, routers, bodies))
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return Response(description(), media_type="application/json")
+        nonlocal making
+        if making is None or _has_failed(making):
+            # A second of a processor: no start waits for it, and in a thread it holds up others by 25 ms, not by all of it.
+            making = asyncio.create_task(asyncio.to_thread(description))
+        return Response(await asyncio.shield(making), media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> Response:
@@ -92,7 +98,16 @@ def add_docs(app: FastAPI, routers: Sequence[APIRouter], bodies: Sequence[type[B
 
     @app.get("/docs/{name}", include_in_schema=False)
     async def file(name: str) -> Response:
-        if name not in _FILES:
+        if name not in files:
             raise not_found()
-        data = resources.files("fastapi_swagger").joinpath("resources", name).read_bytes()
-        return Response(data, media_type=_FILES[name], headers={"Cache-Control": "max-age=86400"})
+        return Response(files[name], media_type=_FILES[name], headers={"Cache-Control": "max-age=86400"})
+
+
+def _has_failed(task: asyncio.Task[bytes]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    folder = resources.files("fastapi_swagger").joinpath("resources")
+    return {name: folder.joinpath(name).read_bytes() for name in _FILES}

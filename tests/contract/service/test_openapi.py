@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema_rs
 import pytest
+from fastapi import APIRouter, FastAPI
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from service.http.docs import add_docs
 from service.http.problems import PROBLEMS
 from service.matching.parameters import NAMES
 from tests.described import Description
@@ -59,6 +64,53 @@ def test_description__is_openapi_3_1(described: Description) -> None:
         assert jsonschema_rs.meta.is_valid(schema | {"$schema": DIALECT}), name
     schemas = described.document["components"]["schemas"]
     assert {ref.rpartition("/")[2] for ref in _refs(described.document)} <= set(schemas)
+
+
+class _SlowRouters(list[APIRouter]):
+    """Routers that are looked at once they may be, and note in which thread."""
+
+    def __init__(self) -> None:
+        super().__init__([APIRouter()])
+        self.threads: list[int] = []
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[APIRouter]:
+        self.threads.append(threading.get_ident())
+        self.begun.set()
+        self.go.wait(5)
+        return super().__iter__()
+
+
+def test_description__is_made_once_beside_the_loop_though_who_asked_first_is_gone() -> None:
+    app, routers = FastAPI(openapi_url=None), _SlowRouters()
+    add_docs(app, routers)
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://linli") as client:
+            first, *others = [asyncio.create_task(client.get("/openapi.json")) for _ in range(3)]
+            await asyncio.to_thread(routers.begun.wait, 5)
+            first.cancel()
+            await asyncio.wait([first])
+            routers.go.set()
+            return [*await asyncio.gather(*others), await client.get("/openapi.json")]
+
+    answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len({answer.content for answer in answers}) == 1
+    assert len(routers.threads) == 1
+    assert routers.threads[0] != threading.get_ident()
+
+
+def test_page__has_its_files_in_memory(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> bytes:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for name, media_type in (("swagger-ui.css", "text/css"), ("swagger-ui-bundle.js", "text/javascript")):
+        answer = registry.runner.run(registry.client.get(f"/docs/{name}"))
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(media_type)
+        assert len(answer.content) > 10_000
 
 
 def test_judge__sees_a_planted_fault(described: Description) -> None:
