@@ -180,11 +180,11 @@ def fee_minor(
     """
     Return what is owed where a customer leaves a state, in whole minor units, rounded down.
 
-    Leaving costs nothing until it was said to, nor once the window is past and nobody has begun; not to be there does, where
-    its crew set out, at ``at_us``, before it was.
+    Leaving costs nothing until it was said to, whoever is on the way by then, nor once the window is past and nobody has
+    begun; not to be there does, where its crew set out, at ``at_us``, before it was.
     """
     key = FEES.get((state, event))
-    is_free = state is State.CONFIRMED and free_until_us is not None and at_us <= free_until_us
+    is_free = event is not Event.CUSTOMER_ABSENT and free_until_us is not None and at_us <= free_until_us
     if key is None or is_free or at_us > ends_us:
         return 0
     return share_minor(norm, key, total_minor)

@@ -95,7 +95,7 @@ class Model:
             one.put(at, crew)
             if one.state != "confirmed" or one.free_until >= now:
                 one.free_until = at - FREE
-        is_free = one.state == "confirmed" and now <= one.free_until
+        is_free = event != "customer_absent" and now <= one.free_until
         is_late = (one.departed if event == "customer_absent" else now) > one.at
         if not (is_free or is_late) and (by_customer or event == "customer_absent"):
             one.fee += one.total * PERCENT.get((one.state, event), 0) // 100

@@ -178,7 +178,7 @@ def test_leads_to__is_about_all_states_and_what_is_asked_for_in_them() -> None:
         (CONFIRMED, 1, "app", 3_001),
         (CONFIRMED, 1, "admin", 3_001),
         (CONFIRMED, 1, "corner", 0),
-        (EN_ROUTE, 0, "app", 5_002),
+        (EN_ROUTE, 0, "app", 0),
         (EN_ROUTE, 1, "app", 5_002),
         (EN_ROUTE, 1, "corner", 0),
     ],

@@ -37,6 +37,18 @@ def test_setting_out__is_too_early_more_than_two_days_ahead(visits: Visits) -> N
     assert visits.done(booking, "depart", "corner")["state"] == "en_route"
 
 
+def test_setting_out_early__takes_nothing_of_the_time_in_which_cancelling_is_free(visits: Visits) -> None:
+    point_id = visits.provider("anna", "bert")
+    one, other = (visits.brought(visits.book(point_id, _later(visits.tomorrow(10), 1)), "confirm") for _ in range(2))
+    visits.desk.pass_until(one["starts_at"], -2 * 86_400)
+    for booking in (one, other):
+        visits.done(booking, "depart", "corner")
+    visits.desk.pass_until(one["cancel_free_until"])
+    assert visits.done(one, "cancel", "app", {})["fee_minor"] == 0
+    visits.desk.pass_until(other["starts_at"], 20 * 60)
+    assert visits.done(other, "absent", "corner", {"who": "customer"})["fee_minor"] == 10_000
+
+
 def test_absent_customer__is_waited_for_since_the_crew_set_out(visits: Visits) -> None:
     point_id = visits.provider("anna")
     booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
