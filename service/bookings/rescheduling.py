@@ -94,9 +94,13 @@ def _asked_again(connection: WriteConnection, terms: BookingTerms, row: AnyRow, 
 
 
 def _free_until(connection: WriteConnection, row: AnyRow, until_us: int | None) -> int | None:
-    """Return until when cancelling is free in another window: where it was not free any more, it stays so."""
+    """
+    Return until when cancelling is free in another window: where it was not free any more, it stays so.
+
+    Not so behind a window to which nobody came.
+    """
     before = row.cancel_free_until
-    is_over = row.state == State.CONFIRMED and before is not None and before < connection.now_us
+    is_over = row.state == State.CONFIRMED and before is not None and before < connection.now_us <= row.ends_at
     return before if is_over else until_us
 
 

@@ -45,6 +45,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *((), ("cancel",), (1_900,), (-1_900, "confirm"), ("ill",)),
     *(("confirm",), ("confirm", "cancel"), ("confirm", "reschedule"), ("confirm", "to it", "crew_absent")),
     *(("confirm", "to it", 9_000), ("confirm", "to it", -9_000, "reschedule")),
+    ("confirm", "to it", -60, "reschedule", "cancel"),
     *(("confirm", "ill"), ("confirm", "ill", "cancel"), ("confirm", "ill", "reschedule")),
     *(("confirm", "ill", "to it", "crew_absent"), ("confirm", "ill", "to it", 9_000)),
     *(("confirm", "depart"), ("confirm", "depart", "cancel"), ("confirm", "depart", -18_000, "cancel")),

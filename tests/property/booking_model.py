@@ -92,8 +92,9 @@ class Model:
             raise RefusedError
         if event == "reschedule":
             self._take(crew, at, now, name)
+            was_missed = one.state == "unplaced" or one.at < now
             one.put(at, crew)
-            if one.state != "confirmed" or one.free_until >= now:
+            if was_missed or one.free_until >= now:
                 one.free_until = at - FREE
         is_free = event != "customer_absent" and now <= one.free_until
         is_late = (one.departed if event == "customer_absent" else now) > one.at

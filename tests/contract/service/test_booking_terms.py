@@ -49,6 +49,20 @@ def test_setting_out_early__takes_nothing_of_the_time_in_which_cancelling_is_fre
     assert visits.done(other, "absent", "corner", {"who": "customer"})["fee_minor"] == 10_000
 
 
+@pytest.mark.parametrize(("late_us", "is_free"), [(0, False), (1, True)])
+def test_rescheduling__counts_anew_where_nobody_came_while_the_window_lasted(
+    visits: Visits, late_us: int, is_free: bool
+) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(9)), "confirm")
+    visits.desk.registry.clock.at = dt.datetime.fromisoformat(booking["ends_at"]) + dt.timedelta(microseconds=late_us)
+    moved = visits.done(booking, "reschedule", "app", {"starts_at": _later(visits.tomorrow(9), 1)})
+    until = dt.datetime.fromisoformat(moved["starts_at"]) - dt.timedelta(days=1)
+    told = until if is_free else dt.datetime.fromisoformat(booking["cancel_free_until"])
+    assert dt.datetime.fromisoformat(moved["cancel_free_until"]) == told
+    assert visits.done(moved, "cancel", "app", {})["fee_minor"] == (0 if is_free else 6_000)
+
+
 def test_absent_customer__is_waited_for_since_the_crew_set_out(visits: Visits) -> None:
     point_id = visits.provider("anna")
     booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
