@@ -8,7 +8,7 @@ from service.bookings.acting import act_on, check_booking_act
 from service.bookings.holding import event_of, locked_ask, values_of, windowed
 from service.bookings.planning import place_visit, take_visit_out
 from service.bookings.rules import Act, Event, Party, State, given_up_us
-from service.bookings.store import add_booking, add_booking_event, is_made_good, new_booking_id
+from service.bookings.store import add_booking, add_booking_event, fell_through, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import NotFeasibleError, StateConflictError
 from service.feed.columns import joined_features
@@ -134,7 +134,7 @@ def complain(
     """
     act = Act(Event.COMPLAIN, Party.CUSTOMER, actor)
     check_booking_act(row, act)
-    until_us = complain_until_us(terms.orders.norms, row)
+    until_us = complain_until_us(terms.orders.norms, row, fell_through(connection, [row]).get(row.booking_id))
     if until_us is None or connection.now_us > until_us:
         raise StateConflictError("the time to complain about this visit is over")
     if is_made_good(connection, row):

@@ -15,7 +15,7 @@ from service.bookings.refusing import visit_refusal
 from service.bookings.rules import Party, StateName
 from service.bookings.schemas import BookingAnswer, BookingBody, BookingEventsAnswer, BookingsAnswer
 from service.bookings.seeing import booking_seen, bookings_seen, visitor_of
-from service.bookings.store import BookingFilter, list_booking_events, list_bookings
+from service.bookings.store import BookingFilter, fell_through, list_booking_events, list_bookings
 from service.bookings.views import booking_answer, booking_event_answer
 from service.clock import from_us, to_us
 from service.errors import NotFeasibleError, ServiceError
@@ -101,9 +101,17 @@ async def get_bookings(
     def page_of(connection: ReadConnection) -> BookingsAnswer:
         rows = list_bookings(connection, wanted, after=after[0], limit=page_size + 1)
         page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.booking_id])
-        paid = payments_of(connection, [row.booking_id for row in page])
-        norms = services.norms
-        items = [booking_answer(row, norms, party=party, payment=paid.get(row.booking_id)) for row in page]
+        paid, anew = payments_of(connection, [row.booking_id for row in page]), fell_through(connection, page)
+        items = [
+            booking_answer(
+                row,
+                services.norms,
+                party=party,
+                payment=paid.get(row.booking_id),
+                fell_through_us=anew.get(row.booking_id),
+            )
+            for row in page
+        ]
         return BookingsAnswer(items=items, next_cursor=following)
 
     return await services.store.read(page_of, context.deadline)
@@ -114,14 +122,14 @@ async def get_booking(request: Request, response: Response, context: Visitors, b
     """Read a booking; the app that made it learns its codes once it is confirmed."""
     services = services_of(request)
 
-    def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None]:
+    def read(connection: ReadConnection) -> tuple[AnyRow, AnyRow | None, int | None]:
         row = booking_seen(connection, context, booking_id, services.clock.now_us())
-        return row, find_payment(connection, booking_id)
+        return row, find_payment(connection, booking_id), fell_through(connection, [row]).get(booking_id)
 
-    row, payment = await services.store.read(read, context.deadline)
+    row, payment, anew_us = await services.store.read(read, context.deadline)
     response.headers["ETag"] = etag(row.revision)
-    secret = services.secret if row.owner == (app_of(context) or "") else None
-    return booking_answer(row, services.norms, party=visitor_of(context), payment=payment, secret=secret)
+    secret, party = services.secret if row.owner == (app_of(context) or "") else None, visitor_of(context)
+    return booking_answer(row, services.norms, party=party, payment=payment, secret=secret, fell_through_us=anew_us)
 
 
 @router.get("/{booking_id}/events", summary="What happened to a booking", responses=problems("not-found"))

@@ -31,6 +31,7 @@ __all__ = [
     "change_shift_of",
     "count_given_up",
     "due_bookings",
+    "fell_through",
     "find_booking",
     "forget_bookings",
     "forget_bookings_of",
@@ -136,6 +137,26 @@ def is_made_good(connection: ReadConnection, row: AnyRow) -> bool:
     came_to_nothing = (State.CANCELLED, State.EXPIRED, State.CREW_ABSENT)
     query = select(_t.booking_id).where(_t.complaint_of == row.booking_id, _t.state.not_in(came_to_nothing)).limit(1)
     return connection.row(query) is not None
+
+
+def fell_through(connection: ReadConnection, rows: Sequence[AnyRow]) -> dict[str, int]:
+    """
+    Return when a visit that was to make another one good last came to nothing without its customer's doing, by the other's id.
+
+    It is his doing where he cancels what is still promised; who cancelled it and is known no more, as keys are forgotten,
+    is taken to be the merchant.
+    """
+    done = [row.booking_id for row in rows if row.done_at is not None]
+    if not done:
+        return {}
+    its = booking_events.c
+    customers = select(keys.c.key_id).where(keys.c.key_id == its.actor, keys.c.scope.in_(("app", "admin")))
+    of_it = select(its.revision).where(its.booking_id == _t.booking_id)
+    gave_up = of_it.where(its.event == Event.CANCEL, customers.exists()).exists()
+    was_lost = of_it.where(its.event == Event.LOSE, its.revision == _t.revision - 1).exists()
+    its_ends = (_t.state.in_((State.CANCELLED, State.CREW_ABSENT)), or_(~gave_up, was_lost, _t.ended_at > _t.ends_at))
+    query = select(_t.complaint_of, func.max(_t.ended_at)).where(_t.complaint_of.in_(done), *its_ends)
+    return {row[0]: int(row[1]) for row in connection.rows(query.group_by(_t.complaint_of))}
 
 
 def due_bookings(connection: WriteConnection, limit: int) -> list[str]:

@@ -21,14 +21,26 @@ _SECOND_US = 1_000_000
 _TELLS_CODES = {State.CONFIRMED, State.UNPLACED, State.EN_ROUTE, State.STARTED}
 
 
-def complain_until_us(norms: Norms, row: AnyRow) -> int | None:
-    """Return until when a complaint about a visit leads to another; None where it is not done, or leads to none."""
+def complain_until_us(norms: Norms, row: AnyRow, fell_through_us: int | None) -> int | None:
+    """
+    Return until when a complaint about a visit leads to another; None where it is not done, or leads to none.
+
+    ``fell_through_us`` as `fell_through` tells it: the time begins anew then.
+    """
     within_s = norms.by_offer[row.offer].complain_within_s
-    return None if row.done_at is None or within_s is None else row.done_at + within_s * _SECOND_US
+    if row.done_at is None or within_s is None:
+        return None
+    return max(int(row.done_at), fell_through_us or 0) + within_s * _SECOND_US
 
 
 def booking_answer(
-    row: AnyRow, norms: Norms, *, party: Party, payment: AnyRow | None, secret: bytes | None = None
+    row: AnyRow,
+    norms: Norms,
+    *,
+    party: Party,
+    payment: AnyRow | None,
+    secret: bytes | None = None,
+    fell_through_us: int | None = None,
 ) -> BookingAnswer:
     """
     Return a booking as a party sees it.
@@ -37,6 +49,8 @@ def booking_answer(
     ----------
     secret
         With it, the codes are told.
+    fell_through_us
+        As `complain_until_us` has it.
     """
     tells = secret is not None and party is Party.CUSTOMER and row.state in _TELLS_CODES
     codes = [code_of(secret, row.booking_id, n) if tells and secret else None for n in (START_CODE, END_CODE)]
@@ -62,7 +76,7 @@ def booking_answer(
         done_at=instant_of(row.done_at),
         cancel_free_until=instant_of(row.cancel_free_until),
         expires_at=instant_of(row.expires_at),
-        complain_until=instant_of(complain_until_us(norms, row)),
+        complain_until=instant_of(complain_until_us(norms, row, fell_through_us)),
         ended_at=instant_of(row.ended_at),
         complaint_of=row.complaint_of,
         start_code=codes[0],

@@ -54,6 +54,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *(("confirm", "depart", "to it", 9_000), _READY, (*_READY, "overrun"), (*_READY, "overrun", "finish")),
     *((*_READY, "ill"), (*_READY, "ill", "overrun", "finish")),
     *((*_READY, "finish"), (*_READY, "finish", "complain"), (*_READY, "finish", "complain", "complain")),
+    (*_READY, "finish", "complain", 200_000, "complain"),
     *((*_READY, "finish", "pay"), (*_READY, "finish", "pay", "complain"), (*_READY, 600, "finish", "pay", 200_000)),
 )
 """Ways that a visit can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""

@@ -48,6 +48,7 @@ class Visit:
     departed: int = 0
     begun: int = 0
     done: int = 0
+    failed: int = 0  # when one that was to make it good last came to nothing, not by its customer
     of: str = ""
 
     def put(self, at: int, crew: str) -> None:
@@ -100,10 +101,15 @@ class Model:
         is_late = (one.departed if event == "customer_absent" else now) > one.at
         if not (is_free or is_late) and (by_customer or event == "customer_absent"):
             one.fee += one.total * PERCENT.get((one.state, event), 0) // 100
+        is_promised = one.state != "unplaced" and now <= one.at
+        if one.of and event == "cancel" and not (by_customer and is_promised):
+            self.visits[one.of].failed = now
         self.go(one, event, now)
 
     def go(self, one: Visit, event: str, now: int, crew: str = "") -> None:
         one.state = NEXT[one.state, event]
+        if one.of and event == "crew_absent":
+            self.visits[one.of].failed = now
         if event == "move":
             one.put(one.at, crew)
         if event == "depart":  # until the visit is over its crew has no time for another on that day
@@ -130,7 +136,7 @@ class Model:
     def complain(self, name: str, made: str, at: int, crew: str, now: int) -> None:
         one, over = self.visits[name], ("cancelled", "crew_absent")
         is_good = any(other.of == name and other.state not in over for other in self.visits.values())
-        if (one.state, "complain") not in NEXT or now > one.done + COMPLAIN or is_good:
+        if (one.state, "complain") not in NEXT or now > max(one.done, one.failed) + COMPLAIN or is_good:
             raise RefusedError
         self.hold(made, at, crew, now, 0)
         self.visits[made].of = name

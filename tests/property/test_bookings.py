@@ -97,6 +97,12 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what lasts keeps nobody from the next shift": (spreading, "behind", lambda day, _others: day),
     "nothing costs anything": (acting, "fee_minor", lambda *_: 0),
     "one complaint leads to many visits": (rescheduling, "is_made_good", lambda *_: False),
+    "a complaint is lost with its visit": (rescheduling, "fell_through", lambda *_: {}),
+    "what is moved is free to cancel until it was": (
+        rescheduling,
+        "_free_until",
+        lambda _, row, __: row.cancel_free_until,
+    ),
     "memory is believed": (planning, "_unplanned", _as_kept),
     "nobody stands in for the ill": (settling, "hand_on", lambda *_: settling.Settled([], [])),
     "who makes a visit is not written": (settling, "write_shift", _forgetful),

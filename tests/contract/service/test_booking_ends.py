@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -192,6 +193,80 @@ def test_complaint__whose_visit_nobody_came_to_leads_to_another(visits: Visits) 
     visits.done(made, "cancel", "corner", {"reason": "no_crew"})
     again = visits.done(booking, "complain", "app", {"starts_at": visits.tomorrow(10)})
     assert (again["state"], again["complaint_of"]) == ("confirmed", booking["booking_id"])
+
+
+def _move_to(visits: Visits, point_id: str, until: str) -> str:
+    """Pass until an instant, and return when the last window begins that can be booked then."""
+    visits.desk.pass_until(until)
+    return visits.starts(point_id)[-1]
+
+
+def _cancelled_by_the_merchant(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["starts_at"])
+    visits.done(made, "cancel", "corner", {"reason": "no_crew"})
+
+
+def _told_absent(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["ends_at"], 3_600)
+    visits.done(made, "absent", "app", {"who": "crew"})
+
+
+def _noticed_by_the_clock(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["expires_at"], 1)
+
+
+def _cancelled_once_its_window_was_over(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["ends_at"], 1)
+    visits.done(made, "cancel", "app", {})
+
+
+def _cancelled_since_nobody_could_come(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["starts_at"])
+    until = {"until": made["expires_at"]}
+    answer = visits.desk.send("POST", f"/v1/points/{made['point_id']}/crews/anna:ill", "corner", json=until)
+    assert [one["booking_id"] for one in answer.json()["unkept"]] == [made["booking_id"]]
+    visits.done(made, "cancel", "app", {})
+
+
+def _cancelled_by_the_customer(visits: Visits, made: dict[str, Any]) -> None:
+    visits.desk.pass_until(made["starts_at"])
+    visits.done(made, "cancel", "app", {})
+
+
+@pytest.mark.parametrize(
+    ("ended", "leads_on"),
+    [
+        (_cancelled_by_the_merchant, True),
+        (_told_absent, True),
+        (_noticed_by_the_clock, True),
+        (_cancelled_once_its_window_was_over, True),
+        (_cancelled_since_nobody_could_come, True),
+        (_cancelled_by_the_customer, False),
+    ],
+)
+def test_complaint__made_in_time_is_not_lost_where_the_merchant_lets_its_visit_come_to_nothing(
+    visits: Visits, ended: Callable[[Visits, dict[str, Any]], None], leads_on: bool
+) -> None:
+    point_id, booking = _begun(visits)
+    booking = visits.brought(booking, "finish")
+    until = booking["complain_until"]
+    at = _move_to(visits, point_id, until)
+    made = visits.done(booking, "complain", "app", {"starts_at": at})
+    ended(visits, made)
+    ended_at = visits.read(made)["ended_at"]
+    if leads_on:
+        until = (dt.datetime.fromisoformat(ended_at) + dt.timedelta(seconds=COMPLAIN_S)).isoformat()
+    assert dt.datetime.fromisoformat(visits.read(booking)["complain_until"]) == dt.datetime.fromisoformat(until)
+    listed = visits.desk.send("GET", "/v1/bookings", "app", params={"point": point_id}).json()["items"]
+    assert listed[0] == visits.read(booking)
+    at = visits.starts(point_id)[-1]
+    visits.desk.registry.clock.at = max(dt.datetime.fromisoformat(until), visits.desk.now)
+    answer = visits.act(booking, "complain", "app", {"starts_at": at})
+    assert answer.status_code == (201 if leads_on else 409), answer.text
+    if leads_on:
+        visits.done(answer.json(), "cancel", "app", {})
+        visits.desk.pass_(0.000001)
+        assert problem(visits.act(booking, "complain", "app", {"starts_at": at})) == (409, "state-conflict")
 
 
 def test_complaint__comes_too_late_behind_the_norms_time(visits: Visits) -> None:
