@@ -115,7 +115,8 @@ async def reschedule_booking(request: Request, context: Ordering, booking_id: st
         return await _change(request, context, booking_id, Party.CUSTOMER, change)
     except NotFeasibleError as error:
         wanted = (before.point_id, before.service_id, before.lat, before.lng)
-        raise visit_refusal(error, await find_others(services, context, wanted, starts_s, error)) from error
+        others = await find_others(services, context, wanted, starts_s, error, promised=before)
+        raise visit_refusal(error, others) from error
 
 
 @router.post(":cancel", summary="Cancel a visit", response_model=BookingAnswer, responses=_TAKES)
@@ -236,8 +237,9 @@ async def complain_about_booking(request: Request, context: Ordering, booking_id
     async def refused(error: Exception) -> Any:
         at = door_of(before) or door
         wanted = None if at is None else (before.point_id, before.service_id, at.lat, at.lng)
-        others = [] if wanted is None else await find_others(services, context, wanted, starts_s, error)
-        return visit_refusal(error, others)
+        if wanted is None:
+            return visit_refusal(error, [])
+        return visit_refusal(error, await find_others(services, context, wanted, starts_s, error, promised=before))
 
     route = f"POST /v1/bookings/{booking_id}:complain"
     return await create_once(request, context, services, route, create, refused=refused)
@@ -259,7 +261,7 @@ async def _looked_up(
     if at is None:
         return row, None
     wanted = (row.point_id, row.service_id, at.lat, at.lng)
-    return row, await find_candidate(services, context, wanted, starts_s, is_new=is_new)
+    return row, await find_candidate(services, context, wanted, starts_s, promised=row, is_new=is_new)
 
 
 async def _act(request: Request, context: RequestContext, booking_id: str, act: Act, **values: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ from service.clock import from_us
 from service.crews.facts import ServiceFacts
 from service.crews.store import SERVICES, find_kept
 from service.errors import NotFeasibleError
+from service.feed.columns import split_features
 from service.http.access import not_found
 from service.http.problems import invalid
 from service.orders.checks import Wanted, is_hidden
@@ -44,6 +46,8 @@ class Asked(NamedTuple):
         What the roster is asked.
     begun_at
         An instant of the monotonic clock before anything of it was read.
+    is_promised
+        It is what a booking was promised, not what the service is by now.
     """
 
     facts: AnyRow
@@ -53,13 +57,27 @@ class Asked(NamedTuple):
     rules: BookingRules
     visit: VisitAsk
     begun_at: float
+    is_promised: bool = False
 
 
 def asked_of(
-    connection: ReadConnection, terms: OrderTerms, point_id: str, service_id: str, lat: float, lng: float
+    connection: ReadConnection,
+    terms: OrderTerms,
+    point_id: str,
+    service_id: str,
+    lat: float,
+    lng: float,
+    *,
+    promised: AnyRow | None = None,
 ) -> Asked:
     """
     Return what is asked for, as this transaction reads it, which has read nothing yet where a roster is to be kept.
+
+    Parameters
+    ----------
+    promised
+        The row of a booking whose visit is to be made at another time, or once more: of the service as it is by now only
+        its windows count, and when it may be booked.
 
     Raises
     ------
@@ -73,6 +91,8 @@ def asked_of(
     if row is None:
         raise not_found()
     service = ServiceFacts.of_json(row.facts)
+    if promised is not None:
+        service = _as_promised(service, promised)
     facts = find_facts(connection, point_id, service.offer)
     if facts is None or is_hidden(facts):
         raise not_found()
@@ -83,7 +103,20 @@ def asked_of(
     norm = terms.norms.by_offer[service.offer]
     job = Job(lat, lng, service.duration_s)
     visit = VisitAsk(job, frozenset(service.skills), service.people)
-    return Asked(facts, service_id, service, norm, service.rules(norm, facts, facts.lead_s), visit, begun_at)
+    rules = service.rules(norm, facts, facts.lead_s)
+    return Asked(facts, service_id, service, norm, rules, visit, begun_at, promised is not None)
+
+
+def _as_promised(service: ServiceFacts, booking: AnyRow) -> ServiceFacts:
+    """Return a service with what was promised of it."""
+    return dataclasses.replace(
+        service,
+        offer=booking.offer,
+        duration_s=booking.duration_s,
+        currency=booking.currency,
+        skills=tuple(split_features(booking.skills)),
+        people=booking.people,
+    )
 
 
 def judged_at(checker: Checker, asked: Asked, starts_s: int) -> str:

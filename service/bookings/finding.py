@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
     from service.bookings.point_rosters import Candidate, PointRoster
-    from service.store.connections import ReadConnection
+    from service.store.connections import AnyRow, ReadConnection
 
 __all__ = [
     "FoundSlots",
@@ -145,7 +145,8 @@ def candidate_for(
     if is_too_far(asked, day, now_us):
         return None
     known = terms.rosters.roster_at(connection, asked.facts, starts_s, asked.begun_at)
-    known.asked[asked.service_id] = (asked.visit, asked.rules.width_s)
+    if not asked.is_promised:
+        known.asked[asked.service_id] = (asked.visit, asked.rules.width_s)
     window = (asked.visit, starts_s, asked.rules.width_s, -(-now_us // _SECOND_US))
     spot = known.candidate(*window)
     if spot is None and is_new:
@@ -178,10 +179,15 @@ def windows_near(
     starts_s: int,
     now_us: int,
     *,
+    promised: AnyRow | None = None,
     is_fresh: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return windows that could be booked instead of one, those first that lie next to it; ``wanted`` as `asked_of` has it."""
-    asked = asked_of(connection, terms.orders, *wanted)
+    """
+    Return windows that could be booked instead of one, those first that lie next to it.
+
+    ``wanted`` and ``promised`` as `asked_of` has them.
+    """
+    asked = asked_of(connection, terms.orders, *wanted, promised=promised)
     today = local_day(asked.rules.timezone, now_us // _SECOND_US)
     first = max(today, local_day(asked.rules.timezone, starts_s))
     if is_too_far(asked, first, now_us):

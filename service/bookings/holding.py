@@ -105,12 +105,19 @@ def _held_until_us(now_us: int, reserve_s: int, starts_s: int) -> int:
 
 
 def locked_ask(
-    connection: WriteConnection, terms: BookingTerms, point_id: str, service_id: str, lat: float, lng: float
+    connection: WriteConnection,
+    terms: BookingTerms,
+    point_id: str,
+    service_id: str,
+    lat: float,
+    lng: float,
+    *,
+    promised: AnyRow | None = None,
 ) -> Asked:
-    """Return what is asked for, the roster of its point locked before it is read; raises as `asked_of` does."""
+    """Return what `asked_of` does, the roster of the point locked before anything is read; raises as that does."""
     if not lock_roster(connection, point_id):
         raise not_found()
-    return asked_of(connection, terms.orders, point_id, service_id, lat, lng)
+    return asked_of(connection, terms.orders, point_id, service_id, lat, lng, promised=promised)
 
 
 def windowed(connection: WriteConnection, terms: BookingTerms, asked: Asked, starts_s: int) -> Window:

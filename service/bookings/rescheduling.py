@@ -11,7 +11,6 @@ from service.bookings.rules import Act, Event, Party, State, given_up_us
 from service.bookings.store import add_booking, add_booking_event, fell_through, is_made_good, new_booking_id
 from service.bookings.views import complain_until_us
 from service.errors import NotFeasibleError, StateConflictError
-from service.feed.columns import joined_features
 from service.http.problems import ProblemError, invalid
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def reschedule(
     asked = _asked_again(connection, terms, row, row.lat, row.lng)
     window = windowed(connection, terms, asked, starts_s)
     day = place_visit(connection, terms.rosters, asked.facts, asked.visit, window, row.booking_id, candidate)
-    free_s, service = asked.norm.cancel_free_s, asked.service
+    free_s = asked.norm.cancel_free_s
     starts_us = starts_s * _SECOND_US
     ends_us = starts_us + window.width_s * _SECOND_US
     return act_on(
@@ -77,18 +76,15 @@ def reschedule(
         shift_at=day.starts_s * _SECOND_US,
         starts_at=starts_us,
         ends_at=ends_us,
-        duration_s=service.duration_s,
-        people=service.people,
-        skills=joined_features(service.skills),
-        expires_at=given_up_us(asked.norm, ends_us, service.duration_s),
+        expires_at=given_up_us(asked.norm, ends_us, row.duration_s),
         cancel_free_until=_free_until(connection, row, None if free_s is None else starts_us - free_s * _SECOND_US),
     )
 
 
 def _asked_again(connection: WriteConnection, terms: BookingTerms, row: AnyRow, lat: float, lng: float) -> Asked:
-    """Return what a booking asks for once more, as `locked_ask` does: what nobody may see any more is offered no more."""
+    """Return what a booking was promised, as `locked_ask` does: what nobody may see any more is offered no more."""
     try:
-        return locked_ask(connection, terms, row.point_id, row.service_id, lat, lng)
+        return locked_ask(connection, terms, row.point_id, row.service_id, lat, lng, promised=row)
     except ProblemError as error:  # the booking itself is there
         raise NotFeasibleError("no_offer") from error
 

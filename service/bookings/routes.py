@@ -157,18 +157,23 @@ async def find_candidate(
     wanted: tuple[str, str, float, float],
     starts_s: int,
     *,
+    promised: AnyRow | None = None,
     is_new: bool = False,
 ) -> Candidate | None:
-    """Return where a visit would stand, as `candidate_for` does; None where that cannot be said, for whatever reason."""
+    """
+    Return where a visit would stand, as `candidate_for` does; None where that cannot be said, for whatever reason.
+
+    ``wanted`` and ``promised`` as `asked_of` has them.
+    """
     now_us = services.clock.now_us()
     with suppress(EngineError):
-        known = known_candidate(services.bookings, wanted, starts_s, now_us)
+        known = None if promised is not None else known_candidate(services.bookings, wanted, starts_s, now_us)
         if known is not None:
             return known
 
     def look(connection: ReadConnection) -> Candidate | None:
         try:
-            asked = asked_of(connection, services.bookings.orders, *wanted)
+            asked = asked_of(connection, services.bookings.orders, *wanted, promised=promised)
             return candidate_for(connection, services.bookings, asked, starts_s, now_us, is_new=is_new)
         except (ServiceError, EngineError):  # the booking's own transaction says it
             return None
@@ -182,15 +187,17 @@ async def find_others(
     wanted: tuple[str, str, float, float],
     starts_s: int,
     error: Exception,
+    *,
+    promised: AnyRow | None = None,
 ) -> list[dict[str, Any]]:
-    """Return windows that could be booked instead of one that was refused for an error."""
+    """Return windows that could be booked instead of one that was refused for an error; as `windows_near`."""
     if not isinstance(error, NotFeasibleError) or error.reason in {"no_offer", "outside_area"}:
         return []
     now_us = services.clock.now_us()
 
     def look(connection: ReadConnection) -> list[dict[str, Any]]:
         try:
-            return windows_near(connection, services.bookings, wanted, starts_s, now_us)
+            return windows_near(connection, services.bookings, wanted, starts_s, now_us, promised=promised)
         except NotFeasibleError:
             return []
 

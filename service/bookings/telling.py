@@ -54,6 +54,7 @@ async def told(services: Services, context: RequestContext, found: Settled) -> S
 def _others(connection: ReadConnection, services: Services, row: AnyRow, now_us: int) -> list[dict[str, Any]]:
     wanted = (row.point_id, row.service_id, row.lat, row.lng)
     try:
-        return windows_near(connection, services.bookings, wanted, row.starts_at // 1_000_000, now_us, is_fresh=True)
+        at_s = row.starts_at // 1_000_000
+        return windows_near(connection, services.bookings, wanted, at_s, now_us, promised=row, is_fresh=True)
     except (ServiceError, EngineError):  # it is offered no more
         return []

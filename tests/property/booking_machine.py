@@ -55,6 +55,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *((*_READY, "ill"), (*_READY, "ill", "overrun", "finish")),
     *((*_READY, "finish"), (*_READY, "finish", "complain"), (*_READY, "finish", "complain", "complain")),
     (*_READY, "finish", "complain", 200_000, "complain"),
+    *(("confirm", "longer", "reschedule"), (*_READY, "finish", "longer", "complain")),
     *((*_READY, "finish", "pay"), (*_READY, "finish", "pay", "complain"), (*_READY, 600, "finish", "pay", 200_000)),
 )
 """Ways that a visit can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""
@@ -82,13 +83,16 @@ class Bookings(RuleBasedStateMachine):
         self.registry.clock.at = midnight + dt.timedelta(hours=7)
         offer = Offer(OFFER, 3000.0)
         self.registry.put(Point(self.point, LAT, LNG, [offer], timezone="Etc/UTC"), follow=False, silently=True)
-        service = {"name": "Cleaning", "offer": OFFER, "minutes": 120, "price_minor": PRICE, "currency": "CNY"}
-        exact = {"lead_minutes": 0, "window_minutes": 0, "step_minutes": 60}
-        assert self._send("PUT", f"/v1/points/{self.point}/services/clean", "shop", service | exact).is_success
+        self._put_service(120)
         for crew in CREWS:
             body = {"name": crew, "hours": "Mo-Su 08:00-18:00"}
             assert self._send("PUT", f"/v1/points/{self.point}/crews/{crew}", "shop", body).is_success
         self.model = Model({crew: [] for crew in CREWS}, to_us(midnight))
+
+    def _put_service(self, minutes: int) -> None:
+        service = {"name": "Cleaning", "offer": OFFER, "minutes": minutes, "price_minor": PRICE, "currency": "CNY"}
+        exact = {"lead_minutes": 0, "window_minutes": 0, "step_minutes": 60}
+        assert self._send("PUT", f"/v1/points/{self.point}/services/clean", "shop", service | exact).is_success
 
     # What happens
 
@@ -106,11 +110,11 @@ class Bookings(RuleBasedStateMachine):
         answer = self._send("POST", "/v1/bookings", "app", body)
         if not answer.is_success:
             assert answer.status_code == 409, answer.text
-            assert not self.model.free(at, now)
+            assert not self.model.free(at, now, self.model.lasts)
             return None
         booking_id = str(answer.json()["booking_id"])
         crew = self._crew(booking_id)
-        assert crew in self.model.free(at, now)
+        assert crew in self.model.free(at, now, self.model.lasts)
         self.model.hold(booking_id, at, crew, now, PRICE)
         return booking_id
 
@@ -158,6 +162,13 @@ class Bookings(RuleBasedStateMachine):
         self.model.crews[crew].append(span)
         self._settled(answer, self.model.late(crew, span), now)
 
+    @rule(hours=st.integers(1, 3))
+    def takes_longer(self, hours: int) -> None:
+        """What is booked takes another time from now on; what is promised already does not."""
+        self._tick()
+        self._put_service(60 * hours)
+        self.model.lasts = hours * HOUR_US
+
     @rule(crew=st.sampled_from(CREWS))
     def is_well_again(self, crew: str) -> None:
         self._tick()
@@ -174,7 +185,7 @@ class Bookings(RuleBasedStateMachine):
         lost = []
         for name in late:
             one = self.model.visits[name]
-            free = self.model.free(one.at, now, name)
+            free = self.model.free(one.at, now, one.lasts, name)
             event = "move" if free else "lose"
             self.hits[one.state, event] += 1
             if free:
@@ -202,6 +213,8 @@ class Bookings(RuleBasedStateMachine):
             elif step == "depart":
                 self.time_passes(max(0, one.at - SETS_OUT - self._tick()) / 1_000_000, is_swept=False)
                 self._do(name, step, day + 1, 8 + (hour - 5) % 9, "app")
+            elif step == "longer":
+                self.takes_longer(3)
             elif step == "ill":
                 if one.crew is not None:
                     self.falls_ill(one.crew, 48 + 24 * day, 0)
@@ -263,7 +276,7 @@ class Bookings(RuleBasedStateMachine):
             return
         made = str(answer.json()["booking_id"]) if answer.is_success else ""
         but = name if event == "reschedule" else ""
-        crew = self._crew(made) if made else min(self.model.free(at, now, but), default="")
+        crew = self._crew(made) if made else min(self.model.free(at, now, one.lasts, but), default="")
         try:
             if event == "complain":
                 self.model.complain(name, made, at, crew or "", now)
@@ -279,7 +292,7 @@ class Bookings(RuleBasedStateMachine):
         """Tell whether a crew begins a visit at its time, in the order of its day, late for no other, and none before another is done."""
         others = [other for other in self.model.visits.values() if other.crew == one.crew and other is not one]
         is_in_order = not any(other.state in LOOSE and other.at <= now for other in others)
-        span = self.model.pinned(now)
+        span = self.model.pinned(one, now)
         ill = self.model.crews.get(one.crew or "", [])
         makes_late = any(other.at < span[1] and other.state in LOOSE for other in others)
         makes_late |= any(low < span[1] and span[0] < high for low, high in ill)

@@ -41,6 +41,7 @@ class Visit:
     crew: str | None
     expires: int | None
     total: int
+    lasts: int
     state: str = "held"
     fee: int = 0
     taken: tuple[int, int] = (0, 0)  # from when until when its crew has no time for another
@@ -52,33 +53,37 @@ class Visit:
     of: str = ""
 
     def put(self, at: int, crew: str) -> None:
-        self.at, self.crew, self.taken = at, crew, (at, at + LASTS)
+        self.at, self.crew, self.taken = at, crew, (at, at + self.lasts)
 
 
 @dataclass
 class Model:
     crews: dict[str, list[tuple[int, int]]]  # when each is ill
     midnight: int
+    lasts: int = LASTS  # what is booked by now
     visits: dict[str, Visit] = field(default_factory=dict)
 
-    def free(self, at: int, now: int, but: str = "") -> set[str]:
+    def free(self, at: int, now: int, lasts: int, but: str = "") -> set[str]:
         """Return the crews that have time for a visit."""
         hour = (at - self.midnight) % (24 * HOUR)
-        if at < now or not WORKS[0] * HOUR <= hour <= WORKS[1] * HOUR - LASTS:
+        if at < now or not WORKS[0] * HOUR <= hour <= WORKS[1] * HOUR - lasts:
             return set()
         taken: list[tuple[str | None, tuple[int, int]]]
         taken = [(one.crew, one.taken) for name, one in self.visits.items() if name != but]
         taken += [(crew, span) for crew, spans in self.crews.items() for span in spans]
-        return self.crews.keys() - {crew for crew, (low, high) in taken if low < at + LASTS and at < high}
+        return self.crews.keys() - {crew for crew, (low, high) in taken if low < at + lasts and at < high}
 
     def hold(self, name: str, at: int, crew: str, now: int, total: int) -> None:
-        self._take(crew, at, now)
+        self._hold(name, at, crew, now, total, self.lasts)
+
+    def _hold(self, name: str, at: int, crew: str, now: int, total: int, lasts: int) -> None:
+        self._take(crew, at, now, lasts)
         expires = max(now + min(RESERVE, LEAST), min(now + RESERVE, at))
-        self.visits[name] = Visit(at, crew, expires, total, free_until=at - FREE)
+        self.visits[name] = Visit(at, crew, expires, total, lasts, free_until=at - FREE)
         self.visits[name].put(at, crew)
 
-    def _take(self, crew: str, at: int, now: int, but: str = "") -> None:
-        if crew not in self.free(at, now, but):
+    def _take(self, crew: str, at: int, now: int, lasts: int, but: str = "") -> None:
+        if crew not in self.free(at, now, lasts, but):
             raise RefusedError
 
     def act(self, name: str, event: str, now: int, *, at: int = 0, crew: str = "", by_customer: bool = True) -> None:
@@ -92,7 +97,7 @@ class Model:
         if (one.state, event) not in NEXT or now < waits.get(event, 0) or is_late:
             raise RefusedError
         if event == "reschedule":
-            self._take(crew, at, now, name)
+            self._take(crew, at, now, one.lasts, name)
             was_missed = one.state == "unplaced" or one.at < now
             one.put(at, crew)
             if was_missed or one.free_until >= now:
@@ -115,7 +120,7 @@ class Model:
         if event == "depart":  # until the visit is over its crew has no time for another on that day
             one.departed, one.taken = now, (one.at - (one.at - self.midnight) % (24 * HOUR), one.taken[1])
         if event == "start":
-            one.begun, one.taken = now, self.pinned(now)
+            one.begun, one.taken = now, self.pinned(one, now)
         if event == "finish":
             one.done, low = now, one.taken[0]
             one.taken = (low, min(one.taken[1], low + -(-(now - one.begun) // S) * S))
@@ -126,19 +131,19 @@ class Model:
             is_there = one.state == "customer_absent" and one.crew not in busy  # at the door, and on from there
             one.crew, one.taken = one.crew if is_there else None, (0, 0)
         if one.state != "held":
-            one.expires = one.at + WAIT + LASTS if one.state in ("confirmed", "unplaced", "en_route") else None
+            one.expires = one.at + WAIT + one.lasts if one.state in ("confirmed", "unplaced", "en_route") else None
 
     @staticmethod
-    def pinned(now: int) -> tuple[int, int]:
+    def pinned(one: Visit, now: int) -> tuple[int, int]:
         """Return from when until when a visit takes its crew that begins now, in whole seconds."""
-        return now // S * S, -(-now // S) * S + LASTS
+        return now // S * S, -(-now // S) * S + one.lasts
 
     def complain(self, name: str, made: str, at: int, crew: str, now: int) -> None:
         one, over = self.visits[name], ("cancelled", "crew_absent")
         is_good = any(other.of == name and other.state not in over for other in self.visits.values())
         if (one.state, "complain") not in NEXT or now > max(one.done, one.failed) + COMPLAIN or is_good:
             raise RefusedError
-        self.hold(made, at, crew, now, 0)
+        self._hold(made, at, crew, now, 0, one.lasts)
         self.visits[made].of = name
         self.go(self.visits[made], "confirm", now)
 
@@ -146,13 +151,15 @@ class Model:
         """Let a visit take longer; return those that its crew cannot make any more."""
         one = self.visits[name]
         begun = one.begun // S * S
-        one.taken = (begun, max(begun + LASTS, -(-now // S) * S + minutes * MINUTE))
+        one.taken = (begun, max(begun + one.lasts, -(-now // S) * S + minutes * MINUTE))
         return self.late(one.crew or "", one.taken)
 
     def late(self, crew: str, span: tuple[int, int]) -> list[str]:
         """Return the visits, the earlier ones first, that a crew cannot make where it has no time."""
-        its = [(one.at, name) for name, one in self.visits.items() if one.crew == crew and one.state in LOOSE]
-        return [name for at, name in sorted(its) if span[0] < at + LASTS and at < span[1]]
+        its = [
+            (one.at, one.lasts, name) for name, one in self.visits.items() if one.crew == crew and one.state in LOOSE
+        ]
+        return [name for at, lasts, name in sorted(its) if span[0] < at + lasts and at < span[1]]
 
     def due(self, now: int) -> list[str]:
         found = [(one.expires, name) for name, one in self.visits.items() if one.expires and one.expires <= now]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from service.bookings import acting, planning, rescheduling, rules, settling, spreading, under_way
+from service.bookings import acting, asking, planning, rescheduling, rules, settling, spreading, under_way
 from service.store.leases import Tenure
 from tests.property.booking_machine import CREWS, PATHS, Bookings
 from tests.property.booking_model import EVENTS, NEXT, STATES
@@ -103,6 +103,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         "_free_until",
         lambda _, row, __: row.cancel_free_until,
     ),
+    "what was promised is what is booked by now": (asking, "_as_promised", lambda service, _: service),
     "memory is believed": (planning, "_unplanned", _as_kept),
     "nobody stands in for the ill": (settling, "hand_on", lambda *_: settling.Settled([], [])),
     "who makes a visit is not written": (settling, "write_shift", _forgetful),

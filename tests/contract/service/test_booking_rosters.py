@@ -391,6 +391,21 @@ def test_service_that_needs_more_since_a_moment_ago__is_given_to_who_can_do_it(v
     assert visits.planned(point_id)["berta"] == [booking["booking_id"]]
 
 
+def test_promise_of_before__is_not_what_memory_takes_the_service_for(visits: Visits) -> None:
+    point_id, three = visits.provider("anna", service=EXACT), visits.tomorrow(15)
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm")
+    visits.service(point_id, **EXACT, minutes=60)
+    visits.desk.registry.follow()
+    asked = {"point": point_id, "service": "clean", "lat": visits.desk.lat, "lng": LNG}
+    assert visits.desk.send("GET", "/v1/slots", "app", params=asked).is_success
+    visits.book(point_id, visits.tomorrow(13))
+    visits.done(booking, "reschedule", "app", {"starts_at": three})
+    known = visits.desk.registry.services.bookings.rosters.known(point_id, _seconds(three))
+    assert known is not None
+    visit, _ = known.asked["clean"]
+    assert visit.job.duration_s == 3_600
+
+
 def test_service_whose_windows_are_narrower_since_a_moment_ago__is_promised_for_such_a_one(visits: Visits) -> None:
     point_id, half_past = visits.provider("anna", service={**EXACT, "window_minutes": 60}), visits.tomorrow(15, 30)
     visits.book(point_id, visits.tomorrow(14))  # two hours of work

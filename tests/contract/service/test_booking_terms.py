@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -80,6 +81,10 @@ def test_hold__of_a_window_that_begins_now_can_be_confirmed(visits: Visits) -> N
     assert visits.done(booking, "confirm", "app")["state"] == "confirmed"
 
 
+def _at(told: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(told)
+
+
 def _later(at: str, days: int) -> str:
     return (dt.datetime.fromisoformat(at) + dt.timedelta(days)).isoformat()
 
@@ -101,6 +106,57 @@ def test_rescheduling__that_comes_a_second_time_changes_nothing(visits: Visits) 
     to = {"starts_at": visits.tomorrow(14)}
     once = visits.done(booking, "reschedule", "app", to)
     assert visits.done(booking, "reschedule", "app", to) == once
+
+
+ANOTHER: tuple[dict[str, Any], ...] = (
+    {"minutes": 240, "skills": ["windows"], "people": 2, "price_minor": 50_000},
+    {"offer": "appliance_repair/onsite", "currency": "KRW"},
+)
+"""What a service is by now that was `CLEAN` when a visit of it was promised."""
+
+
+def _promise(visits: Visits, booking: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what is kept of a booking that a service says of itself."""
+    row = visits.row(booking)
+    return row.offer, row.duration_s, row.people, row.skills, row.currency
+
+
+@pytest.mark.parametrize("another", ANOTHER)
+def test_rescheduling__is_of_what_was_promised_whatever_the_service_is_by_now(
+    visits: Visits, another: dict[str, Any]
+) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, _later(visits.tomorrow(10), 1)), "confirm")
+    promise = _promise(visits, booking)
+    visits.service(point_id, **another)
+    late = _later(visits.tomorrow(15), 1)
+    refused = visits.act(booking, "reschedule", "app", {"starts_at": _later(visits.tomorrow(3), 1)})
+    assert problem(refused) == (409, "sold-out")
+    assert refused.json()["slots"]
+    moved = visits.done(booking, "reschedule", "app", {"starts_at": late})
+    assert (_promise(visits, moved), moved["total_minor"]) == (promise, 20_000)
+    assert _at(moved["cancel_free_until"]) == _at(late) - dt.timedelta(days=1)
+    assert _at(moved["expires_at"]) == _at(moved["ends_at"]) + dt.timedelta(minutes=20 + 120)
+    ill = {"starts_at": _later(visits.tomorrow(8), 1), "until": _later(visits.tomorrow(20), 1)}
+    told = visits.desk.send("POST", f"/v1/points/{point_id}/crews/anna:ill", "corner", json=ill).json()
+    assert [bool(one["slots"]) for one in told["unkept"]] == [True]
+
+
+@pytest.mark.parametrize("another", ANOTHER)
+def test_complaint__leads_to_what_was_promised_whatever_the_service_is_by_now(
+    visits: Visits, another: dict[str, Any]
+) -> None:
+    point_id = visits.provider("anna")
+    booking = visits.brought(visits.book(point_id, visits.tomorrow(10)), "confirm", "depart", "start", "finish")
+    visits.service(point_id, **another)
+    visits.desk.registry.follow()
+    late = _later(visits.tomorrow(15), 1)
+    refused = visits.act(booking, "complain", "app", {"starts_at": _later(visits.tomorrow(3), 1)})
+    assert problem(refused) == (409, "sold-out")
+    assert refused.json()["slots"]
+    made = visits.done(booking, "complain", "app", {"starts_at": late})
+    assert (_promise(visits, made), made["state"]) == (_promise(visits, booking), "confirmed")
+    assert _at(made["cancel_free_until"]) == _at(late) - dt.timedelta(days=1)
 
 
 def test_booking_sent_again__is_answered_as_the_first_time_once_its_window_has_begun(visits: Visits) -> None:
