@@ -77,7 +77,8 @@ def asked_of(
     ----------
     promised
         The row of a booking whose visit is to be made at another time, or once more: of the service as it is by now only
-        its windows count, and when it may be booked.
+        its windows count, and when it may be booked, not that it is paused. Where it is deleted, windows are as wide as
+        the one that was promised, and all else of them is the norm's.
 
     Raises
     ------
@@ -88,11 +89,10 @@ def asked_of(
     """
     begun_at = time.monotonic()
     row = find_kept(connection, SERVICES, point_id, service_id)
-    if row is None:
+    kept = None if row is None else ServiceFacts.of_json(row.facts)
+    service = kept if promised is None else _as_promised(kept, promised)
+    if service is None:
         raise not_found()
-    service = ServiceFacts.of_json(row.facts)
-    if promised is not None:
-        service = _as_promised(service, promised)
     facts = find_facts(connection, point_id, service.offer)
     if facts is None or is_hidden(facts):
         raise not_found()
@@ -107,15 +107,18 @@ def asked_of(
     return Asked(facts, service_id, service, norm, rules, visit, begun_at, promised is not None)
 
 
-def _as_promised(service: ServiceFacts, booking: AnyRow) -> ServiceFacts:
-    """Return a service with what was promised of it."""
+def _as_promised(service: ServiceFacts | None, booking: AnyRow) -> ServiceFacts:
+    """Return a service, None if it is deleted, with what was promised of it."""
+    width_s = (booking.ends_at - booking.starts_at) // _SECOND_US
+    usual = ServiceFacts(booking.service_id, booking.offer, booking.duration_s, 0, booking.currency, width_s=width_s)
     return dataclasses.replace(
-        service,
+        service or usual,
         offer=booking.offer,
         duration_s=booking.duration_s,
         currency=booking.currency,
         skills=tuple(split_features(booking.skills)),
         people=booking.people,
+        is_paused=False,
     )
 
 

@@ -82,7 +82,7 @@ def reschedule(
 
 
 def _asked_again(connection: WriteConnection, terms: BookingTerms, row: AnyRow, lat: float, lng: float) -> Asked:
-    """Return what a booking was promised, as `locked_ask` does: what nobody may see any more is offered no more."""
+    """Return what a booking was promised, as `locked_ask` does: a point that nobody may see any more offers it no more."""
     try:
         return locked_ask(connection, terms, row.point_id, row.service_id, lat, lng, promised=row)
     except ProblemError as error:  # the booking itself is there

@@ -128,7 +128,8 @@ async def get_booking(request: Request, response: Response, context: Visitors, b
 
     row, payment, anew_us = await services.store.read(read, context.deadline)
     response.headers["ETag"] = etag(row.revision)
-    secret, party = services.secret if row.owner == (app_of(context) or "") else None, visitor_of(context)
+    secret = services.secret if row.owner == (app_of(context) or "") else None
+    party = visitor_of(context)
     return booking_answer(row, services.norms, party=party, payment=payment, secret=secret, fell_through_us=anew_us)
 
 

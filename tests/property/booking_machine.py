@@ -25,7 +25,7 @@ from service.store.connections import ReadConnection, WriteConnection
 from service.store.leases import Lease
 from service.store.visit_tables import bookings, shifts
 from tests.crew_walk import late_stops
-from tests.property.booking_model import EVENTS, LOOSE, NEXT, PLANNED, SETS_OUT, Model, RefusedError, Visit
+from tests.property.booking_model import EVENTS, LEAD, LOOSE, NEXT, PLANNED, SETS_OUT, Model, RefusedError, Visit
 from tests.registry import NOW, Offer, Point, Registry
 
 __all__ = ["PATHS", "Bookings"]
@@ -56,6 +56,7 @@ PATHS: tuple[tuple[str | int, ...], ...] = (
     *((*_READY, "finish"), (*_READY, "finish", "complain"), (*_READY, "finish", "complain", "complain")),
     (*_READY, "finish", "complain", 200_000, "complain"),
     *(("confirm", "longer", "reschedule"), (*_READY, "finish", "longer", "complain")),
+    *(("confirm", "paused", "reschedule"), (*_READY, "finish", "deleted", "complain")),
     *((*_READY, "finish", "pay"), (*_READY, "finish", "pay", "complain"), (*_READY, 600, "finish", "pay", 200_000)),
 )
 """Ways that a visit can go: what is done, and for how many seconds nothing is; if negative, unnoticed by the clock."""
@@ -89,10 +90,10 @@ class Bookings(RuleBasedStateMachine):
             assert self._send("PUT", f"/v1/points/{self.point}/crews/{crew}", "shop", body).is_success
         self.model = Model({crew: [] for crew in CREWS}, to_us(midnight))
 
-    def _put_service(self, minutes: int) -> None:
+    def _put_service(self, minutes: int, **more: bool) -> None:
         service = {"name": "Cleaning", "offer": OFFER, "minutes": minutes, "price_minor": PRICE, "currency": "CNY"}
         exact = {"lead_minutes": 0, "window_minutes": 0, "step_minutes": 60}
-        assert self._send("PUT", f"/v1/points/{self.point}/services/clean", "shop", service | exact).is_success
+        assert self._send("PUT", f"/v1/points/{self.point}/services/clean", "shop", service | exact | more).is_success
 
     # What happens
 
@@ -109,11 +110,12 @@ class Bookings(RuleBasedStateMachine):
         body = {"point_id": self.point, "service_id": "clean", **place, "starts_at": _told(at), "buyer": name}
         answer = self._send("POST", "/v1/bookings", "app", body)
         if not answer.is_success:
-            assert answer.status_code == 409, answer.text
-            assert not self.model.free(at, now, self.model.lasts)
+            assert answer.status_code in {404, 409}, answer.text
+            assert not (self.model.is_sold and self.model.free(at, now, self.model.lasts))
             return None
         booking_id = str(answer.json()["booking_id"])
         crew = self._crew(booking_id)
+        assert self.model.is_sold
         assert crew in self.model.free(at, now, self.model.lasts)
         self.model.hold(booking_id, at, crew, now, PRICE)
         return booking_id
@@ -167,7 +169,17 @@ class Bookings(RuleBasedStateMachine):
         """What is booked takes another time from now on; what is promised already does not."""
         self._tick()
         self._put_service(60 * hours)
-        self.model.lasts = hours * HOUR_US
+        self.model.lasts, self.model.is_sold, self.model.lead = hours * HOUR_US, True, 0
+
+    @rule(is_deleted=st.booleans())
+    def is_sold_no_more(self, *, is_deleted: bool) -> None:
+        """Nothing new is booked from now on; what is promised already is kept."""
+        self._tick()
+        self._put_service(self.model.lasts // (60 * 1_000_000), paused=True)
+        if is_deleted:
+            path, key = f"/v1/points/{self.point}/services/clean", {"If-Match": "*"}
+            assert self.registry.send("DELETE", path, key="shop", headers=key).status_code == 204
+        self.model.is_sold, self.model.lead = False, LEAD if is_deleted else 0
 
     @rule(crew=st.sampled_from(CREWS))
     def is_well_again(self, crew: str) -> None:
@@ -215,6 +227,8 @@ class Bookings(RuleBasedStateMachine):
                 self._do(name, step, day + 1, 8 + (hour - 5) % 9, "app")
             elif step == "longer":
                 self.takes_longer(3)
+            elif step in {"paused", "deleted"}:
+                self.is_sold_no_more(is_deleted=step == "deleted")
             elif step == "ill":
                 if one.crew is not None:
                     self.falls_ill(one.crew, 48 + 24 * day, 0)

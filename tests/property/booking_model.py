@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["EVENTS", "NEXT", "PLANNED", "STATES", "Model", "RefusedError", "Visit"]
+__all__ = ["EVENTS", "LEAD", "NEXT", "PLANNED", "STATES", "Model", "RefusedError", "Visit"]
 
 S, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 LASTS, RESERVE, WAIT, FREE, COMPLAIN, WORKS = 2 * HOUR, 30 * MINUTE, 20 * MINUTE, 24 * HOUR, 48 * HOUR, (8, 18)
-SETS_OUT, LEAST = 48 * HOUR, 5 * MINUTE
+SETS_OUT, LEAST, LEAD = 48 * HOUR, 5 * MINUTE, 2 * HOUR
 PLANNED = ("held", "confirmed", "en_route", "started")
 LOOSE = PLANNED[:3]
 PERCENT = {("confirmed", "cancel"): 30, ("en_route", "cancel"): 50, ("en_route", "customer_absent"): 50}
@@ -61,6 +61,8 @@ class Model:
     crews: dict[str, list[tuple[int, int]]]  # when each is ill
     midnight: int
     lasts: int = LASTS  # what is booked by now
+    is_sold: bool = True
+    lead: int = 0  # between asking for another window and its beginning
     visits: dict[str, Visit] = field(default_factory=dict)
 
     def free(self, at: int, now: int, lasts: int, but: str = "") -> set[str]:
@@ -86,6 +88,10 @@ class Model:
         if crew not in self.free(at, now, lasts, but):
             raise RefusedError
 
+    def _check_lead(self, at: int, now: int) -> None:
+        if at < now + self.lead:
+            raise RefusedError
+
     def act(self, name: str, event: str, now: int, *, at: int = 0, crew: str = "", by_customer: bool = True) -> None:
         one = self.visits[name]
         waits = {
@@ -97,6 +103,7 @@ class Model:
         if (one.state, event) not in NEXT or now < waits.get(event, 0) or is_late:
             raise RefusedError
         if event == "reschedule":
+            self._check_lead(at, now)
             self._take(crew, at, now, one.lasts, name)
             was_missed = one.state == "unplaced" or one.at < now
             one.put(at, crew)
@@ -143,6 +150,7 @@ class Model:
         is_good = any(other.of == name and other.state not in over for other in self.visits.values())
         if (one.state, "complain") not in NEXT or now > max(one.done, one.failed) + COMPLAIN or is_good:
             raise RefusedError
+        self._check_lead(at, now)
         self._hold(made, at, crew, now, 0, one.lasts)
         self.visits[made].of = name
         self.go(self.visits[made], "confirm", now)

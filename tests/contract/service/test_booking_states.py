@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -271,16 +272,58 @@ def test_rescheduling__leaves_all_as_it_was_where_nobody_can_come(
     assert other["state"] == "confirmed"
 
 
-@pytest.mark.parametrize("event", ["reschedule", "complain"])
-def test_booking__of_a_service_that_is_deleted_is_no_less_there(visits: Visits, point: str, event: str) -> None:
-    done = ("confirm", "depart", "start", "finish") if event == "complain" else ("confirm",)
-    booking = visits.brought(visits.book(point, visits.tomorrow(10)), *done)
-    path = f"/v1/points/{point}/services/clean"
+def _pause(visits: Visits, point_id: str) -> None:
+    visits.service(point_id, paused=True)
+
+
+def _delete(visits: Visits, point_id: str) -> None:
+    path = f"/v1/points/{point_id}/services/clean"
     assert visits.desk.send("DELETE", path, "corner", headers={"If-Match": "*"}).status_code == 204
-    before = (visits.row(booking), visits.planned(point))
-    answer = visits.act(booking, event, "app", {"starts_at": visits.tomorrow(14)})
+
+
+@pytest.mark.parametrize("withdraw", [_pause, _delete])
+@pytest.mark.parametrize("event", ["reschedule", "complain"])
+def test_booking__of_a_service_that_is_offered_no_more_is_kept_as_it_was_promised(
+    visits: Visits, point: str, event: str, withdraw: Callable[[Visits, str], None]
+) -> None:
+    booking = visits.brought(visits.book(point, visits.tomorrow(10)), *(FINISHED if event == "complain" else CONFIRMED))
+    withdraw(visits, point)
+    visits.desk.registry.follow()
+    assert not visits.ask(visits.body(point, visits.tomorrow(16))).is_success
+    made = visits.done(booking, event, "app", {"starts_at": visits.tomorrow(14)})
+    row, was = visits.row(made), visits.row(booking)
+    assert (row.state, row.service_id, row.starts_at) == ("confirmed", "clean", _us(visits.tomorrow(14)))
+    assert (row.duration_s, row.people, row.skills, row.offer) == (was.duration_s, was.people, was.skills, was.offer)
+    assert made["booking_id"] in visits.planned(point)["anna"]
+
+
+@pytest.mark.parametrize("withdraw", [_pause, _delete])
+def test_visit_that_nobody_can_make__is_moved_though_its_service_is_offered_no_more(
+    visits: Visits, point: str, withdraw: Callable[[Visits, str], None]
+) -> None:
+    booking = visits.brought(visits.book(point, visits.tomorrow(10)), "confirm")
+    withdraw(visits, point)
+    ill = {"starts_at": visits.tomorrow(8), "until": visits.tomorrow(20)}
+    answer = visits.desk.send("POST", f"/v1/points/{point}/crews/anna:ill", "corner", json=ill)
+    (unkept,) = answer.json()["unkept"]
+    visits.desk.registry.follow()
+    refused = visits.act(booking, "reschedule", "app", {"starts_at": visits.tomorrow(10)})
+    assert (problem(refused), refused.json()["slots"]) == ((409, "sold-out"), unkept["slots"])
+    moved = visits.done(booking, "reschedule", "app", {"starts_at": unkept["slots"][0]["starts_at"]})
+    assert moved["state"] == "confirmed"
+
+
+def test_complaint__about_a_visit_at_a_point_that_offers_nothing_of_it_any_more_is_refused(
+    visits: Visits, point: str
+) -> None:
+    booking = visits.brought(visits.book(point, visits.tomorrow(10)), *FINISHED)
+    visits.withdraw_offer(point)
+    answer = visits.act(booking, "complain", "app", {"starts_at": visits.tomorrow(14)})
     assert (problem(answer), answer.json()["reason"]) == ((409, "not-feasible"), "no_offer")
-    assert (visits.row(booking), visits.planned(point)) == before
+
+
+def _us(at: str) -> int:
+    return to_us(dt.datetime.fromisoformat(at))
 
 
 def test_hold__cannot_be_confirmed_from_the_instant_on_at_which_it_expires(visits: Visits) -> None:
