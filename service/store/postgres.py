@@ -45,9 +45,7 @@ _BEGIN = (  # a process that is stopped within a transaction keeps its locks no 
     " set_config('idle_in_transaction_session_timeout', %s, true), {}"
     " CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
 )
-_IDLE_MS = (
-    10_000  # an import's write may take minutes, but not in silence: followers see nothing behind one that is open
-)
+_IDLE_MS = 10_000  # an import's write may take minutes, but not in silence: nobody follows what comes behind it
 _WHOLE = "set_config('transaction_timeout', %s, true),"
 _WHOLE_MORE_MS = 200  # the others are to come first: they end less
 _TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
