@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.http.access import not_found
 from service.http.described import add_gate, add_headers
+from service.http.intake import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def add_docs(app: FastAPI, routers: Sequence[APIRouter], bodies: Sequence[type[B
     def description() -> bytes:
         return orjson.dumps(describe(app, routers, bodies))
 
-    @app.get("/openapi.json", include_in_schema=False)
+    @app.get(DESCRIPTION, include_in_schema=False)
     async def openapi() -> Response:
         nonlocal making
         if making is None or _has_failed(making):
@@ -89,7 +90,7 @@ def add_docs(app: FastAPI, routers: Sequence[APIRouter], bodies: Sequence[type[B
     @app.get("/docs", include_in_schema=False)
     async def page() -> Response:
         return get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url=DESCRIPTION,
             title="linli 邻里",
             swagger_js_url="/docs/swagger-ui-bundle.js",
             swagger_css_url="/docs/swagger-ui.css",

@@ -17,7 +17,7 @@ from service.deadlines import Deadline
 from service.http.access import not_found
 from service.http.answers import Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
-from service.http.intake import OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
+from service.http.intake import DESCRIPTION, OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.newcomers import Newcomers
 from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
 from service.http.shares import LATER, Lasting, Shares
@@ -119,7 +119,8 @@ class Gate:
 
     async def _admitted(self, scope: Scope, request_id: str, headers: list[tuple[bytes, bytes]]) -> RequestContext:
         services, limits, path = self._services, self._services.settings.limits, scope["path"]
-        deadline = Deadline.after(limits.bulk_deadline_s if is_streamed(path) else limits.deadline_s)
+        is_long = is_streamed(path) or path == DESCRIPTION  # which is made once, for who asks first
+        deadline = Deadline.after(limits.bulk_deadline_s if is_long else limits.deadline_s)
         if path in OPEN or path.startswith(_OPEN_FOLDER):
             if path not in PROBES:
                 await self._count_stranger(scope, headers)

@@ -11,12 +11,23 @@ from service.http.problems import ProblemError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-__all__ = ["LINKS", "OPEN", "PROBES", "is_link", "is_streamed", "limited_body", "network_of", "read_head"]
+__all__ = [
+    "DESCRIPTION",
+    "LINKS",
+    "OPEN",
+    "PROBES",
+    "is_link",
+    "is_streamed",
+    "limited_body",
+    "network_of",
+    "read_head",
+]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines beside this one ask, and must never be refused."""
 
-OPEN = PROBES | {"/openapi.json", "/docs", "/counter"}
+DESCRIPTION = "/openapi.json"
+OPEN = PROBES | {DESCRIPTION, "/docs", "/counter"}
 """What asks for no key."""
 
 LINKS, _LINK_END = "/v1/calendars/", ".ics"

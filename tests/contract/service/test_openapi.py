@@ -15,6 +15,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from service.http.app import create_app
 from service.http.docs import add_docs
 from service.http.problems import PROBLEMS
 from service.matching.parameters import NAMES
@@ -99,6 +100,20 @@ def test_description__is_made_once_beside_the_loop_though_who_asked_first_is_gon
     assert len({answer.content for answer in answers}) == 1
     assert len(routers.threads) == 1
     assert routers.threads[0] != threading.get_ident()
+
+
+def test_description__is_waited_for_longer_than_other_answers(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = registry.services.settings.limits.model_copy(update={"deadline_s": 0.001})
+    monkeypatch.setattr(registry.services.settings, "limits", limits)
+    app = create_app(registry.services)
+
+    async def ask() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://linli") as client:
+            return (await client.get("/openapi.json")).status_code
+
+    assert asyncio.run(ask()) == 200
 
 
 def test_page__has_its_files_in_memory(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
