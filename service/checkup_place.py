@@ -47,7 +47,7 @@ def _sqlite(settings: Settings) -> str:
         raise BrokenError(text)
     told = schema_told(settings.database_url)
     if (soundness := integrity(file)) != "ok":
-        text = f"{file} is damaged ({soundness}): restore a backup"
+        text = f"{file} is damaged ({'; '.join(soundness.splitlines())}): move it elsewhere and restore a backup"
         raise BrokenError(text)
     return f"{file} is sound, {told}, {file.stat().st_size:,} bytes"
 

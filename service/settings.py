@@ -27,6 +27,7 @@ __all__ = [
     "WebhookSettings",
     "has_database",
     "load_settings",
+    "names_service",
 ]
 
 _PREFIX = "LINLI_"
@@ -207,6 +208,12 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
 def has_database(environment: Mapping[str, str] | None = None) -> bool:
     """Tell whether the environment names a database."""
     return bool((os.environ if environment is None else environment).get(f"{_PREFIX}DATABASE"))
+
+
+def names_service(environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment names anything that a service stands on."""
+    found = os.environ if environment is None else environment
+    return any(found.get(f"{_PREFIX}{name}") for name in ("DATA", "DATABASE", "REDIS"))
 
 
 def _made(group: type[_Group], values: dict[str, Any]) -> Any:

@@ -38,14 +38,15 @@ def doctor_command(
     Check versions, compiler, norms, time zones and holidays; the exit code is 1 if something is broken.
 
     A calendar that ends within 60 days is a warning: from then on, days near a holiday are unknown. With --data,
-    --database or --redis, or where LINLI_DATABASE is set, it also looks at what a service stands on: the database, its
+    --database or --redis, or where the environment names one of them, it also looks at what a service stands on: the database, its
     schema and clock, the snapshot of the index, the disk, Redis. It changes nothing, and linli may serve meanwhile.
     """
     from service.checkup import DEFAULT_COUNTRIES, check_up  # it imports everything there is
-    from service.settings import has_database
+    from service.settings import names_service
 
     findings = check_up(today=dt.datetime.now(dt.UTC).date(), countries=country or DEFAULT_COUNTRIES)
-    if data or database or redis or has_database():
+    is_named = bool(data or database or redis or names_service())
+    if is_named:
         findings += _of_place(data, database, redis)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=1))
@@ -53,6 +54,8 @@ def doctor_command(
         width = max(len(finding.name) for finding in findings)
         for finding in findings:
             typer.echo(f"{_MARKS[finding.state]:<8} {finding.name:<{width}}  {finding.told}")
+    if not is_named:
+        typer.echo("No service was looked at: name its folder or its database by --data or --database.", err=True)
     raise typer.Exit(1 if any(finding.state == "broken" for finding in findings) else 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
@@ -32,13 +33,15 @@ _AHEAD_H = 14 * 24
 
 
 def fill_demo(store: Store, progress: Callable[[int, int | None], None]) -> int:
-    """Register the demo's points unless they are there; return how many were written."""
-    if store.read_now(lambda connection: connection.row(select(points.c.point_id).limit(1))) is not None:
-        return 0
+    """Register the demo's points unless all of them or others are there; return how many were written."""
+    kept = store.read_now(lambda connection: set(connection.rows(select(points.c.point_id, points.c.merchant_id))))
     table, _ = import_table([helsinki_path()], timezone=TIMEZONE, country=COUNTRY)
+    table = pa.concat_tables([table, overlay(table, seed=SEED)])
+    if {row.merchant_id for row in kept} - {MERCHANT} or len(kept) == pc.count_distinct(table["point_id"]).as_py():
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "demo.parquet"
-        pq.write_table(pa.concat_tables([table, overlay(table, seed=SEED)]), path)
+        pq.write_table(table, path)
         return load_points(store, path, MERCHANT, name="Helsinki demo", progress=progress).n_written
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from engine import CoverageReport, Engine, coverage
 from engine.coverage import band_name
+from engine.norms import load_norms
 from geo.cells import ancestor_cells
 from service.errors import ServiceError
 from service.files import atomic_path, full_disk_told
@@ -105,11 +106,15 @@ def cover_file(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
     BadFileError
         If a file cannot be read or written, or a row is bad and the job is strict.
     ServiceError
-        If figures by district are asked for and nothing tells the districts.
+        If figures by district are asked for and nothing tells the districts, or the offer is one that nobody knows.
     """
     by_column = request.district_column if request.districts is None else None
     if request.by == "district" and request.districts is None and by_column is None:
         text = "figures by district need --districts, or --district-column of the demand file"
+        raise ServiceError(text)
+    offers = request.engine.offers
+    if request.offer not in offers and request.offer not in load_norms().by_offer:
+        text = f"no point has the offer {request.offer!r:.80}, nor has it a norm; the points have {', '.join(offers)!r:.400}"
         raise ServiceError(text)
     with ExitStack() as stack:
         out = stack.enter_context(atomic_path(request.out))

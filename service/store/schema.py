@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import StoreStateError
 from service.store.postgres import postgres_engine, told_address
 from service.store.sqlite_engines import sqlite_engine
+from service.store.sqlite_errors import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,8 @@ def used_once(engine: Engine) -> Iterator[Engine]:
         yield engine
     except DBAPIError as error:
         text_ = f"the database {told_address(engine)} cannot be used: {str(error.orig).strip()}"
+        if is_damage(error):
+            text_ += "; move the file, and those beside it that end in -wal and -shm, elsewhere and restore a backup"
         raise StoreStateError(text_) from error
     finally:
         engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["OF_ONE_WRITE", "PASSING", "is_busy", "primary_code"]
+__all__ = ["OF_ONE_WRITE", "PASSING", "is_busy", "is_damage", "primary_code"]
 
 OF_ONE_WRITE = {
     None,  # the driver refused a value before SQLite saw it
@@ -23,6 +23,11 @@ def primary_code(error: BaseException) -> int | None:
     """Return the primary code of an error of SQLite's, None of any other."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether the file itself is at fault: its contents are torn, or it never was one of SQLite's."""
+    return primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def is_busy(error: BaseException) -> bool:

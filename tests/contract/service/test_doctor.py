@@ -49,6 +49,18 @@ def test_doctor__finds_a_damaged_file(tmp_path: Path) -> None:
     content[40_000:60_000] = bytes(20_000)
     (tmp_path / "linli.db").write_bytes(content)
     assert states(data=tmp_path)["database"][0] == "broken"
+    (tmp_path / "linli.db").write_bytes(b"no database" * 1_000)
+    state, told = states(data=tmp_path)["database"]
+    assert (state, "restore a backup" in told) == ("broken", True)
+
+
+def test_doctor__says_where_it_looked_at_no_service(tmp_path: Path) -> None:
+    opened(str(tmp_path)).close()
+    run = linli("doctor", "--country=FI")
+    assert "No service was looked at" in run.stderr
+    run = linli("doctor", "--country=FI", data=tmp_path)
+    assert "is sound" in run.stdout
+    assert "No service" not in run.stderr
 
 
 def test_doctor__finds_a_schema_of_a_later_linli(tmp_path: Path) -> None:

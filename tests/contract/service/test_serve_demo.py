@@ -9,8 +9,16 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import delete, func, select
+
+from service.clock import SystemClock
+from service.demo.serving import fill_demo
+from service.settings import load_settings
+from service.store.opening import open_store
+from service.store.tables import offers, points
 
 LINLI = [sys.executable, "-c", "from service.cli import main; main()"]
 CURL = re.compile(r"^  (curl .*)$", re.MULTILINE)
@@ -41,3 +49,21 @@ def test_serve_demo__prints_a_line_that_answers(start: str, tmp_path_factory: py
     assert json.loads(done.stdout)["matches"], done.stdout
     assert ("admin key" in printed) == (start == "first")
     assert (Path(folder) / "linli.db").is_file()
+
+
+def test_fill_demo__goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    store = open_store(load_settings({}, data=tmp_path), SystemClock())
+    some = select(points.c.point_id).order_by(points.c.point_id).limit(300).scalar_subquery()
+
+    def lose(connection: Any) -> None:
+        for table in (offers, points):
+            connection.run(delete(table).where(table.c.point_id.in_(some)))
+
+    try:
+        written = fill_demo(store, lambda *_: None)
+        store.write_now(lose)
+        assert fill_demo(store, lambda *_: None) == 300
+        assert store.read_now(lambda connection: connection.value(select(func.count()).select_from(points))) == written
+        assert fill_demo(store, lambda *_: None) == 0
+    finally:
+        store.close()

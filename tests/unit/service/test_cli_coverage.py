@@ -291,3 +291,12 @@ def test_coverage__unserved_demand_is_told_as_such(folder: Path) -> None:
     assert result.exit_code == 0
     assert "unserved 450" in result.stdout
     assert all(math.isclose(float(row["unserved"]), float(row["total"])) for row in rows(folder))
+
+
+def test_coverage__of_an_offer_that_nobody_knows_is_no_result(folder: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    result = run(folder, "--offer", "community/parcle", "--report", "map.html")
+    assert result.exit_code == 1
+    assert "no point has the offer 'community/parcle'" in result.output
+    assert "the points have 'community/parcel" in result.output
+    assert {path.name for path in folder.iterdir()} == before
