@@ -185,10 +185,10 @@ class Housekeeping:
         return {
             "changes": lambda connection: prune(connection, changes_us, limit=_A_TRANSACTION),
             "requests": lambda connection: forget_requests(connection, requests_us),
-            "buyers": lambda connection: forget_buyers(connection, buyers_us, _A_TRANSACTION),
-            "bookings": lambda connection: forget_bookings(connection, buyers_us, _A_TRANSACTION),
-            "shifts": lambda connection: forget_shifts(connection, shifts_us, _A_TRANSACTION),
-            "engagements": lambda connection: forget_engagements(connection, shifts_us, _A_TRANSACTION),
+            "buyers": lambda connection: _erase(connection, forget_buyers, buyers_us),
+            "bookings": lambda connection: _erase(connection, forget_bookings, buyers_us),
+            "shifts": lambda connection: _erase(connection, forget_shifts, shifts_us),
+            "engagements": lambda connection: _erase(connection, forget_engagements, shifts_us),
             "slots": lambda connection: forget_slots(connection, slots_us, _A_TRANSACTION),
             "deliveries": lambda connection: self._forget_deliveries(connection, deliveries_us),
             "keys": lambda connection: forget_keys(connection, keys_us, _A_TRANSACTION),
@@ -199,6 +199,18 @@ class Housekeeping:
         """Look at some of the deliveries; return as many as go in a transaction where there are more to look at."""
         self._deliveries_after_us = forget_deliveries(connection, before_us, self._deliveries_after_us)
         return _A_TRANSACTION if self._deliveries_after_us else 0
+
+
+def _erase(connection: WriteConnection, forget: Callable[[WriteConnection, int, int], int], before_us: int) -> int:
+    """
+    Forget a transaction's worth of what tells of people; return how much.
+
+    A turn that found none leaves the log as it is: to empty one of 4 MB takes 13 to 70 ms, in which nobody writes.
+    """
+    n_forgotten = forget(connection, before_us, _A_TRANSACTION)
+    if n_forgotten:
+        connection.erase()
+    return n_forgotten
 
 
 def kept_mark(connection: ReadConnection) -> int:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from service.clock import SystemClock
+from service.feed.housekeeping import Housekeeping
 from service.feed.outbox import START, read_changes
+from service.orders.rules import Event
 from service.store.sqlite_engines import WAL_BYTES
 from tests.contract.service.talking import ask
 from tests.faults.buying import Caller, Market, body_of, open_market, unbalanced, unsound
-from tests.faults.leavings import MOST_S, kept_by
-from tests.faults.ordering import enter_shop, order_once, terms_of, wish
+from tests.faults.leavings import MOST_S, kept_by, stored_at
+from tests.faults.ordering import enter_shop, happen, order, order_once, terms_of, wish
 from tests.faults.writing import opened
+from tests.feed_store import opened_store, wait_until
 from tests.servers import ValkeyServer, running_valkey
 from tests.serving import Place, fresh_database, running_service
 
@@ -99,6 +103,34 @@ def test_erased_customer__has_left_nothing_behind(held: Held, record_property: C
     record_property("places", len(kept))
     planted = {**kept, "planted": b"." + canary["device"].encode()}
     assert [where for where, data in planted.items() if canary["device"].encode() in data] == ["planted"]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_orders__are_forgotten_by_themselves_once_they_are_over_for_long(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """An order that ended, and one that is held: time is turned by what is kept, since it cannot be waited for."""
+    url = fresh_database(request.getfixturevalue("postgres_url")) if database == "postgres" else None
+    place, over, held = Place(tmp_path / "data", url), wish("milk"), wish("milk")
+    with opened_store(place) as store:
+        store.write_now(lambda connection: enter_shop(connection, {"milk": 10}))
+        terms = terms_of(store)
+        order_id = order(store, terms, over).row.order_id
+        order(store, terms, held)
+        store.write_now(partial(happen, terms=terms, order_id=order_id, event=Event.CANCEL))
+        keeping = Housekeeping(store, SystemClock(), keep_changes_s=3600.0, keep_buyers_s=-3600.0)
+
+        def kept() -> list[str]:
+            stored = stored_at(place).values()
+            return [one.buyer for one in (over, held) if any(one.buyer.encode() in data for data in stored)]
+
+        assert kept() == [over.buyer, held.buyer]
+
+        def is_over_forgotten() -> bool:
+            keeping.prune()  # as in each turn: the log is emptied behind a write
+            return kept() == [held.buyer]
+
+        wait_until(is_over_forgotten, MOST_S, "forgotten")
 
 
 def test_log__of_sqlite_shrinks_again_after_a_long_reader_while_orders_are_made(tmp_path: Path) -> None:

@@ -286,6 +286,18 @@ def test_housekeeping__reads_no_more_where_more_is_kept(store: Store, name: str)
     assert store.write_now(partial(_n_read, work=_WORKS[name])) <= few + 20
 
 
+def test_log__is_emptied_by_a_turn_that_forgot_somebody_alone(store: Store) -> None:
+    work = Housekeeping(store, SystemClock(), keep_changes_s=3600)._works(1_000_000_000_000_000)["buyers"]
+    store.write_now(partial(_put_forgotten, numbers=range(2)))
+
+    def turn(connection: WriteConnection) -> tuple[int, bool]:
+        return work(connection), connection.is_erasing
+
+    assert store.write_now(turn) == (0, False)
+    store.write_now(lambda connection: connection.run(update(orders).values(buyer="somebody")))
+    assert store.write_now(turn) == (2, True)
+
+
 def _change_at(connection: WriteConnection, at_us: int) -> None:
     connection.record_change("point", "m0:0", 1, "m0")
     newest = select(func.max(changes.c.id)).scalar_subquery()
