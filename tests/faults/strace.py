@@ -1,4 +1,4 @@
-"""Faults of the operating system, injected at a chosen call of a child by strace."""
+"""What a child asks of the operating system, seen by strace; and faults of it, injected at a chosen call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tests.serving import ROOT, environment_of
 
-__all__ = ["run_with_fault"]
+__all__ = ["run_traced", "run_with_fault"]
+
+_CALLS = "write,pwrite64,fdatasync,fsync"
+
+
+def run_traced(module: list[str], log: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE…``; the log has every write and sync, in the order in which they came."""
+    return _run(module, log, "-e", f"trace={_CALLS}")
 
 
 def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.CompletedProcess[str]:
@@ -18,9 +25,12 @@ def run_with_fault(module: list[str], fault: str, log: Path) -> subprocess.Compl
     The log has every write and sync, and every call of the kind that fails, in the order in which they came, the failed
     ones marked ``(INJECTED)``.
     """
-    calls = f"write,pwrite64,fdatasync,fsync,{fault.partition(':')[0]}"
+    return _run(module, log, "-e", f"trace={_CALLS},{fault.partition(':')[0]}", "-e", f"inject={fault}")
+
+
+def _run(module: list[str], log: Path, *chosen: str) -> subprocess.CompletedProcess[str]:
     shown = ["-qq", "-y", "-s", "80", "-o", str(log)]
-    command = ["strace", "-f", "--seccomp-bpf", *shown, "-e", f"trace={calls}", "-e", f"inject={fault}"]
+    command = ["strace", "-f", "--seccomp-bpf", *shown, *chosen]
     return subprocess.run(
         [*command, sys.executable, "-m", *module],
         cwd=ROOT,

@@ -121,13 +121,15 @@ def main() -> None:
     parser.add_argument("--run", default="0")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=int, default=1)
-    parser.add_argument("--fault", choices=["none", "tells-first", "retries"], default="none")
+    parser.add_argument("--fault", choices=["none", "tells-first", "retries", "unsynced"], default="none")
     parser.add_argument("--killed", action="store_true")
     options = parser.parse_args()
     if options.killed:
         run_killed(options.place, partial(_script, options), _warm_up)
         return
     store = opened(options.place)
+    if options.fault == "unsynced":
+        _sync_no_more(store)
     writer = _Writer(store, options)
     _say("ready")
     threads = [threading.Thread(target=writer.run, args=(i,)) for i in range(options.threads)]
@@ -138,6 +140,12 @@ def main() -> None:
     n = store.read_now(lambda connection: connection.value(select(func.count()).select_from(merchants)))
     _say(f"read {n}")
     os._exit(0)  # the end of the process is not what is tried
+
+
+def _sync_no_more(store: Store) -> None:
+    """Planted: what is written to SQLite's log is left to the system's memory."""
+    with store.__dict__["_write_engine"].connect() as connection:  # its one connection
+        connection.connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _script(options: argparse.Namespace, folder: Path, fault: str) -> Callable[[Say], None]:
