@@ -26,6 +26,7 @@ from tests.registry import WAIT_S
 
 COUNTER = {"payment": "counter"}
 MOMENT_S = 0.5
+on_postgres = pytest.mark.parametrize("place", ["postgres"], indirect=True)  # on SQLite nobody waits: one writes
 
 
 def _told(desk: Desk, kind: str, subject: str) -> list[int]:
@@ -38,6 +39,7 @@ def _pause(desk: Desk, shop: str) -> Any:
     return desk.send("POST", f"/v1/points/{shop}:pause?open_orders=reject", "corner")
 
 
+@on_postgres
 @pytest.mark.parametrize(
     ("event", "party", "state"),
     [(Event.CANCEL, Party.CUSTOMER, "cancelled"), (Event.ACCEPT, Party.MERCHANT, "rejected")],
@@ -57,7 +59,7 @@ def test_change_of_a_point__waits_for_who_acts_on_its_orders_before_it_locks_the
         found = locked_order(connection, order["order_id"])
         assert found is not None
         is_locked.set()
-        may_go.wait(MOMENT_S)  # on SQLite the point is locked by nobody else meanwhile
+        assert may_go.wait(WAIT_S)
         threading.Event().wait(MOMENT_S)  # until it waits for the order
         act(connection, services.orders, found, Act(event, party, "somebody"))
 
@@ -71,6 +73,7 @@ def test_change_of_a_point__waits_for_who_acts_on_its_orders_before_it_locks_the
     assert answer.status_code == 200, answer.text
     assert desk.read(order)["state"] == state
     told = _told(desk, "order", order["order_id"])
+    assert len(told) > 1
     assert told == sorted(told)
     assert (desk.stock(shop, "milk"), desk.in_work(shop)) == ((5, 0), 0)
 
@@ -93,31 +96,35 @@ def _counted_before(desk: Desk, shop: str, module: Any, name: str) -> Iterator[N
     """
     Let another transaction count the stock of a shop on before a function goes on; afterwards all is told in its order.
 
-    It does not wait for that for ever: the shop may be locked. On SQLite only one can write.
+    It does not wait for that for ever: the shop may be locked.
     """
     usual, store, others = getattr(module, name), desk.registry.services.store, list[Future[int]]()
+    before = _told(desk, "stock", shop)
 
     def counted(connection: WriteConnection, *more: Any) -> Any:
-        if connection.is_postgres:
-            others.append(pool.submit(store.write_now, lambda other: count_on(other, "corner", shop)))
-            wait(others, MOMENT_S)
+        others.append(pool.submit(store.write_now, lambda other: count_on(other, "corner", shop)))
+        wait(others, MOMENT_S)
         return usual(connection, *more)
 
     with ThreadPoolExecutor() as pool, pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, name, counted)
         yield
+    assert others
     for other in others:
         other.result()
     told = _told(desk, "stock", shop)
+    assert len(told) > len(before) + len(others)
     assert told == sorted(told)
 
 
+@on_postgres
 @pytest.mark.parametrize("takes", [True, False])
 def test_stock__is_told_in_its_order_where_a_customer_answers(desk: Desk, offered: dict[str, Any], takes: bool) -> None:
     with _counted_before(desk, offered["point_id"], substituting, "count_on"):
         desk.done(offered, "answer", "app", {"line": 2, "takes": takes})
 
 
+@on_postgres
 def test_stock__is_told_in_its_order_where_an_order_is_handed_on(desk: Desk, offered: dict[str, Any]) -> None:
     with _counted_before(desk, offered["point_id"], moving, "_counted_on"):
         moved = desk.done(offered, "reject", "corner", {"reason": "closed"})

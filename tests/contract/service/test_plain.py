@@ -169,13 +169,18 @@ def test_changes__of_one_transaction_have_its_number_and_their_order(connection:
     assert (tx > 0) == connection.is_postgres
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_lock__is_there_for_the_one_writer(connection: WriteConnection) -> None:
+    connection.lock("a subject")
+    assert connection.try_lock("a subject")
+    assert connection.try_lock("another")
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
 def test_lock__is_held_once_anything_was_asked(place: Place, connection: WriteConnection) -> None:
     connection.lock("a subject")
     connection.value(select(func.count()).select_from(points))
-    if place.database is None:
-        assert connection.try_lock("a subject")  # there is one writer
-        return
-    engine = engine_of(place.database)
+    engine = engine_of(str(place.database))
     with engine.connect() as raw, raw.begin():
         other = WriteConnection(raw, now_us=NOW)
         assert not other.try_lock("a subject")
