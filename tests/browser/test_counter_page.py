@@ -345,8 +345,22 @@ def test_counter__keeps_the_key_in_the_tab_alone(signed_in: Desk, station_key: s
     expect(page.locator("#key")).to_be_visible()
 
 
+# Notes what is asked from now on, and marks the page once it has read the answer to an act and done all that follows.
+WATCH = """() => {
+  const [ask, read] = [fetch, Response.prototype.json];
+  window.asked = [];
+  window.fetch = (...what) => (asked.push(what[0]), ask(...what));
+  Response.prototype.json = function () {
+    const told = read.call(this);
+    if (this.url.endsWith(":accept")) told.then(() => setTimeout(() => (document.body.dataset.answered = "")));
+    return told;
+  };
+}"""
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
 def test_counter__that_is_signed_out_while_an_act_is_under_way_leaves_the_next_one_alone(
-    signed_in: Desk, counter: Counter
+    signed_in: Desk, counter: Counter, status: int
 ) -> None:
     _placed(counter, signed_in.point)
     signed_in.look()
@@ -356,14 +370,17 @@ def test_counter__that_is_signed_out_while_an_act_is_under_way_leaves_the_next_o
         acts.append(route)
 
     page.route("**/v1/orders/*:accept", hold)
-    page.locator("[data-act=accept]").click()
+    with page.expect_request("**/v1/orders/*:accept"):
+        page.locator("[data-act=accept]").click()
     page.locator("#sign-out").click()
     page.locator("#key").fill("typed by the next one")
-    page.wait_for_timeout(50)
+    page.evaluate(WATCH)
     (act,) = acts
-    act.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
-    page.wait_for_timeout(500)  # what it asks then would be answered by now
+    act.fulfill(status=status, headers={"Retry-After": "1"}, content_type="application/json", body="{}")
+    expect(page.locator("body")).to_have_attribute("data-answered", "")
+    assert page.evaluate("asked") == []
     expect(page.locator("#key")).to_have_value("typed by the next one")
+    expect(page.locator("#key")).to_be_focused()
     expect(signed_in.trouble).to_be_hidden()
     signed_in.visit.complaints.clear()  # of the answer that it was given
 
