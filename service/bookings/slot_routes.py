@@ -53,9 +53,7 @@ async def get_slots(
         str | None,
         Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="First day, by the point's clock; left out: today."),
     ] = None,
-    days: Annotated[
-        int, whole_from(1, _MOST_DAYS), Query(ge=1, le=_MOST_DAYS, description="How many days.")
-    ] = _USUAL_DAYS,
+    days: Annotated[int, whole_from(1, _MOST_DAYS), Query(description="How many days.")] = _USUAL_DAYS,
 ) -> SlotsAnswer:
     """
     Tell in which windows a visit can begin, so that everything promised before is kept as well.

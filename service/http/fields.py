@@ -38,7 +38,10 @@ def line(max_chars: int) -> Any:
 
 def whole_from(low: int, high: int) -> Any:
     """Return the check of a whole number in a query, which digits write and nothing else."""
-    return BeforeValidator(lambda text: whole(text, "", low, high) if isinstance(text, str) else text)
+    told = Annotated[int, Field(ge=low, le=high)]
+    return BeforeValidator(
+        lambda text: whole(text, "", low, high) if isinstance(text, str) else text, json_schema_input_type=told
+    )
 
 
 def _instant(value: Any) -> Any:
@@ -64,9 +67,7 @@ ID = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 Id = Annotated[str, Field(pattern=f"^{ID.pattern}$", examples=["corner-shop"])]
 """A name that its owner chose."""
 
-Instant = Annotated[
-    dt.datetime, BeforeValidator(_instant, json_schema_input_type=str), Field(examples=["2026-11-25T10:00:00+08:00"])
-]
+Instant = Annotated[dt.datetime, BeforeValidator(_instant), Field(examples=["2026-11-25T10:00:00+08:00"])]
 """A time with its offset from UTC, as RFC 3339 has it."""
 
 DatumName = Annotated[str, BeforeValidator(_datum), Field(json_schema_extra={"enum": list(DATUMS)}, examples=["wgs84"])]

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _LEAST, _MOST = 1, 200
 
-PageSize = Annotated[int, whole_from(_LEAST, _MOST), Query(ge=_LEAST, le=_MOST, description="How many at most.")]
+PageSize = Annotated[int, whole_from(_LEAST, _MOST), Query(description="How many at most.")]
 CursorText = Annotated[str | None, Query(max_length=1024, description="`next_cursor` of the page before.")]
 
 _SUM_BYTES = 12

@@ -187,7 +187,7 @@ async def get_hours(
     first_day: Annotated[
         str | None, Query(alias="from", pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Today without.")
     ] = None,
-    days: Annotated[int, whole_from(1, 31), Query(ge=1, le=31)] = 14,
+    days: Annotated[int, whole_from(1, 31), Query()] = 14,
 ) -> HoursAnswer:
     """Tell when an offer is open on the days to come, holidays, make-up workdays and special days named."""
     services = services_of(request)

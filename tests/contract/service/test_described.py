@@ -94,6 +94,25 @@ def _refs(told: Any) -> Iterator[str]:
             yield from _refs(below)
 
 
+def test_numbers__of_queries_are_told_with_their_limits() -> None:
+    parameters = [one for operation in OPERATIONS for one in operation.described.get("parameters", [])]
+    whole = [one for one in parameters if one["in"] == "query" and one["schema"].get("type") == "integer"]
+    assert len(whole) > 10
+    assert {one["name"] for one in whole if not {"minimum", "maximum"} <= one["schema"].keys()} == set()
+
+
+def test_instants__of_bodies_are_told_as_such() -> None:
+    bodies = {name: told for name, told in DESCRIBED["components"]["schemas"].items() if name.endswith("Body")}
+    told = {
+        f"{body}.{name}": [schema, *schema.get("anyOf", [])]
+        for body, its in bodies.items()
+        for name, schema in its["properties"].items()
+        if name in {"at", "until"} or name.endswith("_at")
+    }
+    assert len(told) > 5
+    assert {where for where, ways in told.items() if not any(one.get("format") == "date-time" for one in ways)} == set()
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_every_operation__says_what_it_does_who_may_and_what_can_go_wrong(operation: Operation) -> None:
     told, row = operation.described, operation.row
