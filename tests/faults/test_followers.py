@@ -1,4 +1,4 @@
-"""Cuts, gaps, repeats and restored databases: the index equals the store again at once, and never claims it before (R8, F11)."""
+"""Cuts, gaps, repeats and restored databases: the index equals the store again at once (R8, F11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, update
 
 from service.feed.followers import Follower
 from service.feed.index import LiveIndex, store_digest
-from service.feed.outbox import Change, Position, head, prune
+from service.feed.outbox import Change, Position, prune
 from service.store.connections import ReadConnection, WriteConnection
 from service.store.database import Store
 from service.store.tables import changes, marks, offers, points
@@ -68,7 +68,6 @@ class Followed:
     follower: Follower
     drawn: random.Random
     moved_back: list[str] = field(default_factory=list)
-    claimed: list[str] = field(default_factory=list)
 
     def write(self, n: int = 1) -> None:
         """Make some changes, each in a transaction."""
@@ -257,31 +256,3 @@ def test_follower__that_is_cut_off_says_how_old_it_is_and_catches_up(
         wait_until(lambda: one.is_equal() and (one.follower.age_s or 9) < 1, HEALED_S, "the long cut")
         assert one.follower.n_reloads == 1  # the first: a cut alone needs no other
         assert not one.moved_back
-
-
-def test_follower__with_a_known_gap_says_so_until_it_is_closed(place: Place, seed: int) -> None:
-    class Slow(LiveIndex):
-        def reload(self, connection: ReadConnection, position: Position) -> None:
-            told.append(follower[0].has_gap if follower else True)
-            super().reload(connection, position)
-
-    told: list[bool] = []
-    follower: list[Follower] = []
-    with opened_store(place) as store:
-        fill(store, 2, 3)
-        follower.append(Follower(store, [Slow()], poll_s=0.02, verify_s=0.05))
-        follower[0].start()
-        try:
-
-            def lose(connection: WriteConnection) -> None:
-                put_point(connection, "m0:1", lat=31.9)
-                connection.run(delete(changes).where(changes.c.tx == connection.tx, changes.c.subject == "m0:1"))
-
-            store.write_now(lose)
-            wait_until(lambda: follower[0].n_reloads == 2, HEALED_S, "found")
-        finally:
-            follower[0].close()
-        with store.reading() as connection:
-            assert follower[0].position == head(connection)
-    assert told == [True, True]
-    assert not follower[0].has_gap
