@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import secrets
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from service.feed.outbox import START, read_changes
 from service.store.sqlite_engines import integrity
 from tests.faults.test_store_kills import RNG, SEED
 from tests.faults.writing import opened
+from tests.feed_store import wait_until
 from tests.lived import lived_s
 from tests.scale import scaled
 from tests.serving import LINLI, ROOT, Place, Serving, environment_of, fresh_database, running_service
@@ -24,6 +30,7 @@ from tests.serving import LINLI, ROOT, Place, Serving, environment_of, fresh_dat
 STOP_S = 10.0
 ANNOUNCE_S = 2.0  # a poller among eight clients on a busy machine sees it within that
 N_CLIENTS = 8
+LATE_S, PATIENCE_S = 2.5, 30.0
 
 
 @pytest.fixture(params=["sqlite", "postgres", "workers"])
@@ -145,6 +152,63 @@ def test_checker__catches_a_server_that_announces_nothing(tmp_path: Path) -> Non
             load.finish()
             failed += load.failed
     assert failed != []
+
+
+@contextmanager
+def held(serving: Serving) -> Iterator[Callable[[], bool]]:
+    """Hold the lock that a new merchant wants; give what tells whether one waits for it."""
+    place = serving.place
+    if place.database is None:
+        other = sqlite3.connect(place.folder / "linli.db", isolation_level=None)
+        with closing(other), serving.client() as client:
+            other.execute("BEGIN IMMEDIATE")
+            both = "linli_requests_inflight 2.0"  # it and who asks
+            yield lambda: both in client.get("/metrics").text
+    else:
+        with psycopg.connect(place.database) as connection:
+            connection.execute("LOCK TABLE merchants IN EXCLUSIVE MODE")
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'merchants'::regclass"
+            yield lambda: connection.execute(waiting).fetchone() is not None
+
+
+def answered_late(kind: tuple[Place, list[str]], *, drain_s: float, held_s: float) -> int | str:
+    """Return what comes of a request that is held, once the server has begun to stop, so long or until it is cut."""
+    place, flags = kind
+
+    def create() -> int | str:
+        body = {"merchant_id": "late", "name": "n"}
+        try:
+            with serving.client() as client:
+                return client.post("/v1/merchants", json=body, headers={"Idempotency-Key": "late"}).status_code
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:  # not that it takes too long
+            return repr(error)
+
+    def all_say(text: str) -> bool:
+        return serving.log.read_text().count(f'"event":"{text}') == (2 if flags else 1)
+
+    with (
+        running_service(place, *flags, announce_s=0, deadline_s=60, drain_s=drain_s) as serving,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        wait_until(lambda: all_say("Started server process"), PATIENCE_S, "each worker serves")
+        with held(serving) as is_waiting:
+            answer = threads.submit(create)
+            wait_until(is_waiting, PATIENCE_S, "the request is taken")
+            serving.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: all_say("Shutting down"), PATIENCE_S, "the server takes no more")
+            wait([answer], held_s)
+        told = answer.result()
+        assert serving.process.wait(PATIENCE_S) == 0
+    return told
+
+
+def test_stop__answers_what_it_has_taken_though_that_takes_long(kind: tuple[Place, list[str]]) -> None:
+    assert answered_late(kind, drain_s=60, held_s=LATE_S) == httpx.codes.CREATED
+    assert missing(kind[0], ["late"]) == []
+
+
+def test_checker__catches_a_server_that_cuts_what_takes_longer_than_it_may(kind: tuple[Place, list[str]]) -> None:
+    assert answered_late(kind, drain_s=1, held_s=PATIENCE_S) != httpx.codes.CREATED
 
 
 @pytest.mark.parametrize(
