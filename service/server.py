@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from service.stopping import end_if_told, end_on_sigterm
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import FrameType
 
     from service.services import Services
@@ -30,6 +31,7 @@ __all__ = ["serve"]
 _LOG = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 75
 _LET_IN_S = 0.05
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +45,17 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Hear signals while it serves, and none from then on: it is about to end, and closes what it opened first."""
+        for number in _SIGNALS:
+            signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second signal cuts the announcement short, a second Ctrl-C the running requests too."""
@@ -95,8 +108,6 @@ def serve(
         settle_garbage()
         end_if_told()
         _Server(config, services).run(sockets=[listener])
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # it is about to end, and closes what it opened first
 
 
 def _config(settings: Settings, services: Services) -> uvicorn.Config:

@@ -31,6 +31,7 @@ STOP_S = 10.0
 ANNOUNCE_S = 2.0  # a poller among eight clients on a busy machine sees it within that
 N_CLIENTS = 8
 LATE_S, PATIENCE_S = 2.5, 30.0
+N_STOPS = scaled(60)
 
 
 @pytest.fixture(params=["sqlite", "postgres", "workers"])
@@ -230,6 +231,18 @@ def test_stop__told_twice_ends_sooner_and_loses_nothing(kind: tuple[Place, list[
         assert lived_s() - began < STOP_S
         load.finish()
     assert missing(place, load.acked) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop__told_until_it_ends_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    for _ in range(N_STOPS):
+        with running_service(tmp_path / secrets.token_hex(4)) as serving:
+            serving.process.send_signal(signal.SIGTERM)
+            until = time.monotonic() + PATIENCE_S
+            while serving.process.poll() is None and time.monotonic() < until:
+                serving.process.send_signal(number)
+                time.sleep(0.001)
+            assert serving.process.poll() == 0
 
 
 def test_stop__during_the_start_ends_it_and_the_next_start_works(kind: tuple[Place, list[str]]) -> None:
