@@ -50,8 +50,8 @@ class BookingBody(Body):
 
     point_id: Annotated[str, Field(max_length=200, examples=["corner:main"]), line(200)]
     service_id: Id
-    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
-    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
     datum: DatumName = "wgs84"
     address: Address = Field(description="What the crew needs to find the door; told to it alone, and then forgotten.")
     starts_at: Instant = Field(description="When the window begins, as GET /v1/slots tells it.")
@@ -108,8 +108,8 @@ class AbsentBody(Body):
 class DoorBody(Body):
     """Where a visit is made, and for whom."""
 
-    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
-    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
     datum: DatumName = "wgs84"
     address: Address
     buyer: Reference = Field(description="Your own name for the customer: by it the place is forgotten again.")

@@ -46,8 +46,12 @@ async def get_slots(
     context: Orderer,
     point: Annotated[str, Query(max_length=200, description="Whose crews.", examples=["corner:main"])],
     service: Annotated[str, Query(max_length=40, description="Which of its services.")],
-    lat: Annotated[Degrees, Query(description="Degrees, -90 to 90.", examples=[31.2304])],
-    lng: Annotated[Degrees, Query(description="Degrees, -180 to 180.", examples=[121.4737])],
+    lat: Annotated[
+        Degrees, Query(description="Degrees.", json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    ],
+    lng: Annotated[
+        Degrees, Query(description="Degrees.", json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
+    ],
     datum: Annotated[DatumName, Query(description="Datum of the place.")] = "wgs84",
     from_day: Annotated[
         str | None,

@@ -68,8 +68,8 @@ People = Annotated[int, Field(ge=1, le=_MAX_PEOPLE)]
 class PlaceBody(Body):
     """A place, in the body's datum."""
 
-    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
-    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
 
 
 class BreakBody(Body):

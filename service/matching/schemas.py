@@ -46,8 +46,8 @@ Instant = Annotated[dt.datetime, BeforeValidator(_instant), Field(examples=[EXAM
 class BatchAsk(Body):
     """One question of a batch."""
 
-    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
-    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
     offer: str = Field(examples=["retail/pickup"], max_length=100)
     at: Instant | None = Field(None, description="When it is wanted, with its offset; now without.")
     quantity: int = Field(1, ge=1, le=MAX_QUANTITY)

@@ -61,8 +61,8 @@ class OrderBody(Body):
 
     point_id: Annotated[str, Field(max_length=200, examples=["corner:main"]), line(200)]
     offer: Annotated[str, Field(max_length=81, examples=["retail/pickup"])]
-    lat: float = Field(description="Degrees, -90 to 90.", examples=[31.2304])
-    lng: float = Field(description="Degrees, -180 to 180.", examples=[121.4737])
+    lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
+    lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
     datum: DatumName = "wgs84"
     at: Instant | None = Field(None, description="When it is collected; left out: as soon as the lead time allows.")
     items: Annotated[list[ItemBody], Field(max_length=_MAX_ITEMS), AfterValidator(_once)] = Field(default_factory=list)

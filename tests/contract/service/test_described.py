@@ -101,6 +101,17 @@ def test_numbers__of_queries_are_told_with_their_limits() -> None:
     assert {one["name"] for one in whole if not {"minimum", "maximum"} <= one["schema"].keys()} == set()
 
 
+def test_places__that_are_asked_about_are_told_with_their_limits() -> None:
+    bodies = [told for name, told in DESCRIBED["components"]["schemas"].items() if name.endswith(("Body", "Ask"))]
+    told = [(name, its["properties"][name]) for its in bodies for name in ("lat", "lng") if name in its["properties"]]
+    parameters = [one for operation in OPERATIONS for one in operation.described.get("parameters", [])]
+    told += [(one["name"], one["schema"]) for one in parameters if one["name"] in {"lat", "lng"}]
+    assert len(told) > 10
+    most = {"lat": 90, "lng": 180}
+    assert [(name, schema) for name, schema in told if schema.get("maximum") != most[name]] == []
+    assert [(name, schema) for name, schema in told if schema.get("minimum") != -most[name]] == []
+
+
 def test_instants__of_bodies_are_told_as_such() -> None:
     bodies = {name: told for name, told in DESCRIBED["components"]["schemas"].items() if name.endswith("Body")}
     told = {
