@@ -63,6 +63,7 @@ SHOWN_ELSEWHERE = {
     "POST /v1/keys": {409},  # the same request is still running
     "POST /v1/webhooks": {404, 409},  # of a merchant that is not there; there are as many as may be
     "POST /v1/webhooks/{webhook_id}:rotate": {409},  # the same request is still running
+    "POST /v1/webhooks/{webhook_id}:enable": {409},  # it is being deleted
     "POST /v1/points:import": {409, 413},  # likewise; more lines than are taken
     "PUT /v1/points/{point_id}/stock/{sku}": {201, 409},  # likewise; fewer than orders hold
     "DELETE /v1/points/{point_id}/stock/{sku}": {409},  # orders hold some
