@@ -184,12 +184,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             )
             stack.callback(keeping.close)
             keeping.start()
-            sweeper, settler = Sweeper(store, index, terms, bookings), Settler(store, bookings, payments)
-            for worker_ in (sweeper, settler):
-                stack.callback(worker_.close)
-                worker_.start()
-            told = "For how long the provider of payments has owed an answer."
-            services.metrics.watch("linli_payments_unsettled_seconds", told, lambda: settler.unsettled_s)
+            _go_by_the_clock(services, stack)
             _send_webhooks(services, stack)
         if settings.store.redis is not None:
             waker = RedisWaker(settings.store.redis, store, follower.wake, store.read_now(feed_id))
@@ -230,6 +225,16 @@ def _follower(
     )
     stack.callback(follower.close)
     return follower
+
+
+def _go_by_the_clock(services: Services, stack: contextlib.ExitStack) -> None:
+    """Let happen what is due of orders, of visits, and of what is paid."""
+    settler = Settler(services.store, services.bookings, services.payments)
+    for steps in (Sweeper(services.store, services.index, services.orders, services.bookings), settler):
+        stack.callback(steps.close)
+        steps.start()
+    told = "For how long the provider of payments has owed an answer."
+    services.metrics.watch("linli_payments_unsettled_seconds", told, lambda: settler.unsettled_s)
 
 
 def _send_webhooks(services: Services, stack: contextlib.ExitStack) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,8 @@ from service.orders.rules import Event, Party, State
 from service.orders.store import due_orders, find_order, postpone
 from service.orders.substituting import answer_offer
 from service.payments.store import is_being_paid
-from service.store.leases import Lease, Tenure, demand
+from service.store.leases import Lease, demand
+from service.store.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ class JumpGuard:
         return not self.is_paused
 
 
-class Sweeper:
+class Sweeper(Steps):
     """
     Lets happen what is due, in a thread of its own; of several processes one does, by a lease.
 
@@ -113,39 +113,12 @@ class Sweeper:
         lease_s: float = 15.0,
         guard: JumpGuard | None = None,
     ) -> None:
+        super().__init__(store, "orders", every_s=every_s, lease_s=lease_s)
         self._store = store
         self._index = index
         self._terms = terms
         self._bookings = bookings
-        self._every_s = every_s
         self.guard = guard or JumpGuard()
-        self._tenure = Tenure(store, "orders", lease_s)
-        self._is_behind = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="linli-orders", daemon=True)
-
-    def start(self) -> None:
-        """Go on in the thread."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread, and let another have the lease."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-            self._try(self._tenure.give_back)
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.0 if self._is_behind else self._every_s):
-            self._try(self.step)
-
-    def _try(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except ServiceError as error:
-            _LOG.warning("orders wait: %s", error)
-        except Exception:  # noqa: BLE001 - it must go on at the next turn
-            _LOG.exception("sweeping orders failed")
 
     def step(self) -> int:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,8 @@ from service.orders.acting import lock_order
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.settling import authorised, authorised_visit
 from service.payments.store import change_payment, due_payments, reference_of, unsettled_since
-from service.store.leases import Lease, Tenure, demand
+from service.store.leases import Lease, demand
+from service.store.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ _FIRST_US, _LONGEST_US = 2_000_000, 3_600_000_000
 _SECOND_US = 1_000_000
 
 
-class Settler:
+class Settler(Steps):
     """
     Asks the provider what is due: what came of an authorisation, to capture, to release; again until it answers.
 
@@ -60,44 +60,22 @@ class Settler:
         ask_s: float = 1.0,
         lease_s: float = 15.0,
     ) -> None:
-        self._store, self._terms, self._provider = store, terms, provider
-        self._every_s, self._ask_s = every_s, ask_s
-        self._tenure = Tenure(store, "payments", lease_s)
+        super().__init__(store, "payments", every_s=every_s, lease_s=lease_s)
+        self._store, self._terms, self._provider, self._ask_s = store, terms, provider, ask_s
         self._asked: dict[str, Future[None]] = {}  # by what is paid
-        self._is_behind = False
         self._unsettled_s = 0.0
-        self._ended = threading.Event()
         self._threads = ThreadPoolExecutor(_AT_ONCE, "linli-settle")
-        self._thread = threading.Thread(target=self._run, name="linli-payments", daemon=True)
 
     @property
     def unsettled_s(self) -> float:
         """For how long the provider has owed the answer that it owes longest, as far as this process asks."""
         return self._unsettled_s
 
-    def start(self) -> None:
-        """Go on in the thread."""
-        self._thread.start()
-
     def close(self) -> None:
         """End the threads once the provider has answered what it was asked, and let another have the lease."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._end()
         self._threads.shutdown(cancel_futures=True)
-        self._try(self._tenure.give_back)
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.0 if self._is_behind else self._every_s):
-            self._try(self.step)
-
-    def _try(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except ServiceError as error:
-            _LOG.warning("payments wait: %s", error)
-        except Exception:  # noqa: BLE001 - it must go on at the next turn
-            _LOG.exception("settling payments failed")
+        super().close()
 
     def step(self) -> int:
         """Ask for what is due, several at once; return about how many payments."""

@@ -57,6 +57,12 @@ class Desk:
         return LAT - 0.1 * self.town
 
     @property
+    def plain_shop(self) -> dict[str, Any]:
+        """The least that a body says of a shop here."""
+        offers_ = [{"offer": PICKUP, "hours": "24/7"}]
+        return {"kind": "store", "name": "Shop", "lat": self.lat, "lng": LNG, "offers": offers_}
+
+    @property
     def now(self) -> dt.datetime:
         """What time it is."""
         return self.registry.clock.at

@@ -18,7 +18,7 @@ from service.payments.sandbox import SandboxProvider
 from service.payments.settling import authorised
 from service.payments.store import begin_payment, reference_of
 from service.store.order_tables import orders, payments
-from tests.contract.service.desk import LNG, PICKUP, Desk
+from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 
 ONLINE = {"payment": "online", "means": "ok"}
@@ -83,13 +83,6 @@ def test_provider_that_does_not_answer__keeps_no_other_requests_waiting(
 
     monkeypatch.setattr(SandboxProvider, "authorise", late)
     held = [_held(desk, shop) for _ in range(20)]
-    place = {
-        "kind": "store",
-        "name": "Shop",
-        "lat": desk.lat,
-        "lng": LNG,
-        "offers": [{"offer": PICKUP, "hours": "24/7"}],
-    }
 
     async def send(method: str, path: str, key: str, body: Any) -> int:
         headers = {"Authorization": f"Bearer {registry.keys[key]}"}
@@ -102,7 +95,7 @@ def test_provider_that_does_not_answer__keeps_no_other_requests_waiting(
         await asyncio.sleep(0.5)
         try:
             async with asyncio.timeout(10.0):
-                other = await send("PUT", "/v1/points/rival:one", "rival", place)
+                other = await send("PUT", "/v1/points/rival:one", "rival", desk.plain_shop)
         finally:
             may_go.set()
         return [other, *await asyncio.gather(*flood)]

@@ -73,13 +73,6 @@ class _Callers:
 def test_batches_of_one_caller__keep_nobody_else_waiting(desk: Desk, held: _Held) -> None:
     visits, callers = Visits(desk), _Callers(desk)
     visits.provider("anna")
-    shop = {
-        "kind": "store",
-        "name": "Shop",
-        "lat": desk.lat,
-        "lng": LNG,
-        "offers": [{"offer": PICKUP, "hours": "24/7"}],
-    }
     place = {"lat": str(desk.lat), "lng": str(LNG)}
     visit = place | {"offer": OFFER, "at": visits.tomorrow(10)}
     desk.registry.follow()
@@ -92,7 +85,7 @@ def test_batches_of_one_caller__keep_nobody_else_waiting(desk: Desk, held: _Held
             await callers.send("GET", "/v1/match", "app", params=visit),
             await callers.batch("other-app", 1),
             await callers.send("GET", "/v1/match:explain", "other-app", params=place | {"offer": PICKUP}),
-            await callers.send("PUT", "/v1/points/rival:one", "rival", json=shop),
+            await callers.send("PUT", "/v1/points/rival:one", "rival", json=desk.plain_shop),
         ]
         assert (held.n_begun, any(one.done() for one in flood)) == (_SHARE, False)
         held.let_go()
@@ -127,13 +120,6 @@ def test_points_of_one_merchant_that_take_long_to_read__keep_no_other_waiting(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_go, callers = threading.Event(), _Callers(desk)
-    shop = {
-        "kind": "store",
-        "name": "Shop",
-        "lat": desk.lat,
-        "lng": LNG,
-        "offers": [{"offer": PICKUP, "hours": "24/7"}],
-    }
 
     def late(point_id: str, *given: Any) -> Any:
         assert point_id.startswith("rival:") or may_go.wait(_WAIT_S)
@@ -142,11 +128,14 @@ def test_points_of_one_merchant_that_take_long_to_read__keep_no_other_waiting(
     monkeypatch.setattr(point_routes, "facts_of_one", late)
 
     async def flooded() -> list[int]:
-        many = (callers.send("PUT", f"/v1/points/corner:many-{number}", "corner", json=shop) for number in range(20))
+        many = (
+            callers.send("PUT", f"/v1/points/corner:many-{number}", "corner", json=desk.plain_shop)
+            for number in range(20)
+        )
         flood = [asyncio.create_task(one) for one in many]
         await asyncio.sleep(0.1)
         try:
-            other = await callers.send("PUT", "/v1/points/rival:alone", "rival", json=shop)
+            other = await callers.send("PUT", "/v1/points/rival:alone", "rival", json=desk.plain_shop)
         finally:
             may_go.set()
         return [answer.status_code for answer in (other, *await asyncio.gather(*flood))]
