@@ -19,6 +19,7 @@ _t = engagements.c
 
 def forget_crew(connection: WriteConnection, point_id: str, crew_id: str) -> None:
     """Forget what was known of a crew, and when it was taken; its row stays, so that its revisions go on."""
+    connection.erase()
     its = (crews.c.point_id == point_id, crews.c.crew_id == crew_id)
     connection.run(update(crews).where(*its).values(**_GONE, revision=crews.c.revision + 1))
     connection.run(delete(engagements).where(_t.point_id == point_id, _t.crew_id == crew_id))
@@ -28,7 +29,8 @@ def forget_roster(connection: WriteConnection, point_id: str) -> None:
     """Forget all crews and services of a point that is deleted."""
     for table in (crews, services):
         its = (table.c.point_id == point_id, table.c.is_deleted.is_(False))
-        connection.run(update(table).where(*its).values(**_GONE, revision=table.c.revision + 1))
+        if connection.run(update(table).where(*its).values(**_GONE, revision=table.c.revision + 1)):
+            connection.erase()
     connection.run(delete(engagements).where(_t.point_id == point_id))
 
 

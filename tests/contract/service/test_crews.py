@@ -10,8 +10,11 @@ import pytest
 
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.shops import NDJSON, square
-from tests.contract.service.talking import problem
+from tests.contract.service.talking import dump, problem
 from tests.contract.service.visiting import CLEAN, CREW, Visits
+from tests.feed_store import wait_until
+from tests.registry import WAIT_S
+from tests.serving import Place
 
 
 @pytest.fixture
@@ -108,6 +111,23 @@ def test_deleted__crew_leaves_no_key_to_who_has_its_name_next(visits: Visits, go
     assert len(revoked) == {"point": 2, "crew": 1}[gone]
     trail = send("GET", "/v1/audit", "corner", params={"subject": revoked[0]["key_id"]}).json()["items"]
     assert trail[0]["action"] == "key.revoke"
+
+
+@pytest.mark.parametrize("gone", ["crew", "point"])
+def test_deleted__crew_leaves_its_name_in_no_file(visits: Visits, place: Place, gone: str) -> None:
+    point_id, name = visits.provider(), f"canary{uuid.uuid4().hex}"
+    path = f"/v1/points/{point_id}"
+    visits.crew(point_id, "anna", name=name)
+    deleted = path if gone == "point" else f"{path}/crews/anna"
+    assert name.encode() in dump(place)
+    assert visits.desk.send("DELETE", deleted, "corner", headers={"If-Match": "*"}).status_code == 204
+    store = visits.desk.registry.services.store
+
+    def is_gone() -> bool:
+        store.write_now(lambda connection: None)  # as the housekeeping does: the log is emptied behind a write
+        return name.encode() not in dump(place)
+
+    wait_until(is_gone, WAIT_S, "the name of a deleted crew is gone")
 
 
 def test_paused__crew_and_service_take_nothing_new(visits: Visits) -> None:
