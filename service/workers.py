@@ -25,6 +25,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
 _MARGIN_S = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TOLD_TO = {0, 128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}  # also half way of its start
 
 
@@ -59,14 +60,15 @@ class Supervisor:
 
     def run(self, stopping: Callable[[], None]) -> int:
         """
-        Start the workers and watch them; return the exit code of the whole.
+        Start the workers and watch them; return the exit code of the whole, which is about to end: no signal counts from then on.
 
         Parameters
         ----------
         stopping
             Called once no worker is started any more.
         """
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in _SIGNALS:
+            signal.signal(number, self._note)
         try:
             while not self._signals:
                 self._look_after()
@@ -74,11 +76,11 @@ class Supervisor:
             stopping()
             return self._stop()
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
             for process in self._alive():
                 process.kill()
                 process.wait()
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
 
     def _note(self, number: int, _frame: Any) -> None:
         self._signals.append(number)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from service.http.problems import ProblemError
 
-__all__ = ["JSON", "Answer", "send_answer", "send_problem"]
+__all__ = ["GONE", "JSON", "Answer", "send_answer", "send_problem"]
 
 JSON = b"application/json"
+GONE = 499
+"""The status that is counted where nobody takes an answer."""
 _OK = 200
 
 
@@ -71,11 +73,18 @@ class Answer:
         return own
 
     def give_up(self) -> None:
-        """Close the connection after what came before, in place of an answer."""
+        """Close the connection after what came before, in place of an answer, or of what is left of it."""
+        self.status = self.status or GONE
         cycle = self._cycle
         if cycle is not None:
             cycle.disconnected = True  # else uvicorn would answer for us
             cycle.transport.close()
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether nothing of it is out, and its head need not wait for the client."""
+        cycle = self._cycle
+        return not self.status and (cycle is None or not cycle.flow.write_paused)
 
     @property
     def _cycle(self) -> RequestResponseCycle | None:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from service.deadlines import Deadline
 from service.http.access import not_found
-from service.http.answers import Answer, send_answer, send_problem
+from service.http.answers import GONE, Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import DESCRIPTION, OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.newcomers import Newcomers
@@ -91,7 +91,11 @@ class Gate:
             if raw is None or not await self._answered(raw, scope, answer, context):
                 await self._passed_on(scope, receive, answer, context)
         except ClientDisconnect:  # nobody is there to be answered
-            answer.status = answer.status or _GONE
+            answer.status = answer.status or GONE
+        except asyncio.CancelledError:
+            if not services.is_stopping:
+                raise
+            await _cut_off(answer)
         except Exception as error:  # noqa: BLE001 - whatever fails, the caller gets an answer
             await _refuse(answer, error, request_id, services.settings.limits.deadline_s)
         finally:
@@ -212,7 +216,7 @@ class Gate:
                 await self._app(scope, limited, answer)
 
 
-_OK, _BAD, _GONE = 200, 400, 499
+_OK, _BAD = 200, 400
 _HOW_TO = "send a key that lives: 'Authorization: Bearer linli_…', never in the address"
 
 
@@ -234,8 +238,16 @@ async def _refuse(answer: Answer, error: Exception, request_id: str, patience_s:
             async with asyncio.timeout(patience_s):
                 await send_problem(answer, problem, [])
         except TimeoutError:  # its client does not take what it asked for before
-            answer.status = _GONE
             answer.give_up()
+
+
+async def _cut_off(answer: Answer) -> None:
+    """End a request that a stopping server no longer waits for: with a problem, unless that had to wait, too."""
+    if answer.can_begin:
+        text = "this server stops, and it was not done in time; it may still come to be"
+        await send_problem(answer, ProblemError("draining", text, headers=LATER), [])
+    else:
+        answer.give_up()
 
 
 def _told(error: BaseException) -> str:

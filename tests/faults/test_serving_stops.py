@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -172,17 +174,30 @@ def held(serving: Serving) -> Iterator[Callable[[], bool]]:
             yield lambda: connection.execute(waiting).fetchone() is not None
 
 
-def answered_late(kind: tuple[Place, list[str]], *, drain_s: float, held_s: float) -> int | str:
+@dataclass
+class Late:
+    """What came of a request that was held once its server had begun to stop: an answer, or an error; and the log."""
+
+    answer: httpx.Response | httpx.TransportError
+    log: list[dict[str, Any]]
+
+    @property
+    def status(self) -> int:
+        """The status of the answer; 0 where none came."""
+        return self.answer.status_code if isinstance(self.answer, httpx.Response) else 0
+
+
+def answered_late(kind: tuple[Place, list[str]], *, drain_s: float, held_s: float) -> Late:
     """Return what comes of a request that is held, once the server has begun to stop, so long or until it is cut."""
     place, flags = kind
 
-    def create() -> int | str:
+    def create() -> httpx.Response | httpx.TransportError:
         body = {"merchant_id": "late", "name": "n"}
         try:
             with serving.client() as client:
-                return client.post("/v1/merchants", json=body, headers={"Idempotency-Key": "late"}).status_code
+                return client.post("/v1/merchants", json=body, headers={"Idempotency-Key": "late"})
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:  # not that it takes too long
-            return repr(error)
+            return error
 
     def all_say(text: str) -> bool:
         return serving.log.read_text().count(f'"event":"{text}') == (2 if flags else 1)
@@ -200,16 +215,29 @@ def answered_late(kind: tuple[Place, list[str]], *, drain_s: float, held_s: floa
             wait([answer], held_s)
         told = answer.result()
         assert serving.process.wait(PATIENCE_S) == 0
-    return told
+        return Late(told, [json.loads(line) for line in serving.log.read_text().splitlines()])
 
 
 def test_stop__answers_what_it_has_taken_though_that_takes_long(kind: tuple[Place, list[str]]) -> None:
-    assert answered_late(kind, drain_s=60, held_s=LATE_S) == httpx.codes.CREATED
+    assert answered_late(kind, drain_s=60, held_s=LATE_S).status == httpx.codes.CREATED
     assert missing(kind[0], ["late"]) == []
 
 
-def test_checker__catches_a_server_that_cuts_what_takes_longer_than_it_may(kind: tuple[Place, list[str]]) -> None:
-    assert answered_late(kind, drain_s=1, held_s=PATIENCE_S) != httpx.codes.CREATED
+def test_stop__tells_what_it_cuts_that_it_stops(kind: tuple[Place, list[str]]) -> None:
+    """It is the checker of the test before, too: a server that cuts what takes longer than it may is caught."""
+    late = answered_late(kind, drain_s=1, held_s=PATIENCE_S)
+    assert late.status == httpx.codes.SERVICE_UNAVAILABLE, late
+    assert isinstance(late.answer, httpx.Response)
+    headers = late.answer.headers
+    assert late.answer.json()["type"] == "https://linli.dev/problems/draining"
+    assert [headers[name] for name in ("content-type", "connection", "retry-after")] == [
+        "application/problem+json",
+        "close",
+        "1",
+    ]
+    assert [line for line in late.log if "exception" in line] == []
+    told = [line["event"] for line in late.log if line["level"] == "error"]
+    assert told == ["Cancel 1 running task(s), timeout graceful shutdown exceeded"]
 
 
 @pytest.mark.parametrize(
@@ -233,10 +261,17 @@ def test_stop__told_twice_ends_sooner_and_loses_nothing(kind: tuple[Place, list[
     assert missing(place, load.acked) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stop__told_until_it_ends_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("sqlite", signal.SIGTERM), ("sqlite", signal.SIGINT), ("workers", signal.SIGTERM)],
+    indirect=["kind"],
+)
+def test_stop__told_until_it_ends_ends_well(kind: tuple[Place, list[str]], number: signal.Signals) -> None:
+    place, flags = kind
+    key = ""
     for _ in range(N_STOPS):
-        with running_service(tmp_path / secrets.token_hex(4)) as serving:
+        with running_service(place, *flags, admin_key=key) as serving:
+            key = serving.admin_key
             serving.process.send_signal(signal.SIGTERM)
             until = time.monotonic() + PATIENCE_S
             while serving.process.poll() is None and time.monotonic() < until:

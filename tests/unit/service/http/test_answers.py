@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from service.services import Services, open_services
 from service.settings import load_settings
 
 BIG, SMALL, PARTS, MATCH = "/v1/big", "/v1/small", "/v1/parts", "/v1/match"
+SLOW, STUCK = "/v1/slow", "/v1/stuck"
 RAW: dict[tuple[str, str], Any] = {("GET", MATCH): lambda _services, _scope, _context: b"{}"}
 N_BYTES = 4_000_000
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
@@ -43,14 +45,21 @@ def _key(services: Services) -> str:
 
 
 class Answering:
-    """An application with a big answer, a small one, and one in parts that tells no length."""
+    """An application with a big answer, a small one, one in parts that tells no length, and two that do not come: nothing, and half."""
 
     def __init__(self) -> None:
         self.is_late = False
         """Whether time was up before an answer had begun."""
+        self.n_asked = 0
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         """Answer."""
+        self.n_asked += 1
+        if scope["path"] == STUCK:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        if scope["path"] in {SLOW, STUCK}:
+            await asyncio.Event().wait()
         body = b"x" * (N_BYTES if scope["path"] == BIG else 1)
         headers = [] if scope["path"] == PARTS else [(b"content-length", b"%d" % len(body))]
         try:
@@ -64,7 +73,11 @@ class Answering:
 
 
 def _heard(
-    services: Services, *paths: str, version: str = "1.1", is_time: Callable[[Answering], bool] = lambda _app: True
+    services: Services,
+    *paths: str,
+    version: str = "1.1",
+    is_time: Callable[[Answering], bool] = lambda _app: True,
+    then: Callable[[ServerState], None] = lambda _state: None,
 ) -> bytes:
     """Ask for all at once, and listen, when it is time, until the connection ends."""
     head = f"HTTP/{version}\r\nHost: linli\r\nAuthorization: Bearer {_key(services)}\r\n"
@@ -73,14 +86,15 @@ def _heard(
     config = Config(Gate(services, RAW, app), lifespan="off", log_config=None, interface="asgi3")
 
     async def run() -> bytes:
-        loop, (ours, theirs), parts = asyncio.get_running_loop(), socket.socketpair(), []
+        loop, (ours, theirs), parts, state = asyncio.get_running_loop(), socket.socketpair(), [], ServerState()
         ours.setblocking(False)
         with ours:
-            await loop.connect_accepted_socket(lambda: protocol(config, ServerState(), {}, loop), theirs)
+            await loop.connect_accepted_socket(lambda: protocol(config, state, {}, loop), theirs)
             await loop.sock_sendall(ours, sent.encode())
             async with asyncio.timeout(20):
                 while not is_time(app):  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
+                then(state)
                 while part := await loop.sock_recv(ours, 65_536):
                     parts.append(part)
         return b"".join(parts)
@@ -117,3 +131,26 @@ def test_answer__of_unknown_length_comes_in_chunks_only_where_the_client_knows_t
     assert body == told
     assert (b"transfer-encoding" in head) == (version == "1.1")
     assert b"connection: close" in head
+
+
+@pytest.mark.parametrize(
+    ("paths", "status", "end"),
+    [
+        ([SLOW], 503, b'it may still come to be"}'),
+        ([STUCK], 200, b"\r\n\r\nx"),  # what has begun breaks off
+        ([BIG, SMALL], 200, b"x" * N_BYTES),  # the client does not take the one before
+    ],
+)
+def test_answer__of_what_a_stopping_server_cuts_is_a_problem_or_a_close(
+    paths: list[str], status: int, end: bytes, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    def cut(state: ServerState) -> None:
+        services.stop_taking()
+        for task in state.tasks:
+            task.cancel()
+
+    heard = _heard(services, *paths, is_time=lambda app: app.n_asked == len(paths), then=cut)
+    assert STATUS.findall(heard) == [b"%d" % status]
+    assert heard.endswith(end)
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+    assert services.n_inflight == 0
