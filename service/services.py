@@ -25,7 +25,7 @@ from service.feed.snapshots import Snapshots, restored
 from service.feed.waking import RedisWaker
 from service.http.rates import LocalRates, Rates
 from service.http.shared_rates import SharedRates, connect
-from service.http.shared_threads import SharedThreads
+from service.http.shared_threads import SharedReads, SharedThreads
 from service.keys.ring import KeyRing
 from service.matching.rooms import Rooms
 from service.metrics import Metrics
@@ -65,6 +65,8 @@ class Services:
     ----------
     secret
         The store's own, that cursors are signed with.
+    reads
+        Where the store is read for a caller.
     matches, long_matches
         Where matches are made that read the store; and batches, explanations, and baskets that may be divided.
     work
@@ -95,6 +97,7 @@ class Services:
     bookings: BookingTerms
     payments: PaymentProvider
     urls: UrlRules
+    reads: SharedReads
     matches: SharedThreads
     long_matches: SharedThreads
     work: SharedThreads
@@ -171,6 +174,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             bookings,
             payments,
             UrlRules(networks_of(settings.webhooks.webhook_allow), Lookups(_LOOKUPS, _LOOKUPS_EACH)),
+            SharedReads(store),
             matches,
             long_matches,
             work,

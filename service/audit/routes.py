@@ -37,9 +37,9 @@ async def get_audit(
     wanted = {"merchant_id": merchant_id if owner is None else owner, "action": action, "subject": subject}
     listed = f"audit {sorted(wanted.items())}"
     after = read_cursor(services.secret, listed, cursor)
-    rows = await services.store.read(
+    rows = await services.reads.run(
+        context,
         lambda connection: list_audit(connection, before=after[0] if after else None, limit=page_size + 1, **wanted),
-        context.deadline,
     )
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.id])
     return AuditPage(items=[audit_record(row) for row in page], next_cursor=next_cursor)

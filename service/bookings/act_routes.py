@@ -256,7 +256,7 @@ async def _looked_up(
     """Return a booking that the caller may see, and where memory would put its visit in another window."""
     services = services_of(request)
     now_us = services.clock.now_us()
-    row = await services.store.read(lambda connection: booking_seen(connection, context, of, now_us), context.deadline)
+    row = await services.reads.run(context, lambda connection: booking_seen(connection, context, of, now_us))
     at = door_of(row) or door
     if at is None:
         return row, None

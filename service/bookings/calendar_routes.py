@@ -77,8 +77,8 @@ async def put_calendar(request: Request, context: AdminOrMerchant, point_id: str
 async def get_calendar(request: Request, context: AdminOrMerchant, point_id: str, crew_id: str) -> CalendarAnswer:
     """Tell since when there is a link; what it is is kept nowhere."""
     own_merchant(context, point_id)
-    read = services_of(request).store.read
-    row = await read(lambda connection: find_calendar(connection, point_id, crew_id), context.deadline)
+    read = services_of(request).reads.run
+    row = await read(context, lambda connection: find_calendar(connection, point_id, crew_id))
     if row is None:
         raise not_found()
     return CalendarAnswer(path=None, created_at=from_us(row.created_at))

@@ -73,7 +73,7 @@ async def get_day(
         wanted = day or local_day(found.row.timezone, now_us // 1_000_000)
         return day_sheet(connection, services.bookings.rosters, found.row, crew_id, wanted, seen, now_us // 1_000_000)
 
-    return await services.store.read(read, context.deadline)
+    return await services.reads.run(context, read)
 
 
 @router.post(

@@ -85,7 +85,7 @@ async def pay_online(
             raise ProblemError("payment-declined", "the payment was declined; the visit is still held")
         return row, now
 
-    return await services.store.read(read, context.deadline)
+    return await services.reads.run(context, read)
 
 
 def told_payment(connection: ReadConnection, row: AnyRow) -> AnyRow | None:

@@ -114,7 +114,7 @@ async def get_bookings(
         ]
         return BookingsAnswer(items=items, next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.get("/{booking_id}", summary="Read a booking", responses=problems("not-found"))
@@ -126,7 +126,7 @@ async def get_booking(request: Request, response: Response, context: Visitors, b
         row = booking_seen(connection, context, booking_id, services.clock.now_us())
         return row, find_payment(connection, booking_id), fell_through(connection, [row]).get(booking_id)
 
-    row, payment, anew_us = await services.store.read(read, context.deadline)
+    row, payment, anew_us = await services.reads.run(context, read)
     response.headers["ETag"] = etag(row.revision)
     secret = services.secret if row.owner == (app_of(context) or "") else None
     party = visitor_of(context)
@@ -143,7 +143,7 @@ async def get_booking_events(request: Request, context: Visitors, booking_id: st
         rows = list_booking_events(connection, booking_id)
         return BookingEventsAnswer(items=[booking_event_answer(row, party) for row in rows])
 
-    return await services.store.read(read, context.deadline)
+    return await services.reads.run(context, read)
 
 
 def answer_booking(services: Services, row: AnyRow, payment: AnyRow | None, party: Party) -> Response:
@@ -179,7 +179,7 @@ async def find_candidate(
         except (ServiceError, EngineError):  # the booking's own transaction says it
             return None
 
-    return await services.store.read(look, context.deadline)
+    return await services.reads.run(context, look)
 
 
 async def find_others(
@@ -202,7 +202,7 @@ async def find_others(
         except NotFeasibleError:
             return []
 
-    return await services.store.read(look, context.deadline)
+    return await services.reads.run(context, look)
 
 
 def _wish(services: Services, context: RequestContext, body: BookingBody) -> VisitWish:

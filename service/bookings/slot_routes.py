@@ -85,7 +85,7 @@ async def get_slots(
         return _answer(found, begin, days, next_day, tells_crews=tells_crews)
 
     try:
-        return await services.store.read(ask, context.deadline)
+        return await services.reads.run(context, ask)
     except NotFeasibleError as error:
         raise visit_refusal(error, []) from error
 

@@ -12,6 +12,7 @@ from service.bookings.schemas import SettledAnswer, UnkeptVisit
 from service.bookings.views import booking_answer
 from service.errors import DeadlineExceededError, OverloadedError, ServiceError, StorageUnavailableError
 from service.http.access import crew_of
+from service.http.problems import ProblemError
 
 if TYPE_CHECKING:
     from service.bookings.settling import Settled
@@ -38,8 +39,8 @@ async def told(services: Services, context: RequestContext, found: Settled) -> S
 
     others: list[list[dict[str, Any]]] = []
     if found.unkept and own is None:
-        with contextlib.suppress(DeadlineExceededError, OverloadedError, StorageUnavailableError):
-            others = await services.store.read(look, context.deadline)
+        with contextlib.suppress(DeadlineExceededError, OverloadedError, StorageUnavailableError, ProblemError):
+            others = await services.reads.run(context, look)
     others += [[]] * (len(found.unkept) - len(others))
     norms = services.norms
     seen_as = Party.MERCHANT if own is None else Party.CUSTOMER  # a crew does not learn who comes in its place

@@ -101,8 +101,8 @@ async def get_one_crew(
 ) -> CrewAnswer:
     """Read a crew of one's own."""
     own_merchant(context, point_id)
-    read = services_of(request).store.read
-    row = _found(await read(lambda connection: find_kept(connection, CREWS, point_id, crew_id), context.deadline))
+    read = services_of(request).reads.run
+    row = _found(await read(context, lambda connection: find_kept(connection, CREWS, point_id, crew_id)))
     response.headers["ETag"] = etag(row.revision)
     return crew_answer(row)
 
@@ -127,7 +127,7 @@ async def get_crews(
         page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.crew_id])
         return CrewsAnswer(items=[crew_answer(row) for row in page], next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.delete(
@@ -226,7 +226,7 @@ async def get_engagements(request: Request, context: AdminOrMerchant, point_id: 
         rows = list_engagements(connection, point_id, services.clock.now_us(), crew_id)
         return EngagementsAnswer(items=[engagement_answer(row) for row in rows])
 
-    return await services.store.read(read, context.deadline)
+    return await services.reads.run(context, read)
 
 
 @router.delete(

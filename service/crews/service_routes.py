@@ -75,7 +75,7 @@ async def get_one_service(
         _check_seen(connection, context, point_id)
         return _found(find_kept(connection, SERVICES, point_id, service_id))
 
-    row = await services.store.read(read, context.deadline)
+    row = await services.reads.run(context, read)
     response.headers["ETag"] = etag(row.revision)
     return service_answer(row, services.norms)
 
@@ -94,7 +94,7 @@ async def get_services(
         page, following = next_page(services.secret, listed, rows, page_size, lambda row: [row.service_id])
         return ServicesAnswer(items=[service_answer(row, services.norms) for row in page], next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.delete(

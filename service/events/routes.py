@@ -53,7 +53,7 @@ async def events(
     """
     services, merchant_id = services_of(request), owner_of(context)
     place = _place("after", after) if last_event_id is None else _place("Last-Event-ID", last_event_id)
-    first = await services.store.read(lambda connection: read_page(connection, place, merchant_id), context.deadline)
+    first = await services.reads.run(context, lambda connection: read_page(connection, place, merchant_id))
     return EventStream(services, context.key_holder, merchant_id, first)
 
 

@@ -1,4 +1,4 @@
-"""Threads for work that takes more than a moment, of which each caller has some at once."""
+"""Threads for work that takes more than a moment, and those that read the store: each caller has some of them at once."""
 
 from __future__ import annotations
 
@@ -10,39 +10,31 @@ from weakref import WeakValueDictionary
 
 from service.http.problems import ProblemError
 from service.http.shares import LATER, whose
+from service.store.database import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from service.http.context import RequestContext
+    from service.store.connections import ReadConnection
+    from service.store.database import Store
 
-__all__ = ["SharedThreads"]
+__all__ = ["SharedReads", "SharedThreads"]
 
 T = TypeVar("T")
 
 
-class SharedThreads:
-    """
-    Threads for one kind of work; what a caller asks for beyond its share waits for its turn, and keeps out nobody else.
+class _Turns:
+    """Lets each caller have a share of some threads; what it asks for beyond that waits for its turn."""
 
-    Parameters
-    ----------
-    name
-        Of the threads.
-    limit
-        How many there are.
-    share
-        How many of them one caller has at once: a merchant with all of its keys, or a key of none.
-    """
-
-    def __init__(self, name: str, *, limit: int, share: int) -> None:
-        self._threads = ThreadPoolExecutor(limit, name)
+    def __init__(self, share: int) -> None:
         self._share = share
         self._turns = WeakValueDictionary[str, asyncio.Semaphore]()  # as long as any of a caller's is at work or waits
 
-    async def run(self, context: RequestContext, fn: Callable[..., T], *args: Any) -> T:
+    async def begun(self, context: RequestContext, submit: Callable[..., Future[T]], *args: Any) -> Future[T]:
         """
-        Return what a function does in a thread; its place is taken until it ends, also where nobody waits any more.
+        Submit what a caller asks for once it is its turn, which ends when the future does.
 
         Raises
         ------
@@ -63,10 +55,57 @@ class SharedThreads:
             with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits for a turn
                 loop.call_soon_threadsafe(turn.release)
 
-        future = self._threads.submit(fn, *args)
+        try:
+            future = submit(*args)
+        except BaseException:
+            turn.release()
+            raise
         future.add_done_callback(give_back)
-        return await asyncio.wrap_future(future)
+        return future
+
+
+class SharedThreads:
+    """
+    Threads for one kind of work; what a caller asks for beyond its share waits for its turn, and keeps out nobody else.
+
+    Parameters
+    ----------
+    name
+        Of the threads.
+    limit
+        How many there are.
+    share
+        How many of them one caller has at once: a merchant with all of its keys, or a key of none.
+    """
+
+    def __init__(self, name: str, *, limit: int, share: int) -> None:
+        self._threads = ThreadPoolExecutor(limit, name)
+        self._turns = _Turns(share)
+
+    async def run(self, context: RequestContext, fn: Callable[..., T], *args: Any) -> T:
+        """
+        Return what a function does in a thread; its place is taken until it ends, also where nobody waits any more.
+
+        Raises
+        ------
+        ProblemError
+            overloaded, where its turn does not come within the request's deadline.
+        """
+        return await asyncio.wrap_future(await self._turns.begun(context, self._threads.submit, fn, *args))
 
     def close(self) -> None:
         """Let running work end; what waits is not begun."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class SharedReads:
+    """Reads of the store, of whose threads one caller has half at once; its others wait, and keep out nobody else's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turns = _Turns(max(1, store.n_readers // 2))
+
+    async def run(self, context: RequestContext, fn: Callable[[ReadConnection], T]) -> T:
+        """Return the result of a read; raises as `Store.read` does, and as `SharedThreads.run`."""
+        deadline = context.deadline
+        return await within(await self._turns.begun(context, self._store.submit_read, fn, deadline), deadline)

@@ -54,8 +54,8 @@ async def post_import(
 @router.get("/v1/imports/{import_id}", summary="Read how far an import is", responses=problems("not-found"))
 async def get_import(request: Request, context: AdminOrMerchant, import_id: str) -> ImportAnswer:
     """Tell how far an import has come."""
-    read = services_of(request).store.read
-    row = await read(lambda connection: find_import(connection, import_id), context.deadline)
+    read = services_of(request).reads.run
+    row = await read(context, lambda connection: find_import(connection, import_id))
     return import_answer(_owned(context, row))
 
 
@@ -77,7 +77,7 @@ async def get_errors(
         page, following = next_page(services.secret, listed, found, page_size, lambda bad: [bad.line])
         return ErrorsPage(items=[row_error(bad) for bad in page], next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 def _merchant(context: RequestContext, merchant_id: str | None) -> str:

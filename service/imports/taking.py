@@ -66,4 +66,4 @@ async def take_import(
             raise not_found()
         return import_done(row, list_errors(connection, import_id, limit=_MOST_TOLD), filled)
 
-    return await services.store.read(done, context.deadline)
+    return await services.reads.run(context, done)

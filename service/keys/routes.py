@@ -80,9 +80,8 @@ async def get_keys(
     services, owner = services_of(request), owner_of(context)
     listed = f"keys {owner}"
     after = read_cursor(services.secret, listed, cursor) or [""]
-    rows = await services.store.read(
-        lambda connection: list_keys(connection, after=after[0], limit=page_size + 1, merchant_id=owner),
-        context.deadline,
+    rows = await services.reads.run(
+        context, lambda connection: list_keys(connection, after=after[0], limit=page_size + 1, merchant_id=owner)
     )
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.key_id])
     return KeyPage(items=[key_of(row) for row in page], next_cursor=next_cursor)
@@ -91,8 +90,8 @@ async def get_keys(
 @router.get("/{key_id}", summary="Read a key", responses=problems("not-found"))
 async def get_key(request: Request, context: AdminOrMerchant, key_id: str) -> Key:
     """Read a key, without its secret."""
-    row = await services_of(request).store.read(
-        lambda connection: find_key(connection, key_id, owner_of(context)), context.deadline
+    row = await services_of(request).reads.run(
+        context, lambda connection: find_key(connection, key_id, owner_of(context))
     )
     if row is None:
         raise not_found()

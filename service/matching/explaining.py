@@ -49,7 +49,7 @@ async def _own_point(services: Services, context: RequestContext, ask: Ask, poin
 
     own = None
     if context.key_holder.scope in _MAY_ASK:
-        own = await services.store.read(find, context.deadline)
+        own = await services.reads.run(context, find)
     if own is None:
         raise not_found()
     return own

@@ -55,9 +55,8 @@ async def get_merchants(
     """List the merchants by their ids."""
     services, listed = services_of(request), f"merchants {status}"
     after = read_cursor(services.secret, listed, cursor) or [""]
-    rows = await services.store.read(
-        lambda connection: list_merchants(connection, after=after[0], limit=page_size + 1, status=status),
-        context.deadline,
+    rows = await services.reads.run(
+        context, lambda connection: list_merchants(connection, after=after[0], limit=page_size + 1, status=status)
     )
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.merchant_id])
     return MerchantPage(items=[merchant_of(row) for row in page], next_cursor=next_cursor)
@@ -67,8 +66,8 @@ async def get_merchants(
 async def get_merchant(request: Request, response: Response, context: AdminOrMerchant, merchant_id: str) -> Merchant:
     """Read a merchant: any as an admin, itself as a merchant."""
     _check_own(context, merchant_id)
-    read = services_of(request).store.read
-    return _told(response, await read(lambda connection: find_merchant(connection, merchant_id), context.deadline))
+    read = services_of(request).reads.run
+    return _told(response, await read(context, lambda connection: find_merchant(connection, merchant_id)))
 
 
 @router.patch(

@@ -97,7 +97,7 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
         order = find_seen(connection, context, order_id)
         return order, known_of(connection, order, now_us)
 
-    found, known = await services.store.read(read, context.deadline)
+    found, known = await services.reads.run(context, read)
     plans = await services.work.run(context, plans_for, services.index.view.engine, found, known, now_us)
     what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
 
@@ -250,4 +250,4 @@ async def _pay(services: Services, request: Request, context: RequestContext, or
             raise ProblemError("payment-declined", "the payment was declined; the order is still held")
         return order, now
 
-    return answer_with(*await services.store.read(read, context.deadline), Party.CUSTOMER)
+    return answer_with(*await services.reads.run(context, read), Party.CUSTOMER)

@@ -42,7 +42,7 @@ _COLLECTS = problems(
 async def collect_at_point(request: Request, context: Counter, point_id: str, body: CollectBody) -> Response:
     """Enter a code at the counter: the order that it stands for is handed over. After five wrong codes, wait."""
     own_merchant(context, point_id)
-    found = await services_of(request).store.read(lambda connection: find_point(connection, point_id), context.deadline)
+    found = await services_of(request).reads.run(context, lambda connection: find_point(connection, point_id))
     if found is None:
         raise not_found()
     return await _collect(request, context, Shown(point_id, body.code, None, body.collector))
@@ -54,7 +54,7 @@ async def collect_at_point(request: Request, context: Counter, point_id: str, bo
 async def collect_order(request: Request, context: Counter, order_id: str, body: CollectBody) -> Response:
     """Hand a known order over to whoever shows its code."""
     services = services_of(request)
-    found = await services.store.read(lambda connection: find_seen(connection, context, order_id), context.deadline)
+    found = await services.reads.run(context, lambda connection: find_seen(connection, context, order_id))
     if found.row.state in ENDED:
         raise ProblemError("state-conflict", f"the order is {found.row.state}: it cannot be collected any more")
     return await _collect(request, context, Shown(found.row.point_id, body.code, order_id, body.collector))

@@ -118,7 +118,7 @@ async def quote_order(request: Request, context: Ordering, body: OrderBody) -> Q
         )
 
     try:
-        return await services.store.read(ask, context.deadline)
+        return await services.reads.run(context, ask)
     except ValueError as error:
         raise await services.work.run(context, refusal, services, wish, error) from error
 
@@ -147,7 +147,7 @@ async def get_orders(
         items = [order_answer(one, payment_of(connection, one.row), party=party) for one in page]
         return OrdersAnswer(items=items, next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.get("/{order_id}", summary="Read an order", responses=problems("not-found"))
@@ -160,7 +160,7 @@ async def get_order(request: Request, response: Response, context: Parties, orde
         secret = services.secret if order.row.owner == _owner(context) else None
         return order_answer(order, payment_of(connection, order.row), party=party, secret=secret)
 
-    answer = await services.store.read(read, context.deadline)
+    answer = await services.reads.run(context, read)
     response.headers["ETag"] = etag(answer.revision)
     return answer
 
@@ -173,7 +173,7 @@ async def get_order_events(request: Request, context: Parties, order_id: str) ->
         find_seen(connection, context, order_id)
         return EventsAnswer(items=[event_answer(row) for row in list_events(connection, order_id)])
 
-    return await services_of(request).store.read(read, context.deadline)
+    return await services_of(request).reads.run(context, read)
 
 
 @erasing.post(

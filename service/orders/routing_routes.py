@@ -91,7 +91,7 @@ async def get_routing(request: Request, context: AdminOrMerchant, merchant_id: s
             raise not_found()
         return routing_of(connection, merchant_id)
 
-    found = await services_of(request).store.read(read, context.deadline)
+    found = await services_of(request).reads.run(context, read)
     return RoutingAnswer(
         merchant_id=merchant_id, rules=list(found.rules), cool_down_s=found.cool_down_s, most_moves=found.most_moves
     )

@@ -194,7 +194,7 @@ async def get_hours(
     is_own = context.key_holder.scope in {"admin", "merchant"}
     if is_own:
         own_merchant(context, point_id)
-    found = await services.store.read(lambda connection: find_point(connection, point_id), context.deadline)
+    found = await services.reads.run(context, lambda connection: find_point(connection, point_id))
     if found is None or not (is_own or is_public(found)):
         raise not_found()
     given = (_offer_of(found, offer), first_day, days, services.clock.now_us())

@@ -24,6 +24,8 @@ from service.points.ids import merchant_of, why_no_point_id
 from service.points.rules import facts_of_one
 from service.points.schemas import Kind, PointAnswer, PointBody, PointsAnswer, PublicPoint, PutAnswer, Visibility
 from service.points.store import (
+    PUBLIC_OFFERS,
+    WHOLE_OFFERS,
     PointFilter,
     PointRecord,
     delete_point,
@@ -121,7 +123,7 @@ async def get_point(
     reads_all = _reads_all(context)
     if reads_all:
         own_merchant(context, point_id)
-    found = await services_of(request).store.read(lambda connection: find_point(connection, point_id), context.deadline)
+    found = await services_of(request).reads.run(context, lambda connection: find_point(connection, point_id))
     if found is None or not (reads_all or is_public(found)):
         raise not_found()
     response.headers["ETag"] = point_etag(found) if reads_all else public_etag(found)
@@ -155,16 +157,17 @@ async def get_points(
         raise invalid("offer", f"must be one of {', '.join(services.norms.by_offer)}, got {offer!r:.60}")
     listed = f"points {wanted}"
     after = read_cursor(services.secret, listed, cursor) or [""]
+    shown = WHOLE_OFFERS if reads_all else PUBLIC_OFFERS
 
     def page_of(connection: ReadConnection) -> PointsAnswer:
-        found = list_points(connection, wanted, after=after[0], limit=page_size + 1)
+        found = list_points(connection, wanted, after=after[0], limit=page_size + 1, of_offers=shown)
         size = min(page_size, n_told_at_once(found)) if reads_all else page_size
         page, following = next_page(services.secret, listed, found, size, lambda one: [one.row.point_id])
         if reads_all:
             return PointsAnswer(items=[point_answer(one, datum) for one in page], next_cursor=following)
         return PointsAnswer(items=[public_point(one, datum) for one in page], next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.delete(

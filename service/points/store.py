@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from service.store.connections import AnyRow, ReadConnection, WriteConnection
 
 __all__ = [
+    "PUBLIC_OFFERS",
+    "WHOLE_OFFERS",
     "PointFilter",
     "PointRecord",
     "change_point",
@@ -43,10 +45,11 @@ _KNOWN = (  # locked: orders change what its offers have in work
     .order_by(points.c.point_id)
     .with_for_update()
 )
-_KNOWN_OFFERS = (
-    select(*(offers.c[name] for name in _OFFER_NAMES), offers.c.in_work, offers.c.point_id)
+WHOLE_OFFERS, PUBLIC_OFFERS = (  # all of the offers of points, and what everyone may know, which no area is
+    select(*(offers.c[name] for name in names), offers.c.point_id)
     .where(offers.c.point_id.in_(_IDS))
     .order_by(offers.c.point_id, offers.c.offer)
+    for names in ((*_OFFER_NAMES, "in_work"), ("offer", "hours", "lead_s", "is_paused"))
 )
 _INSERTED = (*_POINT_NAMES, "merchant_id", "is_deleted", "revision", "created_at", "updated_at")
 _INSERTED_OFFERS = ("point_id", *_OFFER_NAMES, "in_work")
@@ -207,7 +210,7 @@ class _Known:
 def _known(connection: ReadConnection, ids: list[str]) -> dict[str, _Known]:
     known = {row.point_id: _Known(row) for row in connection.rows(_KNOWN, {"ids": ids})}
     if known:
-        for row in connection.rows(_KNOWN_OFFERS, {"ids": list(known)}):
+        for row in connection.rows(WHOLE_OFFERS, {"ids": list(known)}):
             known[row.point_id].add(row)
     return known
 
@@ -218,18 +221,18 @@ _RECORD = select(points, merchants.c.status).join_from(points, merchants).where(
 def find_point(connection: ReadConnection, point_id: str) -> PointRecord | None:
     """Return a point, None where there is none or it is deleted."""
     row = connection.row(_RECORD.where(points.c.point_id == point_id))
-    return None if row is None else PointRecord(row, connection.rows(_KNOWN_OFFERS, {"ids": [point_id]}))
+    return None if row is None else PointRecord(row, connection.rows(WHOLE_OFFERS, {"ids": [point_id]}))
 
 
 def list_points(
-    connection: ReadConnection, wanted: PointFilter, *, after: str = "", limit: int = 100
+    connection: ReadConnection, wanted: PointFilter, *, after: str = "", limit: int = 100, of_offers: Any = WHOLE_OFFERS
 ) -> list[PointRecord]:
-    """Return points by id, each with its offers."""
+    """Return points by id, each with what is asked for of its offers."""
     query = _RECORD.where(points.c.point_id > after, *_conditions(wanted)).order_by(points.c.point_id).limit(limit)
     rows = connection.rows(query)
     of_point: dict[str, list[AnyRow]] = {row.point_id: [] for row in rows}
     if rows:
-        for offer in connection.rows(_KNOWN_OFFERS, {"ids": list(of_point)}):
+        for offer in connection.rows(of_offers, {"ids": list(of_point)}):
             of_point[offer.point_id].append(offer)
     return [PointRecord(row, of_point[row.point_id]) for row in rows]
 

@@ -89,7 +89,7 @@ async def get_entry(
         _check_readable(connection, point_id, reads_all=reads_all)
         return _entry(find_entry(connection, point_id, sku))
 
-    row, now = await services.store.read(read, context.deadline), services.clock.now_us()
+    row, now = await services.reads.run(context, read), services.clock.now_us()
     if not reads_all:
         return public_stock(row, now)
     response.headers["ETag"] = stock_etag(row)
@@ -113,7 +113,7 @@ async def get_stock(
             return StockPage(items=[stock_answer(row, now) for row in page], next_cursor=following)
         return StockPage(items=[public_stock(row, now) for row in page], next_cursor=following)
 
-    return await services.store.read(page_of, context.deadline)
+    return await services.reads.run(context, page_of)
 
 
 @router.delete(

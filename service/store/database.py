@@ -15,7 +15,7 @@ from service.deadlines import Deadline
 from service.errors import DeadlineExceededError
 from service.store.connections import ReadConnection, WriteConnection
 
-__all__ = ["Listener", "Store"]
+__all__ = ["Listener", "Store", "within"]
 
 T = TypeVar("T")
 Listener = Callable[[], None]
@@ -28,9 +28,15 @@ class Store(abc.ABC):
 
     A write is ``fn(connection) -> result``, whole or not at all: it may run more than once, if the database asks for
     that, so it has no other effect than through its connection.
+
+    Parameters
+    ----------
+    n_readers
+        How many reads are at work at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, n_readers: int) -> None:
+        self.n_readers = n_readers
         self._listeners: list[Listener] = []
         self._listening = threading.Lock()
 
@@ -65,11 +71,11 @@ class Store(abc.ABC):
         DeadlineExceededError, OverloadedError, StorageUnavailableError
             If it could not be stored, or nobody knows whether it was.
         """
-        return await _within(self.submit_write(fn, deadline), deadline)
+        return await within(self.submit_write(fn, deadline), deadline)
 
     async def read(self, fn: Callable[[ReadConnection], T], deadline: Deadline) -> T:
         """Return the result of a read; raises as `write` does."""
-        return await _within(self.submit_read(fn, deadline), deadline)
+        return await within(self.submit_read(fn, deadline), deadline)
 
     def write_now(self, fn: Callable[[WriteConnection], T], seconds: float = 30.0) -> T:
         """Write from a command, and wait."""
@@ -101,7 +107,8 @@ class Store(abc.ABC):
                 _LOG.exception("a listener failed")
 
 
-async def _within(future: Future[T], deadline: Deadline) -> T:
+async def within(future: Future[T], deadline: Deadline) -> T:
+    """Return what a future of a store has in the end; raises as `Store.write` does."""
     try:
         async with asyncio.timeout(deadline.left_s()):
             return await asyncio.wrap_future(future)

@@ -89,14 +89,14 @@ class PostgresStore(Store):
     """The facts in PostgreSQL."""
 
     def __init__(self, url: str, clock: Clock, *, pool: int = 8, waiting: int = 512) -> None:
-        super().__init__()
+        of_reads = pool - _KEPT_FOR_WRITES
+        super().__init__(n_readers=of_reads if of_reads > 0 else pool)
         self._clock = clock
         self._engine = postgres_engine(url, size=pool)
         self._own_engine = postgres_engine(url, size=4)  # of followers, who must not wait behind requests
         self._reading = self._engine.execution_options(**_READING)
         self._own_reading = self._own_engine.execution_options(**_READING)
         self._threads = ThreadPoolExecutor(pool, "linli-store")
-        of_reads = pool - _KEPT_FOR_WRITES
         self._readers = ThreadPoolExecutor(of_reads, "linli-store-read") if of_reads > 0 else self._threads
         self._places = threading.BoundedSemaphore(waiting)
         self._watch = _Watch()

@@ -26,7 +26,7 @@ from service.store.database import Store
 from service.store.drivers import driver_of
 from service.store.sqlite_engines import WAL_BYTES, sqlite_engine
 from service.store.sqlite_errors import OF_ONE_WRITE, PASSING, is_busy, primary_code
-from service.store.sqlite_reading import SqliteReaders
+from service.store.sqlite_reading import READERS, SqliteReaders
 
 __all__ = ["SqliteStore"]
 
@@ -56,7 +56,7 @@ class SqliteStore(Store):
     """
 
     def __init__(self, path: Path, clock: Clock, *, waiting: int = 512) -> None:
-        super().__init__()
+        super().__init__(n_readers=READERS)
         self._clock = clock
         self._wal = path.with_name(f"{path.name}-wal")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

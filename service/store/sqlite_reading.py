@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from service.deadlines import Deadline
 
-__all__ = ["SqliteReaders"]
+__all__ = ["READERS", "SqliteReaders"]
 
 T = TypeVar("T")
-_READERS = 4
+READERS = 4
+"""Threads for reads."""
 _FOLLOWERS = 4
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
@@ -34,9 +35,9 @@ class SqliteReaders:
     """All that reads a SQLite file; ``submit`` and ``reading`` as `service.store.database.Store` has them."""
 
     def __init__(self, path: Path) -> None:
-        self._engine = sqlite_engine(path, writes=False, size=_READERS)
+        self._engine = sqlite_engine(path, writes=False, size=READERS)
         self._own_engine = sqlite_engine(path, writes=False, size=_FOLLOWERS)  # of followers, who may read for long
-        self._threads = ThreadPoolExecutor(_READERS, "linli-read")
+        self._threads = ThreadPoolExecutor(READERS, "linli-read")
         self._of_thread = threading.local()
         self._kept: list[Connection] = []
 

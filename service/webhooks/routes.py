@@ -86,8 +86,8 @@ async def get_webhooks(
     services, whose = services_of(request), _whose(context)
     listed = f"webhooks {whose}"
     after = read_cursor(services.secret, listed, cursor) or [""]
-    rows = await services.store.read(
-        lambda connection: list_webhooks(connection, whose, after=after[0], limit=page_size + 1), context.deadline
+    rows = await services.reads.run(
+        context, lambda connection: list_webhooks(connection, whose, after=after[0], limit=page_size + 1)
     )
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.webhook_id])
     now_us = services.clock.now_us()
@@ -97,8 +97,8 @@ async def get_webhooks(
 @router.get("/{webhook_id}", summary="Read a webhook", responses=problems("not-found"))
 async def get_webhook(request: Request, context: Orderer, webhook_id: str) -> Webhook:
     """Read a webhook: whether it is sent to, and if not, why."""
-    row = await services_of(request).store.read(
-        lambda connection: find_webhook(connection, webhook_id, _whose(context)), context.deadline
+    row = await services_of(request).reads.run(
+        context, lambda connection: find_webhook(connection, webhook_id, _whose(context))
     )
     return _told(request, row)
 
@@ -165,7 +165,7 @@ async def get_deliveries(
             raise not_found()
         return hook.is_disabled, list_deliveries(connection, webhook_id, after=after, limit=page_size + 1)
 
-    is_disabled, rows = await services.store.read(read, context.deadline)
+    is_disabled, rows = await services.reads.run(context, read)
     page, next_cursor = next_page(services.secret, listed, rows, page_size, lambda row: [row.created_at, row.event_id])
     return DeliveryPage(items=[delivery_of(row, is_disabled=is_disabled) for row in page], next_cursor=next_cursor)
 

@@ -57,10 +57,10 @@ def test_what_is_done__is_told_though_nothing_can_be_read_then(visits: Visits, m
     booking = _held(visits)
     visits.done(booking, "confirm", "app", _online("ok"))
 
-    async def read(*_: Any) -> Any:
+    def submit_read(*_: Any) -> Any:
         raise OverloadedError("it has too much to do")
 
-    monkeypatch.setattr(visits.desk.registry.services.store, "read", read)
+    monkeypatch.setattr(visits.desk.registry.services.store, "submit_read", submit_read)
     told = visits.done(booking, "cancel", "app", {})
     assert (told["state"], told["payment"]["state"]) == ("cancelled", "releasing")
 

@@ -487,11 +487,11 @@ def test_illness__tells_who_cannot_be_kept_though_the_store_tells_no_other_windo
     point_id = visits.provider("anna", service=EXACT)
     (booking,) = _confirmed(visits, point_id, 10)
 
-    async def read(*_: Any) -> Any:
+    def submit_read(*_: Any) -> Any:
         raise error("it has too much to do")
 
     with monkeypatch.context() as patch:
-        patch.setattr(visits.desk.registry.services.store, "read", read)
+        patch.setattr(visits.desk.registry.services.store, "submit_read", submit_read)
         told = _ill(visits, point_id)
     assert [(one["booking_id"], one["state"], one["slots"]) for one in told["unkept"]] == [
         (booking["booking_id"], "unplaced", [])

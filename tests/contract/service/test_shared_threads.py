@@ -1,4 +1,4 @@
-"""What takes longer than a moment: one caller's many batches keep nobody else from being answered."""
+"""What takes longer than a moment: one caller's many batches and reads keep nobody else from being answered."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
 from service.matching import routes
 from service.points import routes as point_routes
 from service.points.rules import facts_of_one
+from service.points.store import list_points
 from tests.contract.service.desk import LNG, PICKUP, Desk
 from tests.contract.service.talking import problem
 from tests.contract.service.visiting import OFFER, Visits
@@ -64,7 +66,7 @@ class _Callers:
         ask = {"lat": self._desk.lat, "lng": LNG, "offer": PICKUP}
         return self.send("POST", "/v1/match:batch", key, json={"asks": [ask] * n})
 
-    async def begun(self, held: _Held, n: int) -> None:
+    async def begun(self, held: _Held | _HeldLists, n: int) -> None:
         async with asyncio.timeout(_WAIT_S / 2):
             while held.n_begun < n:  # noqa: ASYNC110 - it is counted in threads
                 await asyncio.sleep(0.005)
@@ -141,3 +143,94 @@ def test_points_of_one_merchant_that_take_long_to_read__keep_no_other_waiting(
         return [answer.status_code for answer in (other, *await asyncio.gather(*flood))]
 
     assert desk.registry.runner.run(flooded()) == [httpx.codes.CREATED] * 21
+
+
+class _HeldLists:
+    """Lists of points with the feature ``slow``, which wait in their threads until they may go on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._may_go = threading.Event()
+        self.n_begun = 0
+        patch.setattr(point_routes, "list_points", self._held)
+
+    def _held(self, connection: Any, wanted: Any, **more: Any) -> Any:
+        if wanted.feature == "slow":
+            self.n_begun += 1
+            assert self._may_go.wait(_WAIT_S)
+        return list_points(connection, wanted, **more)
+
+    def let_go(self) -> None:
+        self._may_go.set()
+
+
+@pytest.fixture
+def held_lists(monkeypatch: pytest.MonkeyPatch) -> Iterator[_HeldLists]:
+    lists = _HeldLists(monkeypatch)
+    yield lists
+    lists.let_go()
+
+
+def _reads(callers: _Callers, key: str, n: int) -> list[asyncio.Task[httpx.Response]]:
+    slow = {"feature": "slow"}
+    return [asyncio.create_task(callers.send("GET", "/v1/points", key, params=slow)) for _ in range(n)]
+
+
+def test_reads_of_one_caller__keep_nobody_else_waiting(desk: Desk, held_lists: _HeldLists) -> None:
+    point_id, callers = desk.shop(), _Callers(desk)
+    n_half = desk.registry.services.store.n_readers // 2
+
+    async def flooded() -> list[httpx.Response]:
+        flood = _reads(callers, "app", 40)
+        await callers.begun(held_lists, n_half)
+        others = [
+            await callers.send("GET", "/v1/points", "other-app"),
+            await callers.send("GET", f"/v1/points/{point_id}", "corner"),
+            await callers.send("GET", "/v1/keys", "admin"),
+        ]
+        assert (held_lists.n_begun, any(one.done() for one in flood)) == (n_half, False)
+        held_lists.let_go()
+        return others + await asyncio.gather(*flood)
+
+    answers = desk.registry.runner.run(flooded())
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+
+
+def test_read_whose_turn_does_not_come__is_told_to_try_again(
+    desk: Desk, held_lists: _HeldLists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that nobody waits for any more has its thread until it ends."""
+    callers, services = _Callers(desk), desk.registry.services
+    n_half = services.store.n_readers // 2
+    limits = services.settings.limits.model_copy(update={"deadline_s": 0.5})
+    monkeypatch.setattr(services.settings, "limits", limits)
+
+    async def flooded() -> list[httpx.Response]:
+        first = _reads(callers, "app", n_half)
+        await callers.begun(held_lists, n_half)
+        answers = await asyncio.gather(*first)
+        return [*answers, *[await callers.send("GET", "/v1/points", key) for key in ("other-app", "app")]]
+
+    *first, other, last = desk.registry.runner.run(flooded())
+    assert [problem(answer) for answer in first] == [(503, "deadline-exceeded")] * n_half
+    assert other.status_code == 200
+    assert (*problem(last), last.headers["Retry-After"]) == (503, "overloaded", "1")
+    held_lists.let_go()
+    assert desk.registry.runner.run(callers.send("GET", "/v1/points", "app")).status_code == 200
+
+
+@pytest.mark.parametrize(("key", "reads"), [("app", False), ("station", False), ("corner", True)])
+def test_list_of_points__reads_areas_for_whom_it_tells_them_alone(desk: Desk, key: str, reads: bool) -> None:
+    desk.shop()
+    said: list[str] = []
+
+    def note(*given: Any) -> None:
+        said.append(given[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        listed = desk.send("GET", "/v1/points", key).json()["items"]
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert listed != []
+    assert any("offers.hours" in statement for statement in said)
+    assert any("offers.area" in statement for statement in said) is reads
