@@ -26,7 +26,9 @@ fi
 
 if command -v uv >/dev/null; then
     export UV_LINK_MODE=${UV_LINK_MODE:-copy}
-    uv pip sync --quiet --python .venv/bin/python --require-hashes --only-binary :all: requirements.lock
+    # not sync, which leaves out unseen what a locked package needs and the lock does not hold
+    uv pip install --exact --quiet --python .venv/bin/python --require-hashes --only-binary :all: \
+        --requirement requirements.lock
     uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 else
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
