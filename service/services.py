@@ -270,6 +270,8 @@ def _watch(services: Services) -> None:
     watch, follower = services.metrics.watch, services.follower
     watch("linli_index_age_seconds", "Since the index was known to miss nothing.", lambda: follower.age_s or 0.0)
     watch("linli_index_points", "Points that the index holds.", lambda: services.index.n_points)
+    told = "Points and services that cannot be read, and that nobody is offered until they can."
+    watch("linli_left_out", told, lambda: services.index.n_left_out + services.bookings.rosters.n_left_out)
     watch("linli_index_reloads", "How often the index was read anew.", lambda: follower.n_reloads)
     watch("linli_event_streams", "Event streams that are open.", lambda: services.hub.n_streams)
     watch("linli_requests_inflight", "Requests that are being answered.", lambda: services.n_inflight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -26,7 +27,7 @@ from service.store.plain import Plain
 from service.store.tables import offers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from engine.crew_days import CrewDay, CrewDays
     from engine.holidays import HolidayFile
@@ -39,6 +40,7 @@ __all__ = ["Rosters"]
 
 _Key: TypeAlias = tuple[str, dt.date, int]  # of a point, from a local day on, for so many
 
+_LOG = logging.getLogger(__name__)
 _MOST_DAYS = 20_000  # of crews, in all rosters that are kept: some 10 kB each when they are full
 _ONE_DAY = dt.timedelta(1)
 _SECOND_US = 1_000_000
@@ -67,6 +69,12 @@ class Rosters:
         self._services: dict[tuple[str, str], tuple[str, ...]] = {}
         self._offers: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._left_out: set[tuple[str, str]] = set()  # services that cannot be read, by point and name
+
+    @property
+    def n_left_out(self) -> int:
+        """How many services it cannot read."""
+        return len(self._left_out)
 
     def travel(self, connection: ReadConnection, point_id: str) -> Travel:
         """Return how long ways take the crews of a point as its offers are now: see `travel_of`."""
@@ -86,12 +94,15 @@ class Rosters:
         return _slowness(self.travel_of(after)) > _slowness(self.travel_of(before))
 
     def has_services(self, offer: str) -> bool:
-        """Tell whether a service of an offer is registered at any point."""
-        return offer in self._offers
+        """Tell whether a service of an offer may be registered at any point."""
+        return offer in self._offers or (bool(self._left_out) and offer.endswith(ONSITE))
 
     def services_of(self, point_id: str, offer: str) -> tuple[str, ...] | None:
         """Return the names of the services of an offer that can be booked at a point; None where it has registered none."""
-        return self._services.get((point_id, offer))
+        found = self._services.get((point_id, offer))
+        if found is None and offer.endswith(ONSITE) and any(point_id == of_point for of_point, _ in self._left_out):
+            return ()  # one that cannot be read may be of this offer
+        return found
 
     def known(self, point_id: str, at_s: int) -> PointRoster | None:
         """Return what is kept of a point that covers the local day of an instant."""
@@ -183,7 +194,7 @@ class Rosters:
 
     def reload(self, connection: ReadConnection, _position: Position) -> None:
         """Forget all, and read which services there are."""
-        self._services = _services(connection, None)
+        self._services, self._left_out = _read_services(connection, None, self._left_out)
         self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
             self._followed_at = dict.fromkeys((point_id for point_id, _ in self._services), time.monotonic())
@@ -195,11 +206,13 @@ class Rosters:
         """Take single shifts anew, and forget what is kept of points of which more changed, or where one cannot be taken."""
         whole = {change.subject for change in changes if change.kind in {"roster", "point"}}
         shifts = {change.subject for change in changes if change.kind == "shift"}
-        parts = [name.split(" ") for name in sorted(shifts)]
+        parts = list(_parts_of(sorted(shifts)))
         rosters = {change.subject for change in changes if change.kind == "roster"}
         if rosters:
+            found, left_out = _read_services(connection, sorted(rosters), self._left_out)
             others = {key: names for key, names in self._services.items() if key[0] not in rosters}
-            self._services = others | _services(connection, sorted(rosters))
+            self._services = others | found
+            self._left_out = {key for key in self._left_out if key[0] not in rosters} | left_out
             self._offers = frozenset(offer for _, offer in self._services)
         with self._lock:
             booked = {point_id for point_id, _ in self._services}
@@ -209,8 +222,8 @@ class Rosters:
                 self._drop(key)
             kept = {point_id: list(self._of_point.get(point_id, {}).items()) for point_id, _, _ in parts}
         for point_id, crew_id, starts_s in parts:
-            mine = [(key, one) for key, one in kept[point_id] if one.concerns(crew_id, int(starts_s))]
-            row = find_shift(connection, point_id, crew_id, int(starts_s)) if mine else None
+            mine = [(key, one) for key, one in kept[point_id] if one.concerns(crew_id, starts_s)]
+            row = find_shift(connection, point_id, crew_id, starts_s) if mine else None
             alone = None if row is None else _alone(mine[0][1], day_of(row))
             for key, one in mine:
                 if row is None or alone is None or not one.take(alone, row.revision):
@@ -241,12 +254,37 @@ def _by_crew(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
     return found
 
 
-def _services(connection: ReadConnection, point_ids: Sequence[str] | None) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the names of services that can be booked, none where all are paused, by point and offer; of some points, or of all."""
+def _parts_of(shifts: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Give point, crew and start of shifts by the subjects of their changes."""
+    for name in shifts:
+        try:
+            point_id, crew_id, starts_s = name.split(" ")
+            yield point_id, crew_id, int(starts_s)
+        except ValueError:
+            _LOG.critical("a change of the shift %.200r is passed over: it names none", name)
+
+
+def _read_services(
+    connection: ReadConnection, point_ids: Sequence[str] | None, told: Collection[tuple[str, str]]
+) -> tuple[dict[tuple[str, str], tuple[str, ...]], set[tuple[str, str]]]:
+    """
+    Return the names of services that can be booked, none where all are paused, by point and offer; of some points, or of all.
+
+    And those that cannot be read, by point and name, which are left out; ``told`` are known as such.
+    """
     query = select(SERVICES).where(SERVICES.c.is_deleted.is_(False)).order_by(SERVICES.c.service_id)
     found: dict[tuple[str, str], tuple[str, ...]] = {}
+    left_out: set[tuple[str, str]] = set()
     for row in connection.rows(query if point_ids is None else query.where(SERVICES.c.point_id.in_(point_ids))):
-        facts = ServiceFacts.of_json(row.facts)
+        try:
+            facts = ServiceFacts.of_json(row.facts)
+        except Exception as error:  # noqa: BLE001 - whatever is broken of one service is its own alone
+            left_out.add((row.point_id, row.service_id))
+            if (row.point_id, row.service_id) not in told:
+                _LOG.critical(
+                    "service %s of %s cannot be read and is left out: %r", row.service_id, row.point_id, error
+                )
+            continue
         key = (row.point_id, facts.offer)
         found[key] = (*found.get(key, ()), *(() if facts.is_paused else (row.service_id,)))
-    return found
+    return found, left_out

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select
 
 from engine import Engine
-from engine.errors import EngineError, UnknownPointError
-from geo.errors import GeoError
+from engine.errors import UnknownPointError
 from service.feed.columns import COLUMNS, REVISION, columns_of, stock_of, units_left
 from service.feed.outbox import START, Position
 from service.stock.store import stock_changes, stock_of_points
@@ -105,6 +104,7 @@ class LiveIndex:
         self._extra_days = extra_days
         self.view = IndexView(_engine_of([], extra_days), START)
         self._revisions: Revisions = {}
+        self._left_out: Revisions = {}
 
     @property
     def extra_days(self) -> HolidayFile | None:
@@ -117,13 +117,18 @@ class LiveIndex:
         return len(self._revisions)
 
     @property
+    def n_left_out(self) -> int:
+        """How many points it cannot hold as they are."""
+        return len(self._left_out)
+
+    @property
     def revisions(self) -> Revisions:
         """For each point that it knows, its `REVISION` and the revision of its stock."""
         return self._revisions
 
     def restore(self, engine: Engine, revisions: Revisions, position: Position) -> None:
         """Go on from a snapshot."""
-        self._revisions = revisions
+        self._revisions, self._left_out = revisions, {}
         self.view = IndexView(engine, position)
 
     def reload(self, connection: ReadConnection, position: Position) -> None:
@@ -131,11 +136,15 @@ class LiveIndex:
         rows = connection.rows(_ROWS.order_by(points.c.point_id))
         revisions = _revisions_of(rows)
         stock = _of_known(stock_of_points(connection, None), revisions)
+        refused: set[str] = set()
         try:
             view = IndexView(_engine_of(rows, self._extra_days, stock), position)
-        except (EngineError, GeoError):
+        except MemoryError:  # of all together: no point is to blame
+            raise
+        except Exception:  # noqa: BLE001 - whatever is broken of a point is found below, and is its own alone
             view = IndexView(_engine_of([], self._extra_days), position)
-            _apply_one_by_one(view, rows, [], stock)
+            refused = self._apply_one_by_one(view, rows, [], stock)
+        self._left_out = {point_id: revisions.pop(point_id) for point_id in refused}
         self.view, self._revisions = view, revisions
 
     def follow(self, connection: ReadConnection, changes: Sequence[Change]) -> None:
@@ -154,25 +163,56 @@ class LiveIndex:
         self.view.advance(position)
 
     def verify(self, connection: ReadConnection) -> bool:
-        """Tell whether the index knows as many points as the store, each of the same revision."""
+        """Tell whether the index knows as many points as the store, each of the same revision; take again what was left out."""
+        for ids in _pieces(sorted(self._left_out)):
+            self._replace(connection.rows(_SOME, {"ids": ids}), ids, stock_of_points(connection, ids))
         return self.digest() == store_digest(connection)
 
     def digest(self) -> str:
-        """Return a digest of what the index holds: equal to `store_digest` of the same facts."""
-        totals = [whole + 2 * stock for whole, stock in self._revisions.copy().values()]
+        """Return a digest of what the index holds, and was told and had to leave out: equal to `store_digest` of the same facts."""
+        totals = [whole + 2 * stock for whole, stock in (self._revisions | self._left_out).values()]
         return _digest(len(totals), sum(totals), sum(total * (total % _MODULUS) for total in totals))
 
     def _replace(self, rows: Sequence[AnyRow], ids: Collection[str], stock: Sequence[AnyRow]) -> None:
         alive = _revisions_of(rows)
         stock = _of_known(stock, alive)
         gone = [point_id for point_id in ids if point_id not in alive and point_id in self._revisions]
+        refused: set[str] = set()
         try:
             self.view.apply(_changes(rows, gone, stock))
-        except (EngineError, GeoError):
-            _apply_one_by_one(self.view, rows, gone, stock)
+        except Exception:  # noqa: BLE001 - as in `reload`; what is too large for the memory is one of them, too
+            refused = self._apply_one_by_one(self.view, rows, gone, stock)
         for point_id in gone:
             del self._revisions[point_id]
+        for point_id in ids:
+            self._left_out.pop(point_id, None)
+        for point_id in refused:
+            self._revisions.pop(point_id, None)
+            self._left_out[point_id] = alive.pop(point_id)
         self._revisions.update(alive)
+
+    def _apply_one_by_one(
+        self, view: IndexView, rows: Sequence[AnyRow], gone: Iterable[str], stock: Sequence[AnyRow]
+    ) -> set[str]:
+        """
+        Apply what can be applied, and return the points that could not be.
+
+        One that cannot be read, or is refused, does not hold up the others, and is in the index no more.
+        """
+        for point_id in gone:
+            _drop(view, point_id)
+        refused: set[str] = set()
+        of_point = {point_id: list(own) for point_id, own in groupby(stock, attrgetter("point_id"))}
+        for point_id, of_offers in groupby(rows, attrgetter("point_id")):
+            own = list(of_offers)
+            try:
+                view.apply(_changes(own, [], of_point.get(point_id, [])))
+            except Exception as error:  # noqa: BLE001 - it is told, and tried again
+                refused.add(point_id)
+                if self._left_out.get(point_id) != (own[0].revision, own[0].stock_revision):  # told once
+                    _LOG.critical("point %s cannot be indexed and is left out: %r", point_id, error)
+                _drop(view, point_id)
+        return refused
 
     def _stale(self, revisions: Iterable[tuple[str, int]]) -> set[str]:
         """Return the points that are not as they are known, apart from their stock, given each with its `REVISION` now."""
@@ -188,13 +228,13 @@ class LiveIndex:
             return stale
         seen = {row.point_id: self._revisions[row.point_id][1] for row in known}
         changed = stock_changes(connection, seen)
-        columns = zip(*((row.point_id, row.offer, units_left(row)) for row in known), strict=True)
-        changes: dict[str, Any] = {"capacity": tuple(map(list, columns))}
-        if changed:
-            changes["stock"] = stock_of(changed)
         try:
+            columns = zip(*((row.point_id, row.offer, units_left(row)) for row in known), strict=True)
+            changes: dict[str, Any] = {"capacity": tuple(map(list, columns))}
+            if changed:
+                changes["stock"] = stock_of(changed)
             self.view.apply(changes)
-        except EngineError:  # one of them is not in the index
+        except Exception:  # noqa: BLE001 - one of them is not in the index, or broken: each is taken whole, as in `_replace`
             return set(now)
         self._revisions.update(_revisions_of(known))
         return stale
@@ -219,19 +259,6 @@ def _revisions_of(rows: Sequence[AnyRow]) -> Revisions:
 
 def _digest(*numbers: int) -> str:
     return hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).hexdigest()
-
-
-def _apply_one_by_one(view: IndexView, rows: Sequence[AnyRow], gone: Iterable[str], stock: Sequence[AnyRow]) -> None:
-    """Apply what can be applied: one point that the engine refuses does not hold up the others, and is in it no more."""
-    for point_id in gone:
-        _drop(view, point_id)
-    of_point = {point_id: list(own) for point_id, own in groupby(stock, attrgetter("point_id"))}
-    for point_id, own in groupby(rows, attrgetter("point_id")):
-        try:
-            view.apply(_changes(list(own), [], of_point.get(point_id, [])))
-        except (EngineError, GeoError) as error:
-            _LOG.critical("point %s cannot be indexed and is left out: %s", point_id, error)
-            _drop(view, point_id)
 
 
 def _drop(view: IndexView, point_id: str) -> None:
