@@ -19,7 +19,7 @@ from service.http.answers import GONE, Answer, send_answer, send_problem
 from service.http.context import KEY, RequestContext
 from service.http.intake import DESCRIPTION, OPEN, PROBES, is_link, is_streamed, limited_body, network_of, read_head
 from service.http.newcomers import Newcomers
-from service.http.problems import ProblemError, as_problem, internal_problem, unauthenticated
+from service.http.problems import ProblemError, as_problem, internal_problem, is_of_memory, unauthenticated
 from service.http.shares import LATER, Lasting, Shares
 from service.keys.formats import holds_key
 
@@ -230,9 +230,9 @@ async def _refuse(answer: Answer, error: Exception, request_id: str, patience_s:
     problem = as_problem(error)
     if problem is None and isinstance(error, TimeoutError):
         problem = ProblemError("deadline-exceeded", "it was not done in time; it may still come to be", headers=LATER)
-    if problem is None:
+    if problem is None or is_of_memory(error):
         _LOG.error("request %s failed: %s", request_id, _told(error))
-        problem = internal_problem(request_id)
+    problem = problem or internal_problem(request_id)
     if not answer.status:
         try:
             async with asyncio.timeout(patience_s):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from shapely.errors import GEOSException
 
 from engine import errors as engine_errors
 from geo import errors as geo_errors
@@ -23,6 +24,7 @@ __all__ = [
     "as_problem",
     "internal_problem",
     "invalid",
+    "is_of_memory",
     "problem_body",
     "trouble_of",
     "unauthenticated",
@@ -189,6 +191,8 @@ def as_problem(error: Exception, where: str | None = None) -> ProblemError | Non
     """Return the problem of an error of the layers below, None for one that is not in the table."""
     if isinstance(error, ProblemError):
         return error
+    if is_of_memory(error):
+        return ProblemError("overloaded", "there is no memory for it now; try again", headers={"Retry-After": "1"})
     for kind in type(error).__mro__:
         if kind in ERROR_SLUGS:
             slug, status = ERROR_SLUGS[kind]
@@ -198,6 +202,11 @@ def as_problem(error: Exception, where: str | None = None) -> ProblemError | Non
             is_of_value = where is not None or hasattr(error, "argument")
             return ProblemError(slug, str(error), (trouble_of(error, where),) if is_of_value else (), status=status)
     return None
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Tell whether there was not enough memory for something, GEOS's own among it."""
+    return isinstance(error, MemoryError) or (isinstance(error, GEOSException) and "bad_alloc" in str(error))
 
 
 def internal_problem(request_id: str) -> ProblemError:

@@ -106,8 +106,9 @@ def register_problems(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     for kind in (ProblemError, RequestValidationError, HTTPException, ValueError):
         app.add_exception_handler(kind, told)
 
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _response(internal_problem(context_of(request).request_id))  # and the gate logs it
+    async def failed(request: Request, error: Exception) -> Response:
+        problem = as_problem(error)  # of memory: all else is told above
+        return _response(problem or internal_problem(context_of(request).request_id))  # and the gate logs it
 
     app.add_exception_handler(Exception, failed)
 

@@ -89,9 +89,15 @@ class SharedThreads:
         Raises
         ------
         ProblemError
-            overloaded, where its turn does not come within the request's deadline.
+            overloaded, where its turn does not come within the request's deadline, or no thread can be started.
         """
-        return await asyncio.wrap_future(await self._turns.begun(context, self._threads.submit, fn, *args))
+        return await asyncio.wrap_future(await self._turns.begun(context, self._submit, fn, *args))
+
+    def _submit(self, fn: Callable[..., T], *args: Any) -> Future[T]:
+        try:
+            return self._threads.submit(fn, *args)
+        except RuntimeError as error:  # no memory for one more thread, or they are ending
+            raise ProblemError("overloaded", "no thread is to be had for it now; try again", headers=LATER) from error
 
     def close(self) -> None:
         """Let running work end; what waits is not begun."""

@@ -320,7 +320,12 @@ def _failing_app() -> FastAPI:
         raise ValueError(f"secret at {lat},{lng}")
 
     router.add_api_route("/v1/fail", fail)
+
+    async def swell(lat: float, lng: float) -> None:
+        raise MemoryError(f"secret at {lat},{lng}")
+
     router.add_api_route("/v1/misjudge", misjudge)
+    router.add_api_route("/v1/swell", swell)
     app.include_router(router)
     register_problems(app)
     return app
@@ -343,6 +348,17 @@ def test_gate__a_failure_tells_where_the_log_has_it_and_nothing_else(
     found = [orjson.loads(line) for line in lines.splitlines() if request_id in line]
     assert {line["level"] for line in found} == {"error", "info"}
     assert re.search(r"Error at \S*test_gate\.py:\d+ (_fail_raw|fail|misjudge) < ", lines), "it says where"
+    for secret in ("secret", "31.23", "121.47", key, "lat="):
+        assert secret not in told.text + _INSTANT.sub("", lines)
+
+
+def test_gate__what_finds_no_memory_is_told_as_overload_and_logged(
+    services: Services, key: str, log_lines: Callable[[], str]
+) -> None:
+    told = _ask(Gate(services, {}, _failing_app()), "/v1/swell?lat=31.2304&lng=121.4737", headers=_bearer(key))
+    assert (told.status_code, _slug(told), told.headers["retry-after"]) == (503, "overloaded", "1")
+    lines = log_lines()
+    assert re.search(r"failed: MemoryError at \S*test_gate\.py:\d+ swell < ", lines), "it says where"
     for secret in ("secret", "31.23", "121.47", key, "lat="):
         assert secret not in told.text + _INSTANT.sub("", lines)
 
