@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from service.bookings.days import VISIT
-from service.bookings.rules import Event, State
+from service.bookings.rules import OPEN, Event, State
 from service.ids import new_id
 from service.payments.store import paid_since
 from service.store.order_tables import payments
@@ -58,6 +58,8 @@ _RECENT = Plain(
         or_(_t.booked_at > bindparam("since"), _t.ended_at.is_(None)),
     )
 )
+# By the states, too: the index of a point's bookings has them. A visit that is finished has ended but for its payment.
+_IS_OPEN = and_(_t.state.in_(sorted(OPEN - {State.FINISHED})), _t.ended_at.is_(None))
 _PRIVATE = ("buyer", "device", "cell", "lat", "lng", "address", "note", "proof")
 _FORGOTTEN = dict.fromkeys(_PRIVATE)
 
@@ -100,15 +102,13 @@ def list_bookings(
 def open_at_point(connection: ReadConnection, point_id: str) -> Sequence[AnyRow]:
     """Return the bookings of a point that have not ended."""
     return connection.rows(
-        select(bookings).where(_t.point_id == point_id, _t.ended_at.is_(None)).order_by(_t.starts_at, _t.booking_id)
+        select(bookings).where(_t.point_id == point_id, _IS_OPEN).order_by(_t.starts_at, _t.booking_id)
     )
 
 
 def offers_with_visits(connection: ReadConnection, point_ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return under which of the offers of some points bookings have not ended: points and offers."""
-    query = select(_t.point_id, _t.offer).where(
-        _t.point_id.in_(bindparam("ids", expanding=True)), _t.ended_at.is_(None)
-    )
+    query = select(_t.point_id, _t.offer).where(_t.point_id.in_(bindparam("ids", expanding=True)), _IS_OPEN)
     found = connection.rows(query.distinct(), {"ids": list(point_ids)}) if point_ids else ()
     return {(row.point_id, row.offer) for row in found}
 

@@ -130,7 +130,8 @@ def list_command(
         return
     for row in rows:
         ends = "revoked" if row["revoked_at"] else f"until {row['expires_at']}" if row["expires_at"] else "lives"
-        typer.echo(f"{row['key_id']}  {row['scope']:<8}  {row['merchant_id'] or '-'}  {ends}  {row['label']}")
+        whose = row["crew"] or row["merchant_id"] or "-"
+        typer.echo(f"{row['key_id']}  {row['scope']:<8}  {whose}  {ends}  {row['label']}")
 
 
 def _store(data: Path | None, database: str | None, *, is_made: bool = False) -> Store:
@@ -141,10 +142,15 @@ def _store(data: Path | None, database: str | None, *, is_made: bool = False) ->
     from service.store.opening import open_store
 
     settings = load_settings(data=data, database=database)
-    if settings.store.database is None and not is_made and not (settings.store.data / "linli.db").exists():
+    is_new = settings.store.database is None and not (settings.store.data / "linli.db").exists()
+    if is_new and not is_made:
         text = f"{settings.store.data} holds no linli.db: name the folder with --data, or a database with --database"
         raise StoreStateError(text)
-    return open_store(settings, SystemClock())
+    store = open_store(settings, SystemClock())
+    if is_new:
+        told = f"{settings.store.data} held no linli.db, and has a new one now: only a server with this --data takes the key"
+        typer.echo(told, err=True)
+    return store
 
 
 def _all_keys(connection: ReadConnection) -> list[AnyRow]:

@@ -77,9 +77,12 @@ def _run(settings: Settings, points: Path, merchant: str, name: str | None, datu
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from service.clock import SystemClock
+    from service.errors import BadFileError
     from service.points.loading import load_points
     from service.store.opening import open_store
 
+    if not points.is_file():  # before a database is made for it
+        raise BadFileError(points, None, "there is no such file")
     columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = Progress(*columns, console=Console(stderr=True), transient=True)
     with open_store(settings, SystemClock()) as store, shown as bar:

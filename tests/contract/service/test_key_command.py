@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from service.keys.formats import is_well_formed, key_digest
-from tests.contract.service.talking import ask, make_merchant
+from tests.contract.service.talking import ask, make_key, make_merchant
 from tests.serving import ROOT, Place, Serving, fresh_database, linli
 
 FIELDS = ["key_id", "scope", "merchant_id", "label", "crew", "rate", "created_at", "expires_at", "revoked_at"]
@@ -43,6 +43,9 @@ def test_create__before_the_first_start_makes_the_store_and_a_key(
     ((key_id, label),) = ask(place, f"SELECT key_id, label FROM keys WHERE digest = '{key_digest(secret)}'")  # noqa: S608
     assert label == "before"
     assert key_id in made.stderr
+    again = linli("key", "create", "--scope=admin", *place.flags)
+    assert again.returncode == 0, again.stderr
+    assert ["has a new one now" in run.stderr for run in (made, again)] == [not is_postgres, False]
 
 
 def _once_known(client: httpx.Client, url: str) -> httpx.Response:
@@ -89,6 +92,10 @@ def test_create__takes_what_the_route_takes(service: Serving) -> None:
 
 def test_list__tells_every_key_and_no_secret(service: Serving) -> None:
     made = json.loads(linli("key", "create", "--scope=app", "--json", *service.place.flags).stdout)
+    crew = "listed-shop:main/anna"
+    with service.client() as admin:
+        make_merchant(admin, "listed-shop")
+        make_key(admin, "crew", merchant_id="listed-shop", crew=crew)
     told = linli("key", "list", "--json", *service.place.flags)
     rows = json.loads(told.stdout)
     with service.client() as admin:
@@ -96,6 +103,7 @@ def test_list__tells_every_key_and_no_secret(service: Serving) -> None:
     plain = linli("key", "list", *service.place.flags)
     assert [line.split()[0] for line in plain.stdout.splitlines()] == [row["key_id"] for row in rows]
     assert made["key_id"] in plain.stdout
+    assert f"  crew      {crew}  lives" in plain.stdout
     for text in (told.stdout, plain.stdout, told.stderr, plain.stderr):
         assert made["secret"] not in text
         assert key_digest(made["secret"]) not in text

@@ -127,3 +127,10 @@ def test_load__refuses_a_name_that_no_route_takes(tmp_path: Path, name: str) -> 
     assert refused.returncode == 2, refused.stderr
     assert "--name" in refused.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_load__of_a_file_that_is_not_there_makes_no_database(tmp_path: Path) -> None:
+    run = linli("load", str(tmp_path / "none.csv"), "--merchant", "corner", "--data", str(tmp_path / "data"))
+    assert run.returncode == 1
+    assert "none.csv: there is no such file" in " ".join(run.stderr.split())
+    assert not (tmp_path / "data").exists()
