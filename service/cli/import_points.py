@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.points_input import check_standing_in
+from service.cli.points_input import check_standing_in, tell_ignored
 from service.cli.targets import check_targets
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ def import_command(
 
     Of a street map, every object with amenity, shop, craft or office is taken or left with a reason. Bad rows of a
     table are named and left out; the exit code is 1 then. A point that two sources have is that of the first.
+
+    A table has the columns point_id, offer, lat and lng, and may have area, radius_m, hours, timezone, country, capacity,
+    lead_s, features, kind, name, visibility, synthetic, name_zh, name_ko, name_en and address. Others are named, and
+    mean nothing.
     """
     _check_options(sources, out, report, timezone, country)
     told = _run(sources, out, report, datum, timezone, country, strict=strict)
@@ -66,6 +70,8 @@ def import_command(
         typer.echo(json.dumps(told.as_json(), ensure_ascii=False, indent=1))
     else:
         _show(told, out)
+    for source in told.sources:
+        tell_ignored(source.source, source.ignored_columns)
     _tell_bad_rows(told)
     raise typer.Exit(1 if told.n_bad_rows else 0)
 

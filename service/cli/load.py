@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.import_points import Datum
+from service.cli.points_input import tell_ignored
 from service.cli.store_options import Data, Database
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def load_command(
     Points that are there alike already are passed over: a load that broke off is started again. Pauses, special days
     and slots stay as they stand. Bad rows, and points that would leave open orders behind, are named and left out; the
     exit code is 1 then. A point that is there already and has a bad row stays as it stands; of a new one the good rows
-    are taken.
+    are taken. Columns that mean nothing are named; `linli import --help` lists the others.
     """
     if _MERCHANT.fullmatch(merchant) is None:
         text = f"must be 2 to 40 of a-z, 0-9 and -, the first no -, got {merchant!r:.60}"
@@ -52,6 +53,7 @@ def load_command(
 
     _check_name(name)
     told = _run(load_settings(data=data, database=database), points, merchant, name, datum)
+    tell_ignored(points, told.ignored)
     if as_json:
         bad = [{"row": error.row, "reason": error.reason} for error in told.bad]
         counts = {"points": told.n_points, "written": told.n_written, "unchanged": told.n_points - told.n_written}

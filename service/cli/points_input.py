@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from service.points.files import PointsFile
 
-__all__ = ["check_standing_in", "default_areas_line", "read_points_input"]
+__all__ = ["check_standing_in", "default_areas_line", "read_points_input", "tell_ignored"]
+
+_MOST_TOLD = 20
+_MOST_NAME_CHARS = 60
 
 
 def check_standing_in(timezone: str | None, country: str | None) -> None:
@@ -42,6 +45,8 @@ def read_points_input(path: Path, timezone: str | None, country: str | None, *, 
     """
     Read a points file as `linli import` and `linli load` do: an offer without an area serves within its norm's radius.
 
+    Columns that mean nothing are named on stderr.
+
     Raises
     ------
     BadFileError
@@ -50,7 +55,18 @@ def read_points_input(path: Path, timezone: str | None, country: str | None, *, 
     from engine.norms import load_norms
     from service.points.files import read_points
 
-    return read_points(path, timezone=timezone, country=country, norms=load_norms(), strict=strict)
+    file = read_points(path, timezone=timezone, country=country, norms=load_norms(), strict=strict)
+    tell_ignored(path, file.ignored)
+    return file
+
+
+def tell_ignored(path: Path | str, columns: Sequence[str]) -> None:
+    """Say on stderr which columns of a points file mean nothing: one may be misspelt."""
+    if not columns:
+        return
+    names = ", ".join((name if name.isprintable() else repr(name))[:_MOST_NAME_CHARS] for name in columns[:_MOST_TOLD])
+    more = f" and {len(columns) - _MOST_TOLD} more" if len(columns) > _MOST_TOLD else ""
+    typer.echo(f"{path}: columns that mean nothing here: {names}{more}", err=True)
 
 
 def default_areas_line(default_areas: Mapping[str, int]) -> str | None:

@@ -57,6 +57,8 @@ class LoadReport:
         How many points it held that can be in the registry, and how many were not there alike already.
     bad
         The rows that were left out, in the order of the file.
+    ignored
+        Columns that mean nothing to linli.
     is_new_merchant, status
         Whether the merchant was made, and its state: only a verified one's points match.
     """
@@ -64,6 +66,7 @@ class LoadReport:
     n_points: int = 0
     n_written: int = 0
     bad: list[BadFileError] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
     is_new_merchant: bool = False
     status: str = ""
 
@@ -105,7 +108,7 @@ def load_points(
     """
     norms = load_norms()
     file = read_points(path, datum=datum, norms=norms)
-    report = LoadReport(bad=list(file.bad))
+    report = LoadReport(bad=list(file.bad), ignored=file.ignored)
     report.is_new_merchant, report.status = store.write_now(
         lambda connection: _merchant(connection, merchant_id, name or merchant_id)
     )

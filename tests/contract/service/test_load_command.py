@@ -120,6 +120,14 @@ def test_load__names_bad_rows_and_takes_the_others(service: Serving, tmp_path: P
     assert (missing.returncode, "none.parquet" in missing.stderr) == (1, True)
 
 
+def test_load__names_columns_that_mean_nothing(service: Serving, tmp_path: Path) -> None:
+    file = tmp_path / "misspelt.csv"
+    file.write_text("point_id,offer,lat,lng,opening_hours\na,retail/pickup,60.17,24.94,24/7\n")
+    run = linli("load", str(file), "--merchant", "misspelt", *service.place.flags)
+    assert run.returncode == 0
+    assert f"{file}: columns that mean nothing here: opening_hours\n" in run.stderr
+
+
 @pytest.mark.parametrize("name", ["two\nlines", "\u202eturned", "half\udcff", "x" * 201])
 def test_load__refuses_a_name_that_no_route_takes(tmp_path: Path, name: str) -> None:
     file = parquet(tmp_path / "points.parquet", [{"point_id": "a"}])

@@ -167,11 +167,12 @@ def test_coverage__names_bad_rows_and_goes_on(folder: Path) -> None:
 
 
 def test_coverage__names_points_that_no_engine_takes(folder: Path) -> None:
-    slow = "near,community/parcel,60,25,0,everywhere\nslow,community/parcel,60,25,316224001,everywhere\n"
-    (folder / "points.csv").write_text(f"point_id,offer,lat,lng,lead_s,area\n{slow}")
+    slow = "near,community/parcel,60,25,0,everywhere,1\nslow,community/parcel,60,25,316224001,everywhere,1\n"
+    (folder / "points.csv").write_text(f"point_id,offer,lat,lng,lead_s,area,lead\n{slow}")
     result = run(folder)
     assert result.exit_code == 1
     assert "points.csv, row 3: lead_s must be a whole number from 0 to 316224000" in result.stderr
+    assert "points.csv: columns that mean nothing here: lead\n" in result.stderr
     assert sum(float(row["total"]) for row in rows(folder)) == 450.0
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fixtures.extract import helsinki_path
 from service.cli import app
 from service.points.files import read_points
+from service.points.schema import POINT_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
@@ -143,3 +144,22 @@ def test_doctor__ends_with_exit_code_1_when_something_is_broken() -> None:
     run = CliRunner().invoke(app, ["doctor", "--country", "XX"])
     assert run.exit_code == 1
     assert "BROKEN   holidays XX" in run.stdout
+
+
+def test_import__says_which_columns_mean_nothing_and_its_help_which_do(tmp_path: Path) -> None:
+    misspelt, out = tmp_path / "q.csv", tmp_path / "q.parquet"
+    misspelt.write_text("point_id,offer,lat,lng,opening_hours,radius\na,retail/pickup,60.17,24.94,24/7,500\n")
+    for options in ([], ["--json"]):
+        run = CliRunner().invoke(app, ["import", str(misspelt), "--out", str(out), *options])
+        assert run.exit_code == 0
+        assert f"{misspelt}: columns that mean nothing here: opening_hours, radius\n" in run.stderr
+    page = CliRunner().invoke(app, ["import", "--help"], env={"COLUMNS": "200"}).stdout
+    assert set(POINT_SCHEMA.names) <= {word.strip(".,") for word in page.split()}
+
+
+def test_import__says_some_of_very_many_columns_that_mean_nothing(tmp_path: Path) -> None:
+    wide = tmp_path / "w.csv"
+    names = [f"x{n}" for n in range(30)]
+    wide.write_text(f"point_id,offer,lat,lng,{','.join(names)}\na,retail/pickup,60.17,24.94{',' * 30}\n")
+    run = CliRunner().invoke(app, ["import", str(wide), "--out", str(tmp_path / "out.csv")])
+    assert f"columns that mean nothing here: {', '.join(names[:20])} and 10 more\n" in run.stderr

@@ -163,12 +163,13 @@ def test_match__with_strict_stops_at_a_bad_row_and_writes_nothing(points: Path, 
 
 
 def test_match__names_points_that_no_engine_takes(points: Path, orders: Path) -> None:
-    rows = ("near,retail/pickup,31.2,121.5,24/7,0", "slow,retail/pickup,31.2,121.5,24/7,316224001")
-    points.write_text("\n".join(("point_id,offer,lat,lng,hours,lead_s", *rows)))
+    rows = ("near,retail/pickup,31.2,121.5,24/7,0,", "slow,retail/pickup,31.2,121.5,24/7,316224001,")
+    points.write_text("\n".join(("point_id,offer,lat,lng,hours,lead_s,lead", *rows)))
     out = points.with_name("out.csv")
     done = linli("match", "--points", points, "--orders", orders, "--out", out)
     assert done.returncode == 1
     assert "points.csv, row 3: lead_s must be a whole number from 0 to 316224000, got '316224001'" in done.stderr
+    assert "points.csv: columns that mean nothing here: lead\n" in done.stderr
     assert _answers(out)["o1"]["point_id"] == "near"
 
 
