@@ -34,9 +34,17 @@ def check_match(request: Request, tag: str) -> None:
     wanted = request.headers.get("if-match")
     if wanted is None:
         raise ProblemError("precondition-required", "send If-Match with the ETag that you have read")
-    if wanted != "*" and tag not in [one.strip() for one in wanted.split(",")]:
-        text = f"it is at {tag} now, your If-Match says {wanted:.60}: read it again"
+    held = [one.strip() for one in wanted.split(",")]
+    if wanted != "*" and tag not in held:
+        text = f"it is at {tag} now, your If-Match says {wanted:.60}: {_remedy(held, tag)}"
         raise ProblemError("precondition-failed", text, headers={"ETag": tag})
+
+
+def _remedy(held: list[str], tag: str) -> str:
+    quoted = "an ETag stands in double quotes"
+    if tag in [f'"{one}"' for one in held]:
+        return quoted
+    return "read it again" if all('"' in one for one in held) else f"read it again, {quoted}"
 
 
 def check_if_given(request: Request, tag: str | None) -> None:
