@@ -46,7 +46,7 @@ NOBODY: dict[str, Any] = {
             "point_id": "corner-shop:01",
             "distance_m": 412.7,
             "reason": "too_soon",
-            "next_open_at": "2026-11-25T05:00:00Z",
+            "next_open_at": "2026-11-25T05:01:00Z",
         },
         {
             "point_id": "corner-shop:02",
@@ -55,7 +55,7 @@ NOBODY: dict[str, Any] = {
             "next_open_at": "2026-11-25T06:00:00Z",
         },
     ],
-    "next_open_at": "2026-11-25T05:00:00Z",
+    "next_open_at": "2026-11-25T05:01:00Z",
     "would_help": {
         "later": {"at": "2026-11-25T05:01:00Z", "point_id": "corner-shop:01", "distance_m": 412.7},
         "farther": {"point_id": "corner-shop:03", "distance_m": 5120.4},

@@ -41,8 +41,8 @@ def nobody(services: Services, engine: Engine, ask: Ask) -> dict[str, Any]:
     for one in refused:
         first.setdefault(one.reason, one)
     willing = _but_for_time(engine, ask)
-    times = ((row, _opens_at(facts, row, ask, dt.timedelta())) for row in willing)
-    opens = {row: at for row, at in times if at is not None and at > ask.at}
+    times = ((row, _opens_later(facts, row, ask)) for row in willing)
+    opens = {row: at for row, at in times if at is not None}
     return {
         "reason": refused[0].reason if refused else "no_offer",
         "refused": [
@@ -93,6 +93,12 @@ def _serves_at(rooms: Rooms, facts: RowFacts, row: int, ask: Ask) -> dt.datetime
     except ServiceError:  # what the store does not tell
         pass
     return None
+
+
+def _opens_later(facts: RowFacts, row: int, ask: Ask) -> dt.datetime | None:
+    """Return when a row that is not open, or not ready, at the time wanted is both for who asks again; else None."""
+    at = _opens_at(facts, row, ask, dt.timedelta())
+    return None if at is None or at <= ask.at else _opens_at(facts, row, ask, _MINUTE)
 
 
 def _opens_at(facts: RowFacts, row: int, ask: Ask, patience: dt.timedelta) -> dt.datetime | None:

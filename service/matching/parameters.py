@@ -82,7 +82,8 @@ PARAMETERS = (
     ),
     Parameter(
         "at",
-        f"When it is wanted, with its offset (write + as %2B); now without. At most {DAYS_AHEAD} days ahead.",
+        f"When it is wanted, with its offset (write + as %2B); without, this very moment: what takes time is "
+        f"too_soon then. At most {DAYS_AHEAD} days ahead.",
         {"type": "string", "format": "date-time"},
         EXAMPLE_TIME,
     ),

@@ -49,7 +49,7 @@ class BatchAsk(Body):
     lat: float = Field(json_schema_extra={"minimum": -90, "maximum": 90}, examples=[31.2304])
     lng: float = Field(json_schema_extra={"minimum": -180, "maximum": 180}, examples=[121.4737])
     offer: str = Field(examples=["retail/pickup"], max_length=100)
-    at: Instant | None = Field(None, description="When it is wanted, with its offset; now without.")
+    at: Instant | None = Field(None, description="When it is wanted, with its offset; this very moment without.")
     quantity: int = Field(1, ge=1, le=MAX_QUANTITY)
     k: int = Field(1, ge=1, le=MAX_K)
     max_distance_m: float | None = Field(None, ge=0.0, le=MAX_DISTANCE_M)
@@ -168,7 +168,9 @@ class MatchAnswer(Answer):
     reason: str | None = Field(None, description="Of the nearest point that has the offer, where nobody can serve.")
     refused: list[RefusedTold] | None = Field(None, description="The nearest point of each reason, nearest first.")
     next_open_at: dt.datetime | None = Field(
-        None, description="When the first is open of the nearest that would serve at another time."
+        None,
+        description="When the first is open, and its lead time over, of the nearest that would serve at another time: "
+        "with a minute at least to ask again.",
     )
     would_help: WouldHelp | None = None
     split: SplitTold | None = Field(None, description="The basket divided, where nobody has all of it.")

@@ -97,7 +97,10 @@ def _check_refused(answer: dict[str, Any], asked: dict[str, Any], terms: dict[st
 def _check_opening(one: dict[str, Any], asked: dict[str, Any], terms: dict[str, Any]) -> None:
     row = next(row for row in ROWS if row["point_ids"] == one["point_id"] and row["offers"] == asked["offer"])
     opens = dt.datetime.fromisoformat(one["next_open_at"])
-    earliest = max(terms["at"], terms["asked_at"] + dt.timedelta(seconds=row["lead_s"]))
+    ready = terms["asked_at"] + dt.timedelta(seconds=row["lead_s"])
+    if row["lead_s"]:  # a minute at least to read the answer and ask again, and then the next whole one
+        ready = dt.datetime.fromtimestamp(-(-ready.timestamp() // 60) * 60 + 60, dt.UTC)
+    earliest = max(terms["at"], ready)
     assert opens >= earliest
     assert state(row, opens) == "open"
     assert opens == earliest or state(row, opens - dt.timedelta(seconds=1)) == "closed"
@@ -130,7 +133,8 @@ def test_later__holds_while_the_caller_reads_the_answer(empty: Registry) -> None
     empty.clock.at = NOW + dt.timedelta(seconds=12.345678)
     told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0]).json()
     assert told["reason"] == "too_soon"
-    assert told["next_open_at"] == "2026-11-25T05:00:12.345678Z"
+    assert told["next_open_at"] == "2026-11-25T05:02:00Z"
+    assert told["refused"][0]["next_open_at"] == "2026-11-25T05:02:00Z"
     assert told["would_help"]["later"]["at"] == "2026-11-25T05:02:00Z"
     empty.clock.at += dt.timedelta(seconds=30)
     again = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0], at=dt.datetime(2026, 11, 25, 5, 2, tzinfo=dt.UTC)).json()
@@ -169,7 +173,7 @@ def test_help__may_have_to_wait_for_hours_that_are_unknown(empty: Registry) -> N
     told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0]).json()
     assert (told["reason"], told["would_help"]["later"]) == ("hours_unknown", None)
     told = empty.match(lat=31.2, lng=121.5, offer=OFFERS[0], unknown_hours="allow").json()
-    assert (told["reason"], told["next_open_at"]) == ("too_soon", "2026-11-25T05:00:00Z")
+    assert (told["reason"], told["next_open_at"]) == ("too_soon", "2026-11-25T05:01:00Z")
     assert told["would_help"]["later"]["at"] == "2026-11-25T05:01:00Z"
 
 
