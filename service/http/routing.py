@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from service.http.answers import JSON
+from service.http.body_faults import fault_told
 from service.http.context import context_of
 from service.http.json_bodies import parse_json
 from service.http.problems import (
@@ -92,7 +93,7 @@ def register_problems(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
     async def told(request: Request, error: Exception) -> Response:
-        problem = _problem_of(error)
+        problem = _problem_of(error, request)
         if problem.http_status == _UNKNOWN_METHOD:
             known = {method.strip() for method in problem.headers.get("Allow", "").split(",")}
             problem = dataclasses.replace(problem, headers={"Allow": _methods(request.scope["path"], known)})
@@ -133,9 +134,10 @@ def add_problem(responses: dict[Any, dict[str, Any]], status: int | str, slug: s
         examples[slug] = {"value": {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": kind.title}}
 
 
-def _problem_of(error: Exception) -> ProblemError:
+def _problem_of(error: Exception, request: Request) -> ProblemError:
     if isinstance(error, RequestValidationError):
-        return validation_problem(error.errors())
+        field = getattr(request.scope.get("route"), "body_field", None)
+        return validation_problem(error.errors(), model=None if field is None else field.field_info.annotation)
     if isinstance(error, HTTPException):
         if isinstance(error.__cause__, ProblemError):  # what reading the body raised
             return error.__cause__
@@ -148,15 +150,19 @@ def _problem_of(error: Exception) -> ProblemError:
     return problem
 
 
-def validation_problem(errors: Sequence[Any], where: str = "") -> ProblemError:
-    """Return the problem of pydantic's errors: the slug of the first that has one of its own; many are not told one by one."""
+def validation_problem(errors: Sequence[Any], where: str = "", *, model: Any = None) -> ProblemError:
+    """
+    Return the problem of pydantic's errors: the slug of the first that has one of its own; many are not told one by one.
+
+    With the ``model`` of the body, what is not known is told with what is.
+    """
     troubles, slug, status = [], "validation", None
     for error in errors[:_MOST_TOLD]:
         location = [str(part) for part in error["loc"]]
         place = "/".join(["", *location[1:]]) if location[:1] == ["body"] else "/".join(location[1:] or location)
         cause = error.get("ctx", {}).get("error")
         known = as_problem(cause) if isinstance(cause, Exception) else None
-        troubles.append(Trouble(where + place, known.detail.strip() if known else error["msg"]))
+        troubles.append(Trouble(where + place, known.detail.strip() if known else fault_told(error, model)))
         if slug == "validation" and known is not None:
             slug, status = known.slug, known.status
         elif slug == "validation" and error["type"] in PROBLEMS:

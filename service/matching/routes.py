@@ -142,7 +142,7 @@ def _asks(services: Services, given: Any) -> list[Ask]:
         body = _BODY.validate_python(given)
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-        raise validation_problem(found) from error
+        raise validation_problem(found, model=BatchBody) from error
     now = now_of(services)
     return [_ask(services, one, body.datum, now, f"/asks/{number}") for number, one in enumerate(body.asks)]
 
