@@ -55,7 +55,12 @@ router = APIRouter(prefix="/v1/points", tags=["points"], route_class=StrictRoute
 async def patch_point(
     request: Request, context: AdminOrMerchant, point_id: str, body: PointPatch, open_orders: SecondWord = None
 ) -> Response:
-    """Change what the body names, and leave the rest; `If-Match` holds the ETag that was read."""
+    """
+    Change what the body names, and leave the rest; `If-Match` holds the ETag that was read.
+
+    That is `name`, `address`, `visibility`, `features`, `special_days` and `paused`. All else, offers with their hours,
+    areas and lead times too, is changed by a `PUT` of the whole point.
+    """
 
     def change(connection: WriteConnection, before: PointRecord) -> None:
         check_match(request, point_etag(before))

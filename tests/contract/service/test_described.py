@@ -19,6 +19,7 @@ from service.feed.outbox import BadPositionError
 from service.http.problems import ERROR_SLUGS, PROBLEMS, ProblemError
 from service.payments.ports import ProviderUnknownError
 from service.points.geojson_files import _BadFeatureError
+from service.points.schemas import PointPatch
 from service.settings import BadSettingError
 from tests.contract.service.operations import DESCRIBED, Operation, operations
 from tests.serving import ROOT, Serving
@@ -72,6 +73,12 @@ def test_every_problem__is_one_that_something_answers_with() -> None:
     source = "".join(path.read_text() for path in (ROOT / "service").rglob("*.py") if path.name != "problems.py")
     named = {slug for slug, _ in ERROR_SLUGS.values()} | {"internal"}
     assert [slug for slug in PROBLEMS if slug not in named and f'"{slug}"' not in source] == []
+
+
+def test_patch_of_a_point__says_what_it_changes_and_where_the_rest_is_changed() -> None:
+    told = DESCRIBED["paths"]["/v1/points/{point_id}"]["patch"]["description"]
+    assert [name for name in PointPatch.model_fields if f"`{name}`" not in told] == []
+    assert "`PUT`" in told
 
 
 def test_description__is_whole_in_itself() -> None:
