@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from service.orders.ordering import OrderTerms
     from service.store.connections import AnyRow, ReadConnection
 
-__all__ = ["Asked", "asked_of", "check_window", "is_too_far", "judged_at"]
+__all__ = ["Asked", "asked_of", "check_window", "is_outside", "is_too_far", "judged_at"]
 
 _SECOND_US = 1_000_000
 
@@ -127,6 +127,11 @@ def judged_at(checker: Checker, asked: Asked, starts_s: int) -> str:
     job = asked.visit.job
     wanted = Wanted(job.lat, job.lng, from_us(starts_s * _SECOND_US), None, (), "allow")
     return checker.judge(asked.facts, wanted, asked.norm).reason
+
+
+def is_outside(checker: Checker, asked: Asked) -> bool:
+    """Tell whether the place lies outside the area of the offer, whenever the visit would be."""
+    return checker.is_outside(asked.facts, asked.visit.job.lat, asked.visit.job.lng)
 
 
 def is_too_far(asked: Asked, day: dt.date, now_us: int) -> bool:

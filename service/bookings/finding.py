@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.rosters import SlotAnswer
 from engine.slots import witness
-from service.bookings.asking import asked_of, is_too_far, judged_at
+from service.bookings.asking import asked_of, is_outside, is_too_far, judged_at
 from service.bookings.days import local_day
 from service.bookings.point_rosters import Nobody
 from service.clock import from_us
@@ -14,7 +15,6 @@ from service.deadlines import Deadline
 
 if TYPE_CHECKING:
     from engine.crew_days import CrewDay
-    from engine.rosters import SlotAnswer
     from engine.slots import Slot
     from service.bookings.asking import Asked
     from service.bookings.holding import BookingTerms
@@ -76,6 +76,10 @@ def find_windows(
     rosters = terms.rosters
     if is_too_far(asked, first_day, now_us):
         known = rosters.without_days(connection, asked.facts, first_day)
+    elif is_outside(terms.orders.checker, asked):  # whether or not a crew could come
+        known = rosters.without_days(connection, asked.facts, first_day)
+        outside = {first_day + number * _ONE_DAY: "outside_area" for number in range(n_days)}
+        return FoundSlots(asked, known, SlotAnswer({}, outside), {})
     elif is_fresh:
         known = rosters.made(connection, asked.facts, first_day, n_days)
     else:

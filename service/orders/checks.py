@@ -137,6 +137,14 @@ class Checker:
         alone = self._alone(row)
         return alone is not None and bool(alone.found(wanted.lat, wanted.lng, row.offer, 1, **_terms_of(wanted)).rows)
 
+    def is_outside(self, row: AnyRow, lat: float, lng: float) -> bool:
+        """Tell whether a place lies outside the area of a row's offer, which could serve elsewhere, whatever its hours."""
+        alone = self._alone(row)
+        if alone is None or alone.found(lat, lng, row.offer, 1).rows:
+            return False
+        told = alone.explain(lat, lng, row.offer, point=row.point_id).point
+        return told is not None and told.reason == "outside_area"
+
     def opens_us(self, row: AnyRow, at_us: int) -> int:
         """
         Return the first instant from one on at which the offer is open; the instant itself where nobody knows.

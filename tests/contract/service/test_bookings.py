@@ -119,6 +119,16 @@ def test_slots__say_why_there_are_none_and_when_the_next_would_be(visits: Visits
     assert far["first_day"] is None
 
 
+def test_slots__say_of_a_place_that_the_point_does_not_serve_that_it_is_outside_whether_or_not_a_crew_could_come(
+    visits: Visits,
+) -> None:
+    point_id = visits.provider("anna")
+    for lat in (visits.desk.lat + 0.45, visits.desk.lat + 2.0):  # 50 km away, and too far for a day's work
+        told = visits.slots(point_id, lat=lat)
+        assert {day["why_not"] for day in told["days"]} == {"outside_area"}
+        assert (told["first_day"], [day["slots"] for day in told["days"]]) == (None, [[]] * len(told["days"]))
+
+
 def test_visit_that_begins_late__moves_the_crews_day_on_and_hands_the_next_one_on(visits: Visits) -> None:
     point_id = visits.provider("anna", service={"window_minutes": 120, "lead_minutes": 0})
     first = visits.brought(visits.book(point_id, visits.tomorrow(9)), "confirm", "depart")
