@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-__all__ = ["CODE_DIGITS", "code_digest", "code_of", "customer_digest", "digest_of"]
+__all__ = ["CODE_DIGITS", "code_digest", "code_of", "collector_digest", "customer_digest", "digest_of"]
 
 CODE_DIGITS = 6
 
@@ -24,6 +24,11 @@ def code_digest(secret: bytes, point_id: str, code: str) -> str:
 def customer_digest(secret: bytes, kind: str, owner: str, name: str) -> str:
     """Return what is kept of an app's own name for a customer, a ``buyer`` or a ``device``: another for each app."""
     return digest_of(secret, kind, f"{owner}\n{name}")
+
+
+def collector_digest(secret: bytes, name: str) -> str:
+    """Return what is kept of a collector's name: the same in small and capital letters, and however it is spaced."""
+    return digest_of(secret, "collector", " ".join(name.split()).casefold())
 
 
 def digest_of(secret: bytes, kind: str, text: str) -> str:

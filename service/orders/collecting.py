@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from service.errors import StateConflictError
 from service.http.problems import ProblemError, Trouble
 from service.orders.acting import Act, act, locked_order
-from service.orders.codes import code_digest, code_of, digest_of
+from service.orders.codes import code_digest, code_of, collector_digest, digest_of
 from service.orders.rules import ENDED, Event, Party, State
 from service.orders.store import find_order, order_of_code, tries_at, wrong_try
 from service.store.order_tables import order_events, orders
@@ -60,7 +60,7 @@ class Shown(NamedTuple):
 
 def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor: str) -> OrderRecord | ProblemError:
     """
-    Hand an order over; a wrong code is returned, not raised, so that the try is counted; one that was just used is none.
+    Hand an order over; a wrong code or name is returned, not raised, so that the try is counted; a code just used is none.
 
     Raises
     ------
@@ -81,6 +81,10 @@ def collect(connection: WriteConnection, terms: OrderTerms, shown: Shown, actor:
         wrong_try(connection, shown.point_id, wrong, since_us)
         text = "no order that waits here has this code"
         return ProblemError("code-wrong", text, (Trouble("/code", text),))
+    if _is_another(terms, order, shown):
+        wrong_try(connection, shown.point_id, wrong, since_us)  # else names could be guessed without end
+        text = "the code is right, but the name is not that of the collector whom the customer named"
+        return ProblemError("code-wrong", text, (Trouble("/collector", text),))
     if order.row.state != State.READY:
         told = f"the order is {order.row.state}: it is not ready yet"
         raise StateConflictError(told)
@@ -109,8 +113,13 @@ def _order_of(connection: WriteConnection, terms: OrderTerms, shown: Shown) -> O
         return None
     if shown.order_id is not None and not hmac.compare_digest(order.row.order_id, shown.order_id):
         return None
-    if shown.collector is not None and order.row.buyer is not None:  # of who is forgotten the code alone is known
-        named = digest_of(terms.secret, "collector", shown.collector)
-        if not hmac.compare_digest(order.row.collector or "", named):
-            return None
     return order
+
+
+def _is_another(terms: OrderTerms, order: OrderRecord, shown: Shown) -> bool:
+    """Tell whether somebody collects who was not named; of who is forgotten the code alone is known."""
+    if shown.collector is None or order.row.buyer is None:
+        return False
+    as_written = digest_of(terms.secret, "collector", shown.collector)  # an earlier linli kept that
+    named = (collector_digest(terms.secret, shown.collector), as_written)
+    return not sum(hmac.compare_digest(order.row.collector or "", digest) for digest in named)

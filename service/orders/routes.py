@@ -16,7 +16,7 @@ from service.http.problems import invalid
 from service.http.revisions import etag
 from service.http.routing import StrictRoute, problems
 from service.matching.asks import check_offer, features_of, place_in_wgs84
-from service.orders.codes import customer_digest, digest_of
+from service.orders.codes import collector_digest, customer_digest
 from service.orders.deciding import place_by_us
 from service.orders.forgetting import forget_buyer
 from service.orders.limits import check_holds
@@ -216,7 +216,7 @@ def _wish(services: Services, context: RequestContext, body: OrderBody) -> Wish:
         owner=owner,
         buyer=buyer,
         device=buyer if body.device is None else customer_digest(services.secret, "device", owner, body.device),
-        collector=None if body.collector is None else digest_of(services.secret, "collector", body.collector),
+        collector=None if body.collector is None else collector_digest(services.secret, body.collector),
         point_id=body.point_id,
         offer=body.offer,
         lat=lat,

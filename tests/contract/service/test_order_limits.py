@@ -10,12 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from service.clock import to_us
 from service.orders import act_routes
 from service.orders.acting import act
+from service.orders.codes import digest_of
 from service.orders.collecting import WRONG_CODES
 from service.orders.limits import HOLDS_AT_ONCE, LEFT_AN_HOUR, UNPAID_AT_ONCE
+from service.store.order_tables import orders
 from tests.contract.service.desk import LNG, Desk
 from tests.contract.service.talking import problem
 from tests.scale import scaled
@@ -276,13 +279,41 @@ def test_order__may_be_collected_by_whom_the_customer_named_and_by_no_other(desk
     order, code = _ready(desk, shop, collector="Bo Li")
     assert order["has_collector"]
     assert "Bo" not in str(desk.row(order))
-    for name in ("Bo", "bo li", "Ann"):
-        assert problem(_collect(desk, shop, code, collector=name)) == (422, "code-wrong")
+    for name in ("Bo", "BoLi", "Ann"):
+        refused = _collect(desk, shop, code, collector=name)
+        assert problem(refused) == (422, "code-wrong")
+        assert [error["where"] for error in refused.json()["errors"]] == ["/collector"]
+        assert "the code is right" in refused.json()["detail"]
     assert _collect(desk, shop, code, collector="Bo Li").json()["state"] == "collected"
     order, code = _ready(desk, shop)
     assert not order["has_collector"]
     assert problem(_collect(desk, shop, code, collector="Bo Li")) == (422, "code-wrong")
     assert _collect(desk, shop, code).json()["state"] == "collected"
+
+
+@pytest.mark.parametrize("shown", ["bo li", "BO  LI", " Bo Li "])
+def test_collectors_name__is_the_same_in_other_letters_and_with_other_spaces(desk: Desk, shown: str) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    _, code = _ready(desk, shop, collector="Bo Li")
+    assert _collect(desk, shop, code, collector=shown).json()["state"] == "collected"
+
+
+def test_collectors_name__that_an_earlier_linli_kept_as_it_was_written_is_known(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    order, code = _ready(desk, shop, collector="Bo Li")
+    services = desk.registry.services
+    its = update(orders).where(orders.c.order_id == order["order_id"])
+    as_written = its.values(collector=digest_of(services.secret, "collector", "Bo Li"))
+    services.store.write_now(lambda connection: connection.run(as_written))
+    assert _collect(desk, shop, code, collector="Bo Li").json()["state"] == "collected"
+
+
+def test_wrong_name_beside_a_right_code__is_counted_as_a_wrong_code_is(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    _, code = _ready(desk, shop, collector="Bo Li")
+    for _ in range(WRONG_CODES):
+        assert problem(_collect(desk, shop, code, collector="Ann")) == (422, "code-wrong")
+    assert problem(_collect(desk, shop, code, collector="Bo Li")) == (429, "rate-limited")
 
 
 def test_lists__hold_what_is_ones_own(desk: Desk) -> None:
