@@ -120,10 +120,12 @@ async def reschedule_booking(request: Request, context: Ordering, booking_id: st
 
 
 @router.post(":cancel", summary="Cancel a visit", response_model=BookingAnswer, responses=_TAKES)
-async def cancel_booking(request: Request, context: Visitors, booking_id: str, body: CancelBody) -> Response:
+async def cancel_booking(
+    request: Request, context: Visitors, booking_id: str, body: CancelBody | None = None
+) -> Response:
     """Cancel a visit: `fee_minor` says what that costs a customer by the sector's norm; a merchant owes an explanation."""
     party = visitor_of(context)
-    return await _act(request, context, booking_id, Act(Event.CANCEL, party, "", body.reason))
+    return await _act(request, context, booking_id, Act(Event.CANCEL, party, "", (body or CancelBody()).reason))
 
 
 @router.post(":depart", summary="Set out to a visit", response_model=BookingAnswer, responses=_ACTS)
@@ -161,19 +163,21 @@ async def start_booking(request: Request, context: Crewed, booking_id: str, body
 
 
 @router.post(":finish", summary="Finish a visit", response_model=BookingAnswer, responses=_CODES)
-async def finish_booking(request: Request, context: Crewed, booking_id: str, body: FinishBody) -> Response:
+async def finish_booking(
+    request: Request, context: Crewed, booking_id: str, body: FinishBody | None = None
+) -> Response:
     """
     Say that it is done, with the proof that the sector's norm asks for.
 
     From 12 hours after it was to be over the office, not the crew, can do so without the customer's `end_code`.
     """
     services, act = services_of(request), Act(Event.FINISH, Party.MERCHANT, context.key_holder.key_id)
-    is_office = context.key_holder.scope != "crew"
+    is_office, shown = context.key_holder.scope != "crew", (body or FinishBody()).proof
 
     def finish(connection: WriteConnection, row: AnyRow) -> AnyRow | ProblemError:
         check_booking_act(row, act)
-        proof = check_proof(services.bookings, row, body.proof, now_us=connection.now_us, is_office=is_office)
-        code = body.proof.get("end_code")
+        proof = check_proof(services.bookings, row, shown, now_us=connection.now_us, is_office=is_office)
+        code = shown.get("end_code")
         wrong = (
             None if code is None else check_code(connection, services.bookings, row, END_CODE, code, "/proof/end_code")
         )
@@ -186,10 +190,10 @@ async def finish_booking(request: Request, context: Crewed, booking_id: str, bod
 
 
 @router.post(":pay", summary="Say that a visit is paid", response_model=BookingAnswer, responses=_TAKES)
-async def pay_booking(request: Request, context: Crewed, booking_id: str, body: PayBody) -> Response:
+async def pay_booking(request: Request, context: Crewed, booking_id: str, body: PayBody | None = None) -> Response:
     """Say that the customer has paid, and how."""
     act = Act(Event.PAY, Party.MERCHANT, "")
-    return await _act(request, context, booking_id, act, paid_by=body.means)
+    return await _act(request, context, booking_id, act, paid_by=(body or PayBody()).means)
 
 
 @router.post(":absent", summary="Say who was not there", response_model=BookingAnswer, responses=_TAKES)

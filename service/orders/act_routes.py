@@ -50,7 +50,7 @@ _TAKES = problems("not-found", "state-conflict", "precondition-failed", *_BODY)
     response_model=OrderAnswer,
     responses=problems("not-found", "state-conflict", "precondition-failed", "payment-declined", *_BODY),
 )
-async def place_order(request: Request, context: Ordering, order_id: str, body: PlaceBody) -> Response:
+async def place_order(request: Request, context: Ordering, order_id: str, body: PlaceBody | None = None) -> Response:
     """
     Place what is held, to be paid at the counter, or with an amount set aside online.
 
@@ -58,7 +58,7 @@ async def place_order(request: Request, context: Ordering, order_id: str, body: 
     what came of it, and the order is placed then, unless the point takes no orders on any more.
     """
     services = services_of(request)
-    if body.payment == "online":
+    if body is not None and body.payment == "online":
         return await _pay(services, request, context, order_id, body.means or "ok")
     return await _act(request, context, order_id, Event.PLACE, Party.CUSTOMER, check=_check_unpaid, payment="counter")
 
@@ -82,7 +82,7 @@ async def ready_order(request: Request, context: Counter, order_id: str) -> Resp
 
 
 @router.post("/{order_id}:reject", summary="Reject an order", response_model=OrderAnswer, responses=_TAKES)
-async def reject_order(request: Request, context: Counter, order_id: str, body: RejectBody) -> Response:
+async def reject_order(request: Request, context: Counter, order_id: str, body: RejectBody | None = None) -> Response:
     """
     Say that the point does not take it: the merchant's next point that can takes it over, or it ends.
 
@@ -99,7 +99,7 @@ async def reject_order(request: Request, context: Counter, order_id: str, body: 
 
     found, known = await services.reads.run(context, read)
     plans = await services.work.run(context, plans_for, services.index.view.engine, found, known, now_us)
-    what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, body.reason)
+    what = Act(Event.REJECT, Party.MERCHANT, context.key_holder.key_id, (body or RejectBody()).reason)
 
     def change(connection: WriteConnection, order: OrderRecord) -> OrderRecord:
         if order.row.revision != found.row.revision:  # else a word sent twice would be taken for the next point's, too

@@ -347,3 +347,14 @@ def test_hold__of_what_begins_soon_is_held_until_then(visits: Visits, point: str
     booking = visits.book(point, begins.isoformat())
     assert dt.datetime.fromisoformat(booking["starts_at"]) == begins
     assert booking["expires_at"] == booking["starts_at"]
+
+
+def test_acts__whose_bodies_say_nothing_new_need_none(visits: Visits) -> None:
+    point_id = visits.provider("anna", service=AT_ONCE)
+    visits.done(visits.book(point_id), "cancel", "app")
+    booking = visits.book(point_id)
+    visits.brought(booking, "confirm", "depart", "start", "finish")
+    assert visits.done(booking, "pay", "corner")["state"] == "paid"
+    unproven = visits.book(point_id)
+    visits.brought(unproven, "confirm", "depart", "start")
+    assert problem(visits.act(unproven, "finish", "corner")) == problem(visits.act(unproven, "finish", "corner", {}))

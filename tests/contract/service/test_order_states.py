@@ -412,3 +412,10 @@ def test_order_for_a_special_day__goes_by_its_hours_where_the_others_hang_on_the
     assert list(told.values()) == ["closed", "closed", "able", "closed", "able", "able"]
     assert came_of(days[1], "12:00", "refuse") == "able"
     assert came_of(days[2], "12:00", "refuse") == "hours_unknown"
+
+
+def test_acts__whose_bodies_say_nothing_new_need_none(desk: Desk) -> None:
+    shop = desk.shop(stock={"milk": 5})
+    order = desk.order(shop, {"milk": 1})
+    assert desk.done(order, "place", "app")["state"] == "placed"
+    assert desk.done(order, "reject", "corner")["state"] == "rejected"
