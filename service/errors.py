@@ -64,11 +64,14 @@ class NotFeasibleError(ServiceError):
         Of `engine.REASONS`.
     sku
         What is out of stock, where that is the reason.
+    of_slot
+        It is the preparation slot alone that is full.
     """
 
-    def __init__(self, reason: str, sku: str | None = None) -> None:
+    def __init__(self, reason: str, sku: str | None = None, *, of_slot: bool = False) -> None:
         self.reason = reason
         self.sku = sku
+        self.of_slot = of_slot
         super().__init__(reason if sku is None else f"{reason}: {sku}")
 
 

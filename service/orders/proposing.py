@@ -46,6 +46,8 @@ def unfit(error: NotFeasibleError, **more: Any) -> ProblemError:
     """Return the answer to what a point cannot serve: why, and of what it has not enough."""
     slug = "sold-out" if error.reason in _SOLD_OUT else "not-feasible"
     told = _TOLD.get(error.reason, f"the point is {error.reason} then")
+    if error.of_slot:
+        told = f"{told} in that preparation slot"
     if error.sku is not None:
         told, more = f"{told}: {error.sku}", more | {"sku": error.sku}
     return ProblemError(slug, told, more={"reason": error.reason, **more})

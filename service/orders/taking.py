@@ -141,7 +141,7 @@ def take(
     if not connection.run(_TAKE_WORK, its):
         raise NotFeasibleError("full")
     if place.slot_us is not None and slot_orders is not None and not _take_slot(connection, place, slot_orders):
-        raise NotFeasibleError("full")
+        raise NotFeasibleError("full", of_slot=True)
     return take_stock(connection, place.point_id, units, revision)
 
 
@@ -181,11 +181,11 @@ def check_left(
         As `take` does.
     """
     its = {"of_point": place.point_id, "of_offer": place.offer, "slot": place.slot_us}
-    is_full = facts.capacity is not None and facts.in_work >= facts.capacity
-    if place.slot_us is not None and facts.slot_orders is not None:
-        is_full = is_full or (connection.value(_TAKEN, its) or 0) >= facts.slot_orders
-    if is_full:
+    if facts.capacity is not None and facts.in_work >= facts.capacity:
         raise NotFeasibleError("full")
+    has_slots = place.slot_us is not None and facts.slot_orders is not None
+    if has_slots and (connection.value(_TAKEN, its) or 0) >= facts.slot_orders:
+        raise NotFeasibleError("full", of_slot=True)
     entries = stock_rows(connection, place.point_id, list(units))
     for sku, wanted in sorted(units.items()):
         entry = entries.get(sku)

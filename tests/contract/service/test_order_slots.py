@@ -79,6 +79,7 @@ def test_slot__that_is_full_is_neither_offered_nor_taken(counter: Counter) -> No
     refused = counter.send(counter.body(shop, {}, at=late))
     assert problem(refused) == (409, "sold-out")
     assert (refused.json()["reason"], refused.json()["next"]["point_id"]) == ("full", other)
+    assert refused.json()["detail"] == "the point has as many orders as it can take in that preparation slot"
     query: dict[str, Any] = {
         "lat": LAT,
         "lng": LNG,
