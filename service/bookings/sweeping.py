@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from service.bookings.acting import act_on, locked_booking
 from service.bookings.rules import Act, Event, Party, State
 from service.bookings.store import due_bookings, postpone_booking
-from service.errors import ServiceError, StateConflictError
+from service.errors import DeadlineExceededError, ServiceError, StateConflictError
 from service.payments.store import is_being_paid
 from service.store.leases import demand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.bookings.holding import BookingTerms
     from service.store.connections import WriteConnection
     from service.store.database import Store
@@ -26,10 +28,10 @@ _WRITE_S = 5.0
 _AGAIN_US = 60_000_000
 
 
-def sweep_bookings(store: Store, terms: BookingTerms, lease: Lease) -> int:
-    """Let all happen that is due; return how many bookings it concerned."""
+def sweep_bookings(store: Store, terms: BookingTerms, lease: Lease, goes_on: Callable[[], bool]) -> int:
+    """Let all happen that is due, for as long as it is to go on; return how many bookings it concerned."""
     due = store.write_now(lambda connection: due_bookings(connection, _A_STEP), _WRITE_S)
-    return sum(_one(store, terms, lease, booking_id) for booking_id in due)
+    return sum(_one(store, terms, lease, booking_id) for booking_id in due if goes_on())
 
 
 def _one(store: Store, terms: BookingTerms, lease: Lease, booking_id: str) -> bool:
@@ -47,6 +49,11 @@ def _one(store: Store, terms: BookingTerms, lease: Lease, booking_id: str) -> bo
     try:
         return store.write_now(settle, _WRITE_S)
     except StateConflictError:  # somebody was quicker
+        return False
+    except (
+        DeadlineExceededError
+    ) as error:  # most likely a lock, of this booking alone: it is due at the next step still
+        _LOG.warning("booking %s is passed over: %s", booking_id, error)
         return False
     except ServiceError:
         raise

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from service.bookings.sweeping import sweep_bookings
-from service.errors import LeaseLostError, ServiceError, StateConflictError
+from service.errors import DeadlineExceededError, LeaseLostError, ServiceError, StateConflictError
 from service.orders.acting import Act, act, locked_order
 from service.orders.moving import reject
 from service.orders.plans import known_of, plans_for
@@ -138,12 +138,16 @@ class Sweeper(Steps):
     def _let_all(self, lease: Lease, due: Sequence[str], now_us: int) -> int:
         n_orders = 0
         for order_id in due:
-            if self._ended.is_set():
+            if not self._goes_on():
                 break
             n_orders += self._one(lease, order_id, now_us)
-        n_bookings = sweep_bookings(self._store, self._bookings, lease)
+        n_bookings = sweep_bookings(self._store, self._bookings, lease, self._goes_on)
         self._is_behind = (n_orders > 0 and len(due) == _A_STEP) or n_bookings >= _A_STEP
         return n_orders + n_bookings
+
+    def _goes_on(self) -> bool:
+        """Tell whether to take on the next; what waited for locks before it may have taken long, so the lease is renewed."""
+        return not self._ended.is_set() and self._tenure.held() is not None
 
     def _one(self, lease: Lease, order_id: str, now_us: int) -> bool:
         def settle(connection: WriteConnection) -> bool:
@@ -153,7 +157,7 @@ class Sweeper(Steps):
 
         try:
             plans = self._plans(order_id, now_us)
-            return self._store.write_now(settle, _WRITE_S)
+            return self._settled(order_id, settle)
         except StateConflictError:  # somebody was quicker
             return False
         except LeaseLostError:
@@ -166,6 +170,15 @@ class Sweeper(Steps):
             self._store.write_now(
                 lambda connection: postpone(connection, order_id, connection.now_us + _AGAIN_US), _WRITE_S
             )
+            return False
+
+    def _settled(self, order_id: str, settle: Callable[[WriteConnection], bool]) -> bool:
+        try:
+            return self._store.write_now(settle, _WRITE_S)
+        except (
+            DeadlineExceededError
+        ) as error:  # most likely a lock, of this order alone: it is due at the next step still
+            _LOG.warning("order %s is passed over: %s", order_id, error)
             return False
 
     def _plans(self, order_id: str, now_us: int) -> list[Plan]:

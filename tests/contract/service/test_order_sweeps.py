@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, Table, create_engine, select
 
+from service.bookings import sweeping as bookings_sweeping
+from service.errors import ServiceError
+from service.orders import sweeping
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.store import due_payments
-from tests.contract.service.desk import Desk
+from service.store.order_tables import orders
+from service.store.visit_tables import bookings
+from tests.contract.service.desk import Desk, open_desk
+from tests.contract.service.visiting import Visits
 from tests.registry import WAIT_S
+from tests.serving import fresh_database
 
 
 class _Provider:
@@ -122,3 +133,45 @@ def test_sweeper__does_not_wait_while_more_is_due_than_it_takes_on_at_a_time(
         desk.sweeper._run()
     assert waits.told == [1.0, 0.0, 0.0, 1.0, 1.0]
     assert desk.row(held).state == "expired"
+
+
+@contextlib.contextmanager
+def _locked(database: str, table: Table, row_id: str) -> Iterator[None]:
+    """Hold the lock of a row, as a transaction does that somebody left open."""
+    with create_engine(database, poolclass=NullPool).begin() as connection:
+        connection.execute(select(table).where(next(iter(table.primary_key)) == row_id).with_for_update())
+        yield
+
+
+def _swept_until(desk: Desk, is_done: Callable[[], bool]) -> bool:
+    """Let the sweeper take its steps as its thread does, whatever comes of them, until something is done."""
+    until = time.monotonic() + WAIT_S
+    while not is_done() and time.monotonic() < until:
+        with contextlib.suppress(ServiceError):
+            desk.sweeper.step()
+    return is_done()
+
+
+def test_sweeper__passes_over_what_somebody_else_has_locked(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in (sweeping, bookings_sweeping):
+        monkeypatch.setattr(module, "_WRITE_S", 1.0)
+    database = fresh_database(postgres_url)
+    with open_desk(tmp_path, database) as desk:
+        visits = Visits(desk)
+        shop, provider = desk.shop(), visits.provider("anna", "berta")
+        first, second = sorted((desk.order(shop) for _ in range(2)), key=itemgetter("order_id"))  # as they are due
+        visit, next_visit = sorted((visits.book(provider) for _ in range(2)), key=itemgetter("booking_id"))
+        desk.registry.clock.at += dt.timedelta(minutes=31)
+        with (
+            _locked(database, orders, first["order_id"]),
+            _locked(database, bookings, visit["booking_id"]),
+        ):
+            assert _swept_until(desk, lambda: desk.row(second).state == "expired")
+            assert _swept_until(desk, lambda: visits.row(next_visit).state == "expired")
+            assert [desk.row(first).state, visits.row(visit).state] == ["held", "held"]
+        for one in (first["order_id"], visit["booking_id"]):
+            assert f"{one} is passed over" in caplog.text
+        desk.sweep()
+        assert [desk.row(first).state, visits.row(visit).state] == ["expired", "expired"]
