@@ -161,7 +161,7 @@ class Sweeper(Steps):
         except StateConflictError:  # somebody was quicker
             return False
         except LeaseLostError:
-            self._tenure.forget()
+            self._tenure.forget(lease)
             raise
         except ServiceError:
             raise

@@ -101,7 +101,7 @@ class Settler(Steps):
         try:
             self._one(lease, row)
         except LeaseLostError as error:
-            self._tenure.forget()
+            self._tenure.forget(lease)
             _LOG.warning("payments wait: %s", error)
         except ServiceError as error:
             _LOG.warning("the payment of %s waits: %s", row.subject, error)

@@ -169,9 +169,10 @@ class Tenure:
             self._term, self._term_since = term, time.monotonic()
         return lease
 
-    def forget(self) -> None:
-        """Take note that another has it."""
-        self._lease = None
+    def forget(self, lost: Lease | None = None) -> None:
+        """Take note that another has it; where the lost lease is named, only if it is still the one that is held."""
+        if lost is None or lost == self._lease:
+            self._lease = None
 
     def give_back(self) -> None:
         """Let others have it at once."""

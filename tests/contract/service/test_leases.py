@@ -122,6 +122,16 @@ def test_tenure__takes_renews_doubts_and_gives_back(store: Store) -> None:
     assert found.fence == lease.fence + 2
 
 
+def test_tenure__forgets_no_lease_but_the_one_that_was_lost(store: Store) -> None:
+    tenure = Tenure(store, "late answer", LONG_S)
+    newer = tenure.held()
+    assert newer is not None
+    tenure.forget(Lease(newer.name, newer.holder, newer.fence - 1))  # what a thread was asked under an older one
+    assert tenure.held() == newer
+    tenure.forget(newer)
+    assert tenure.held() is None
+
+
 def test_time_that_stands_still__keeps_a_lease_for_who_renews_it_and_not_for_who_was_killed(place: Place) -> None:
     """The store's time stands still while a clock that was set back has not caught up."""
     environment = {"LINLI_DATA": str(place.folder)} | ({"LINLI_DATABASE": place.database} if place.database else {})
