@@ -10,7 +10,7 @@ from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 from service.errors import LeaseLostError, ServiceError
-from service.store.leases import Tenure
+from service.store.leases import Tenure, demand
 from service.webhooks.deliveries import due_deliveries, late_s, mark_tried
 from service.webhooks.planning import keep_place, look_at_feed, plan_deliveries
 from service.webhooks.rules import STANDARD
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from service.clock import Clock
     from service.feed.outbox import Position
-    from service.store.connections import ReadConnection
+    from service.store.connections import ReadConnection, WriteConnection
     from service.store.database import Store
     from service.store.leases import Lease
     from service.webhooks.deliveries import Due, Tried
@@ -198,10 +198,17 @@ class WebhookWorker:
             self._mark(lease)
             place = self._place
             if place is not None:
-                self._store.write_now(lambda connection: keep_place(connection, place), _WRITE_S)
+                self._keep_place(lease, place)
             self._keep_instant(lease)
             self._tenure.give_back()
         return 0.0
+
+    def _keep_place(self, lease: Lease, place: tuple[str, Position]) -> None:
+        def write(connection: WriteConnection) -> None:
+            demand(connection, lease)
+            keep_place(connection, place)
+
+        self._store.write_now(write, _WRITE_S)
 
     def _keep_instant(self, lease: Lease) -> None:
         self._store.write_now(lambda connection: keep_instant(connection, lease), _WRITE_S)

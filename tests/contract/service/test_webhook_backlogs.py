@@ -10,15 +10,21 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.audit.store import COMMAND
+from service.clock import SystemClock
+from service.errors import LeaseLostError
+from service.feed.outbox import Position
 from service.store.connections import WriteConnection
 from service.store.leases import give_back, take
 from service.store.order_tables import webhook_deliveries, webhooks
 from service.webhooks import deliveries
 from service.webhooks import store as webhook_store
 from service.webhooks.deliveries import Marked, Tried, due_deliveries, forget_deliveries, mark_tried
+from service.webhooks.planning import _kept, keep_place
 from service.webhooks.rules import DISABLED_DELETED, DISABLED_GONE, STANDARD
 from service.webhooks.sending import Told
 from service.webhooks.store import Whose, create_webhook, delete_webhook, enable_webhook
+from service.webhooks.urls import UrlRules
+from service.webhooks.worker import WebhookWorker
 from tests.contract.service.desk import Desk
 from tests.contract.service.talking import problem
 
@@ -177,3 +183,27 @@ def test_forgetting__looks_at_so_many_in_a_write_and_comes_to_those_behind_what_
         left.append((desk.rows(select(func.count()).where(its))[0][0], after_us > 0))
     assert left == [(12, True), (12, True), (10, True)]
     assert write(desk, partial(forget_deliveries, before_us=desk.now_us - 7 * DAY_US, after_us=after_us)) == 0
+
+
+def test_worker_that_lost_its_lease__leaves_the_place_that_another_has_kept(desk: Desk) -> None:
+    store = desk.registry.services.store
+    worker = WebhookWorker(store, SystemClock(), UrlRules(()), lambda _outcome: None)
+    worker._place = ("feed", Position(0, 1))
+    lease = worker._tenure.held()
+    assert lease is not None
+    further = ("feed", Position(0, 2))
+
+    def another_goes_on(connection: WriteConnection) -> None:
+        give_back(connection, lease)
+        newer = take(connection, lease.name, "another", 60.0)
+        assert newer is not None
+        keep_place(connection, further)
+
+    write(desk, another_goes_on)
+    worker._sender.start()
+    try:
+        with pytest.raises(LeaseLostError):
+            worker._leave()
+    finally:
+        worker.close()
+    assert store.read_now(_kept) == further
