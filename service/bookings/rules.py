@@ -86,6 +86,7 @@ class Event(StrEnum):
     CUSTOMER_ABSENT = "customer_absent"
     CREW_ABSENT = "crew_absent"
     COMPLAIN = "complain"
+    CAPTURE_DECLINED = "capture_declined"  # its payment can never be taken; it has ended, and stays as it is
 
 
 class Act(NamedTuple):

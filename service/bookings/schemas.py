@@ -217,7 +217,7 @@ class BookingsAnswer(Answer):
 
 
 class BookingEventAnswer(Answer):
-    """What happened to a booking."""
+    """What happened to a booking; `capture_declined`: it has ended, and what was set aside for it can never be taken."""
 
     revision: int
     at: dt.datetime

@@ -77,6 +77,7 @@ class Event(StrEnum):
     OFFER = "offer"  # something else in the place of a line
     TAKE = "take"  # the customer takes what was offered
     DECLINE = "decline"
+    CAPTURE_DECLINED = "capture_declined"  # its payment can never be taken; it has ended, and stays as it is
 
 
 class Party(StrEnum):

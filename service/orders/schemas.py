@@ -197,7 +197,7 @@ class OrdersAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """What happened to an order."""
+    """What happened to an order; `capture_declined`: it has ended, and what was set aside for it can never be taken."""
 
     revision: int
     at: dt.datetime

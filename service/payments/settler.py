@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.bookings.acting import locked_booking
 from service.bookings.days import VISIT
 from service.errors import LeaseLostError, ServiceError
 from service.orders.acting import lock_order
 from service.payments.ports import Outcome, ProviderUnknownError
-from service.payments.settling import authorised, authorised_visit
+from service.payments.settling import authorised, authorised_visit, settled
 from service.payments.store import change_payment, due_payments, reference_of, unsettled_since
 from service.store.leases import Lease, demand
 from service.store.steps import Steps
@@ -116,19 +116,19 @@ class Settler(Steps):
                 outcome = self._provider.find(reference)
                 self._write(lease, row, lambda connection: self._authorised(connection, row, outcome))
                 return
-            done: dict[str, Any] = {"state": "released"}
+            state = "released"
             if row.state == "releasing":
                 self._provider.release(reference)
             elif self._provider.capture(reference, row.captured_minor) is Outcome.DECLINED:
                 _LOG.error("the payment of %s can never be taken: it was let lapse", row.subject)
-                done = {"state": "declined", "captured_minor": 0}
+                state = "declined"
             else:
-                done = {"state": "captured"}
+                state = "captured"
         except ProviderUnknownError as error:
             _LOG.warning("the payment of %s waits: %s", row.subject, error)
             self._put_off(lease, row)
             return
-        self._write(lease, row, lambda connection: change_payment(connection, row, **done, due_at=None))
+        self._write(lease, row, lambda connection: settled(connection, row, state, "provider"))
 
     def _put_off(self, lease: Lease, row: AnyRow) -> None:
         """Let a payment be looked at later, ever more so; what is held for it is held no longer by that."""

@@ -1,4 +1,4 @@
-"""What comes of an authorisation, noted before the provider is asked and after, so that nothing is asked for unseen."""
+"""What comes of a payment, noted before the provider is asked and after, so that nothing is asked for unseen."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from service.bookings.acting import act_on, locked_booking
+from service.bookings.days import VISIT
+from service.bookings.holding import event_of
 from service.bookings.rules import Act as VisitAct
 from service.bookings.rules import Event as VisitEvent
 from service.bookings.rules import State as VisitState
+from service.bookings.store import add_booking_event, change_booking, find_booking
+from service.errors import StateConflictError
 from service.orders.acting import Act, act, locked_order
 from service.orders.rules import Event, Party, State
-from service.orders.store import is_verified
+from service.orders.store import add_event, change_order, find_order, is_verified
 from service.payments.ports import Outcome, ProviderUnknownError
 from service.payments.store import change_payment, find_payment, reference_of
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from service.services import Services
     from service.store.connections import AnyRow, WriteConnection
 
-__all__ = ["authorise", "authorised", "authorised_visit"]
+__all__ = ["authorise", "authorised", "authorised_visit", "settled"]
 
 _NOT_PLACED = {"authorising", "declined", "releasing", "released"}
 
@@ -96,3 +100,41 @@ def _note(
         change_payment(connection, payment, state="releasing", tries=0, due_at=connection.now_us)
         return False
     return change_payment(connection, payment, state="authorised", due_at=None)
+
+
+def settled(connection: WriteConnection, payment: AnyRow, state: str, actor: str) -> None:
+    """
+    Note what came of taking what was set aside, or of setting it free; an order or a booking that can never be paid tells so.
+
+    What is paid is locked. Of an order that was divided the one tells it from which the others are parted.
+
+    Raises
+    ------
+    StateConflictError
+        If what is paid was changed at the same time.
+    """
+    nothing = {"captured_minor": 0} if state == "declined" else {}
+    if not change_payment(connection, payment, state=state, due_at=None, **nothing) or state != "declined":
+        return
+    tell = _tell_of_visit if payment.subject.startswith(VISIT) else _tell_of_order
+    if not tell(connection, payment.subject, actor):
+        raise StateConflictError("it was changed at the same time")
+
+
+def _tell_of_order(connection: WriteConnection, order_id: str, actor: str) -> bool:
+    order = find_order(connection, order_id)
+    if order is None or not change_order(connection, order_id, order.row.revision, {}):
+        return False
+    row = order.row
+    told = {"order_id": order_id, "revision": row.revision + 1, "event": Event.CAPTURE_DECLINED, "state": row.state}
+    add_event(connection, row.merchant_id, told | {"point_id": row.point_id, "actor": actor})
+    return True
+
+
+def _tell_of_visit(connection: WriteConnection, booking_id: str, actor: str) -> bool:
+    row = find_booking(connection, booking_id)
+    if row is None or not change_booking(connection, row, {}):
+        return False
+    told = event_of(row, VisitEvent.CAPTURE_DECLINED, actor) | {"revision": row.revision + 1}
+    add_booking_event(connection, row.merchant_id, told)
+    return True

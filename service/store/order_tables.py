@@ -142,7 +142,7 @@ order_events = Table(
     Column("event", Text, nullable=False),
     Column("state", Text, nullable=False),  # after it
     Column("point_id", Text, nullable=False),  # before it
-    Column("actor", Text, nullable=False),  # a key's id, or clock
+    Column("actor", Text, nullable=False),  # a key's id, clock or provider
     Column("reason", Text),
     Index("order_events_of_point", "point_id", "event", "at"),
 )

@@ -149,6 +149,6 @@ booking_events = Table(
     Column("state", Text, nullable=False),  # after it
     Column("crew_id", Text),  # after it
     Column("starts_at", Instant, nullable=False),  # after it
-    Column("actor", Text, nullable=False),  # a key's id, or clock
+    Column("actor", Text, nullable=False),  # a key's id, clock or provider
     Column("reason", Text),
 )

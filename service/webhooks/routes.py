@@ -59,7 +59,12 @@ _CREATES = problems(
 
 @router.post("", status_code=201, response_model=WebhookOnce, summary="Make a webhook", responses=_CREATES)
 async def post_webhook(request: Request, context: Orderer, body: AskedWebhook) -> Response:
-    """Hear of orders: as a merchant of your own, as an app of those that you make, as an admin of one merchant's or all."""
+    """
+    Hear of orders: as a merchant of your own, as an app of those that you make, as an admin of one merchant's or all.
+
+    The type of what is sent is `order.` or `booking.` with an `event` of `/events` behind it: `order.capture_declined` where
+    what was set aside for an order that has ended can never be taken.
+    """
     services, whose = services_of(request), _new_owner(context, body.merchant_id)
     forbidden = None
     try:

@@ -120,6 +120,27 @@ def test_cancelled__takes_the_fee_and_sets_the_rest_free(visits: Visits, hours: 
     assert _books(visits, booking) == (0, owed)
 
 
+@pytest.mark.parametrize(("hours", "end"), [(0, ("finish", "paid")), (22, ("cancel", "cancelled"))])
+def test_capture__of_what_has_lapsed_is_told_once_and_changes_nothing_else(
+    visits: Visits, hours: int, end: tuple[str, str]
+) -> None:
+    booking = visits.book(visits.provider("anna", crew={"hours": "24/7"}), visits.tomorrow(23))
+    visits.done(booking, "confirm", "app", _online("capture-declined"))
+    visits.desk.pass_(hours * 3600)
+    if end[0] == "cancel":
+        ended = visits.done(booking, "cancel", "app", {})
+    else:
+        ended = visits.brought(booking, "depart", "start", "finish")
+    before = visits.events(booking)
+    for _ in range(3):
+        visits.desk.pass_(3600)
+        assert visits.events(booking) == [*before, ("capture_declined", end[1])]
+    told = visits.read(booking)
+    assert told["payment"] == {"method": "online", "state": "declined", "captured_minor": 0}
+    assert {name for name in told if told[name] != ended[name]} == {"payment", "revision"}
+    assert (told["revision"], _books(visits, booking)) == (ended["revision"] + 1, (0, 0))
+
+
 def test_merchant__who_cancels_takes_nothing(visits: Visits) -> None:
     booking = _held(visits)
     visits.done(booking, "confirm", "app", _online("ok"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -64,3 +65,24 @@ def test_deliveries__name_the_order_or_the_visit_that_they_are_about(visits: Vis
     answer = desk.send("GET", f"/v1/webhooks/{hook.webhook_id}/deliveries", "app")
     told = {(one["order_id"], one["booking_id"]) for one in answer.json()["items"]}
     assert told == {(order["order_id"], None), (None, booking["booking_id"])}
+
+
+def test_payment_that_can_never_be_taken__is_sent_to_the_merchant_of_the_order_and_of_the_visit(visits: Visits) -> None:
+    desk, online = visits.desk, {"payment": "online", "means": "capture-declined"}
+    booking = visits.book(visits.provider("anna"), visits.tomorrow(10))
+    visits.done(booking, "confirm", "app", online)
+    visits.brought(booking, "depart", "start", "finish")
+    order = desk.order(desk.shop(stock={"milk": 1}), {"milk": 1})
+    desk.done(order, "place", "app", online)
+    desk.brought(order, "accept", "ready", "collect")
+    desk.registry.clock.at += dt.timedelta(seconds=1)
+    with receiver() as at:
+        whose, store = Whose(merchant_id="corner"), desk.registry.services.store
+        store.write_now(lambda connection: create_webhook(connection, COMMAND, whose, at.url))
+        desk.sweep()
+        _sent(store, at, 2)
+    told = [json.loads(got.body) for got in at.got]
+    assert {(one["type"], one["data"]["state"], one["data"].get("order_id")) for one in told} == {
+        ("order.capture_declined", "collected", order["order_id"]),
+        ("booking.capture_declined", "paid", None),
+    }

@@ -258,8 +258,32 @@ def test_capture__of_what_has_lapsed_is_told_and_not_asked_for_again(desk: Desk,
     assert desk.payment(order).due_at is None
     told = desk.read(order)
     assert (told["state"], told["payment"]["state"], told["payment"]["captured_minor"]) == ("collected", "declined", 0)
+    events = [
+        ("hold", "held"),
+        ("place", "placed"),
+        ("accept", "accepted"),
+        ("ready", "ready"),
+        ("collect", "collected"),
+        ("capture_declined", "collected"),
+    ]
+    assert (desk.events(order), told["revision"]) == (events, len(events))
     desk.pass_(3_600)
     assert (_settled(desk, order), _of(desk, order)) == (("declined", 0), [(0, 0)])
+    assert desk.events(order) == events
+    assert told == desk.read(order)
+
+
+def test_capture__of_a_fee_that_has_lapsed_is_told_and_leaves_the_fee_as_it_was(desk: Desk) -> None:
+    offer = "fresh_food/pickup"
+    shop = desk.shop(stock={"milk": 50, "bread": 50}, offer={"offer": offer})
+    order = desk.brought(_paid(desk, shop, "capture-declined", offer=offer), *READY)
+    LAPSED.add(order["order_id"])
+    desk.pass_until(order["cancel_free_until"], 1)
+    ended = desk.done(order, "cancel", "app")
+    assert _settled(desk, order) == ("declined", 0)
+    assert desk.events(order)[-2:] == [("cancel", "cancelled"), ("capture_declined", "cancelled")]
+    told = desk.read(order)
+    assert {name for name in told if told[name] != ended[name]} == {"payment", "revision"}
 
 
 def _hear(desk: Desk, order: dict[str, Any], attempt: int, outcome: Outcome = Outcome.AUTHORISED) -> None:

@@ -249,11 +249,11 @@ def test_part__is_of_the_same_app_and_is_forgotten_with_its_buyer(desk: Desk, at
     assert desk.row(part).buyer is None
 
 
-def _paid(desk: Desk, at: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _paid(desk: Desk, at: str, means: str = "ok") -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an order that is paid online and was divided, and its part."""
     first, *_ = _shops(desk, {"milk": 50, "bread": 50}, {"bread": 50}, {"milk": 50})
     order = desk.order(first, WANTED, at=at, max_points=2)
-    desk.done(order, "place", "app", {"payment": "online", "means": "ok"})
+    desk.done(order, "place", "app", {"payment": "online", "means": means})
     _rejected(desk, order)
     return order, _parts(desk, order)[0]
 
@@ -286,6 +286,20 @@ def test_parts__are_paid_together_when_the_last_of_them_has_ended(
     assert _books(desk, order) == [(0, taken)]
     state = {"method": "online", "state": "captured" if taken else "released", "captured_minor": taken}
     assert [desk.read(one)["payment"] for one in (order, part)] == [state] * 2
+
+
+def test_parts__whose_payment_can_never_be_taken_are_told_so_with_the_order_that_they_are_parted_from(
+    desk: Desk, at: str
+) -> None:
+    order, part = _paid(desk, at, "capture-declined")
+    desk.brought(order, "accept", "ready", "collect")
+    desk.done(part, "cancel", "app")
+    desk.sweep()
+    assert [desk.events(one)[-1] for one in (order, part)] == [
+        ("capture_declined", "collected"),
+        ("cancel", "cancelled"),
+    ]
+    assert [desk.read(one)["payment"]["state"] for one in (order, part)] == ["declined"] * 2
 
 
 def test_parts__that_end_at_once_are_paid_once_and_in_full(desk: Desk, at: str) -> None:
