@@ -50,9 +50,7 @@ def _one(store: Store, terms: BookingTerms, lease: Lease, booking_id: str) -> bo
         return store.write_now(settle, _WRITE_S)
     except StateConflictError:  # somebody was quicker
         return False
-    except (
-        DeadlineExceededError
-    ) as error:  # most likely a lock, of this booking alone: it is due at the next step still
+    except DeadlineExceededError as error:  # most likely a lock of it alone: it is due at the next step still
         _LOG.warning("booking %s is passed over: %s", booking_id, error)
         return False
     except ServiceError:

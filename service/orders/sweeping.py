@@ -175,9 +175,7 @@ class Sweeper(Steps):
     def _settled(self, order_id: str, settle: Callable[[WriteConnection], bool]) -> bool:
         try:
             return self._store.write_now(settle, _WRITE_S)
-        except (
-            DeadlineExceededError
-        ) as error:  # most likely a lock, of this order alone: it is due at the next step still
+        except DeadlineExceededError as error:  # most likely a lock of it alone: it is due at the next step still
             _LOG.warning("order %s is passed over: %s", order_id, error)
             return False
 
