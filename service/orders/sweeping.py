@@ -146,8 +146,7 @@ class Sweeper(Steps):
         return n_orders + n_bookings
 
     def _goes_on(self) -> bool:
-        """Tell whether to take on the next; what waited for locks before it may have taken long, so the lease is renewed."""
-        return not self._ended.is_set() and self._tenure.held() is not None
+        return not self._ended.is_set()
 
     def _one(self, lease: Lease, order_id: str, now_us: int) -> bool:
         def settle(connection: WriteConnection) -> bool:
