@@ -142,11 +142,9 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
         store = open_store(settings, clock)
         stack.callback(store.close)
         index, ring, hub = LiveIndex(), KeyRing(clock), EventHub(settings.limits.streams)
-        full_slots = FullSlots()
-        norms = load_norms()
+        full_slots, norms = FullSlots(), load_norms()
         rosters = Rosters(norms, index.extra_days)
         follower = _follower(settings, stack, store, index, (ring, full_slots, rosters), hub)
-        rates = _rates(settings)
         secret = store.read_now(_secret)
         terms = OrderTerms(secret, norms, Checker(index.extra_days))
         bookings = BookingTerms(terms, rosters)
@@ -166,7 +164,7 @@ def open_services(settings: Settings, clock: Clock | None = None, *, worker: int
             ring,
             follower,
             hub,
-            rates,
+            _rates(settings),
             Metrics(worker),
             secret,
             norms,

@@ -24,23 +24,33 @@ _N_BATCHES = 40
 _SHARE = 2
 
 
-class _Held:
-    """Batches of more than one question, which wait in their threads until they may go on."""
+class _Waiting:
+    """What waits in its threads until it may go on."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._answers = routes._answers
+    def __init__(self) -> None:
         self._may_go = threading.Event()
         self.n_begun = 0
+
+    def wait(self) -> None:
+        self.n_begun += 1
+        assert self._may_go.wait(_WAIT_S)
+
+    def let_go(self) -> None:
+        self._may_go.set()
+
+
+class _Held(_Waiting):
+    """Batches of more than one question."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._answers = routes._answers
         patch.setattr(routes, "_answers", self._held)
 
     def _held(self, services: Any, asks: Any, deadline: Any) -> dict[str, Any]:
         if len(asks) > 1:
-            self.n_begun += 1
-            assert self._may_go.wait(_WAIT_S)
+            self.wait()
         return self._answers(services, asks, deadline)
-
-    def let_go(self) -> None:
-        self._may_go.set()
 
 
 @pytest.fixture
@@ -66,7 +76,7 @@ class _Callers:
         ask = {"lat": self._desk.lat, "lng": LNG, "offer": PICKUP}
         return self.send("POST", "/v1/match:batch", key, json={"asks": [ask] * n})
 
-    async def begun(self, held: _Held | _HeldLists, n: int) -> None:
+    async def begun(self, held: _Waiting, n: int) -> None:
         async with asyncio.timeout(_WAIT_S / 2):
             while held.n_begun < n:  # noqa: ASYNC110 - it is counted in threads
                 await asyncio.sleep(0.005)
@@ -145,22 +155,17 @@ def test_points_of_one_merchant_that_take_long_to_read__keep_no_other_waiting(
     assert desk.registry.runner.run(flooded()) == [httpx.codes.CREATED] * 21
 
 
-class _HeldLists:
-    """Lists of points with the feature ``slow``, which wait in their threads until they may go on."""
+class _HeldLists(_Waiting):
+    """Lists of points with the feature ``slow``."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._may_go = threading.Event()
-        self.n_begun = 0
+        super().__init__()
         patch.setattr(point_routes, "list_points", self._held)
 
     def _held(self, connection: Any, wanted: Any, **more: Any) -> Any:
         if wanted.feature == "slow":
-            self.n_begun += 1
-            assert self._may_go.wait(_WAIT_S)
+            self.wait()
         return list_points(connection, wanted, **more)
-
-    def let_go(self) -> None:
-        self._may_go.set()
 
 
 @pytest.fixture
